@@ -1,0 +1,222 @@
+# One command per intention; CI calls these and nothing else. `make` alone lists them.
+#
+# Everything lands in this folder: .tools (uv), .venv (what `make up` runs), .venv-dev (tests and linters),
+# .venv-model (PyTorch, only to rebuild the built-in model), .venv-bench (PyTorch, only to be compared with). A stamp in
+# each says that it is current, so that a second `make up` installs nothing. Python 3.11 to 3.13 is all that has to be
+# there: pick one with `make PYTHON=python3.12 …`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+# Byte code is written even where the machine says not to: without it every start compiles a thousand modules.
+unexport PYTHONDONTWRITEBYTECODE
+# The Python that is there is the one to use; uv must not look for another on the network.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+# An environment that happens to be active is not ours to write to.
+unexport VIRTUAL_ENV
+
+ifeq ($(OS),Windows_NT)
+BIN := Scripts
+EXE := .exe
+else
+BIN := bin
+EXE :=
+endif
+
+FITS = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p $(FITS) 2>/dev/null && echo $$p && break; done)
+UV ?= .tools/$(BIN)/uv$(EXE)
+APP := .venv/$(BIN)
+DEV := .venv-dev/$(BIN)
+CORE := .venv-core/$(BIN)
+MODEL := .venv-model/$(BIN)
+# Whatever builds this project is locked as well.
+BUILD := --build-constraints requirements/build.txt --require-build-hashes --preview-features build-dependency-hashes
+ARGS ?=
+COUNT ?= 100000
+PHOTOS ?= $(if $(ANIMALS_TEST_DATA),$(ANIMALS_TEST_DATA),$(wildcard ../shared/data))
+CODE := src tests tools benchmarks
+
+# ------------------------------------------------------------------------------------------------------------ people
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: up
+up: .venv/.installed  ## the page and the API on http://localhost:8080 (ARGS="--port 9000")
+	@exec $(APP)/animals up $(ARGS)
+
+.PHONY: install
+install: .venv/.installed  ## install what `make up` runs, and do not start it
+	@echo "installed: $(APP)/animals"
+
+# -------------------------------------------------------------------------------------------------------- developers
+
+.PHONY: test
+test: check browser pytest  ## everything that must pass: linters, types, import contracts, tests, coverage
+
+.PHONY: check
+check: lint types contracts secrets  ## linters, types, import contracts, secret scan
+
+# Unit tests share the cores; whatever starts servers and browsers, or measures, has them to itself.
+.PHONY: pytest
+pytest: .venv-dev/.installed  ## the tests with coverage, without the linters
+	$(DEV)/python -m compileall -q src
+	rm -f .coverage .coverage.*
+	$(DEV)/coverage run -m pytest tests -m "unit" -n 2
+	$(DEV)/coverage run -m pytest tests -m "not unit"
+	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
+	$(DEV)/coverage combine --quiet
+	$(DEV)/coverage report
+
+# Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.
+define DROP_BROKEN_COVERAGE
+import contextlib, glob, os, sqlite3
+for path in glob.glob(".coverage.*"):
+    whole = False
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as file:
+        whole = file.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    whole or os.remove(path)
+endef
+export DROP_BROKEN_COVERAGE
+
+.PHONY: lint
+lint: .venv-dev/.installed  ## ruff: rules and format
+	$(DEV)/ruff check $(CODE)
+	$(DEV)/ruff format --check $(CODE)
+
+.PHONY: types
+types: .venv-dev/.installed  ## mypy, strict
+	$(DEV)/mypy
+
+.PHONY: contracts
+contracts: .venv-dev/.installed  ## import-linter: who may import whom, and nothing here imports torch
+	$(DEV)/lint-imports
+
+.PHONY: secrets
+secrets: .venv-dev/.installed  ## detect-secrets over every tracked file
+	@if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then \
+	    git ls-files -z --cached --others --exclude-standard | xargs -0 $(DEV)/detect-secrets-hook --baseline .secrets.baseline \
+	    && echo "secrets: none found"; \
+	else echo "secrets: not a git checkout, nothing scanned"; fi
+
+.PHONY: fmt
+fmt: .venv-dev/.installed  ## rewrite the code as ruff would have it
+	$(DEV)/ruff check --fix $(CODE)
+	$(DEV)/ruff format $(CODE)
+
+.PHONY: dev
+dev: .venv-dev/.installed  ## install what tests and linters need
+	@echo "installed: $(DEV)"
+
+.PHONY: browser
+browser:  ## Chromium for the browser tests: found, or installed where we may
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	    || echo "WARNING: Chromium could not be installed: the browser tests will be skipped"; \
+	else echo "WARNING: no Chromium here: the browser tests will be skipped"; fi
+
+.PHONY: bench
+bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, beside PyTorch (ARGS="--help")
+	$(APP)/animals bench predict $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv-dev/.installed  ## 100,000 broken photos through imaging (COUNT=1000 for a short one)
+	$(DEV)/python tests/fuzz/fuzz_imaging.py --count $(COUNT)
+
+.PHONY: photos-model
+photos-model: .venv-model/.installed  ## rebuild the built-in model from its published weights (PyTorch, 5 GB)
+	$(MODEL)/python tools/photos_model/build.py --output src/animal_classification/models/photos $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
+
+.PHONY: package
+package: $(UV)  ## wheel and source archive in dist/
+	rm -rf dist
+	$(UV) build --python "$(PYTHON)" $(BUILD) --sdist --wheel --out-dir dist .
+
+# The wheel alone in an environment of its own, without any extra: it must get through a prediction.
+.PHONY: core
+core: package  ## try the wheel with the core's requirements only
+	$(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-core
+	$(UV) pip sync --quiet --python .venv-core --require-hashes requirements/core.txt
+	$(UV) pip install --quiet --python .venv-core --no-deps dist/*.whl
+	$(UV) pip check --python .venv-core
+	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
+	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
+	$(CORE)/animals predict .venv-core/drawn.jpg --json
+
+.PHONY: lock
+lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
+	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
+	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
+	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
+	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt
+
+# One file for all platforms and for Python 3.11 to 3.13; wheels only, so that installing compiles nothing.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --only-binary :all: --generate-hashes \
+    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+
+.PHONY: clean
+clean:  ## remove environments, caches and reports
+	rm -rf .tools .venv .venv-core .venv-dev .venv-model .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .coverage .coverage.* htmlcov build dist
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------------------------------ environments
+
+# uv from PyPI, in an environment of its own. `make UV=uv …` takes the one on the path instead.
+.tools/$(BIN)/uv$(EXE): requirements/uv.txt
+	$(python-or-fail)
+	@echo ".tools: installing uv"
+	@rm -rf .tools
+	@"$(PYTHON)" -m venv .tools
+	@.tools/$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/uv.txt
+	@touch $@
+
+define python-or-fail
+	@if [ -z "$(PYTHON)" ]; then \
+	    echo "Python 3.11, 3.12 or 3.13 is needed and none is on the path; name one with: make PYTHON=/path/to/python3.12 …" >&2; exit 1; fi
+endef
+
+# $(call environment,folder,requirement files): exactly what the files say, verified by hash, with byte code; then this
+# project itself, editable, so that a change of its source needs no second install.
+define environment
+	$(python-or-fail)
+	@[ "$(UV)" != ".tools/$(BIN)/uv$(EXE)" ] || $(MAKE) --no-print-directory -s $(UV)
+	@echo "$(1): installing (once; half a minute to a minute)"
+	@[ -x $(1)/$(BIN)/python ] || $(UV) venv --quiet --clear --no-project --python "$(PYTHON)" $(1)
+	@$(UV) pip sync --quiet --python $(1) --compile-bytecode --require-hashes $(2)
+	@$(UV) pip install --quiet --python $(1) --no-deps $(BUILD) --editable .
+	@$(1)/$(BIN)/python -m compileall -q src
+	@touch $@
+endef
+
+# What an installed project says of itself comes from these.
+ABOUT := pyproject.toml src/animal_classification/__init__.py
+
+.venv/.installed: requirements/app.txt requirements/build.txt $(ABOUT)
+	$(call environment,.venv,requirements/app.txt)
+
+.venv-dev/.installed: requirements/dev.txt requirements/build.txt $(ABOUT)
+	$(call environment,.venv-dev,requirements/dev.txt)
+
+# PyTorch's own requirements are pinned but not hashed: nobody who runs the product installs them.
+.venv-model/.installed: requirements/core.txt requirements/build.txt tools/photos_model/requirements.txt $(ABOUT)
+	$(call environment,.venv-model,requirements/core.txt)
+	@rm $@
+	@$(UV) pip install --quiet --python .venv-model -c requirements/core.txt -r tools/photos_model/requirements.txt
+	@touch $@
+
+.venv-bench/.installed: benchmarks/predict/requirements.txt
+	$(python-or-fail)
+	@[ "$(UV)" != ".tools/$(BIN)/uv" ] || $(MAKE) --no-print-directory -s $(UV)
+	@echo ".venv-bench: installing"
+	@[ -x .venv-bench/$(BIN)/python ] || $(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-bench
+	@$(UV) pip install --quiet --python .venv-bench --compile-bytecode -r benchmarks/predict/requirements.txt
+	@touch $@

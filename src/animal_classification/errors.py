@@ -1,0 +1,103 @@
+"""Every error that this package raises on purpose.
+
+    AnimalsError                  the work failed                       exit code 1
+    ├── UsageError                the call was wrong                    exit code 2
+    │   └── MissingExtraError     an optional dependency is not installed
+    ├── ImageError                one photo cannot be used
+    │   ├── ImageNotFoundError    no such file, or it vanished
+    │   ├── ImageAccessError      the file is there but may not be read
+    │   ├── UnsupportedImageError not a photo, or a format that cannot be read here
+    │   ├── CorruptImageError     damaged or cut short
+    │   └── ImageTooLargeError    more bytes or pixels than the limits allow
+    ├── BundleError               a model cannot be used
+    │   ├── BundleNotFoundError   nothing there
+    │   ├── BundleInvalidError    a check failed: hash, schema or shape
+    │   └── BundleVersionError    written by a newer version of this package
+    ├── EngineError               the inference engine refused
+    └── OutputError               a result cannot be written
+
+A message is one line: what is wrong, where, and what to do next. Imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+
+class AnimalsError(Exception):
+    """Base of all errors raised on purpose; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(AnimalsError):
+    """The call itself was wrong: an unknown option value, a path that is not there."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature = feature
+        self.extra = extra
+        super().__init__(f"{feature} needs an extra: pip install 'animal-classification[{extra}]'")
+
+
+class ImageError(AnimalsError):
+    """One photo cannot be used; ``reason`` says why without naming the file.
+
+    Args:
+        reason: What is wrong and what to do about it, in one line.
+        where: The file's name, or a word such as ``bytes`` when the photo came from memory.
+    """
+
+    def __init__(self, reason: str, where: str = "") -> None:
+        self.reason = reason
+        self.where = where
+        super().__init__(f"{where}: {reason}" if where else reason)
+
+
+class ImageNotFoundError(ImageError):
+    """There is no such file (any more)."""
+
+
+class ImageAccessError(ImageError):
+    """The file exists but the system refuses to let it be read."""
+
+
+class UnsupportedImageError(ImageError):
+    """The content is not a photo, or is in a format that cannot be read here."""
+
+
+class CorruptImageError(ImageError):
+    """The content starts like a photo but is damaged or cut short."""
+
+
+class ImageTooLargeError(ImageError):
+    """More bytes or more pixels than the limits allow; refused before decoding."""
+
+
+class BundleError(AnimalsError):
+    """A model bundle cannot be used."""
+
+
+class BundleNotFoundError(BundleError):
+    """There is no bundle at the place named."""
+
+    exit_code = 2
+
+
+class BundleInvalidError(BundleError):
+    """A bundle failed a check: a hash, the schema, or the shapes of its graph."""
+
+
+class BundleVersionError(BundleError):
+    """A bundle was written by a newer version of this package."""
+
+
+class EngineError(AnimalsError):
+    """The inference engine could not be started or failed."""
+
+
+class OutputError(AnimalsError):
+    """A result could not be written."""

@@ -1,0 +1,50 @@
+"""Marks every test by the folder it lies in, and finds the photos that some of them need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+MARKERS = {"unit": "unit", "integration": "integration", "fuzz": "integration", "e2e": "e2e"}  # by folder
+PHOTOS_VARIABLE = "ANIMALS_TEST_DATA"
+
+
+def pytest_configure() -> None:
+    """A developer's own ``ANIMALS_…`` variables must not decide what passes."""
+    for name in [name for name in os.environ if name.startswith("ANIMALS_") and name != PHOTOS_VARIABLE]:
+        del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    no_photos = pytest.mark.skip(reason=f"{PHOTOS_VARIABLE} does not name a folder of photos")
+    for item in items:
+        marker = MARKERS.get(item.path.relative_to(HERE).parts[0])
+        if marker is not None:
+            item.add_marker(marker)
+        if "photos_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker("photos")
+        if item.get_closest_marker("photos") and _photos() is None:
+            item.add_marker(no_photos)
+
+
+def _photos() -> Path | None:
+    named = os.environ.get(PHOTOS_VARIABLE)
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def photos_dir() -> Path:
+    """The folder with ``imagenet_animals``, ``non_animals`` and more; tests that ask for it are marked ``photos``."""
+    folder = _photos()
+    assert folder is not None, "tests without photos are skipped before their fixtures are made"
+    return folder
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Child processes without coverage, which would complain on their stderr where they may not write its file."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
