@@ -1,0 +1,230 @@
+"""What a file says about itself, checked before a decoder sees it.
+
+Pillow reads headers part by part in Python and keeps the parts; a few megabytes of tiny JPEG segments or PNG chunks,
+or thousands of empty progressive scans, cost it gigabytes or hours. GIF and WebP also allocate their canvas while
+they are being opened, before a caller can look at its size. Each walk here is one pass over the header.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from animal_classification.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
+from animal_classification.imaging.sniff import Format
+from animal_classification.imaging.spec import Limits
+
+MAX_PARTS = 100_000  # a 128 MB PNG in the usual 8 KB chunks has 16,000
+MAX_SCANS = 100  # encoders write about ten
+MAX_JUNK = 1_000_000  # bytes between JPEG segments, which Pillow skips one at a time
+MAX_RUN_LENGTH_BITMAP = 4_000_000  # bytes; Pillow unpacks these in Python, 4 MB a second
+MAX_TAGS = 4096
+
+_CUT_SHORT = "is cut short (it ends inside its header)"
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_BARE_MARKERS = frozenset({*range(0xD0, 0xDA), 0xC8, *range(0xF0, 0xFE)})
+_FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE}) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q"}  # by TIFF type; the others are not whole numbers
+# New subfile, width, length, bits, compression, photometric, strips (273, 279), samples, tiles (324, 325),
+# sub-directories, extra samples, sample format, JPEG tables.
+_TIFF_TAGS = frozenset({254, 256, 257, 258, 259, 262, 273, 277, 279, 324, 325, 330, 338, 339, 347})
+_TOP_BOXES = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid"})
+
+
+def require_pixels(width: int, height: int, limits: Limits) -> None:
+    """Refuse a picture that declares more than ``limits.max_pixels``.
+
+    Raises:
+        ImageTooLargeError: It does.
+    """
+    if width * height > limits.max_pixels:
+        millions = f"{width * height / 1e6:,.1f} megapixels"
+        raise ImageTooLargeError(
+            f"declares {width} x {height} pixels, {millions}; the limit is {limits.max_pixels / 1e6:,.1f}"
+        )
+
+
+def check_structure(format_: Format, data: bytes, limits: Limits) -> None:
+    """Walk through the parts of a file (a PNM has none).
+
+    Raises:
+        ImageTooLargeError: It declares more pixels than allowed.
+        CorruptImageError: It ends inside the header, or has more parts than any encoder writes.
+        UnsupportedImageError: A raw photo whose TIFF part is only a thumbnail.
+    """
+    walks = {
+        Format.JPEG: _walk_jpeg,
+        Format.PNG: _walk_png,
+        Format.GIF: _walk_gif,
+        Format.WEBP: _walk_webp,
+        Format.BMP: _walk_bitmap,
+        Format.DIB: _walk_bitmap,
+        Format.TIFF: _walk_tiff,
+        Format.AVIF: _walk_boxes,
+        Format.HEIF: _walk_boxes,
+    }
+    try:
+        walks[format_](data, limits)
+    except (struct.error, IndexError, OverflowError) as error:
+        raise CorruptImageError(_CUT_SHORT) from error
+
+
+def _too_many(what: str, limit: int) -> CorruptImageError:
+    return CorruptImageError(f"is damaged or made to do harm (more than {limit:,} {what})")
+
+
+def _walk_jpeg(data: bytes, limits: Limits) -> None:
+    at, junk, components, progressive = 2, 0, 0, False
+    for _ in range(MAX_PARTS):
+        start = data.find(b"\xff", at)
+        junk += start - at
+        if start < 0:
+            raise CorruptImageError("is cut short (no pixels follow its header)")
+        if junk > MAX_JUNK:
+            raise _too_many("stray bytes", MAX_JUNK)
+        marker = data[start + 1]
+        at = start + (1 if marker == 0xFF else 2)
+        if marker < 0xC0 or marker == 0xFF or marker in _BARE_MARKERS:
+            continue
+        (length,) = struct.unpack_from(">H", data, at)
+        if marker in _FRAMES:
+            height, width, components = struct.unpack_from(">HHB", data, at + 3)
+            require_pixels(width, height, limits)
+            progressive = marker in _PROGRESSIVE
+        at += length
+        if marker == 0xDA:
+            if progressive or data[start + 4] < components:
+                _count_scans(data, at)
+            return
+    raise _too_many("segments", MAX_PARTS)
+
+
+def _count_scans(data: bytes, at: int) -> None:
+    # Every scan passes over the whole picture: 50 bytes of file buy 60 ms of work at 100 megapixels.
+    scans = 1
+    for _ in range(MAX_PARTS):
+        found = _MARKER.search(data, at)
+        if found is None or found[0] == b"\xff\xd9":
+            return
+        scans += found[0] == b"\xff\xda"
+        if scans > MAX_SCANS:
+            raise _too_many("scans", MAX_SCANS)
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    raise _too_many("segments", MAX_PARTS)
+
+
+def _walk_png(data: bytes, limits: Limits) -> None:
+    at = 8
+    for _ in range(MAX_PARTS):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IHDR":
+            width, height = struct.unpack_from(">II", data, at + 8)
+            require_pixels(width, height, limits)
+        at += length + 12
+        if kind == b"IEND" or at + 8 > len(data):  # whether the pixels are complete is for the decoder to say
+            return
+    raise _too_many("chunks", MAX_PARTS)
+
+
+def _walk_gif(data: bytes, limits: Limits) -> None:
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    require_pixels(width, height, limits)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    in_extension = False
+    for _ in range(MAX_PARTS):
+        if in_extension:
+            in_extension = data[at] != 0
+            at += data[at] + 1
+        elif data[at] == 0x21:
+            in_extension = True
+            at += 2
+        elif data[at] == 0x2C:  # a first frame may reach beyond the canvas, which then grows
+            x, y, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
+            require_pixels(max(width, x + frame_width), max(height, y + frame_height), limits)
+            return
+        elif data[at] == 0x3B:
+            raise CorruptImageError("is damaged (no picture in it)")
+        else:
+            at += 1
+    raise _too_many("blocks", MAX_PARTS)
+
+
+def _walk_webp(data: bytes, limits: Limits) -> None:
+    (declared,) = struct.unpack_from("<I", data, 4)
+    if declared + 8 > len(data) + 1:  # some writers forget the last padding byte
+        raise CorruptImageError(f"is cut short (it has {len(data):,} of {declared + 8:,} bytes)")
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    require_pixels(width, height, limits)
+
+
+def _walk_bitmap(data: bytes, limits: Limits) -> None:
+    at = 14 if data[:2] == b"BM" else 0
+    (header,) = struct.unpack_from("<I", data, at)
+    if header == 12:
+        width, height = struct.unpack_from("<HH", data, at + 4)
+    else:
+        width, height, _, _, compression = struct.unpack_from("<IiHHI", data, at + 4)
+        if compression in (1, 2) and len(data) > MAX_RUN_LENGTH_BITMAP:
+            raise UnsupportedImageError("is a large run-length bitmap, which is not read here; save it as PNG")
+    require_pixels(width, abs(height), limits)
+
+
+def _walk_tiff(data: bytes, limits: Limits) -> None:
+    tags = _tiff_tags(data)
+    first = {tag: numbers[0] for tag, numbers in tags.items() if numbers}
+    require_pixels(first.get(256, 0), first.get(257, 0), limits)
+    is_thumbnail = first.get(254, 0) & 1 and 330 in tags  # the full picture is in a sub-directory, as DNG and NEF do
+    if is_thumbnail or first.get(262) in (32803, 34892):  # colour filter array, linear raw
+        raise UnsupportedImageError("is a raw photo from a camera; convert it to JPEG")
+    if max((*tags.get(273, ()), *tags.get(324, ())), default=0) > len(data):
+        raise CorruptImageError("is cut short (its pixels are beyond its end)")
+
+
+def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
+    """The numbers in the first directory that decide how pixels are read."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = b"+" in data[2:4]
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    if count > MAX_TAGS:
+        raise _too_many("tags", MAX_TAGS)
+    head, step, inline = (order + "HHQ", 20, 8) if big else (order + "HHI", 12, 4)
+    first = start + (8 if big else 2)
+    tags: dict[int, tuple[int, ...]] = {}
+    for at in range(first, first + count * step, step):
+        tag, kind, number = struct.unpack_from(head, data, at)
+        if kind not in _TIFF_NUMBERS or tag not in _TIFF_TAGS:
+            continue
+        if number > MAX_PARTS:
+            raise _too_many("strips", MAX_PARTS)
+        numbers = f"{order}{number}{_TIFF_NUMBERS[kind]}"
+        place = at + step - inline
+        if struct.calcsize(numbers) > inline:
+            (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, place)
+        tags.setdefault(tag, struct.unpack_from(numbers, data, place))
+    struct.unpack_from(order + ("Q" if big else "I"), data, first + count * step)  # the link to the next page
+    return tags
+
+
+def _walk_boxes(data: bytes, _limits: Limits) -> None:
+    at = 0
+    for _ in range(MAX_PARTS):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+        if kind not in _TOP_BOXES or size < 8:  # something stuck on behind the picture, or a box up to the end
+            return
+        at += size
+        if at == len(data):
+            return
+        if at > len(data):
+            raise CorruptImageError(f"is cut short (it has {len(data):,} of at least {at:,} bytes)")
+    raise _too_many("boxes", MAX_PARTS)

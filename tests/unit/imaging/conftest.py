@@ -1,0 +1,22 @@
+"""Photos for the tests of imaging: drawn ones everywhere, real ones where there are some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.imaging.drawing import corpus
+
+
+@pytest.fixture(scope="session")
+def drawn() -> dict[str, bytes]:
+    return corpus()
+
+
+@pytest.fixture(scope="session")
+def real_photos(photos_dir: Path) -> dict[str, list[Path]]:
+    return {
+        name: sorted(path for path in (photos_dir / name).glob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
+        for name in ("imagenet_animals", "ena24_sample")
+    }
