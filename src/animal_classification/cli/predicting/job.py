@@ -1,0 +1,180 @@
+"""A run of ``animals predict``, from what was asked for to the exit code."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from animal_classification.cli.console import complain, say
+from animal_classification.cli.predicting.interrupts import sigterm_like_ctrl_c, stop_asked
+from animal_classification.cli.predicting.progress import ProgressBar
+from animal_classification.cli.predicting.sinks import FileSink, ObjectSink, PlanSink, Sink, StreamSink, print_object
+from animal_classification.cli.predicting.summary import Summary
+from animal_classification.inference.batch import Tally, classify, remembered_answer
+from animal_classification.inference.classifier import Classifier
+from animal_classification.inference.decide import UNKNOWN_NAME
+from animal_classification.inference.journal import Entry, Header
+from animal_classification.inference.output import TableFile
+from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
+from animal_classification.inference.sorting import Sorter, refuse_overlap
+
+if TYPE_CHECKING:
+    from animal_classification.cli.predicting.request import Request
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Job:
+    """A run with everything that it needs, and what it has found so far."""
+
+    request: Request
+    photos: PhotoPaths
+    classifier: Classifier
+    sink: Sink
+    table: TableFile | None
+    sorter: Sorter | None
+    tally: Tally = field(default_factory=Tally)
+    log: WalkLog = field(default_factory=WalkLog)
+
+    def run(self) -> int:
+        """Do it; returns the exit code."""
+        done = self._begin()
+        rows_on_screen = self.request.target in ("stream", "screen", "plan") and sys.stdout.isatty()
+        progress = ProgressBar(self.photos, done=len(done), shown=not self.request.quiet and not rows_on_screen)
+        with stop_asked() as stopped, closing(progress):
+            waiting = (photo for photo in self.photos.walk(self.log) if photo.name not in done)
+            for item in classify(self.classifier, waiting, top_k=self.request.top_k, log=self.log, stopped=stopped):
+                # Sorted before it is noted down: what a journal holds never has to be sorted again.
+                prediction = item.result.prediction
+                placed = self.sorter.place(item.path, prediction.answer.name) if self.sorter and prediction else None
+                self.sink.add(item, placed)
+                self.tally.add(item.entry)
+                progress.advance()
+            progress.close()
+            return self._end(progress, interrupted=stopped())
+
+    def _begin(self) -> set[str]:
+        """Start the table; returns the names that have a row."""
+        done: set[str] = set()
+        if self.table is None:
+            return done
+        info = self.classifier.info
+        header = Header(
+            model=info.name,
+            model_version=info.version,
+            model_sha256=self.classifier.bundle.sha256,
+            top_k=self.request.top_k,
+            format=self.request.table_format,
+            paths=self.photos.describe(),
+            sort_into=f"{self.request.way or 'copy'} {table_name(str(self.sorter.into))}" if self.sorter else None,
+        )
+        guesses = min(self.request.top_k, len(info.labels))
+        for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
+            done.add(entry.row["path"])
+            self.tally.add(Entry(entry.row, entry.answer or remembered_answer(entry.row, info)))
+        return done
+
+    def _end(self, progress: ProgressBar, *, interrupted: bool) -> int:
+        kept = ""
+        if self.table is not None and self.tally.photos == 0:
+            self.table.close(discard=True)  # an empty table must not take the place of a full one
+        elif interrupted:
+            kept = self.sink.stop()
+        else:
+            self.sink.finish()
+        self._report(self._summary(progress, interrupted=interrupted))
+        if interrupted:
+            of = f" of {progress.total}" if progress.total is not None else ""
+            complain(f"interrupted: {self.tally.photos}{of} done{kept}")
+            return INTERRUPTED
+        trouble = self._trouble()
+        if trouble:
+            complain(trouble)
+        return 1 if trouble else 0
+
+    def _summary(self, progress: ProgressBar, *, interrupted: bool) -> Summary:
+        info = self.classifier.info
+        return Summary(
+            tally=self.tally,
+            log=self.log,
+            model=info.name,
+            model_version=info.version,
+            seconds=progress.seconds,
+            rate=progress.rate,
+            output=table_name(self.request.output or "") if self.table and self.tally.photos else None,
+            sorter=self.sorter,
+            dry_run=self.request.dry_run,
+            interrupted=interrupted,
+        )
+
+    def _report(self, summary: Summary) -> None:
+        if self.request.as_json:
+            if isinstance(self.sink, ObjectSink):
+                self.sink.print_after(summary.as_object())
+            elif isinstance(self.sink, PlanSink):
+                print_object({**summary.as_object(), "moves": self.sink.moves})
+            else:
+                print_object(summary.as_object())
+        if not self.request.quiet and not summary.interrupted and self.tally.photos:
+            for line in summary.lines(UNKNOWN_NAME):
+                say(line)
+
+    def _trouble(self) -> str | None:
+        """What makes the exit code 1, if anything does; the worst first."""
+        if self.log.lost:
+            folder, why = next(iter(self.log.lost.items()))
+            more = f" and {len(self.log.lost) - 1} more" if len(self.log.lost) > 1 else ""
+            return f"cannot read the folder {folder!r}{more} ({why}): its photos are missing from the result"
+        if self.tally.photos == 0:
+            skipped = f"; {self.log.skipped} other files were skipped" if self.log.skipped else ""
+            return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{skipped}"
+        if self.tally.unreadable == self.tally.photos:
+            return f"none of the {self.tally.photos} photos could be read; the column 'error' says why"
+        if self.sorter is not None and (failed := self.sorter.outcomes["failed"]):
+            return f"{failed} photos could not be sorted: they were gone, or may no longer be read"
+        return None
+
+
+def run(request: Request) -> int:
+    """Do what was asked for; returns the exit code.
+
+    Raises:
+        AnimalsError: It cannot be done.
+    """
+    request.check()
+    own = [] if request.target != "file" else list(TableFile.files(str(request.output)))
+    photos = PhotoPaths(request.paths, leave_out=own)
+    if request.sort_into is not None:
+        refuse_overlap(request.sort_into, photos.folders)
+        photos.leave_out_folder(request.sort_into)
+    with ExitStack() as stack:
+        stack.enter_context(sigterm_like_ctrl_c())
+        table = None
+        if request.target == "file":
+            table = TableFile(
+                str(request.output), request.table_format, resume=request.resume, threads=request.threads or 1
+            )
+            stack.enter_context(closing(table))
+        classifier = Classifier.load(request.model, engine=request.engine, threads=request.threads)
+        sorter = None
+        if request.sort_into is not None:
+            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
+        sink = stack.enter_context(closing(_sink(request, table)))
+        return Job(request, photos, classifier, sink, table, sorter).run()
+
+
+def _sink(request: Request, table: TableFile | None) -> Sink:
+    if table is not None:
+        return FileSink(table)
+    if request.target == "plan":
+        return PlanSink(as_json=request.as_json)
+    if request.target == "object":
+        return ObjectSink()
+    if request.target == "stream":
+        return StreamSink(request.table_format, request.top_k)
+    from animal_classification.cli.predicting.screen import ScreenSink
+
+    return ScreenSink()

@@ -1,0 +1,210 @@
+"""The classifier: a bundle, an engine, and photos in any form."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from animal_classification import bundle as bundles
+from animal_classification import imaging
+from animal_classification.errors import ImageError, UsageError
+from animal_classification.inference.decide import Decider
+from animal_classification.inference.engine import Engine, available_cpus, create_engine
+from animal_classification.inference.heatmap import class_activation_map, overlay
+from animal_classification.inference.results import FileResult, Prediction
+from animal_classification.inference.stream import map_in_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from animal_classification.bundle import Bundle
+    from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.imaging import ImageSource, Limits
+
+CHUNK = 8
+
+
+class Classifier:
+    """Names the animals in photos.
+
+    >>> classifier = Classifier.load("photos")
+    >>> classifier.predict("lion.jpg").label
+    'lion'
+
+    One instance may be used from several threads at once.
+    """
+
+    def __init__(
+        self, bundle: Bundle, engine: Engine, *, engine_name: str, threads: int, limits: Limits = imaging.Limits()
+    ) -> None:
+        self.bundle = bundle
+        self.threads = threads
+        self._engine = engine
+        self._engine_name = engine_name
+        self._limits = limits
+        self._spec = bundle.preprocess_spec
+        self._decider = Decider(bundle.info)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] = "photos",
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+        limits: Limits = imaging.Limits(),
+    ) -> Classifier:
+        """Verify a bundle and start an engine on it.
+
+        Args:
+            model: A built-in name, a bundle's folder, or an fsspec URL.
+            engine: ``auto``, ``openvino`` or ``onnxruntime``.
+            threads: CPUs to use; all that the process may use by default.
+            limits: Bounds on the bytes and pixels of a photo.
+
+        Raises:
+            BundleError: The bundle is missing, damaged or too new.
+            EngineError: The engine is not installed or refuses the graph.
+        """
+        loaded = bundles.load(model)
+        count = available_cpus() if threads is None else threads
+        started = create_engine(loaded.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+        return cls(loaded, started, engine_name=engine, threads=count, limits=limits)
+
+    @property
+    def info(self) -> BundleInfo:
+        """What the bundle says of itself."""
+        return self.bundle.info
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use."""
+        return self._engine.name
+
+    # A str is a sequence of str, so the two overlap for the type checker; a lone path never means a list of letters.
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, photos: ImageSource, *, top_k: int = 5, embedding: bool = False
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, photos: Sequence[ImageSource], *, top_k: int = 5, embedding: bool = False
+    ) -> list[Prediction]: ...
+    def predict(
+        self, photos: ImageSource | Sequence[ImageSource], *, top_k: int = 5, embedding: bool = False
+    ) -> Prediction | list[Prediction]:
+        """Classify one photo, or a list of them.
+
+        Args:
+            photos: A path, encoded bytes, a PIL image or an array; or a list or tuple of these.
+            top_k: How many of the most probable labels to return, at least 1.
+            embedding: Attach the embedding, float32 ``[D]``.
+
+        Raises:
+            ImageError: A photo cannot be used. For many files, where one bad file should not stop the rest, see
+                :meth:`predict_paths`.
+        """
+        if isinstance(photos, (list, tuple)):
+            chunks = map_in_chunks(
+                lambda batch: self._classify(self._pixels(batch), top_k, embedding),
+                photos,
+                workers=self.threads,
+                chunk=CHUNK,
+            )
+            return list(chunks)
+        return self._classify(self._pixels([photos]), top_k, embedding)[0]  # type: ignore[list-item]
+
+    def predict_paths(
+        self,
+        paths: Iterable[tuple[str, str | os.PathLike[str]]],
+        *,
+        top_k: int = 5,
+        embedding: bool = False,
+    ) -> Iterator[FileResult]:
+        """Classify any number of files, in order, with flat memory; a bad file gets a result that says why.
+
+        Each worker decodes a chunk and infers it, so decoding on one core overlaps inference on another.
+
+        Args:
+            paths: Pairs of the name that the result carries and the file to read.
+            top_k: How many of the most probable labels to return.
+            embedding: Attach embeddings.
+        """
+        _check_top_k(top_k)
+        return map_in_chunks(
+            lambda batch: self._classify_files(batch, top_k, embedding), paths, workers=self.threads, chunk=CHUNK
+        )
+
+    def heatmap(self, photo: ImageSource, label_id: str | None = None) -> NDArray[np.uint8]:
+        """Show where the model looked.
+
+        Args:
+            photo: As for :meth:`predict`.
+            label_id: The label to explain; the most probable one by default.
+
+        Returns:
+            uint8 ``[size, size, 3]``: the crop that the model sees with its class-activation map laid over it.
+
+        Raises:
+            UsageError: No such label, or the bundle's graph gives no feature map.
+        """
+        pixels = imaging.preprocess(photo, self._spec, limits=self._limits)
+        outputs = self._explainer.infer(pixels[None])
+        if label_id is None:
+            index = int(outputs["logits"][0, : len(self.info.labels)].argmax())
+        else:
+            index = self._label_index(label_id)
+        weight, _ = self._head
+        return overlay(pixels, class_activation_map(outputs["features"][0], weight[index]))
+
+    @cached_property
+    def _explainer(self) -> Engine:
+        # A second engine, because giving out the feature map costs every prediction a copy that few of them need.
+        return create_engine(
+            self.bundle.model_path, outputs=("logits", "features"), name=self._engine_name, threads=self.threads
+        )
+
+    @cached_property
+    def _head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.bundle.head()
+
+    def _label_index(self, label_id: str) -> int:
+        for index, label in enumerate(self.info.labels):
+            if label.id == label_id:
+                return index
+        raise UsageError(f"the model {self.info.name!r} has no label with the id {label_id!r}")
+
+    def _pixels(self, photos: Sequence[ImageSource]) -> NDArray[np.uint8]:
+        return np.stack([imaging.preprocess(photo, self._spec, limits=self._limits) for photo in photos])
+
+    def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
+        _check_top_k(top_k)
+        outputs = self._engine.infer(pixels)
+        embeddings = outputs["embedding"] if embedding else None
+        return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=embeddings)
+
+    def _classify_files(
+        self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool
+    ) -> list[FileResult]:
+        errors: dict[int, str] = {}
+        pixels = []
+        for index, (_, path) in enumerate(batch):
+            try:
+                pixels.append(imaging.preprocess(path, self._spec, limits=self._limits))
+            except ImageError as error:
+                errors[index] = error.reason
+        predictions = iter(self._classify(np.stack(pixels), top_k, embedding) if pixels else ())
+        return [
+            FileResult(name, error=errors[index]) if index in errors else FileResult(name, next(predictions))
+            for index, (name, _) in enumerate(batch)
+        ]
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise UsageError(f"top_k must be at least 1, not {top_k}")

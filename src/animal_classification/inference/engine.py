@@ -1,0 +1,72 @@
+"""The engine interface, and the choice between the engines that are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from animal_classification.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+EngineName = Literal["auto", "openvino", "onnxruntime"]
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+
+class Engine(Protocol):
+    """Runs a bundle's graph; one instance may be used from several threads at once."""
+
+    name: str
+
+    def infer(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs asked for at creation, for images uint8 ``[N, H, W, 3]``."""
+        ...
+
+
+def available_cpus() -> int:
+    """Number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def create_engine(
+    model: Path, *, outputs: Sequence[str] = ("logits",), name: str = "auto", threads: int | None = None
+) -> Engine:
+    """Start an engine on an ONNX file.
+
+    Args:
+        model: The bundle's ``model.onnx``.
+        outputs: Which of the graph's outputs are computed and copied out.
+        name: ``openvino``, ``onnxruntime``, or ``auto`` for the faster one that is installed (docs/engines.md).
+        threads: How many CPUs it may use, and how many calls of ``infer`` run side by side; all CPUs by default.
+
+    Raises:
+        UsageError: The name is not one of the engines, or ``threads`` is below one.
+        EngineError: The engine is not installed, or refuses the graph.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"unknown engine {name!r}: choose one of {', '.join(ENGINES)}")
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+    count = threads or available_cpus()
+    for candidate in ("openvino", "onnxruntime") if name == "auto" else (name,):
+        if importlib.util.find_spec(candidate) is not None:
+            return _start(candidate, model, tuple(outputs), count)
+    raise EngineError(f"engine {name!r} is not installed: pip install {'openvino' if name == 'auto' else name}")
+
+
+def _start(name: str, model: Path, outputs: tuple[str, ...], threads: int) -> Engine:
+    if name == "openvino":
+        from animal_classification.inference.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(model, outputs, threads)
+    from animal_classification.inference.onnxruntime_engine import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(model, outputs, threads)

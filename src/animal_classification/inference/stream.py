@@ -1,0 +1,37 @@
+"""Work spread over threads, results in the order of the input, memory bounded by a window."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_in_chunks(
+    work: Callable[[Sequence[Item]], Sequence[Result]], items: Iterable[Item], *, workers: int, chunk: int
+) -> Generator[Result, None, None]:
+    """Yield ``work``'s results for chunks of ``items``, in order, computed by ``workers`` threads.
+
+    At most four chunks per worker are taken from ``items`` ahead of what the caller has consumed, so memory does not
+    grow with the input. Closing the iterator drops what has not been started.
+    """
+    source = iter(items)
+    window = 4 * workers
+    pending: deque[Future[Sequence[Result]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="animals")
+    try:
+        while True:
+            while len(pending) < window and (batch := list(islice(source, chunk))):
+                pending.append(pool.submit(work, batch))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

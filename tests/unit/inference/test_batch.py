@@ -1,0 +1,110 @@
+"""Photos through a classifier that needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from animal_classification.inference.batch import Tally, classify, remembered_answer
+from animal_classification.inference.classifier import Classifier
+from animal_classification.inference.journal import Entry
+from animal_classification.inference.photo_paths import Photo, WalkLog
+from animal_classification.inference.results import Answer, Candidate, FileResult, Prediction
+from animal_classification.inference.table import Row, to_row
+
+
+def prediction(name: str = "dog", *, unknown: bool = False) -> Prediction:
+    return Prediction(
+        label="poodle", label_id="p", probability=0.4, group="dog", group_probability=0.8, unknown=unknown,
+        known_score=0.9, set=(), top=(Candidate("poodle", "p", 0.4),), answer=Answer(name, "group", 0.8),
+    )  # fmt: skip
+
+
+class FakeClassifier:
+    """Reads one file ahead; what is not a file is unreadable."""
+
+    info = SimpleNamespace(name="fake", version="7", rollup=SimpleNamespace(threshold=0.65))
+    closed = False
+
+    def predict_paths(self, paths: Iterable[tuple[str, str]], *, top_k: int) -> Iterator[FileResult]:
+        try:
+            waiting: list[tuple[str, str]] = []
+            for pair in [*paths, ("", "")]:
+                if waiting:
+                    name, path = waiting.pop()
+                    good = Path(path).is_file()
+                    yield FileResult(name, prediction()) if good else FileResult(name, error="is not there")
+                waiting.append(pair)
+        finally:
+            self.closed = True
+
+
+def photos(folder: Path, *names: str) -> list[Photo]:
+    return [Photo(name, str(folder / name)) for name in names]
+
+
+def run(fake: FakeClassifier, sources: Iterable[Photo], **options: Any) -> list[Any]:
+    given: dict[str, Any] = {"top_k": 5, "log": WalkLog(), "stopped": lambda: False, **options}
+    return list(classify(cast("Classifier", fake), sources, **given))
+
+
+def test_every_photo_has_an_item_with_its_own_path(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    items = run(FakeClassifier(), photos(tmp_path, "a.jpg", "gone.jpg"))
+    assert [(item.entry.row["path"], item.entry.answer, item.path) for item in items] == [
+        ("a.jpg", "dog", str(tmp_path / "a.jpg")),
+        ("gone.jpg", None, str(tmp_path / "gone.jpg")),
+    ]
+    assert items[1].entry.row["error"] == "is not there"
+    assert items[0].entry.row["model_version"] == "7"
+
+
+def test_photos_of_a_folder_that_vanished_have_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    log = WalkLog()
+    items = run(FakeClassifier(), photos(tmp_path, "a.jpg", "gone/b.jpg", "gone/c.jpg"), log=log)
+    assert [item.entry.row["path"] for item in items] == ["a.jpg"]
+    assert log.lost == {str(tmp_path / "gone"): "it is not there any more"}
+
+
+def test_it_stops_when_asked_and_closes_the_engine(tmp_path: Path) -> None:
+    fake = FakeClassifier()
+    answers = iter([False, True])
+    items = run(fake, photos(tmp_path, "a", "b", "c", "d"), stopped=lambda: next(answers))
+    assert len(items) == 2
+    assert fake.closed
+
+
+def test_a_tally_counts_what_a_person_is_told() -> None:
+    tally = Tally()
+    for result in (
+        FileResult("a", prediction("dog")),
+        FileResult("b", prediction("dog")),
+        FileResult("c", prediction("not an animal", unknown=True)),
+        FileResult("d", error="is empty"),
+    ):
+        answer = result.prediction.answer.name if result.prediction else None
+        tally.add(Entry(to_row(result, model="m", version="1"), answer))
+    assert (tally.photos, tally.unreadable, tally.unknown, tally.animals) == (4, 1, 1, {"dog": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"probability": 0.7}, "poodle"),
+        ({}, "dog"),
+        ({"group_probability": 0.6}, "animal"),
+        ({"group": None, "group_probability": None}, "animal"),
+        ({"unknown": True}, None),
+        ({"error": "is empty"}, None),
+    ],
+)
+def test_the_name_behind_a_row_of_a_finished_table(change: dict[str, Any], name: str | None) -> None:
+    row = cast("Row", {**to_row(FileResult("a", prediction()), model="m", version="1"), **change})
+    assert remembered_answer(row, cast("Any", FakeClassifier.info)) == name
+    if not change:
+        assert remembered_answer(row, cast("Any", SimpleNamespace(rollup=None))) == "poodle"

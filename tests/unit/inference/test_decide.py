@@ -1,0 +1,138 @@
+"""From logits to answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from animal_classification.bundle.schema import (
+    BackgroundClass,
+    BundleInfo,
+    Calibration,
+    Code,
+    Data,
+    Label,
+    Preprocess,
+    Rollup,
+    Unknown,
+)
+from animal_classification.inference.decide import Decider, softmax
+from animal_classification.inference.results import Prediction
+
+LABELS = (
+    Label(id="n1", name="beagle", group="dog > hound"),
+    Label(id="n2", name="bloodhound", group="dog > hound"),
+    Label(id="n3", name="poodle", group="dog > poodle"),
+    Label(id="n4", name="lion", group="cat"),
+)
+
+
+def make_info(
+    *,
+    unknown: Unknown | None = Unknown(method="background", threshold=0.5),
+    rollup: float | None = 0.6,
+    temperature: float = 1.0,
+    labels: tuple[Label, ...] = LABELS,
+) -> BundleInfo:
+    return BundleInfo(
+        name="zoo",
+        version="1",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        labels=labels,
+        background=(BackgroundClass(id="b1", name="chair"), BackgroundClass(id="b2", name="teapot")),
+        preprocess=Preprocess(size=32, crop_pct=1.0, interpolation="bicubic"),
+        calibration=Calibration(temperature=temperature),
+        unknown=unknown,
+        rollup=None if rollup is None else Rollup(threshold=rollup),
+        data=Data(version="1", classes=len(labels)),
+        code=Code(version="0"),
+    )
+
+
+def decide(probabilities: list[float], info: BundleInfo | None = None, top_k: int = 5) -> Prediction:
+    logits = np.log(np.array([probabilities], dtype=np.float32))
+    return Decider(info or make_info()).decide(logits, top_k=top_k)[0]
+
+
+def test_a_sure_label_is_the_answer() -> None:
+    result = decide([0.9, 0.02, 0.02, 0.02, 0.02, 0.02])
+    assert (result.answer.name, result.answer.level) == ("beagle", "label")
+    assert result.label_id == "n1"
+    assert result.probability == pytest.approx(0.9, abs=1e-6)
+    assert (result.group, result.unknown) == ("dog", False)
+    assert result.group_probability == pytest.approx(0.94, abs=1e-6)
+
+
+def test_an_uncertain_label_is_answered_by_the_finest_sure_group() -> None:
+    hound = decide([0.4, 0.35, 0.05, 0.1, 0.05, 0.05])
+    assert (hound.answer.name, hound.answer.level) == ("hound", "group")
+    assert hound.label == "beagle", "the label stays the most probable one"
+    dog = decide([0.3, 0.2, 0.3, 0.1, 0.05, 0.05])
+    assert dog.answer.name == "dog"
+    assert dog.answer.probability == pytest.approx(0.8, abs=1e-6)
+
+
+def test_an_animal_that_fits_no_group_is_an_animal() -> None:
+    result = decide([0.2, 0.1, 0.1, 0.4, 0.1, 0.1])
+    assert (result.answer.name, result.answer.level) == ("animal", "known")
+    assert result.answer.probability == pytest.approx(0.8, abs=1e-6)
+
+
+def test_a_photo_of_something_else_is_unknown_and_says_what_it_resembles() -> None:
+    result = decide([0.1, 0.1, 0.1, 0.1, 0.5, 0.1])
+    assert (result.answer.name, result.answer.level, result.unknown) == ("not an animal", "unknown", True)
+    assert result.background == "chair"
+    assert result.known_score == pytest.approx(0.4, abs=1e-6)
+
+
+def test_max_probability_scores_the_best_label() -> None:
+    info = make_info(unknown=Unknown(method="max_probability", threshold=0.35))
+    assert decide([0.3, 0.3, 0.3, 0.05, 0.03, 0.02], info).unknown
+    assert not decide([0.4, 0.2, 0.3, 0.05, 0.03, 0.02], info).unknown
+
+
+def test_without_rules_the_label_is_always_the_answer() -> None:
+    info = make_info(unknown=None, rollup=None, labels=(Label(id="a", name="a"), Label(id="b", name="b")))
+    result = decide([0.1, 0.2, 0.4, 0.3], info)
+    assert (result.answer.name, result.unknown, result.group, result.group_probability) == ("b", False, None, None)
+    assert result.background is None
+
+
+def test_temperature_sharpens() -> None:
+    soft = decide([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
+    sharp = decide([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], make_info(temperature=0.5))
+    assert sharp.probability > soft.probability
+
+
+def test_top_k_is_bounded_by_the_labels_and_keeps_background_out() -> None:
+    result = decide([0.1, 0.05, 0.03, 0.02, 0.7, 0.1], top_k=50)
+    assert [candidate.label for candidate in result.top] == ["beagle", "bloodhound", "poodle", "lion"]
+
+
+@given(arrays(np.float32, (3, 6), elements=st.floats(-50, 50, width=32)))
+def test_probabilities_obey_the_laws(logits: np.ndarray) -> None:
+    for result in Decider(make_info()).decide(logits, top_k=4):
+        values = [candidate.probability for candidate in result.top]
+        assert values == sorted(values, reverse=True)
+        assert sum(values) == pytest.approx(result.known_score, abs=1e-9)
+        assert result.group_probability is not None
+        assert 0.0 <= result.probability <= result.known_score <= 1.0
+        best_group = max(sum(values_of) for values_of in by_group(result).values())
+        assert result.group_probability == pytest.approx(best_group, abs=1e-9)
+
+
+def by_group(result: Prediction) -> dict[str, list[float]]:
+    group_of = {label.id: label.groups[0] for label in LABELS}
+    groups: dict[str, list[float]] = {}
+    for candidate in result.top:
+        groups.setdefault(group_of[candidate.label_id], []).append(candidate.probability)
+    return groups
+
+
+def test_softmax_survives_huge_logits() -> None:
+    assert softmax(np.array([[1e4, 0.0]], dtype=np.float32)).tolist() == [[1.0, 0.0]]

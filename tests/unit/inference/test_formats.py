@@ -1,0 +1,230 @@
+"""Every format gives back what was written, whatever the files are called."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from animal_classification.errors import UsageError
+from animal_classification.inference.formats import (
+    FORMATS,
+    Format,
+    TextWriter,
+    cells,
+    format_of,
+    from_cells,
+    read_text,
+    to_json,
+    write_text,
+)
+from animal_classification.inference.parquet import read_parquet, write_parquet
+from animal_classification.inference.table import Guess, Row, columns
+
+HOSTILE = [
+    "plain.jpg",
+    " leading and trailing .jpg ",
+    "quo\"te's.jpg",
+    "new\nline.jpg",
+    "carriage\rreturn\r\n.jpg",
+    "comma,semi;tab\t.jpg",
+    "🦁.jpg",
+    "أسد.jpg",
+    r"caf\xe9.jpg",
+    "=HYPERLINK(1).jpg",
+    "-rf.jpg",
+    "+1.jpg",
+    "@SUM(A1).jpg",
+    "＝1.jpg",
+    "\t=1.jpg",
+    "2024-01-01.jpg",
+    "null",
+    "1e5",
+    "true",
+    "{}[]",
+    "\x1b[31mred.jpg",
+    "\u202egpj.exe",
+]
+GUESSES: list[Guess] = [
+    {"label": "lion", "label_id": "n1", "probability": 0.9},
+    {"label": 'a|b, "c"', "label_id": "n2", "probability": 0.000001},
+]
+
+
+def a_row(path: str, **other: Any) -> Row:
+    row: Row = {
+        "path": path,
+        "label": "lion",
+        "label_id": "n1",
+        "probability": 0.9,
+        "group": "cat",
+        "group_probability": 1.0,
+        "unknown": False,
+        "set": ["lion"],
+        "top": GUESSES,
+        "model": "photos",
+        "model_version": "1",
+        "error": None,
+    }
+    return {**row, **other}  # type: ignore[typeddict-item, return-value]
+
+
+def unreadable(path: str) -> Row:
+    nothing = dict.fromkeys(("label", "label_id", "probability", "group", "group_probability", "unknown"))
+    return a_row(path, **nothing, set=[], top=[], error="is cut short, or\ndamaged")
+
+
+ROWS = [a_row(name) for name in HOSTILE] + [
+    unreadable("bad.jpg"),
+    a_row("ungrouped.jpg", group=None, group_probability=None, unknown=True, set=[]),
+    a_row("one.jpg", top=GUESSES[:1], set=["a", "b"]),
+]
+
+fractions = st.integers(0, 1_000_000).map(lambda millionths: millionths / 1_000_000)
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+def without_ids(row: Row) -> Row:
+    """What csv and parquet hold: no ids of the further guesses."""
+    top: list[Guess] = [guess if rank == 0 else {**guess, "label_id": None} for rank, guess in enumerate(row["top"])]
+    return {**row, "top": top}
+
+
+def written(rows: list[Row], path: Path, kind: Format, top_k: int = 3) -> list[Row]:
+    """The rows as read back from a file at ``path``."""
+    if kind == "parquet":
+        lines = path.with_suffix(".lines")
+        lines.write_bytes(b'{"header": 1}\n' + b"".join(to_json({**row, "answer": "x"}) + b"\n" for row in rows))
+        write_parquet(lines, path, top_k=top_k, threads=2)
+        return list(read_parquet(path, top_k))
+    with path.open("wb") as file:
+        write_text(rows, file, kind, top_k)
+    return list(read_text(path, kind, top_k))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_hostile_names_come_back(tmp_path: Path, kind: Format) -> None:
+    expected = ROWS if kind in ("json", "jsonl") else [without_ids(row) for row in ROWS]
+    assert written(ROWS, tmp_path / f"x.{kind}", kind) == expected
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_empty_table(tmp_path: Path, kind: Format) -> None:
+    assert written([], tmp_path / f"x.{kind}", kind) == []
+
+
+@given(
+    st.lists(
+        st.builds(a_row, path=text, label=text, label_id=text, probability=fractions, unknown=st.booleans())
+        | st.builds(unreadable, path=text),
+        max_size=5,
+    ),
+    st.sampled_from(FORMATS),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_comes_back(tmp_path: Path, rows: list[Row], kind: Format) -> None:
+    for row in rows:
+        if row["label"] is not None:  # the first guess says the same
+            first: Guess = {
+                "label": row["label"],
+                "label_id": row["label_id"],
+                "probability": row["probability"] or 0.0,
+            }
+            row["top"] = [first, *GUESSES[1:]]
+    expected = rows if kind in ("json", "jsonl") else [without_ids(row) for row in rows]
+    assert written(rows, tmp_path / f"x.{kind}", kind) == expected
+
+
+@given(fractions)
+def test_numbers_keep_six_digits_and_are_never_written_with_an_exponent(number: float) -> None:
+    cell = cells(a_row("a.jpg", probability=number), 1)[3]
+    assert float(cell) == number
+    assert "e" not in cell
+
+
+def test_csv_is_what_other_readers_expect(tmp_path: Path) -> None:
+    written(ROWS, tmp_path / "x.csv", "csv")
+    raw = (tmp_path / "x.csv").read_bytes()
+    assert raw.startswith(b"path,label,")
+    assert raw.endswith(b"\r\n")
+    table = list(csv.DictReader(io.StringIO(raw.decode("utf-8"), newline="")))
+    assert list(table[0]) == columns(3)
+    names = [row["path"] for row in table[: len(HOSTILE)]]
+    assert [name.removeprefix("./") for name in names] == HOSTILE
+    assert not any(name.startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for name in names)
+    assert table[0]["unknown"] == "false"
+    assert table[-1]["set"] == "a|b"
+
+
+def test_json_is_one_array(tmp_path: Path) -> None:
+    written(ROWS, tmp_path / "x.json", "json")
+    assert json.loads((tmp_path / "x.json").read_bytes()) == ROWS
+
+
+def test_parquet_has_types_and_nothing_is_an_empty_word(tmp_path: Path) -> None:
+    written(ROWS, tmp_path / "x.parquet", "parquet")
+    table = duckdb.sql(f"DESCRIBE FROM '{tmp_path / 'x.parquet'}'").fetchall()
+    types = {name: kind for name, kind, *_ in table}
+    assert list(types) == columns(3)
+    assert {name for name, kind in types.items() if kind == "DOUBLE"} == {
+        "probability", "group_probability", "probability_2", "probability_3",
+    }  # fmt: skip
+    assert types["unknown"] == "BOOLEAN"
+    rows = duckdb.sql(f"SELECT label, \"set\", error FROM '{tmp_path / 'x.parquet'}' WHERE label IS NULL").fetchall()
+    assert rows == [(None, None, "is cut short, or\ndamaged")]
+
+
+def test_parquet_goes_where_names_look_like_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "a[b]*? 'c' {d}"
+    folder.mkdir()
+    assert written(ROWS[:1], folder / "x[1].parquet", "parquet") == [without_ids(ROWS[0])]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_stranger_is_not_taken_for_a_table(tmp_path: Path, kind: Format) -> None:
+    path = tmp_path / f"x.{kind}"
+    for content in (b"", b"hello\n", b'{"a": 1}\n', b"[\n1\n]\n", b"\xff\xfe", b'[{"a":\n', b"path,label\r\na,b\r\n"):
+        path.write_bytes(content)
+        if kind == "jsonl" and not content:
+            continue  # an empty table
+        with pytest.raises(UsageError, match="cannot go on with"):
+            list(read_parquet(path, 3) if kind == "parquet" else read_text(path, kind, 3))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_another_top_k_is_noticed(tmp_path: Path, kind: Format) -> None:
+    path = tmp_path / f"x.{kind}"
+    written(ROWS, path, kind, top_k=3)
+    with pytest.raises(UsageError, match="--top-k 5"):
+        list(read_parquet(path, 5) if kind == "parquet" else read_text(path, kind, 5))
+
+
+def test_a_cut_json_is_noticed(tmp_path: Path) -> None:
+    written(ROWS, tmp_path / "x.json", "json")
+    lines = (tmp_path / "x.json").read_bytes().splitlines(keepends=True)
+    (tmp_path / "x.json").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(UsageError, match="its end is missing"):
+        list(read_text(tmp_path / "x.json", "json", 3))
+
+
+def test_cells_of_the_wrong_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="cells"):
+        from_cells(["a"], 1)
+
+
+def test_the_ending_says_the_format() -> None:
+    assert [format_of(name) for name in ("a.CSV", "a.b.json", "a.jsonl", "a.parquet", "a.txt", "csv")] == [
+        "csv", "json", "jsonl", "parquet", None, None,
+    ]  # fmt: skip
+
+
+def test_a_writer_can_be_fed_row_by_row() -> None:
+    writer = TextWriter("json", 3)
+    assert json.loads(writer.start() + writer.row(ROWS[0]) + writer.row(ROWS[1]) + writer.end()) == ROWS[:2]
