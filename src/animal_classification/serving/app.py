@@ -1,0 +1,64 @@
+"""The application: API, its reference at ``/docs``, and a place for the page at ``/``."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from animal_classification import __version__
+from animal_classification.serving import problems, reference
+from animal_classification.serving.api import make_router
+from animal_classification.serving.page_host import PageHost
+from animal_classification.serving.service import Predictor, Service
+from animal_classification.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+DESCRIPTION = """\
+Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details.
+
+    curl -F files=@lion.jpg http://localhost:8080/v1/predict
+"""
+
+
+def create_app(classifier: Predictor | None, settings: Settings = Settings()) -> FastAPI:
+    """Build the application.
+
+    Args:
+        classifier: What answers; ``None`` to install one later with ``app.state.service.install``, so that the
+            process is alive, and says that it is not ready, while the model loads.
+        settings: Bounds on requests, and whether there is a page.
+
+    Returns:
+        The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
+    """
+    service = Service()
+    if classifier is not None:
+        service.install(classifier)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="animals",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.state.page = PageHost(wanted=settings.page)
+    problems.install(app)
+    app.include_router(make_router(service, settings))
+    reference.install(app)
+    # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
+    app.router.default = app.state.page
+    return app

@@ -1,0 +1,142 @@
+"""Errors as RFC 9457 problem details: the only shape in which this server says no."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from animal_classification.errors import AnimalsError, ImageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI, Request
+
+MEDIA_TYPE = "application/problem+json"
+# What a client can mend; any other error of ours is the server's own trouble, and its message may name local paths.
+STATUS_OF: dict[type[AnimalsError], int] = {ImageError: 422, UsageError: 422}
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong, for programs and for people (RFC 9457)."""
+
+    type: str = Field(description="Which kind of problem; `about:blank` where the status says it all.")
+    title: str = Field(description="The kind in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request and what to do about it.")
+    errors: list[dict[str, str]] | None = Field(default=None, description="Each value that was refused.")
+
+
+class ProblemError(Exception):
+    """Raised anywhere below a route to answer with a problem.
+
+    Args:
+        status: The HTTP status.
+        detail: One sentence: what is wrong and what to do.
+        kind: A word that programs can rely on, such as ``too-many-files``.
+        headers: Extra response headers.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, kind: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """The answer to send."""
+        return problem_response(self.status, self.detail, kind=self.kind, headers=self.headers)
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    *,
+    kind: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, str]] | None = None,
+) -> JSONResponse:
+    """Build a problem; ``kind`` becomes its ``type`` and its ``title``."""
+    title = kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase
+    body: dict[str, Any] = {
+        "type": f"urn:animals:problem:{kind}" if kind else "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    if errors is not None:
+        body["errors"] = list(errors)
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def not_found(path: str) -> JSONResponse:
+    """The answer for a path that nothing serves."""
+    return problem_response(404, f"there is nothing at {path[:200]}; the API is described at /docs")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries for the problems that a route answers with."""
+    schema = ProblemDetails.model_json_schema()
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem, whoever raised it."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(AnimalsError, _on_animals_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _on_problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return error.response()
+
+
+def _on_animals_error(request: Request, error: Exception) -> JSONResponse:
+    status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), None)
+    if status is not None:
+        return problem_response(status, str(error))
+    # What has a handler of its own is not logged by the server.
+    logging.getLogger(__name__).error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _on_bug(request, error)
+
+
+def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return invalid_values(error.errors())
+
+
+def invalid_values(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """The answer to values that pydantic refused."""
+    refused = [{"where": ".".join(str(part) for part in item["loc"]), "detail": str(item["msg"])} for item in errors]
+    detail = "; ".join(f"{item['where']}: {item['detail']}" for item in refused)
+    return problem_response(422, detail, kind="invalid-values", errors=refused)
+
+
+def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return not_found(request.url.path)
+    if error.status_code == 405:
+        detail = f"{request.method} is not possible here; see the Allow header"
+        return problem_response(405, detail, headers=error.headers)
+    return problem_response(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _on_bug(_: Request, error: Exception) -> JSONResponse:
+    # The traceback goes to the log, never to the client: it tells strangers how this machine is laid out.
+    return problem_response(500, f"the server failed on this request ({type(error).__name__}); its log says why")

@@ -1,0 +1,43 @@
+"""The API's reference at ``/docs``: Swagger UI from this machine, because FastAPI's own page loads it from a CDN."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from animal_classification.serving.plain import plain_page
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+ASSETS = ("fastapi_swagger", "resources")
+
+
+def install(app: FastAPI) -> None:
+    """Serve ``/docs``; without the package that holds Swagger UI it says how to read the API otherwise."""
+    bundled = find_spec(ASSETS[0]) is not None
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        if not bundled:
+            return plain_page(
+                "The API",
+                "Its description for programs is at <a href='openapi.json'>openapi.json</a>. "
+                "To read it here: <code>pip install fastapi-swagger</code>",
+            )
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="animals: API",
+            swagger_js_url="docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="docs/assets/swagger-ui.css",
+            swagger_favicon_url="docs/assets/favicon-32x32.png",
+            # Otherwise Swagger UI sends the description to validator.swagger.io to draw a badge.
+            swagger_ui_parameters={"validatorUrl": None},
+        )
+
+    if bundled:
+        app.mount("/docs/assets", StaticFiles(packages=[ASSETS]), name="docs-assets")

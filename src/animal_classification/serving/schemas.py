@@ -1,0 +1,122 @@
+"""The API's answers: their shape for OpenAPI, and how an outcome becomes one."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from animal_classification.inference.table import DIGITS, to_row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.inference import Prediction
+    from animal_classification.serving.service import Outcome
+
+MAX_TOP_K = 1000
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class PredictOptions(BaseModel):
+    """What a request may ask for, in the query or as form fields; a form field wins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int = Field(default=5, ge=1, le=MAX_TOP_K, description="How many of the most probable labels to return.")
+    heatmap: bool = Field(default=False, description="Add a picture of where the model looked to each prediction.")
+
+
+class TopLabel(BaseModel):
+    """One label and how probable it is."""
+
+    label: str
+    label_id: str
+    probability: Probability
+
+
+class NamedAnswer(BaseModel):
+    """The finest name that the model is sure enough of."""
+
+    name: str
+    level: str = Field(description="`label`, `group`, `known` (an animal, which is unclear) or `unknown`.")
+    probability: Probability
+
+
+class PhotoPrediction(BaseModel):
+    """The answer for one photo. Where ``error`` says why there is none, the rest is null or empty."""
+
+    id: str = Field(description="Of this prediction; unique.")
+    file: str = Field(description="The file name that was sent, without folders.")
+    label: str | None
+    label_id: str | None
+    probability: Probability | None
+    group: str | None
+    group_probability: Probability | None
+    unknown: bool | None = Field(description="The photo shows none of the labels.")
+    set: list[str] = Field(description="Labels that hold the truth with the coverage that the model states.")
+    top: list[TopLabel]
+    answer: NamedAnswer | None
+    heatmap: str | None = Field(default=None, description="On request: a PNG as a data URL.")
+    model: str
+    version: str
+    error: str | None = Field(description="Why this photo could not be used.")
+
+
+class PredictResponse(BaseModel):
+    """One entry per photo, in the order sent."""
+
+    predictions: list[PhotoPrediction]
+
+
+class ModelSummary(BaseModel):
+    """A model that this server answers with."""
+
+    name: str
+    version: str
+    classes: int
+    engine: str
+
+
+class ModelsResponse(BaseModel):
+    """The models, the default one first."""
+
+    models: list[ModelSummary]
+
+
+class Health(BaseModel):
+    """The server's state."""
+
+    status: str
+
+
+def as_entry(outcome: Outcome, info: BundleInfo) -> dict[str, Any]:
+    """One entry of ``predictions``, with the contract's keys in the contract's order."""
+    row = to_row(outcome.result, model=info.name, version=info.version)
+    entry: dict[str, Any] = {"id": str(uuid4()), "file": row["path"]}
+    entry |= {key: value for key, value in row.items() if key not in {"path", "model", "model_version", "error"}}
+    entry["answer"] = _answer(outcome.result.prediction)
+    if outcome.heatmap is not None:
+        entry["heatmap"] = png_data_url(outcome.heatmap)
+    return entry | {"model": info.name, "version": info.version, "error": row["error"]}
+
+
+def png_data_url(pixels: NDArray[np.uint8]) -> str:
+    """A picture that can stand in JSON and in HTML."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _answer(prediction: Prediction | None) -> dict[str, Any] | None:
+    if prediction is None:
+        return None
+    answer = prediction.answer
+    return {"name": answer.name, "level": answer.level, "probability": round(answer.probability, DIGITS)}

@@ -1,0 +1,194 @@
+"""Photos out of a multipart body, with every bound enforced while the bytes arrive.
+
+Nothing touches the disk, and what is refused is dropped as it comes: memory never exceeds the request's bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from animal_classification.serving.problems import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from python_multipart.multipart import MultipartCallbacks
+
+    from animal_classification.settings import Settings
+
+MAX_FIELDS = 16
+MAX_FIELD_BYTES = 256
+MAX_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo as it was sent: its name without folders, and its bytes or why they were refused."""
+
+    name: str
+    data: bytes
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Form:
+    """A request body, read: the photos in the order sent, and the text fields."""
+
+    photos: list[Photo] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def base_name(name: str) -> str:
+    """A client's file name without folders and control characters; it is shown, and never opened."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(char for char in last if char.isprintable())[:MAX_NAME]
+
+
+async def read_form(
+    content_type: str, content_length: str | None, chunks: AsyncIterator[bytes], settings: Settings
+) -> Form:
+    """Read a multipart body.
+
+    Args:
+        content_type: The request's header.
+        content_length: The request's header, where it has one; lets a body that is too large be refused unread.
+        chunks: The body.
+        settings: Bounds on files and bytes.
+
+    Raises:
+        ProblemError: Not multipart, malformed, over a bound, or nothing in it.
+    """
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary:
+        detail = f"send photos as multipart/form-data in the field 'files', not as {content_type[:80] or 'nothing'!r}"
+        raise ProblemError(415, detail, kind="not-multipart")
+    bound = settings.max_request_bytes
+    if content_length is not None and content_length.isdecimal() and int(content_length) > bound:
+        raise _too_large(bound)
+    reader = _Reader(settings)
+    received = 0
+    try:
+        parser = MultipartParser(boundary, reader.callbacks())
+        async for chunk in chunks:
+            received += len(chunk)
+            if received > bound:
+                raise _too_large(bound)
+            parser.write(chunk)
+        parser.finalize()
+    except FormParserError as error:
+        raise ProblemError(400, f"the multipart body is malformed: {error}", kind="malformed-body") from None
+    if not reader.complete:
+        raise ProblemError(400, "the multipart body ends before its closing boundary", kind="malformed-body")
+    if not reader.form.photos:
+        raise ProblemError(422, "no photo was sent: put one or more into the form field 'files'", kind="no-files")
+    return reader.form
+
+
+def readable_size(count: int) -> str:
+    """Bytes for people: ``32 MB``."""
+    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
+
+
+def _too_large(bound: int) -> ProblemError:
+    detail = f"the request is larger than {readable_size(bound)}; send fewer or smaller photos at a time"
+    return ProblemError(413, detail, kind="request-too-large")
+
+
+class _Reader:
+    """Receives the parser's events and keeps what is within bounds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.form = Form()
+        self.complete = False
+        self._settings = settings
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        self._field = ""
+        self._file: str | None = None
+        self._data = bytearray()
+        self._too_large = False
+        self._text_fields = 0
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._on_header,
+            "on_header_value": self._on_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._on_data,
+            "on_part_end": self._part_end,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._disposition = b""
+        self._data = bytearray()
+        self._too_large = False
+
+    def _on_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._field = options.get(b"name", b"").decode("utf-8", "replace")
+        name = options.get(b"filename")
+        # A 'files' part without a file name is a photo all the same: some clients leave the name away.
+        self._file = (name or b"").decode("utf-8", "replace") if name is not None or self._field == "files" else None
+        if self._file is None:
+            self._text_fields += 1
+            if self._text_fields > MAX_FIELDS:
+                raise ProblemError(413, f"more than {MAX_FIELDS} text fields", kind="too-many-fields")
+        elif self._field != "files":
+            detail = f"unexpected file field {self._field[:80]!r}: photos go into the field 'files'"
+            raise ProblemError(422, detail, kind="unexpected-field")
+        elif len(self.form.photos) >= self._settings.max_files:
+            detail = f"more than {self._settings.max_files} photos in one request; send them in several"
+            raise ProblemError(413, detail, kind="too-many-files")
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        bound = MAX_FIELD_BYTES if self._file is None else self._settings.max_file_bytes
+        if self._too_large or len(self._data) + end - start > bound:
+            self._too_large = True
+            self._data = bytearray()
+            return
+        self._data += memoryview(data)[start:end]
+
+    def _part_end(self) -> None:
+        if self._file is None:
+            self._add_field()
+        elif self._file or self._data or self._too_large:
+            # Without name and content it is what a browser sends for a field in which nothing was chosen.
+            self._add_photo(self._file)
+        self._data = bytearray()
+
+    def _add_field(self) -> None:
+        if self._too_large:
+            raise ProblemError(413, f"the field {self._field[:80]!r} is too long", kind="field-too-long")
+        self.form.fields[self._field] = self._data.decode("utf-8", "replace")
+
+    def _add_photo(self, name: str) -> None:
+        bound = readable_size(self._settings.max_file_bytes)
+        error = f"is larger than {bound}; send a smaller one" if self._too_large else None
+        self.form.photos.append(Photo(base_name(name), bytes(self._data), error))
+
+    def _end(self) -> None:
+        self.complete = True

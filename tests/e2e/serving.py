@@ -1,0 +1,96 @@
+"""Starts the real ``animals up`` and waits for it, with deadlines and without sleeps that hope."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+READY = re.compile(r"^animals: ready at (http://\S+) \(model (\S+) (\S+), (\w+), (\d+) threads?\)$")
+
+
+class Server:
+    """A running ``animals up``."""
+
+    def __init__(self, *options: str, folder: Path) -> None:
+        self.folder = folder
+        self._lines: list[str] = []
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANIMALS_")}
+        self.process = subprocess.Popen(
+            command("--port", "0", *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**environment, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._lines.extend(line.rstrip("\n") for line in self.process.stdout)
+
+    def _read_line(self) -> str | None:
+        return next((line for line in self._lines if READY.match(line)), None)
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self._lines)
+
+    @property
+    def address(self) -> str:
+        line = wait_for(self._read_line, "the ready line", lambda: self.output)
+        found = READY.match(line)
+        assert found
+        return found[1]
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=20) as response:
+                return response.status, response.read().decode("utf-8")
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode("utf-8")
+
+    def wait_for_page(self) -> None:
+        wait_for(lambda: "gradio_config" in self.get("/")[1] or None, "the page", lambda: self.output)
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Returns how many seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+        self._reader.join(timeout=5)
+        return time.monotonic() - started
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(timeout=5)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def command(*options: str) -> Sequence[str]:
+    return [sys.executable, "-m", "animal_classification.cli", "up", *options]
+
+
+def wait_for(check: Callable[[], T | None], what: str, context: Callable[[], str], seconds: float = 60) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = check()
+        if value is not None:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come within {seconds} s; so far: {context()}")

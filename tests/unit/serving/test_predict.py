@@ -1,0 +1,131 @@
+"""``POST /v1/predict`` as the contract has it."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from io import BytesIO
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from animal_classification.serving.schemas import PredictResponse
+from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
+
+CONTRACT = [
+    "id", "file", "label", "label_id", "probability", "group", "group_probability", "unknown", "set", "top", "model",
+    "version", "error",
+]  # fmt: skip
+
+
+def test_one_photo(client: TestClient) -> None:
+    response = send(client, ("red.jpg", encoded(RED)))
+    assert response.status_code == 200
+    (entry,) = response.json()["predictions"]
+    assert [key for key in entry if key in CONTRACT] == CONTRACT
+    assert entry.keys() - set(CONTRACT) == {"answer"}
+    assert uuid.UUID(entry["id"])
+    assert entry["file"] == "red.jpg"
+    assert (entry["label"], entry["label_id"]) == ("cat", "cat-id")
+    assert entry["probability"] > 0.99
+    assert (entry["group"], entry["unknown"], entry["error"]) == ("feline", False, None)
+    assert (entry["model"], entry["version"]) == ("tiny", "1")
+    assert entry["top"][0] == {"label": "cat", "label_id": "cat-id", "probability": entry["probability"]}
+    assert entry["answer"] == {"name": "cat", "level": "label", "probability": entry["probability"]}
+
+
+def test_many_photos_are_answered_in_order(client: TestClient) -> None:
+    colours = [RED, GREEN, BLUE] * 7
+    files = [(f"{index}.png", encoded(colour, form="PNG")) for index, colour in enumerate(colours)]
+    entries = send(client, *files).json()["predictions"]
+    assert [entry["file"] for entry in entries] == [name for name, _ in files]
+    assert [entry["label"] for entry in entries] == ["cat", "dog", "lion"] * 7
+    assert len({entry["id"] for entry in entries}) == len(files)
+
+
+def test_a_bad_file_fails_alone(client: TestClient) -> None:
+    photo = encoded(RED)
+    files = [("a.jpg", photo), ("notes.jpg", b"only text"), ("cut.jpg", photo[: len(photo) // 2]), ("b.jpg", photo)]
+    entries = send(client, *files, ("empty.jpg", b"")).json()["predictions"]
+    assert [entry["label"] for entry in entries] == ["cat", None, None, "cat", None]
+    for entry in (entries[1], entries[2], entries[4]):
+        assert entry["error"]
+        assert "\n" not in entry["error"]
+        assert (entry["top"], entry["set"], entry["answer"], entry["unknown"]) == ([], [], None, None)
+        assert (entry["model"], entry["version"]) == ("tiny", "1")
+    PredictResponse.model_validate({"predictions": entries})
+
+
+def test_what_is_no_animal_is_unknown(client: TestClient) -> None:
+    (entry,) = send(client, ("chair.jpg", encoded(YELLOW))).json()["predictions"]
+    assert entry["unknown"] is True
+    assert entry["answer"]["level"] == "unknown"
+    assert entry["answer"]["name"] == "not an animal"
+
+
+def test_an_unsure_answer_is_given_by_group(client: TestClient) -> None:
+    between_cat_and_lion = (200, 0, 200)
+    (entry,) = send(client, ("both.png", encoded(between_cat_and_lion, form="PNG"))).json()["predictions"]
+    assert entry["answer"]["name"] == "feline"
+    assert entry["answer"]["level"] == "group"
+    assert entry["label"] in {"cat", "lion"}
+
+
+@pytest.mark.parametrize("where", ["query", "form"])
+def test_top_k(client: TestClient, where: str) -> None:
+    query = "?top_k=2" if where == "query" else ""
+    fields = {"top_k": "2"} if where == "form" else {}
+    response = client.post(f"/v1/predict{query}", files={"files": ("a.jpg", encoded(RED))}, data=fields)
+    assert len(response.json()["predictions"][0]["top"]) == 2
+
+
+def test_a_form_field_wins_over_the_query(client: TestClient) -> None:
+    response = client.post("/v1/predict?top_k=3", files={"files": ("a.jpg", encoded(RED))}, data={"top_k": "1"})
+    assert len(response.json()["predictions"][0]["top"]) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1001", "many", ""])
+@pytest.mark.parametrize("where", ["query", "form"])
+def test_a_wrong_top_k_is_refused(client: TestClient, where: str, value: str) -> None:
+    query = f"?top_k={value}" if where == "query" else ""
+    fields = {"top_k": value} if where == "form" else {}
+    response = client.post(f"/v1/predict{query}", files={"files": ("a.jpg", encoded(RED))}, data=fields)
+    body = assert_problem(response, 422, "invalid-values")
+    assert "top_k" in body["detail"]
+    assert body["errors"][0]["where"].endswith("top_k")
+
+
+def test_unknown_options_are_refused(client: TestClient) -> None:
+    assert_problem(client.post("/v1/predict?topk=3", files={"files": ("a.jpg", encoded(RED))}), 422, "invalid-values")
+    assert_problem(send(client, ("a.jpg", encoded(RED)), topk="3"), 422, "invalid-values")
+
+
+def test_heatmap_on_request(client: TestClient) -> None:
+    (entry,) = send(client, ("a.jpg", encoded(RED, size=200)), heatmap="true").json()["predictions"]
+    prefix, data = entry["heatmap"].split(",", 1)
+    assert prefix == "data:image/png;base64"
+    assert Image.open(BytesIO(base64.b64decode(data))).size == (32, 32)
+    assert list(entry)[-3:] == ["model", "version", "error"]
+    assert "heatmap" not in send(client, ("a.jpg", encoded(RED))).json()["predictions"][0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("../../etc/passwd.jpg", "passwd.jpg"),
+        ("C:\\fakepath\\löwe.jpg", "löwe.jpg"),
+        ("/abs/Тигр 1.jpg", "Тигр 1.jpg"),
+        ("x" * 400, "x" * 255),
+    ],
+)
+def test_file_names_are_shown_without_folders(client: TestClient, sent: str, shown: str) -> None:
+    (entry,) = send(client, (sent, encoded(RED))).json()["predictions"]
+    assert entry["file"] == shown
+
+
+def test_control_characters_are_taken_out_of_names(client: TestClient) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a\x1b[31m\tb.jpg"\r\n\r\n'
+    body += encoded(RED) + b"\r\n--x--\r\n"
+    response = client.post("/v1/predict", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
+    assert response.json()["predictions"][0]["file"] == "a[31mb.jpg"

@@ -1,0 +1,68 @@
+"""The OpenAPI document and the page that shows it, without the internet."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from animal_classification.serving import reference
+
+HTTP_METHODS = {"get", "post"}
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    body: dict[str, Any] = client.get("/openapi.json").json()
+    return body
+
+
+def test_the_contract_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.")
+    assert document["paths"].keys() == {"/v1/predict", "/v1/models", "/v1/models/{name}", "/healthz", "/readyz"}
+
+
+def test_predict_says_what_it_takes_and_gives(document: dict[str, Any]) -> None:
+    predict = document["paths"]["/v1/predict"]["post"]
+    form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["files"]
+    assert form["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
+    assert form["properties"].keys() == {"files", "top_k", "heatmap"}
+    assert {item["name"] for item in predict["parameters"]} == {"top_k", "heatmap"}
+    entry = document["components"]["schemas"]["PhotoPrediction"]
+    assert {"id", "file", "label", "probability", "unknown", "top", "model", "version", "error"} <= set(
+        entry["required"]
+    )
+
+
+def test_every_problem_has_the_problem_type(document: dict[str, Any]) -> None:
+    for path in document["paths"].values():
+        for method in path.keys() & HTTP_METHODS:
+            for status, response in path[method]["responses"].items():
+                expected = "application/json" if status == "200" else "application/problem+json"
+                assert list(response["content"]) == [expected], (path, status)
+
+
+def test_references_lead_somewhere(document: dict[str, Any], client: TestClient) -> None:
+    for name in re.findall(r'"\$ref":"#/components/schemas/(\w+)"', client.get("/openapi.json").text):
+        assert name in document["components"]["schemas"]
+
+
+def test_the_page_asks_no_other_machine(client: TestClient) -> None:
+    pytest.importorskip("fastapi_swagger")
+    html = client.get("/docs").text
+    links = re.findall(r"""(?:src|href)=["']([^"']+)["']""", html)
+    assert len(links) >= 3
+    for link in links:
+        assert not re.match(r"https?:|//", link), link
+        assert client.get(f"/{link}").status_code == 200, link
+    assert '"validatorUrl": null' in html
+
+
+def test_without_swagger_ui_the_page_says_so(monkeypatch: pytest.MonkeyPatch, client_with: Any) -> None:
+    monkeypatch.setattr(reference, "find_spec", lambda _: None)
+    response = client_with().get("/docs")
+    assert response.status_code == 200
+    assert "openapi.json" in response.text

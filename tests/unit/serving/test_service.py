@@ -1,0 +1,114 @@
+"""Problems, readiness, models, and that the event loop stays free."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from animal_classification.errors import BundleError, EngineError, UsageError
+from animal_classification.inference import Classifier, Prediction
+from animal_classification.serving import create_app
+from animal_classification.serving.service import Service, warm_up
+from animal_classification.serving.uploads import Photo
+from tests.unit.serving.conftest import RED, FakePredictor, assert_problem, encoded, send
+
+MakeClient = Callable[..., TestClient]
+
+
+def test_not_ready_until_the_model_is_there(classifier: Classifier) -> None:
+    app = create_app(None)
+    with TestClient(app) as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        for response in (client.get("/readyz"), client.get("/v1/models"), send(client, ("a.jpg", encoded(RED)))):
+            assert_problem(response, 503, "not-ready")
+            assert response.headers["retry-after"] == "1"
+        app.state.service.install(classifier)
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert send(client, ("a.jpg", encoded(RED))).status_code == 200
+
+
+def test_unknown_paths_and_methods(client: TestClient) -> None:
+    assert "/v1/predictions" in assert_problem(client.get("/v1/predictions"), 404)["detail"]
+    for method, path, allowed in (
+        ("GET", "/v1/predict", "POST"),
+        ("POST", "/healthz", "GET"),
+        ("PUT", "/", "GET, HEAD"),
+    ):
+        response = client.request(method, path)
+        assert_problem(response, 405)
+        assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("error", [ValueError("secret /srv/models"), EngineError("secret"), BundleError("secret")])
+def test_a_failure_of_ours_tells_strangers_nothing(
+    client_with: MakeClient, classifier: Classifier, error: Exception
+) -> None:
+    def fail(_: bytes) -> Prediction:
+        raise error
+
+    response = send(client_with(FakePredictor(classifier, fail)), ("a.jpg", encoded(RED)))
+    assert "secret" not in assert_problem(response, 500)["detail"]
+
+
+def test_a_failure_of_the_caller_is_explained(client_with: MakeClient, classifier: Classifier) -> None:
+    def fail(_: bytes) -> Prediction:
+        raise UsageError("top_k must be at least 1, not 0")
+
+    response = send(client_with(FakePredictor(classifier, fail)), ("a.jpg", encoded(RED)))
+    assert "at least 1" in assert_problem(response, 422)["detail"]
+
+
+def test_models(client: TestClient) -> None:
+    (summary,) = client.get("/v1/models").json()["models"]
+    assert summary == {"name": "tiny", "version": "1", "classes": 3, "engine": "onnxruntime"}
+    facts = client.get("/v1/models/tiny").json()
+    assert facts["labels"] == ["cat", "dog", "lion"]
+    assert facts["sha256"]
+    assert not {"path", "config"} & facts.keys(), "where it lies is nobody's business"
+    assert "tiny" in assert_problem(client.get("/v1/models/lions"), 404, "no-such-model")["detail"]
+
+
+def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(classifier: Classifier) -> None:
+    at_work, most, lock = 0, 0, threading.Lock()
+
+    def slow(photo: bytes) -> Prediction:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.02)
+        with lock:
+            at_work -= 1
+        return classifier.predict(photo)
+
+    async def scenario() -> int:
+        service = Service()
+        service.install(FakePredictor(classifier, slow))
+        photo = Photo("a.jpg", encoded(RED))
+        work = asyncio.gather(*(service.identify([photo] * 4) for _ in range(3)))
+        turns = 0
+        while not work.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        service.close()
+        assert all(outcome.result.prediction for outcomes in await work for outcome in outcomes)
+        return turns
+
+    assert asyncio.run(scenario()) > 10
+    assert most == classifier.threads
+
+
+def test_warm_up_answers_once(classifier: Classifier) -> None:
+    seen: list[bytes] = []
+
+    def remember(photo: bytes) -> Prediction:
+        seen.append(photo)
+        return classifier.predict(photo)
+
+    warm_up(FakePredictor(classifier, remember))
+    assert len(seen) == 1

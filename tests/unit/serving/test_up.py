@@ -1,0 +1,73 @@
+"""The command's options; what it starts is tested in tests/e2e."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from animal_classification.cli import up
+from animal_classification.errors import MissingExtraError, UsageError
+from animal_classification.inference import Classifier
+from animal_classification.serving import server
+from animal_classification.settings import Settings
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> list[Settings]:
+    calls: list[Settings] = []
+
+    def run_server(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
+        calls.append(settings)
+        on_ready("http://localhost:8080", classifier)
+        on_trouble("no page: it needs an extra")
+
+    monkeypatch.setattr(server, "run_server", run_server)
+    return calls
+
+
+def invoke(*words: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(up.command, list(words))
+
+
+def test_defaults_and_the_ready_line(started: list[Settings]) -> None:
+    result = invoke()
+    assert result.exit_code == 0, result.output
+    assert started == [Settings()]
+    assert result.stdout == "animals: ready at http://localhost:8080 (model tiny 1, onnxruntime, 2 threads)\n"
+    assert result.stderr == "animals: no page: it needs an extra\n"
+
+
+def test_options_win_over_the_environment(started: list[Settings]) -> None:
+    invoke("--port", "9001", "--no-page", "--threads", "1", ANIMALS_PORT="9000", ANIMALS_HOST="0.0.0.0")
+    assert started == [Settings(host="0.0.0.0", port=9001, page=False, threads=1)]
+
+
+@pytest.mark.parametrize("words", [("--port", "70000"), ("--threads", "-1"), ("--engine", "steam")])
+def test_wrong_options_are_refused(started: list[Settings], words: tuple[str, str]) -> None:
+    assert invoke(*words).exit_code == 2
+    assert not started
+
+
+def test_a_wrong_environment_is_refused(started: list[Settings]) -> None:
+    assert isinstance(invoke(ANIMALS_PORT="x").exception, UsageError)
+    assert not started
+
+
+def test_the_browser_opens_only_on_request(started: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    invoke()
+    assert opened == []
+    invoke("--open")
+    assert opened == ["http://localhost:8080"]
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "find_spec", lambda name: None if name == "uvicorn" else object())
+    error: Any = invoke().exception
+    assert isinstance(error, MissingExtraError)
+    assert "[serve]" in str(error)
