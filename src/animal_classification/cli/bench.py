@@ -1,0 +1,124 @@
+"""``animals bench``: the benchmarks behind every speed claim.
+
+They live in the checkout's ``benchmarks`` folder, not in the package: nobody who names animals needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from animal_classification.cli.console import say
+from animal_classification.errors import OutputError, UsageError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@click.group(name="bench")
+def command() -> None:
+    """Measure how fast this machine names animals."""
+
+
+@command.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--photos", type=click.IntRange(min=1), default=1000, show_default=True, help="How many to classify.")
+@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each contestant.")
+@click.option(
+    "--torch-python",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Python that has PyTorch.  [default: .venv-bench, or this one]",
+)
+@click.option(
+    "--memory", default="10000,20000", show_default=True, help="How many photos to measure memory on; 0 for not at all."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option(
+    "--update-docs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the table between this file's markers.",
+)
+def predict(
+    *,
+    folder: Path | None,
+    photos: int,
+    repeat: int,
+    torch_python: Path | None,
+    memory: str,
+    as_json: bool,
+    update_docs: Path | None,
+) -> None:
+    """Compare `animals predict` with a PyTorch loop and with what the cores allow.
+
+    FOLDER holds full-size photos; by default it is imagenet_animals in $ANIMALS_TEST_DATA. A run takes about a quarter
+    of an hour, and the machine to itself.
+    """
+    if sys.platform == "win32":
+        raise UsageError("animals bench measures processes as Linux and macOS count them; Windows is not supported")
+    module = find_benchmark("predict")
+    options = module.run.Options(
+        folder=(folder or _default_folder()).absolute(),
+        photos=photos,
+        repeat=repeat,
+        torch_python=torch_python and torch_python.absolute(),  # not resolved: a virtual environment is a link
+        memory=_parse_counts(memory),
+    )
+    if update_docs:
+        _insert(module, update_docs, None)
+    report = module.run.run(options, say)
+    table = module.report.render(report)
+    if update_docs:
+        _insert(module, update_docs, table)
+    click.echo(json.dumps(report, indent=2) if as_json else table)
+
+
+def find_benchmark(name: str) -> Any:
+    """Import ``benchmarks/NAME`` of the checkout that this package, or the current folder, belongs to.
+
+    Raises:
+        UsageError: There is no checkout.
+    """
+    for root in (_PACKAGE.parents[1], Path.cwd()):
+        if (root / "benchmarks" / name / "run.py").is_file() and (root / "pyproject.toml").is_file():
+            if str(root) not in sys.path:
+                sys.path.insert(0, str(root))
+            import_module(f"benchmarks.{name}.run")
+            return import_module(f"benchmarks.{name}")
+    raise UsageError("the benchmarks are not part of the package: run this in a checkout of the source")
+
+
+def _default_folder() -> Path:
+    data = os.environ.get("ANIMALS_TEST_DATA")
+    folder = Path(data or "", "imagenet_animals")
+    if not data or not folder.is_dir():
+        raise UsageError(
+            "which photos? name a FOLDER, or set ANIMALS_TEST_DATA to the folder that holds imagenet_animals"
+        )
+    return folder
+
+
+def _parse_counts(words: str) -> tuple[int, ...]:
+    parts = [word.strip() for word in words.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--memory takes numbers joined by commas, such as 10000,20000; not {words!r}")
+    return tuple(sorted({int(part) for part in parts if int(part)}))
+
+
+def _insert(module: Any, docs: Path, table: str | None) -> None:
+    """Put ``table`` into ``docs``; without one only check that it could be."""
+    text: str | None = module.report.insert(docs.read_text(encoding="utf-8"), table or "")
+    if text is None:
+        raise UsageError(
+            f"{docs} has no place for the table: write {module.report.START} and {module.report.END} there"
+        )
+    if table is None:
+        return
+    try:
+        docs.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{docs} cannot be written: {error.strerror}") from error
