@@ -1,0 +1,258 @@
+"""``animals data``: look at labelled photos, leave out what is wrong with them, divide them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from animal_classification.cli.console import printable, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from animal_classification.data.manifest import Manifest
+    from animal_classification.data.quality.inspection import Inspection
+    from animal_classification.data.scanning import Facts
+    from animal_classification.data.sources import SourceOptions
+
+SILENT_SECONDS = 2.0
+METHODS = ("calibrated", "cleanlab")
+KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
+
+
+@click.group(name="data")
+def command() -> None:
+    """Look at labelled photos, leave out what is wrong, divide them.
+
+    SOURCE is a folder with a folder for each class (and above them one for each split, if there are splits), a table of
+    paths and labels (.csv, .jsonl, .parquet), an archive, a Hugging Face imagefolder, a manifest written here, a URL of
+    any of these, animal-mnist, or kaggle:OWNER/NAME.
+    """
+
+
+def source_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument and options by which a source is read; the function gets them as ``source`` and ``options``."""
+
+    @wraps(function)
+    def read(source: str, kind: str, root: Path | None, **rest: Any) -> None:
+        from animal_classification.data.sources import Columns, SourceOptions
+
+        columns = Columns(**{name: rest.pop(f"{name}_column") for name in ("path", "label", "split", "group")})
+        function(source=source, options=SourceOptions(kind=kind, root=root, columns=columns), **rest)
+
+    read = click.option("--kind", type=click.Choice(KINDS), default="auto", help="What SOURCE is.")(read)
+    read = click.option("--root", type=click.Path(path_type=Path), help="Folder that a table's paths start from.")(read)
+    for name in ("group", "split", "label", "path"):
+        read = click.option(f"--{name}-column", metavar="NAME", help=f"A table's column for the {name}.")(read)
+    return click.argument("source")(read)
+
+
+def rule_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Options that say what counts as a finding."""
+    embed = "Look with a model too: finds crops and wrong labels, takes seconds per hundred photos the first time."
+    options = (
+        click.option("--min-side", type=click.IntRange(min=0), default=32, help="Fewest pixels of a photo's side."),
+        click.option("--min-class", type=click.IntRange(min=0), default=10, help="Fewest photos of a class."),
+        click.option("--embed/--no-embed", default=True, help=embed),
+        click.option("--model", default="photos", help="The model to look with."),
+        click.option("--label-method", type=click.Choice(METHODS), default=METHODS[0], help="Who doubts labels."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@command.command(context_settings={"show_default": True})
+@source_options
+@rule_options
+@click.option(
+    "--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with pictures."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the tables.")
+def inspect(source: str, options: SourceOptions, html: Path | None, as_json: bool, **rules: Any) -> None:
+    """Say what is in SOURCE, and what is wrong with it."""
+    inspection = _inspect(source, options, **rules)
+    if html is not None:
+        from animal_classification.data.report import write_page
+
+        write_page(inspection, source, html)
+    if as_json:
+        from animal_classification.data.summary import as_object
+
+        click.echo(json.dumps(as_object(inspection, source), ensure_ascii=False))
+        return
+    from animal_classification.data.report.text import finding_lines, summary_lines
+
+    _print([*summary_lines(inspection), "", *finding_lines(inspection)])
+    _print_skipped(inspection)
+    if html is not None:
+        say(f"animals: the page is {printable(str(html))}")
+
+
+@command.command(context_settings={"show_default": True})
+@source_options
+@rule_options
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The manifest to write."
+)
+@click.option(
+    "--keep", multiple=True, metavar="KIND", help="A kind of finding to leave in, such as wrong_label; may be repeated."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the list.")
+def clean(
+    source: str, options: SourceOptions, output: Path, keep: tuple[str, ...], as_json: bool, **rules: Any
+) -> None:
+    """Write a manifest that leaves out what is wrong; the photos stay as they are."""
+    from animal_classification.data.cleaning import check_kinds, clean
+
+    check_kinds(keep)
+    inspection = _inspect(source, options, **rules)
+    cleaning = clean(inspection.manifest, inspection.findings, keep=keep)
+    cleaning.manifest.write(output)
+    before, after = len(inspection.manifest), len(cleaning.manifest)
+    if as_json:
+        from dataclasses import asdict
+
+        left_out = [asdict(item) for item in cleaning.left_out]
+        result = {"output": str(output), "version": cleaning.manifest.version, "photos": before, "kept": after}
+        click.echo(json.dumps({**result, "left_out": left_out}, ensure_ascii=False))
+        return
+    for item in cleaning.left_out:
+        click.echo(printable(f"{item.kind:15} {item.path}: {item.why}"))
+    _print_skipped(inspection)
+    version = cleaning.manifest.version
+    say(f"animals: kept {after} of {before} photos; manifest {printable(str(output))}, data version {version}")
+
+
+@command.command(context_settings={"show_default": True})
+@source_options
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The manifest to write."
+)
+@click.option(
+    "--test", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, help="Fraction for the test."
+)
+@click.option(
+    "--val", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True, help="Fraction for validation."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another number, another division.")
+@click.option("--resplit", is_flag=True, help="Ignore the splits that SOURCE brings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+def split(source: str, options: SourceOptions, output: Path, as_json: bool, **plan: Any) -> None:
+    """Divide SOURCE into train, val and test, and write the manifest.
+
+    Classes keep their proportions. Photos of one group, and copies of one picture, stay together. The same photos and
+    seed give the same division, whatever the files are called and wherever they lie.
+    """
+    from animal_classification.data.splitting import Plan
+    from animal_classification.data.splitting import split as divide
+
+    checked = Plan(**plan)
+    manifest, facts = _read(source, options)
+    division = divide(manifest, facts, checked)
+    division.manifest.write(output)
+    counts = division.manifest.counts()
+    if as_json:
+        classes = {name: dict(by_split) for name, by_split in counts.items()}
+        result = {"output": str(output), "version": division.manifest.version, "classes": classes}
+        click.echo(json.dumps({**result, "notes": [*manifest.notes, *division.notes]}, ensure_ascii=False))
+        return
+    from animal_classification.data.report.text import table_lines
+
+    _print(table_lines(counts, ("train", "val", "test")))
+    for note in (*manifest.notes, *division.notes):
+        say(f"animals: {printable(note)}")
+    left_out = len(manifest) - len(manifest.usable)
+    if left_out:
+        say(f"animals: {left_out} photos cannot be used and have no split; animals data inspect says why")
+    say(f"animals: manifest {printable(str(output))}, data version {division.manifest.version}")
+
+
+def _read(source: str, options: SourceOptions) -> tuple[Manifest, list[Facts]]:
+    from dataclasses import replace
+
+    from animal_classification.data import read_source, scan
+
+    with _bar("looking at photos") as progress:
+        manifest = read_source(source, replace(options, progress=progress))
+        return manifest, scan([manifest.file(row) for row in manifest], cache=options.cache)
+
+
+def _inspect(source: str, options: SourceOptions, *, embed: bool, model: str, **rules: Any) -> Inspection:
+    from animal_classification.data.quality.inspection import Rules, inspect
+    from animal_classification.data.quality.labels import require
+
+    if embed:
+        require(rules["label_method"])
+    manifest, facts = _read(source, options)
+    embeddings = _embeddings(manifest, model, options.cache) if embed and manifest.usable else None
+    with _bar("checking") as progress:
+        return inspect(manifest, facts, embeddings=embeddings, rules=Rules(**rules), stage=progress.describe)
+
+
+def _embeddings(manifest: Manifest, model: str, cache: Path | None) -> NDArray[np.float32]:
+    from animal_classification import bundle
+    from animal_classification.data.embeddings import embed
+
+    def compute(files: Sequence[Path]) -> Iterable[NDArray[np.float32] | None]:
+        from animal_classification.inference import Classifier
+
+        results = Classifier.load(model).predict_paths(((str(file), file) for file in files), top_k=1, embedding=True)
+        return (result.prediction.embedding if result.prediction else None for result in results)
+
+    with _bar("embedding photos") as progress:
+        return embed(manifest, compute, model=bundle.load(model).sha256, cache=cache, progress=progress)
+
+
+class _Bar:
+    """A line on stderr that shows itself after two seconds, on a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._begun = time.monotonic()
+        self._shown = ""
+
+    def __call__(self, done: int, total: int) -> None:
+        self._show(f"{self._what}: {done} of {total}")
+
+    def describe(self, what: str) -> None:
+        """Say what is being done now."""
+        self._show(what)
+
+    def _show(self, text: str) -> None:
+        waited = time.monotonic() - self._begun
+        if sys.stderr.isatty() and waited > SILENT_SECONDS:
+            print(f"\r{text:{len(self._shown)}}", end="", file=sys.stderr, flush=True)
+            self._shown = text
+
+    def close(self) -> None:
+        if self._shown:
+            print(f"\r{'':{len(self._shown)}}\r", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[_Bar]:
+    bar = _Bar(what)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(printable(line))
+
+
+def _print_skipped(inspection: Inspection) -> None:
+    for what in inspection.not_looked_for:
+        say(f"animals: not looked for: {what}")

@@ -1,0 +1,60 @@
+"""Labelled photos: where they come from, what is wrong with them, and how they are divided.
+
+May import ``imaging`` and ``errors`` only; embeddings come in as arrays, so that no engine and no torch is needed here.
+
+    >>> from animal_classification import data
+    >>> manifest = data.read_source("photos/")            # or a table, an archive, gs://…, animal-mnist, kaggle:…
+    >>> data.split(manifest, test=0.2, val=0.1, seed=0).manifest.write("manifest.parquet")
+
+Names are resolved on first use, so that importing this room costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from animal_classification.data.cleaning import clean
+    from animal_classification.data.embeddings import embed
+    from animal_classification.data.manifest import SPLITS, Manifest, Record
+    from animal_classification.data.quality.inspection import inspect
+    from animal_classification.data.scanning import Facts, scan
+    from animal_classification.data.sources import Columns, SourceOptions, read_source
+    from animal_classification.data.splitting import split
+
+__all__ = [
+    "SPLITS",
+    "Columns",
+    "Facts",
+    "Manifest",
+    "Record",
+    "SourceOptions",
+    "clean",
+    "embed",
+    "inspect",
+    "read_source",
+    "scan",
+    "split",
+]
+
+_HOME = {
+    "SPLITS": "manifest",
+    "Columns": "sources",
+    "Facts": "scanning",
+    "Manifest": "manifest",
+    "Record": "manifest",
+    "SourceOptions": "sources",
+    "clean": "cleaning",
+    "embed": "embeddings",
+    "inspect": "quality.inspection",
+    "read_source": "sources",
+    "scan": "scanning",
+    "split": "splitting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,102 @@
+"""Embeddings by content: computed by whoever has an engine, remembered here under the model and the photo's hash."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.data.caching import default_directory
+from animal_classification.data.manifest import Manifest
+from animal_classification.data.scanning import Progress
+
+Compute = Callable[[Sequence[Path]], Iterable[NDArray[np.float32] | None]]
+"""Takes files and gives an embedding for each, in order; ``None`` for one that cannot be used."""
+
+_BATCH = 256
+_TABLE = """
+CREATE TABLE IF NOT EXISTS embeddings (
+    model TEXT, sha256 TEXT, vector BLOB, PRIMARY KEY (model, sha256)
+) WITHOUT ROWID;
+"""
+
+
+def embed(
+    manifest: Manifest, compute: Compute, *, model: str, cache: Path | None = None, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Give every photo of a manifest its embedding.
+
+    Args:
+        manifest: The photos.
+        compute: Called with the files that no embedding is known of.
+        model: What the numbers depend on besides the photo, such as the hash of the bundle.
+        cache: Folder in which they are remembered; the user's own by default.
+        progress: Told about every photo.
+
+    Returns:
+        float32 ``[rows, D]``, in the manifest's order; NaN where there is no usable photo.
+    """
+    wanted = {row.sha256: manifest.file(row) for row in manifest.usable if row.sha256}
+    with closing(_Store((cache or default_directory()), model)) as store:
+        found = store.find(wanted)
+        waiting = [(sha256, file) for sha256, file in wanted.items() if sha256 not in found]
+        batch: dict[str, NDArray[np.float32]] = {}
+        vectors = compute([file for _, file in waiting]) if waiting else ()
+        for (sha256, _), vector in zip(waiting, vectors, strict=True):
+            if vector is not None:
+                batch[sha256] = found[sha256] = vector.astype(np.float32)
+            if len(batch) >= _BATCH:
+                store.keep(batch)
+                batch = {}
+            if progress is not None:
+                progress(len(found), len(wanted))
+        store.keep(batch)
+    width = len(next(iter(found.values()))) if found else 0
+    nothing = np.full(width, np.nan, dtype=np.float32)
+    rows = [found.get(row.sha256 or "", nothing) if row.problem is None else nothing for row in manifest]
+    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+
+class _Store:
+    """A database of vectors; where it cannot be opened or written, nothing is remembered."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._model = model
+        self._database: sqlite3.Connection | None = None
+        with contextlib.suppress(OSError, sqlite3.Error):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(folder / "embeddings-1.sqlite", timeout=10)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.executescript(_TABLE)
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    def find(self, wanted: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        return dict(self._find(wanted))
+
+    def _find(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        if self._database is None:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            for sha256 in wanted:
+                row = self._database.execute(
+                    "SELECT vector FROM embeddings WHERE model = ? AND sha256 = ?", (self._model, sha256)
+                ).fetchone()
+                if row is not None:
+                    yield sha256, np.frombuffer(row[0], dtype=np.float32)
+
+    def keep(self, batch: dict[str, NDArray[np.float32]]) -> None:
+        if self._database is None or not batch:
+            return
+        with contextlib.suppress(sqlite3.Error), self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                [(self._model, sha256, vector.tobytes()) for sha256, vector in batch.items()],
+            )

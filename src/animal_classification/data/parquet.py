@@ -1,0 +1,85 @@
+"""Parquet through DuckDB: nothing is downloaded, no pandas and no pyarrow are needed."""
+
+from __future__ import annotations
+
+import glob
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str], about: str) -> None:
+    """Write rows, with ``about`` in the file's own metadata.
+
+    Args:
+        target: The file; not replaced in one step, so name a temporary one.
+        rows: From column to value.
+        types: From column to DuckDB type, in order.
+        about: Any text; ``read_about`` gives it back.
+
+    Raises:
+        duckdb.Error: The system refuses.
+    """
+    columns = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in types.items())
+    with tempfile.TemporaryDirectory() as folder, connect() as database:
+        lines = Path(folder, "rows.jsonl")
+        with lines.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(dict(row)) + "\n" for row in rows)
+        # Neither the target nor the metadata can be a parameter.
+        database.execute(
+            f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}})) "  # noqa: S608
+            f"TO {_quoted(str(target))} (FORMAT parquet, KV_METADATA {{animals: {_quoted(about)}}})",
+            [literal(lines)],
+        )
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Names of the columns, and the rows.
+
+    Raises:
+        duckdb.Error: It is no Parquet file.
+    """
+    with connect() as database:
+        result = database.execute("SELECT * FROM read_parquet($1)", [literal(path)])
+        return [column[0] for column in result.description or ()], result.fetchall()
+
+
+def read_about(path: Path) -> str | None:
+    """What ``write_table`` was given as ``about``; ``None`` for a file from elsewhere.
+
+    Raises:
+        duckdb.Error: It is no Parquet file.
+    """
+    with connect() as database:
+        found = database.execute(
+            "SELECT value FROM parquet_kv_metadata($1) WHERE key = 'animals'::BLOB", [literal(path)]
+        ).fetchone()
+    return None if found is None else bytes(found[0]).decode("utf-8")
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A database in memory that downloads nothing and leaves nothing behind."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "threads": 1,
+        "temp_directory": "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def literal(path: Path) -> str:
+    """A path in which DuckDB sees no wildcards."""
+    return glob.escape(str(path.absolute()))
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

@@ -1,0 +1,142 @@
+"""All checks of a data set, one after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.data.copies import CopySet, Joined, copy_sets
+from animal_classification.data.fingerprints import NEAR
+from animal_classification.data.manifest import Manifest
+from animal_classification.data.quality import labels
+from animal_classification.data.quality.copies import find_copies
+from animal_classification.data.quality.crops import find_crops
+from animal_classification.data.quality.findings import KINDS, Finding
+from animal_classification.data.quality.photos import find_class_trouble, find_tiny, find_unusable
+from animal_classification.data.scanning import Facts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What counts as a finding.
+
+    Attributes:
+        min_side: Photos whose shorter side has fewer pixels are tiny.
+        min_class: Classes with fewer photos are small.
+        near: Of 255 bits, how many may differ between two near copies; below zero, only equal bytes are copies.
+        label_method: Who decides which labels are wrong: ``calibrated`` or ``cleanlab``.
+        seed: For the folds by which wrong labels are found.
+    """
+
+    min_side: int = 32
+    min_class: int = 10
+    near: int = NEAR
+    label_method: labels.Method = "calibrated"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found, the worst kinds first, and what was not looked for."""
+
+    manifest: Manifest
+    facts: tuple[Facts, ...]
+    findings: tuple[Finding, ...]
+    not_looked_for: tuple[str, ...] = ()
+
+    def counts(self) -> Counter[str]:
+        """Findings of each kind."""
+        return Counter(finding.kind for finding in self.findings)
+
+
+_RULES = Rules()
+
+
+def inspect(
+    manifest: Manifest,
+    facts: Sequence[Facts],
+    *,
+    embeddings: NDArray[np.float32] | None = None,
+    rules: Rules = _RULES,
+    stage: Callable[[str], None] = lambda _: None,
+) -> Inspection:
+    """Look for everything that is known to spoil a classifier or the numbers that describe it.
+
+    Args:
+        manifest: The photos.
+        facts: What ``scan`` says of every row of the manifest.
+        embeddings: float32 ``[rows, D]``, as from ``embed``; without them neither crops nor wrong labels are found.
+        rules: What counts as a finding.
+        stage: Told what is being done, for those who wait.
+
+    Raises:
+        MissingExtraError: The rules name a method whose package is not installed.
+    """
+    not_looked_for = []
+    findings = [*find_unusable(manifest), *find_tiny(manifest, rules.min_side)]
+    crops: list[tuple[int, int]] = []
+    if embeddings is not None and rules.near >= 0:
+        stage("comparing photos that look alike")
+        crops = _crops(manifest, facts, embeddings, rules)
+    stage("looking for copies")
+    sets = copy_sets(manifest, facts, limit=rules.near, further=crops)
+    findings += find_copies(manifest, sets)
+    findings += find_class_trouble(manifest, rules.min_class)
+    if embeddings is None:
+        not_looked_for.append("crops and wrong labels, which take embeddings")
+    else:
+        stage("looking for wrong labels")
+        findings += _wrong_labels(manifest, sets, embeddings, rules)
+    order = list(KINDS)
+    findings.sort(key=lambda finding: (order.index(finding.kind), -(finding.score or 0), finding.paths))
+    return Inspection(manifest, tuple(facts), tuple(findings), tuple(not_looked_for))
+
+
+def _crops(
+    manifest: Manifest, facts: Sequence[Facts], embeddings: NDArray[np.float32], rules: Rules
+) -> list[tuple[int, int]]:
+    """Crops among the photos that are not known to be copies of each other already: one of each set is looked at."""
+    known = copy_sets(manifest, facts, limit=rules.near)
+    repeated = {index for copies in known for index in copies.members[1:]}
+    chosen = [index for index, row in enumerate(manifest.rows) if row.problem is None and index not in repeated]
+    files: list[Path] = [manifest.file(manifest.rows[index]) for index in chosen]
+    return [(chosen[i], chosen[j]) for i, j in find_crops(files, embeddings[chosen])]
+
+
+def _wrong_labels(
+    manifest: Manifest, sets: Sequence[CopySet], embeddings: NDArray[np.float32], rules: Rules
+) -> list[Finding]:
+    together = Joined(len(manifest))
+    for copies in sets:
+        together.join_all(copies.members)
+    chosen = [
+        index
+        for index, row in enumerate(manifest.rows)
+        if row.problem is None and bool(np.isfinite(embeddings[index]).all())
+    ]
+    if not chosen:
+        return []
+    doubts = labels.find_wrong_labels(
+        [manifest.rows[index].label for index in chosen],
+        embeddings[chosen],
+        [together.find(index) for index in chosen],
+        method=rules.label_method,
+        seed=rules.seed,
+    )
+    rows = [manifest.rows[chosen[doubt.index]] for doubt in doubts]
+    return [
+        Finding(
+            kind="wrong_label",
+            severity="warning",
+            paths=(row.path,),
+            explanation=f"is labelled {row.label}, looks like {doubt.suggestion} ({doubt.suggested:.0%})",
+            suggestion=doubt.suggestion,
+            score=round(doubt.suggested - doubt.given, 4),
+        )
+        for row, doubt in zip(rows, doubts, strict=True)
+    ]

