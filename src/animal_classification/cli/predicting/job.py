@@ -87,7 +87,8 @@ class Job:
             self.sink.finish()
         self._report(self._summary(progress, interrupted=interrupted))
         if interrupted:
-            of = f" of {progress.total}" if progress.total is not None else ""
+            total = progress.final_total()
+            of = "" if total is None else f" of {total}"
             complain(f"interrupted: {self.tally.photos}{of} done{kept}")
             return INTERRUPTED
         trouble = self._trouble()

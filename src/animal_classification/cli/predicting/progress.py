@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SILENT_SECONDS = 2.0
 BETWEEN_SECONDS = 0.2
+COUNT_SECONDS = 3.0
 
 
 class ProgressBar:
@@ -35,7 +36,8 @@ class ProgressBar:
         self._started = time.monotonic()
         self._last = self._started
         self._bar: tuple[Progress, TaskID] | None = None
-        threading.Thread(target=self._count, args=(photos,), name="animals-count", daemon=True).start()
+        self._counting = threading.Thread(target=self._count, args=(photos,), name="animals-count", daemon=True)
+        self._counting.start()
 
     @property
     def seconds(self) -> float:
@@ -46,6 +48,11 @@ class ProgressBar:
     def rate(self) -> float:
         """Photos a second, of this run."""
         return (self._done - self._before) / max(self.seconds, 1e-9)
+
+    def final_total(self) -> int | None:
+        """How many photos there are, waiting a moment for a count that is almost through; ``None`` if it is not."""
+        self._counting.join(COUNT_SECONDS)
+        return self.total
 
     def advance(self) -> None:
         """One more photo is done."""
