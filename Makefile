@@ -1,9 +1,9 @@
 # One command per intention; CI calls these and nothing else. `make` alone lists them.
 #
 # Everything lands in this folder: .tools (uv), .venv (what `make up` runs), .venv-dev (tests and linters),
-# .venv-model (PyTorch, only to rebuild the built-in model), .venv-bench (PyTorch, only to be compared with). A stamp in
-# each says that it is current, so that a second `make up` installs nothing. Python 3.11 to 3.13 is all that has to be
-# there: pick one with `make PYTHON=python3.12 …`.
+# .venv-train (the same and PyTorch), .venv-model (PyTorch, only to rebuild the built-in model), .venv-bench (PyTorch, only
+# to be compared with). A stamp in each says that it is current, so that a second `make up` installs nothing. Python 3.11
+# to 3.13 is all that has to be there: pick one with `make PYTHON=python3.12 …`.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -32,6 +32,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $
 UV ?= .tools/$(BIN)/uv$(EXE)
 APP := .venv/$(BIN)
 DEV := .venv-dev/$(BIN)
+TRAIN := .venv-train/$(BIN)
 CORE := .venv-core/$(BIN)
 MODEL := .venv-model/$(BIN)
 # Whatever builds this project is locked as well.
@@ -65,11 +66,12 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 
 # Unit tests share the cores; whatever starts servers and browsers, or measures, has them to itself.
 .PHONY: pytest
-pytest: .venv-dev/.installed  ## the tests with coverage, without the linters
+pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests -m "not unit"
+	$(DEV)/coverage run -m pytest tests -m "not unit and not torch"
+	$(TRAIN)/coverage run -m pytest tests/torch
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report
@@ -114,6 +116,10 @@ fmt: .venv-dev/.installed  ## rewrite the code as ruff would have it
 dev: .venv-dev/.installed  ## install what tests and linters need
 	@echo "installed: $(DEV)"
 
+.PHONY: train-env
+train-env: .venv-train/.installed  ## install what the recipes with PyTorch and their tests need (6 GB)
+	@echo "installed: $(TRAIN)"
+
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
@@ -152,19 +158,21 @@ core: package  ## try the wheel with the core's requirements only
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
-	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/train.txt
+	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt
 
-# One file for all platforms and for Python 3.11 to 3.13; wheels only, so that installing compiles nothing.
-LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --only-binary :all: --generate-hashes \
+# One file for all platforms and for Python 3.11 to 3.13; wheels only, so that installing compiles nothing. (Hydra needs
+# one package that has no wheel; it is plain Python.)
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --only-binary :all: --no-binary antlr4-python3-runtime --generate-hashes \
     --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .PHONY: clean
 clean:  ## remove environments, caches and reports
-	rm -rf .tools .venv .venv-core .venv-dev .venv-model .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .tools .venv .venv-core .venv-dev .venv-train .venv-model .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf .coverage .coverage.* htmlcov build dist
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -205,6 +213,9 @@ ABOUT := pyproject.toml src/animal_classification/__init__.py
 
 .venv-dev/.installed: requirements/dev.txt requirements/build.txt $(ABOUT)
 	$(call environment,.venv-dev,requirements/dev.txt)
+
+.venv-train/.installed: requirements/train.txt requirements/build.txt $(ABOUT)
+	$(call environment,.venv-train,requirements/train.txt)
 
 # PyTorch's own requirements are pinned but not hashed: nobody who runs the product installs them.
 .venv-model/.installed: requirements/core.txt requirements/build.txt tools/photos_model/requirements.txt $(ABOUT)

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MARKERS = {"unit": "unit", "integration": "integration", "fuzz": "integration", "e2e": "e2e"}  # by folder
+MARKERS = {
+    "unit": "unit",
+    "integration": "integration",
+    "fuzz": "integration",
+    "e2e": "e2e",
+    "torch": "torch",
+}  # by folder
 PHOTOS_VARIABLE = "ANIMALS_TEST_DATA"
 
 

@@ -1,0 +1,196 @@
+"""A training configuration as typed, frozen objects. Unknown keys and values out of range are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Auto = Literal["auto"]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ColumnsConfig(Part):
+    """Names of a table's columns, where they are not the usual ones."""
+
+    path: str | None = None
+    label: str | None = None
+    split: str | None = None
+    group: str | None = None
+
+
+class DataConfig(Part):
+    """Which photos, and how they are divided; the words of ``animals data``."""
+
+    path: str = Field(min_length=1)
+    kind: str = "auto"
+    root: str | None = None
+    columns: ColumnsConfig = ColumnsConfig()
+    test: Fraction = 0.2
+    val: Fraction = 0.1
+    resplit: bool = False
+    cache: str | None = None
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> DataConfig:
+        if self.test + self.val >= 1:
+            raise ValueError(
+                f"test {self.test:g} and val {self.val:g} leave nothing to train on; their sum must be below 1"
+            )
+        return self
+
+
+class ProbeConfig(Part):
+    """A frozen backbone and a linear head."""
+
+    name: Literal["probe"]
+    folds: int = Field(default=5, ge=2, le=20)
+    strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    flips: bool | Auto = "auto"
+    balance: bool = True
+
+
+class FinetuneConfig(Part):
+    """A pretrained network, all of it trained."""
+
+    name: Literal["finetune"]
+    epochs: int = Field(ge=1, le=10_000)
+    head_epochs: int = Field(ge=0)
+    batch_size: int = Field(ge=1, le=65_536)
+    lr: float = Field(gt=0, le=100)
+    layer_decay: float = Field(gt=0, le=1)
+    augment: float = Field(ge=0, le=2)
+    mixup: float = Field(ge=0, le=10)
+    cutmix: float = Field(ge=0, le=10)
+    label_smoothing: Fraction
+    average: bool
+    freeze: int | Auto = Field(default="auto")
+    balance: bool = True
+    drop: Fraction = 0.2
+
+
+class CnnConfig(Part):
+    """The students' AnimalClassificationCNN."""
+
+    name: Literal["cnn"]
+    size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
+    channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=1, max_length=6)
+    hidden: int = Field(ge=1, le=65_536)
+    dropout: Fraction
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=65_536)
+    lr: float = Field(gt=0, le=100)
+    augment: float = Field(ge=0, le=2)
+    label_smoothing: Fraction
+    balance: bool = True
+
+
+RecipeConfig = Annotated[ProbeConfig | FinetuneConfig | CnnConfig, Discriminator("name")]
+
+
+class BackboneConfig(Part):
+    """What the model stands on."""
+
+    bundle: str = Field(min_length=1)
+    timm: str = Field(min_length=1)
+    weights: str = "auto"
+    size: Annotated[int, Field(ge=32, le=1024)] | None = None
+
+
+class OptimConfig(Part):
+    """How weights follow gradients."""
+
+    name: Literal["adamw", "adam", "sgd"]
+    lr: float = Field(gt=0, le=100)
+    weight_decay: float = Field(ge=0, le=10)
+    momentum: Fraction = 0.9
+    schedule: Literal["onecycle", "cosine", "constant"]
+    warmup: Fraction = 0.1
+    clip: float = Field(ge=0)
+
+
+class TrainerConfig(Part):
+    """On what, and how carefully."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "32", "bf16", "16"]
+    threads: int = Field(ge=0, le=4096)
+    accumulate: int = Field(ge=1, le=4096)
+    patience: int = Field(ge=0)
+    checkpoint_every: float = Field(ge=0)
+    compile: bool
+    channels_last: bool | Auto
+    cache_bytes: int = Field(ge=0)
+    profile: bool
+    deterministic: bool = True
+
+
+TrackerName = Literal["mlflow", "wandb", "tensorboard", "csv"]
+
+
+class TrackingConfig(Part):
+    """Where a run's numbers go."""
+
+    to: tuple[TrackerName, ...]
+    uri: str | None = None
+    experiment: str = Field(min_length=1)
+    project: str = Field(min_length=1)
+    register_model: bool = Field(alias="register")
+
+
+class Range(Part):
+    """Numbers to try: from ``low`` to ``high``, whole ones where both are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} must be above 0 where log is true")
+        return self
+
+
+class Choice(Part):
+    """Values to try."""
+
+    values: tuple[bool | int | float | str, ...] = Field(min_length=1)
+
+
+class SweepConfig(Part):
+    """What to try, how often, and what counts as better."""
+
+    study: str | None = None
+    storage: str | None = None
+    trials: int = Field(ge=1, le=1_000_000)
+    seconds: float | None = Field(default=None, gt=0)
+    sampler: Literal["tpe", "random", "grid"]
+    pruner: Literal["median", "hyperband", "none"]
+    metric: str = Field(min_length=1)
+    direction: Literal["minimize", "maximize"]
+    space: dict[str, Range | Choice] = {}
+
+
+class Config(Part):
+    """All of it."""
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(ge=0, lt=2**31)
+    output: str = Field(min_length=1)
+    data: DataConfig
+    recipe: RecipeConfig
+    backbone: BackboneConfig
+    optim: OptimConfig
+    trainer: TrainerConfig
+    tracking: TrackingConfig
+    sweep: SweepConfig

@@ -1,0 +1,75 @@
+"""Photos with labels and splits, as recipes want them: positions, class numbers, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from animal_classification.data.manifest import Manifest, Record
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split.
+
+    Attributes:
+        rows: Usable photos, in the manifest's order.
+        files: Where they are.
+        targets: int64 ``[N]``, positions in the data set's ``classes``.
+    """
+
+    rows: tuple[Record, ...]
+    files: tuple[Path, ...]
+    targets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A manifest whose usable photos all have a split.
+
+    Attributes:
+        manifest: The photos; ``manifest.version`` is the data version.
+        notes: What a person should know about how it was read and divided, a line each.
+    """
+
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The data version."""
+        return self.manifest.version
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that can be learned: those with a photo in train. In the order of the logits."""
+        return tuple(sorted({row.label for row in self.manifest.usable if row.split == "train"}))
+
+    @cached_property
+    def train(self) -> Part:
+        return self._part("train")
+
+    @cached_property
+    def val(self) -> Part:
+        """May be empty."""
+        return self._part("val")
+
+    @cached_property
+    def test(self) -> Part:
+        """May be empty."""
+        return self._part("test")
+
+    def _part(self, split: str) -> Part:
+        number = {name: index for index, name in enumerate(self.classes)}
+        rows = tuple(row for row in self.manifest.usable if row.split == split and row.label in number)
+        targets = np.array([number[row.label] for row in rows], dtype=np.int64)
+        return Part(rows, tuple(self.manifest.file(row) for row in rows), targets)

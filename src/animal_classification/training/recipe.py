@@ -1,0 +1,91 @@
+"""What every recipe gets, and what it gives back.
+
+A recipe is a function ``train(job: Job) -> Trained`` in a module of its own; ``RECIPES`` says where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from animal_classification.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import Calibration, Label, Preprocess
+    from animal_classification.config.schema import Config
+    from animal_classification.training.dataset import Dataset
+    from animal_classification.training.run import Run
+    from animal_classification.training.tracking.tracker import Tracker
+
+# By name, because torch must not be imported (nor found by the import contract) where it is not asked for.
+RECIPES = {
+    "probe": "animal_classification.training.probe.train",
+    "finetune": "animal_classification.training.neural.finetune",
+    "cnn": "animal_classification.training.neural.cnn",
+}
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done.
+
+    Attributes:
+        config: All of it; ``config.recipe`` is the recipe's own part.
+        dataset: Photos with labels and splits.
+        run: Where the run keeps its files; unfinished work of the same run is found there.
+        tracker: Takes numbers and pictures.
+        progress: To be told what is going on.
+    """
+
+    config: Config
+    dataset: Dataset
+    run: Run
+    tracker: Tracker
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model that is not a bundle yet.
+
+    Attributes:
+        model: The ONNX graph of the bundle contract: uint8 ``[N, H, W, 3]`` to logits, embedding and features.
+        labels: In the order of the logits.
+        preprocess: How pixels reach the graph.
+        calibration: From photos that the model was not fitted to.
+        reference: Arrays of ``reference.npz``: at least ``embedding`` float32 ``[N, D]`` and ``label`` int ``[N]``.
+        metrics: What the recipe measured on the way, by name.
+    """
+
+    model: bytes
+    labels: tuple[Label, ...]
+    preprocess: Preprocess
+    calibration: Calibration
+    reference: Mapping[str, object]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Recipe(Protocol):
+    """A way to train."""
+
+    def __call__(self, job: Job) -> Trained: ...
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        MissingExtraError: It needs PyTorch, which is not installed.
+    """
+    try:
+        recipe: Recipe = import_module(RECIPES[name]).train
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("animal_classification"):
+            raise
+        raise MissingExtraError(f"recipe={name}", "train") from error
+    return recipe

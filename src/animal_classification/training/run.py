@@ -1,0 +1,185 @@
+"""A run's folder: what was asked for, on what, with what; checkpoints while it runs; the bundle at its end.
+
+    runs/<name>-<recipe>-<fingerprint>/
+        config.yaml          the whole resolved configuration
+        run.json             data version, code version, seed, environment, state (running, finished)
+        checkpoints/         what a killed run goes on from; deleted at the end
+        metrics.csv          where the csv tracker is on
+        bundle/              the model
+
+The fingerprint stands for configuration, data and code: the same command finds its unfinished run again. A run that is
+finished is never touched: the same command then makes a folder with a number at its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from animal_classification import __version__
+from animal_classification.config.composing import as_yaml
+from animal_classification.config.schema import Config
+from animal_classification.errors import OutputError
+
+INFO = "run.json"
+_NO_PART_OF_WHAT_IS_COMPUTED = {"output", "sweep", "tracking"}
+_LIBRARIES = ("numpy", "openvino", "onnxruntime", "torch", "timm", "lightning")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder in the output folder.
+
+    Attributes:
+        path: The folder.
+        resumed: It held unfinished work of the same run.
+    """
+
+    path: Path
+    resumed: bool
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def bundle(self) -> Path:
+        """Where the model goes."""
+        return self.path / "bundle"
+
+    @property
+    def checkpoints(self) -> Path:
+        """For the recipe to keep what it can go on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The content of ``run.json``."""
+        info: dict[str, Any] = json.loads((self.path / INFO).read_text(encoding="utf-8"))
+        return info
+
+    def note(self, **facts: Any) -> None:
+        """Add to ``run.json``, in one step.
+
+        Raises:
+            OutputError: The system refuses.
+        """
+        _write_json(self.path / INFO, {**self.info, **facts})
+
+    def finish(self, **facts: Any) -> None:
+        """Say that it is done; nothing will go on from here."""
+        self.note(state="finished", **facts)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+def open_run(config: Config, *, name: str, data_version: str) -> Run:
+    """The unfinished run of the same configuration, data and code, or a new one.
+
+    Raises:
+        OutputError: The output folder cannot be written.
+    """
+    code = code_version()
+    mark = fingerprint(config, data_version, code)
+    base = Path(config.output) / f"{name}-{config.recipe.name}-{mark[:8]}"
+    number = 1
+    while True:
+        path = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        state = _state(path)
+        if state == "running":
+            return Run(path, resumed=True)
+        if state is None:
+            break
+        number += 1
+    facts = {
+        "state": "running",
+        "fingerprint": mark,
+        "seed": config.seed,
+        "data": {"path": config.data.path, "version": data_version},
+        "code": code,
+        "environment": environment(),
+        "command": sys.argv[1:],
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "config.yaml").write_text(as_yaml(config), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another output=") from error
+    _write_json(path / INFO, facts)
+    return Run(path, resumed=False)
+
+
+def fingerprint(config: Config, data_version: str, code: Mapping[str, str | None]) -> str:
+    """SHA-256 of everything that decides what is computed."""
+    asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_WHAT_IS_COMPUTED)
+    text = json.dumps([asked, data_version, dict(code)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_version() -> dict[str, str | None]:
+    """This package's version, and the commit of its checkout if it runs from one."""
+    return {"version": __version__, "git": _git_commit()}
+
+
+def environment() -> dict[str, Any]:
+    """What a person needs to know to run it again."""
+    libraries = {}
+    for library in _LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            libraries[library] = metadata.version(library)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "libraries": libraries,
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit, if this file belongs to a checkout (and does not just lie in somebody's, as an installed package)."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        for words in (("ls-files", "--error-unmatch", Path(__file__).name), ("rev-parse", "HEAD")):
+            done = subprocess.run(  # noqa: S603 - fixed words
+                ["git", *words],  # noqa: S607 - whichever git the user has
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+            )
+        return done.stdout.strip()
+    return None
+
+
+def _state(path: Path) -> str | None:
+    """``running``, ``finished``, or ``None`` where there is nothing."""
+    try:
+        return str(json.loads((path / INFO).read_text(encoding="utf-8")).get("state"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return "damaged"
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; make room") from error
