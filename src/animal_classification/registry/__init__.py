@@ -1,1 +1,1 @@
-"""The model registry: register, alias, compare, promote, roll back, resolve ``models:/name@alias``; MLflow underneath."""
+"""The model registry, on MLflow: register, alias, compare, promote, roll back, resolve ``models:/name@alias``."""
