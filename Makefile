@@ -229,5 +229,5 @@ ABOUT := pyproject.toml src/animal_classification/__init__.py
 	@[ "$(UV)" != ".tools/$(BIN)/uv" ] || $(MAKE) --no-print-directory -s $(UV)
 	@echo ".venv-bench: installing"
 	@[ -x .venv-bench/$(BIN)/python ] || $(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-bench
-	@$(UV) pip install --quiet --python .venv-bench --compile-bytecode -r benchmarks/predict/requirements.txt
+	@$(UV) pip install --quiet --python .venv-bench --compile-bytecode -c requirements/core.txt -r benchmarks/predict/requirements.txt
 	@touch $@
