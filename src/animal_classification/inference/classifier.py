@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from animal_classification.bundle.schema import BundleInfo
     from animal_classification.imaging import ImageSource, Limits
 
-# Decoding and inferring in turns, four photos at a time keep the caches warm: eight took a tenth longer, two a twentieth.
+# Decoding and inferring in turns, four photos at a time keep the caches warm: eight took a tenth longer, two a little.
 CHUNK = 4
 
 
