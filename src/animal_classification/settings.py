@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from animal_classification.errors import UsageError
@@ -34,6 +35,12 @@ class Settings:
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
+        max_memory_bytes: Bytes of all bodies that are held at once; more are answered with 503.
+        max_pixels: Width times height that a photo may declare.
+        queue_size: Photos that wait for a core; more are answered with 503.
+        max_wait: Seconds that a photo may be expected to wait for a core; beyond it new ones are answered with 503.
+        body_timeout: Seconds in which a request's body must arrive.
+        request_timeout: Seconds from there in which it must be answered.
     """
 
     host: str = "127.0.0.1"
@@ -45,15 +52,30 @@ class Settings:
     max_files: int = 64
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
+    max_memory_bytes: int = 512 * MIB
+    max_pixels: int = 100_000_000
+    queue_size: int = 256
+    max_wait: float = 10.0
+    body_timeout: float = 60.0
+    request_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port must be between 0 and 65535, not {self.port}")
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all) or more, not {self.threads}")
-        for name in ("max_files", "max_file_bytes", "max_request_bytes"):
+        for name in ("max_files", "max_file_bytes", "max_request_bytes", "max_pixels"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("max_wait", "body_timeout", "request_timeout"):
+            if not 0 < getattr(self, name) < inf:
+                raise UsageError(f"{name} must be a number of seconds above 0, not {getattr(self, name)}")
+        self._require_room("queue_size", "max_files")
+        self._require_room("max_memory_bytes", "max_request_bytes")
+
+    def _require_room(self, whole: str, part: str) -> None:
+        if getattr(self, whole) < getattr(self, part):
+            raise UsageError(f"{whole} is {getattr(self, whole)}; it must be at least {part}, {getattr(self, part)}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -71,15 +93,16 @@ class Settings:
         return cls(**values)
 
 
-def _parse(variable: str, text: str, kind: type) -> str | int | bool:
+def _parse(variable: str, text: str, kind: type) -> str | int | float | bool:
     if kind is bool:
         word = text.casefold()
         if word not in _TRUE | _FALSE:
             raise UsageError(f"{variable} must be 1 or 0, not {text!r}")
         return word in _TRUE
-    if kind is int:
+    if kind is int or kind is float:
         try:
-            return int(text)
+            return kind(text)
         except ValueError:
-            raise UsageError(f"{variable} must be a whole number, not {text!r}") from None
+            what = "a whole number" if kind is int else "a number"
+            raise UsageError(f"{variable} must be {what}, not {text!r}") from None
     return text

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from animal_classification import __version__
 from animal_classification.serving import problems, reference
 from animal_classification.serving.api import make_router
+from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
 
 DESCRIPTION = """\
 Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details.
@@ -24,18 +27,33 @@ Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.or
 """
 
 
-def create_app(classifier: Predictor | None, settings: Settings = Settings()) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI with :class:`Observed` around everything, the answers to its own errors included."""
+
+    access_log: Callable[[dict[str, Any]], None] | None = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Observed(super().build_middleware_stack(), self.state.service, self.access_log)
+
+
+def create_app(
+    classifier: Predictor | None,
+    settings: Settings = Settings(),
+    *,
+    access_log: Callable[[dict[str, Any]], None] | None = None,
+) -> FastAPI:
     """Build the application.
 
     Args:
         classifier: What answers; ``None`` to install one later with ``app.state.service.install``, so that the
             process is alive, and says that it is not ready, while the model loads.
         settings: Bounds on requests, and whether there is a page.
+        access_log: Gets the facts of each request when it is answered.
 
     Returns:
         The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
     """
-    service = Service()
+    service = Service(settings)
     if classifier is not None:
         service.install(classifier)
 
@@ -46,7 +64,7 @@ def create_app(classifier: Predictor | None, settings: Settings = Settings()) ->
         finally:
             service.close()
 
-    app = FastAPI(
+    app = Application(
         title="animals",
         version=__version__,
         description=DESCRIPTION,
@@ -54,6 +72,7 @@ def create_app(classifier: Predictor | None, settings: Settings = Settings()) ->
         docs_url=None,
         redoc_url=None,
     )
+    app.access_log = access_log
     app.state.service = service
     app.state.page = PageHost(wanted=settings.page)
     problems.install(app)

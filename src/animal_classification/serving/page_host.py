@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from animal_classification.serving.observing import notes_of
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # A browser asks for these only. Gradio serves much more: others' uploads to whoever knows their path, a proxy,
 # run history, code editing…
 OPEN_PATHS = {"/", "/config", "/theme.css", "/manifest.json", "/gradio_api/upload", "/gradio_api/cancel"}
+OWN_PATHS = {"/", "/favicon.ico"}
 OPEN_PREFIXES = (
     "/assets/",
     "/fonts/",
@@ -65,7 +67,10 @@ class PageHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
-        elif scope["path"] == "/" and scope["method"] not in {"GET", "HEAD"}:
+            return
+        if scope["path"] in OWN_PATHS or (self._page is not None and _is_open(scope["path"])):
+            notes_of(scope).route = "page"
+        if scope["path"] == "/" and scope["method"] not in {"GET", "HEAD"}:
             refusal = problem_response(405, f"{scope['method']} is not possible here", headers={"Allow": "GET, HEAD"})
             await refusal(scope, receive, send)
         elif scope["path"] == "/favicon.ico":

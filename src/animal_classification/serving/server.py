@@ -134,7 +134,7 @@ async def _show_page(
 def _load(settings: Settings) -> Classifier:
     from animal_classification.imaging import Limits
 
-    limits = Limits(max_bytes=settings.max_file_bytes)
+    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     threads = settings.threads or None
     classifier = Classifier.load(settings.model, engine=settings.engine, threads=threads, limits=limits)
     warm_up(classifier)
