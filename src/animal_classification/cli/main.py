@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "Name the animals in photos: a table, or a folder per animal.",
     "up": "Start the web page and the API on this machine.",
+    "serve": "Start the API with every production setting.",
     "data": "Look at, clean and split a data set.",
     "bench": "Measure how fast this machine names animals.",
 }

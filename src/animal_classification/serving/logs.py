@@ -10,10 +10,14 @@ import logging
 import queue
 import sys
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from animal_classification.serving.observing import REQUEST_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MAX_WAITING = 10_000
 
@@ -80,6 +84,28 @@ class JsonHandler(logging.Handler):
         if record.exc_info:
             facts["exception"] = logging.Formatter().formatException(record.exc_info)
         self._writer.write(facts)
+
+
+@contextmanager
+def installed(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """Send the log of this process to where an operator reads it; yields what takes the facts of each request.
+
+    Args:
+        as_json: Lines of JSON on stdout, a line for each request among them; otherwise text on stderr, and none.
+    """
+    # It warns of every malformed body, which is the client's business.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    if not as_json:
+        yield None
+        return
+    writer = LineWriter()
+    handler = JsonHandler(writer)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield writer.access
+    finally:
+        logging.getLogger().removeHandler(handler)
+        writer.close()
 
 
 def now() -> str:
