@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from animal_classification.bundle import describe
-from animal_classification.serving.bodies import Memory, while_connected, within
+from animal_classification.serving import open_inference
+from animal_classification.serving.bodies import Memory, too_late, too_slow, while_connected, within
 from animal_classification.serving.metrics import CONTENT_TYPE
 from animal_classification.serving.problems import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.schemas import (
@@ -48,7 +49,8 @@ PREDICT_BODY: dict[str, Any] = {
                     },
                 },
                 "encoding": {"files": {"contentType": "image/*"}},
-            }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary", "description": "One photo by itself."}},
         },
     }
 }
@@ -63,6 +65,7 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
     _add_health(router, service)
     _add_metrics(router, service)
     _add_models(router, service)
+    router.include_router(open_inference.make_router(service, settings, memory))
 
     @router.post(
         "/v1/predict",
@@ -79,13 +82,13 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         service.admit()
         info = service.predictor.info
         with memory.claim() as counted:
-            async with within(settings.body_timeout, _too_slow):
+            async with within(settings.body_timeout, too_slow):
                 form = await _read(request, counted(request.stream()), settings)
             try:
                 options = PredictOptions.model_validate(options.model_dump() | form.fields)
             except ValidationError as error:
                 return invalid_values(error.errors())
-            async with within(settings.request_timeout, _too_late):
+            async with within(settings.request_timeout, too_late):
                 named = service.identify_as(
                     lambda outcome: encoded_entry(outcome, info),
                     form.photos,
@@ -93,7 +96,8 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
                     heatmap=options.heatmap,
                 )
                 entries = await while_connected(request, named)
-        return Response(b'{"predictions":[' + b",".join(entries) + b"]}", media_type="application/json")
+        body = b'{"predictions":[' + b",".join(entries) + b"]}"
+        return Response(body, media_type="application/json")
 
     return router
 
@@ -104,16 +108,6 @@ async def _read(request: Request, body: AsyncIterator[bytes], settings: Settings
         return await read_form(headers.get("content-type", ""), headers.get("content-length"), body, settings)
     except ClientDisconnect:
         raise ClientGoneError from None
-
-
-def _too_slow() -> ProblemError:
-    detail = "the request's body did not arrive in time"
-    return ProblemError(408, detail, kind="too-slow", headers={"Connection": "close"})
-
-
-def _too_late() -> ProblemError:
-    detail = "the answer took too long and was given up; try again"
-    return ProblemError(503, detail, kind="timed-out", headers={"Retry-After": "5"})
 
 
 def _add_health(router: APIRouter, service: Service) -> None:
@@ -153,12 +147,18 @@ def _add_models(router: APIRouter, service: Service) -> None:
         }
         return JSONResponse({"models": [summary]})
 
-    @router.get("/v1/models/{name}", tags=["models"], responses=documented(404, 422, 503))
-    async def model(name: str) -> dict[str, Any]:
+    @router.get(
+        "/v1/models/{name}", tags=["models"], response_model=dict[str, Any], responses=documented(404, 422, 503)
+    )
+    async def model(name: str, request: Request) -> Response:
         """What one model is, what it knows and how good it is."""
         predictor = service.predictor
         if name != predictor.info.name:
             detail = f"no model {name[:80]!r} here; there is: {predictor.info.name}"
             raise ProblemError(404, detail, kind="no-such-model")
+        headers = {"ETag": f'"{predictor.bundle.sha256}"', "Cache-Control": "no-cache"}
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
         facts = await service.run(describe, predictor.bundle)
-        return {key: value for key, value in facts.items() if key not in PRIVATE_FACTS} | {"engine": predictor.engine}
+        shown = {key: value for key, value in facts.items() if key not in PRIVATE_FACTS} | {"engine": predictor.engine}
+        return JSONResponse(shown, headers=headers)

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving import problems, reference
 from animal_classification.serving.api import make_router
+from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.service import Predictor, Service
@@ -18,7 +20,7 @@ from animal_classification.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 DESCRIPTION = """\
 Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details.
@@ -31,6 +33,17 @@ class Application(FastAPI):
     """FastAPI with :class:`Observed` around everything, the answers to its own errors included."""
 
     access_log: Callable[[dict[str, Any]], None] | None = None
+    prefix = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A proxy may send the prefix along or take it away; from here on it is there.
+        prefix = self.prefix
+        if prefix and "path" in scope:
+            scope["root_path"] = prefix
+            if not f"{scope['path']}/".startswith(f"{prefix}/"):
+                scope["path"] = prefix + scope["path"]
+                scope["raw_path"] = prefix.encode("ascii") + scope.get("raw_path", b"")
+        await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         return Observed(super().build_middleware_stack(), self.state.service, self.access_log)
@@ -73,11 +86,26 @@ def create_app(
         redoc_url=None,
     )
     app.access_log = access_log
+    app.prefix = settings.root_path
     app.state.service = service
     app.state.page = PageHost(wanted=settings.page)
+    _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))
     reference.install(app)
     # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
     app.router.default = app.state.page
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+            max_age=600,
+        )

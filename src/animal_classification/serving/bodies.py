@@ -87,3 +87,15 @@ async def while_connected(request: Request, work: Awaitable[Any]) -> Any:
 async def _gone(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def too_slow() -> ProblemError:
+    """The answer to a body that trickles."""
+    detail = "the request's body did not arrive in time"
+    return ProblemError(408, detail, kind="too-slow", headers={"Connection": "close"})
+
+
+def too_late() -> ProblemError:
+    """The answer in place of one that takes too long."""
+    detail = "the answer took too long and was given up; try again"
+    return ProblemError(503, detail, kind="timed-out", headers={"Retry-After": "5"})

@@ -104,6 +104,7 @@ class Metrics:
             registry=registry,
         )
         self._rejected = Counter("animals_rejected", "Requests and photos refused.", ("reason",), registry=registry)
+        self._lookups = Counter("animals_cache_lookups", "Photos looked up.", ("result",), registry=registry)
         self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
         self._name = self._version = ""
         self._labels: frozenset[str] = frozenset()
@@ -127,6 +128,10 @@ class Metrics:
     def waited(self, seconds: float) -> None:
         """A thread took up a photo."""
         self._wait.observe(seconds)
+
+    def looked_up(self, *, found: bool) -> None:
+        """An answer was looked for among those remembered."""
+        self._lookups.labels("hit" if found else "miss").inc()
 
     def batch(self, size: int) -> None:
         """A batch of photos goes to the engine."""

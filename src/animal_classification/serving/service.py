@@ -15,6 +15,7 @@ from animal_classification.inference.results import FileResult
 from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.photo_jobs import Outcome, PhotoHandler, PhotoJob, Predictor
 from animal_classification.serving.problems import ProblemError
+from animal_classification.serving.remembering import Answers, Key
 from animal_classification.serving.workers import QueueFullError, Workers
 from animal_classification.settings import Settings
 
@@ -42,6 +43,7 @@ class Service:
         self._settings = settings
         self._predictor: Predictor | None = None
         self._workers: Workers[PhotoJob] | None = None
+        self._answers = Answers(settings.cache_size)
         self._draining = False
 
     @property
@@ -77,6 +79,7 @@ class Service:
             patience=self._settings.max_wait,
             on_depth=self.metrics.queued,
         )
+        self._answers = Answers(self._settings.cache_size)
         self.metrics.installed(predictor.info, predictor.bundle.sha256)
         self._predictor = predictor
 
@@ -114,17 +117,24 @@ class Service:
         Cancelling it frees the places of the photos that still wait.
         """
         _ = self.predictor
+        keys = [await self._answers.key(photo, top_k, heatmap) for photo in photos]
         loop = asyncio.get_running_loop()
-        jobs = [
-            PhotoJob(photo=photo, top_k=top_k, heatmap=heatmap, then=then, future=loop.create_future())
-            for photo in photos
-        ]
-        waiting = [job for job in jobs if job.photo.error is None]
+        jobs, waiting = [], []
+        for photo, key in zip(photos, keys, strict=True):
+            job = PhotoJob(
+                photo=photo,
+                top_k=top_k,
+                heatmap=heatmap,
+                then=self._remembering(key, then),
+                future=loop.create_future(),
+            )
+            jobs.append(job)
+            known = self._known(photo, key)
+            if known is None:
+                waiting.append(job)
+            else:
+                job.future.set_result(then(known))
         self._checked(lambda workers: workers.put(waiting))
-        for job in jobs:
-            if job.photo.error is not None:
-                self.metrics.rejected("file-too-large")
-                job.future.set_result(then(Outcome(FileResult(job.photo.name, error=job.photo.error))))
         try:
             return list(await asyncio.gather(*(job.future for job in jobs)))
         except BaseException:
@@ -136,6 +146,27 @@ class Service:
         _ = self.predictor
         assert self._workers is not None
         return await self._workers.run(work, *arguments)
+
+    def _known(self, photo: Photo, key: Key | None) -> Outcome | None:
+        """What can be said without a thread."""
+        if photo.error is not None:
+            self.metrics.rejected("file-too-large")
+            return Outcome(FileResult(photo.name, error=photo.error))
+        known = self._answers.get(key, photo.name)
+        if key is not None:
+            self.metrics.looked_up(found=known is not None)
+        return known
+
+    def _remembering(self, key: Key | None, then: Callable[[Outcome], Result]) -> Callable[[Outcome], Result]:
+        if key is None:
+            return then
+        answers = self._answers
+
+        def remember(outcome: Outcome) -> Result:
+            answers.put(key, outcome)
+            return then(outcome)
+
+        return remember
 
     def _checked(self, ask: Callable[[Workers[PhotoJob]], None]) -> None:
         assert self._workers is not None
