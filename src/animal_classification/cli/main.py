@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "Name the animals in photos: a table, or a folder per animal.",
     "up": "Start the web page and the API on this machine.",
     "serve": "Start the API with every production setting.",
+    "keys": "Make, list and revoke a server's API keys.",
     "data": "Look at, clean and split a data set.",
     "bench": "Measure how fast this machine names animals.",
 }

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from animal_classification.bundle import describe
 from animal_classification.serving import open_inference
 from animal_classification.serving.bodies import Memory, too_late, too_slow, while_connected, within
+from animal_classification.serving.guarding import charge
 from animal_classification.serving.metrics import CONTENT_TYPE
 from animal_classification.serving.problems import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.schemas import (
@@ -71,7 +72,7 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         "/v1/predict",
         tags=["predict"],
         response_model=PredictResponse,
-        responses=documented(400, 408, 413, 415, 422, 500, 503),
+        responses=documented(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
         openapi_extra=PREDICT_BODY,
     )
     async def predict(request: Request, options: Annotated[PredictOptions, Query()]) -> Response:
@@ -88,6 +89,7 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
                 options = PredictOptions.model_validate(options.model_dump() | form.fields)
             except ValidationError as error:
                 return invalid_values(error.errors())
+            charge(request.scope, len(form.photos))
             async with within(settings.request_timeout, too_late):
                 named = service.identify_as(
                     lambda outcome: encoded_entry(outcome, info),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -12,6 +13,8 @@ from animal_classification import __version__
 from animal_classification.serving import problems, reference
 from animal_classification.serving.api import make_router
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
+from animal_classification.serving.guarding import Guarding
+from animal_classification.serving.keys import read_keys
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.service import Predictor, Service
@@ -63,9 +66,14 @@ def create_app(
         settings: Bounds on requests, and whether there is a page.
         access_log: Gets the facts of each request when it is answered.
 
+    Raises:
+        UsageError: The API keys cannot be read.
+
     Returns:
         The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
     """
+    if settings.keys_file:
+        read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
     service = Service(settings)
     if classifier is not None:
         service.install(classifier)
@@ -88,7 +96,7 @@ def create_app(
     app.access_log = access_log
     app.prefix = settings.root_path
     app.state.service = service
-    app.state.page = PageHost(wanted=settings.page)
+    app.state.page = PageHost(wanted=settings.page and not settings.keys_file)
     _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))
@@ -99,6 +107,8 @@ def create_app(
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    if settings.keys_file or settings.rate_limit:
+        app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
     app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
     if settings.cors:
         app.add_middleware(

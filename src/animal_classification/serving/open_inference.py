@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
 from animal_classification.serving.bodies import Memory, too_late, too_slow, while_connected, within
+from animal_classification.serving.guarding import charge
 from animal_classification.serving.problems import ClientGoneError, ProblemError
 from animal_classification.serving.schemas import as_entry
 from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_BODY, OUTPUTS, options_of, parse, render
@@ -37,8 +38,8 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 INPUT = {"name": "photos", "datatype": "BYTES", "shape": [-1]}
 DOCUMENTED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}}
-ERRORS = errors(400, 404, 408, 413, 422, 503)
-FACT_ERRORS = errors(404, 422, 503)
+ERRORS = errors(400, 401, 403, 404, 408, 413, 422, 429, 503)
+FACT_ERRORS = errors(401, 403, 404, 422, 503)
 PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
 
 
@@ -59,6 +60,7 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
                 body = await _whole_body(request, counted(request.stream()), settings)
             async with within(settings.request_timeout, too_late):
                 asked, photos = await service.run(parse, body, request.headers.get(JSON_LENGTH), settings)
+                charge(request.scope, len(photos))
                 options = options_of(asked)
                 named = service.identify_as(
                     lambda outcome: as_entry(outcome, predictor.info),

@@ -171,7 +171,7 @@ async def _start(app: FastAPI, run: _Run) -> None:
         )
     )
     async with AsyncExitStack() as stack:
-        if settings.page:
+        if settings.page and not settings.keys_file:  # the page cannot ask with a key
             await _show_page(app, settings, stack, run.on_trouble)
         await asyncio.Event().wait()
 

@@ -102,7 +102,9 @@ class _Supervisor:
 
     def _start(self, threads: int, deaths: int = 0) -> _Worker:
         ours, theirs = self._context.Pipe()
-        settings = replace(self._settings, threads=threads, workers=1)
+        # Each knows only what it answers itself, so each grants its share of the rate.
+        rate = self._settings.rate_limit / len(self._shares)
+        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate)
         process = self._context.Process(target=_work, args=(self._listener, settings, theirs), name="animals-worker")
         process.start()
         theirs.close()
