@@ -30,6 +30,9 @@ from animal_classification.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+OPTIONS = PredictOptions.model_json_schema()["properties"]
+# What a form can say for true and false.
+YES_OR_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"]
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -45,9 +48,10 @@ PREDICT_BODY: dict[str, Any] = {
                             "minItems": 1,
                             "description": "One photo or many.",
                         },
-                        "top_k": PredictOptions.model_json_schema()["properties"]["top_k"],
-                        "heatmap": PredictOptions.model_json_schema()["properties"]["heatmap"],
+                        "top_k": OPTIONS["top_k"],
+                        "heatmap": OPTIONS["heatmap"] | {"type": "string", "enum": YES_OR_NO, "default": "false"},
                     },
+                    "additionalProperties": False,
                 },
                 "encoding": {"files": {"contentType": "image/*"}},
             },

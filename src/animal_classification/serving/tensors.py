@@ -48,9 +48,15 @@ BODY: dict[str, Any] = {
                 "required": ["name", "shape", "datatype", "data"],
                 "properties": {
                     "name": {"const": "photos"},
-                    "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
+                    "shape": {
+                        "type": "array",
+                        "items": {"type": "integer", "minimum": 1},
+                        "minItems": 1,
+                        "maxItems": 2,
+                        "description": "As many photos as there are in `data`.",
+                    },
                     "datatype": {"const": "BYTES"},
-                    "data": {"type": "array", "items": {"type": "string", "format": "byte"}},
+                    "data": {"type": "array", "items": {"type": "string", "format": "byte"}, "minItems": 1},
                 },
             },
         },
