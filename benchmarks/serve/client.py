@@ -1,6 +1,6 @@
 """A load client in a process of its own: closed loop (so many at once) or open loop (so many a second).
 
-python -m benchmarks.serve.client --address http://127.0.0.1:8080 --photos FOLDER --concurrency 8 --seconds 10 --report r.json
+python -m benchmarks.serve.client --address http://127.0.0.1:8080 --photos FOLDER --concurrency 8 --report report.json
 
 It speaks HTTP by itself over asyncio's transports, because it shares the cores with the server that it measures: an
 ordinary client library would cost more per photo than decoding one.
@@ -96,6 +96,7 @@ class Client:
             status, body = await connection.ask(request)
         except (OSError, TimeoutError) as error:
             self.statuses[type(error).__name__] += 1
+            await asyncio.sleep(0.05)  # a server that is gone is not asked as fast as the loop turns
             return
         if connection.open:
             self._idle.append(connection)
