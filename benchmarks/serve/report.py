@@ -118,8 +118,9 @@ def render(report: Mapping[str, Any]) -> str:
         lines += [
             "",
             f"Without a server, a photo takes {base['one_core_ms']:.1f} ms on one core; on all {base['cores']}, "
-            f"decoding takes {base['decode_all_cores_ms']:.2f} ms and inference {base['inference_all_cores_ms']:.2f} ms."
-            " *Of the cores*: photos/s times the sum of these two and the client's own share.",
+            f"decoding takes {base['decode_all_cores_ms']:.2f} ms and inference "
+            f"{base['inference_all_cores_ms']:.2f} ms a photo. *Of the cores*: photos/s times the sum of these two and "
+            "the client's own share.",
         ]
     return "\n".join(lines)
 

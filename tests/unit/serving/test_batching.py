@@ -305,6 +305,53 @@ def test_over_http_a_body_that_trickles_is_given_up(classifier: Classifier) -> N
     run(scenario())
 
 
+def test_over_http_a_client_that_goes_away_frees_its_place(classifier: Classifier) -> None:
+    gate = Gate(classifier)
+    app = create_app(gate)
+    service: Service = app.state.service
+    gone = asyncio.Event()
+    sent: list[Any] = []
+
+    async def scenario() -> None:
+        held = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+        await both_busy(service)
+        messages = iter([{"type": "http.request", "body": PHOTO.data, "more_body": False}])
+
+        async def receive() -> Any:
+            for message in messages:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/predict",
+            "raw_path": b"/v1/predict",
+            "query_string": b"",
+            "headers": [(b"content-type", b"image/jpeg")],
+            "scheme": "http",
+            "http_version": "1.1",
+            "client": ("10.0.0.1", 1),
+            "server": ("test", 80),
+        }
+        request = asyncio.create_task(app(scope, receive, send))
+        await until(lambda: depth_of(service) == 1)
+        gone.set()
+        await request
+        assert depth_of(service) == 0
+        gate.open.set()
+        await asyncio.gather(*held)
+        service.close(timeout=20)
+
+    run(scenario())
+    assert gate.decoded == 2
+    assert 'route="/v1/predict",status="499"' in service.metrics.render().decode()
+
+
 def test_over_http_all_bodies_together_are_bounded(classifier: Classifier) -> None:
     gate = Gate(classifier)
     size = len(PHOTO.data)
