@@ -67,11 +67,8 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes over ``service``, within the bounds of ``settings``."""
     router = APIRouter()
     memory = Memory(settings.max_memory_bytes)
-    _add_health(router, service)
-    _add_metrics(router, service)
-    _add_models(router, service)
-    router.include_router(open_inference.make_router(service, settings, memory))
 
+    # The busiest route comes first, because routes are tried in order.
     @router.post(
         "/v1/predict",
         tags=["predict"],
@@ -105,6 +102,10 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         body = b'{"predictions":[' + b",".join(entries) + b"]}"
         return Response(body, media_type="application/json")
 
+    _add_health(router, service)
+    _add_metrics(router, service)
+    _add_models(router, service)
+    router.include_router(open_inference.make_router(service, settings, memory))
     return router
 
 
