@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 PREFIX = "ANIMALS_"
 _AT_LEAST_ONE = ("workers", "max_files", "max_file_bytes", "max_request_bytes", "max_pixels", "max_connections")
-_AT_LEAST_ZERO = ("cache_size", "rate_limit", "drain", "grace")
+_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "drain", "grace")
 _SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -46,6 +46,7 @@ class Settings:
         rate_limit: Photos a minute for each API key, or for each address where no keys are asked for; 0 for any number.
         access_log: Write a line of JSON for each request, and the log as JSON.
         cache_size: Answers that are remembered, by the photo's hash; 0 for none.
+        batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine, 1 or 4.
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
@@ -75,6 +76,7 @@ class Settings:
     rate_limit: float = 0.0
     access_log: bool = False
     cache_size: int = 0
+    batch: int = 0
     max_files: int = 64
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB

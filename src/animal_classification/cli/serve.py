@@ -29,6 +29,7 @@ HELP = {
     "rate_limit": "Photos a minute for each key, or each address without keys; 0 for any number.",
     "access_log": "A line of JSON on stdout for each request.",
     "cache_size": "How many answers to remember, by the photo's hash.",
+    "batch": "Photos that one core infers at once, when so many wait; 0 for what is faster here.",
     "max_files": "Photos in one request.",
     "max_file_bytes": "Bytes of one photo.",
     "max_request_bytes": "Bytes of one request.",

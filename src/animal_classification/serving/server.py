@@ -17,7 +17,7 @@ from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.ports import address_of, listen
 from animal_classification.serving.protocol import guarded
-from animal_classification.serving.service import Service, warm_up
+from animal_classification.serving.service import Service, fastest_batch, warm_up
 from animal_classification.serving.stopping import GracefulServer
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ async def _serve(run: _Run) -> None:
 
     if run.on_running is not None:
         run.on_running(stop)
-        app.state.service.install(await _in_thread(lambda: _load(settings)))
+        await _install(app.state.service, settings)
     serving = asyncio.create_task(server.serve(sockets=[run.listener]))
     starting = asyncio.create_task(_start(app, run))
     await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +159,7 @@ async def _start(app: FastAPI, run: _Run) -> None:
     settings = run.settings
     service: Service = app.state.service
     if not service.ready:
-        service.install(await _in_thread(lambda: _load(settings)))
+        await _install(service, settings)
     classifier = service.predictor
     run.on_ready(
         Started(
@@ -192,14 +192,19 @@ async def _show_page(
         on_trouble(f"no page: it could not be started: {error!r}")
 
 
-def _load(settings: Settings) -> Classifier:
+async def _install(service: Service, settings: Settings) -> None:
+    classifier, batch = await _in_thread(lambda: _load(settings))
+    service.install(classifier, batch=batch)
+
+
+def _load(settings: Settings) -> tuple[Classifier, int]:
     from animal_classification.imaging import Limits
 
     limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     threads = settings.threads or None
     classifier = Classifier.load(settings.model, engine=settings.engine, threads=threads, limits=limits)
     warm_up(classifier)
-    return classifier
+    return classifier, settings.batch or fastest_batch(classifier)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

@@ -1,6 +1,6 @@
 """The threads that do all slow work, and the bounded queue between them and the event loop.
 
-A thread that becomes free takes what waits, a few photos at a time: nobody waits for a batch while a core is idle, and
+A thread that becomes free takes its share of what waits, a few photos at a time: nobody waits for a batch while a core is idle, and
 under load batches form by themselves.
 """
 
@@ -161,19 +161,20 @@ class Workers(Generic[Item]):
                 self._idle += 1
                 while not (self._closed or self._calls or self._waiting):
                     self._changed.wait()
-                idle, self._idle = self._idle, self._idle - 1
+                self._idle -= 1
                 if self._closed:
                     return
                 call = self._calls.popleft() if self._calls else None
-                items = [] if call else self._take(idle)
+                items = [] if call else self._take()
             if call:
                 call()
             else:
                 self._timed(items)
 
-    def _take(self, idle: int) -> list[Item]:
-        # Divided among those who have nothing to do: two photos and two idle cores are one photo for each.
-        share = -(-len(self._waiting) // idle)
+    def _take(self) -> list[Item]:
+        # A thread leaves the others their share: two photos and two threads are one for each, and what is left keeps the
+        # next free thread busy until new photos come.
+        share = -(-len(self._waiting) // self._threads)
         items = [self._waiting.popleft() for _ in range(min(share, self._chunk))]
         self._on_depth(self.depth)
         return items

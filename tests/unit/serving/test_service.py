@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from animal_classification.errors import BundleError, EngineError, UsageError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.service import Service, warm_up
+from animal_classification.serving.service import Service, fastest_batch, warm_up
 from animal_classification.serving.uploads import Photo
 from tests.unit.serving.conftest import RED, FakePredictor, assert_problem, encoded, send
 
@@ -107,3 +107,11 @@ def test_warm_up_answers_once(classifier: Classifier) -> None:
 
     warm_up(FakePredictor(classifier, seen.append))
     assert len(seen) == 1
+
+
+def test_batches_are_made_where_they_are_clearly_faster(classifier: Classifier) -> None:
+    def predictor(first: float, more: float) -> FakePredictor:
+        return FakePredictor(classifier, before_inference=lambda pixels: time.sleep(first + more * (len(pixels) - 1)))
+
+    assert fastest_batch(predictor(0.02, 0.002)) == 4
+    assert fastest_batch(predictor(0.02, 0.02)) == 1
