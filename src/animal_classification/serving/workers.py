@@ -1,7 +1,7 @@
 """The threads that do all slow work, and the bounded queue between them and the event loop.
 
-A thread that becomes free takes its share of what waits, a few photos at a time: nobody waits for a batch while a core is idle, and
-under load batches form by themselves.
+A thread that becomes free takes its share of what waits, a few photos at a time: nobody waits for a batch while a core
+is idle, and under load batches form by themselves.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class Workers(Generic[Item]):
                 self._timed(items)
 
     def _take(self) -> list[Item]:
-        # A thread leaves the others their share: two photos and two threads are one for each, and what is left keeps the
-        # next free thread busy until new photos come.
+        # A thread leaves the others their share: two photos and two threads are one for each, and what is left keeps
+        # the next free thread busy until new photos come.
         share = -(-len(self._waiting) // self._threads)
         items = [self._waiting.popleft() for _ in range(min(share, self._chunk))]
         self._on_depth(self.depth)
