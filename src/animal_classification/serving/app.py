@@ -13,7 +13,7 @@ from animal_classification import __version__
 from animal_classification.serving import problems, reference
 from animal_classification.serving.api import make_router
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
-from animal_classification.serving.guarding import Guarding
+from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
@@ -37,6 +37,13 @@ class Application(FastAPI):
 
     access_log: Callable[[dict[str, Any]], None] | None = None
     prefix = ""
+    wants_keys = False
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        if self.wants_keys:
+            describe_keys(document)
+        return document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A proxy may send the prefix along or take it away; from here on it is there.
@@ -95,6 +102,7 @@ def create_app(
     )
     app.access_log = access_log
     app.prefix = settings.root_path
+    app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.page = PageHost(wanted=settings.page and not settings.keys_file)
     _add_middleware(app, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 from starlette._utils import get_route_path
@@ -127,6 +127,19 @@ class Guarding:
         if wanted not in key.scopes and "admin" not in key.scopes:
             raise ProblemError(403, f"this API key does not allow that: it lacks the scope {wanted!r}", kind="no-scope")
         return key
+
+
+def describe_keys(document: dict[str, Any]) -> None:
+    """Say in an OpenAPI document how keys are sent, and which paths need none."""
+    document.setdefault("components", {})["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    document["security"] = [{"bearer": []}, {"header": []}]
+    for path, operations in document["paths"].items():
+        if path in OPEN_PATHS:
+            for operation in operations.values():
+                operation["security"] = []
 
 
 def _below(path: str, prefix: str) -> bool:

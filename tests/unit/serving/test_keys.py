@@ -81,6 +81,15 @@ def test_without_a_key_only_health_and_the_reference_answer(zoo: Zoo) -> None:
     assert "switched off" in zoo.client.get("/").text
 
 
+def test_the_description_says_how_keys_are_sent(zoo: Zoo, classifier: Classifier) -> None:
+    document = zoo.client.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["header"]["name"] == "X-API-Key"
+    assert document["security"] == [{"bearer": []}, {"header": []}]
+    assert document["paths"]["/healthz"]["get"]["security"] == []
+    assert "security" not in document["paths"]["/v1/predict"]["post"]
+    assert "security" not in TestClient(create_app(classifier)).get("/openapi.json").json()
+
+
 def test_scopes(zoo: Zoo) -> None:
     def status(scope: str, path: str) -> int:
         return int(zoo.client.get(path, headers=dict([bearer(zoo.texts[scope])])).status_code)
