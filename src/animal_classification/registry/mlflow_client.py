@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
 
 DEFAULT_OUTPUT = "runs"
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+ARTIFACTS = "mlartifacts"
+_DATABASES = ("postgresql", "mysql", "mssql")
 # A server that does not answer costs two attempts of five seconds, not MLflow's seven of two minutes.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -43,9 +44,15 @@ def database(output: str = DEFAULT_OUTPUT) -> Path:
 
 
 def artifact_location(uri: str, *, output: str = DEFAULT_OUTPUT) -> str | None:
-    """Where a new experiment keeps its files; ``None`` leaves it to the server."""
+    """Where a new experiment keeps its files: beside an SQLite file, else in the output folder.
+
+    ``None`` leaves it to the server.
+    """
+    file = sqlite_file(uri)
+    if file is not None:
+        return (file.absolute().parent / ARTIFACTS).as_uri()
     scheme = uri.partition(":")[0].partition("+")[0]
-    return (Path(output).absolute() / "mlartifacts").as_uri() if scheme in _DATABASES else None
+    return (Path(output).absolute() / ARTIFACTS).as_uri() if scheme in _DATABASES else None
 
 
 def connect(uri: str, *, create: bool = True) -> MlflowClient:
@@ -71,6 +78,26 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
         from mlflow.tracking.client import MlflowClient
 
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
+    """The experiment of that name, made or brought back from the bin if need be."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            created: str = client.create_experiment(name, artifact_location=location)
+        except MlflowException:  # another run was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+        else:
+            return created
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    identifier: str = found.experiment_id
+    return identifier
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.registry.mlflow_client import artifact_location, connect, tracking_uri
+from animal_classification.registry.mlflow_client import artifact_location, connect, experiment_id, tracking_uri
 from animal_classification.training.tracking.memory import recall, remember
 from animal_classification.training.tracking.naming import picture_file, plain_name
 
@@ -87,7 +87,7 @@ def open_mlflow(config: Config, run: Run) -> MlflowTracker:
     run_id = earlier.get("run_id", "")
     if run.resumed and earlier.get("uri") == uri and _goes_on(client, run_id):
         return MlflowTracker(client, run_id, resumed=True)
-    experiment = _experiment(client, config.tracking.experiment, artifact_location(uri, output=config.output))
+    experiment = experiment_id(client, config.tracking.experiment, artifact_location(uri, output=config.output))
     run_id = client.create_run(experiment, run_name=run.id, tags=_tags(config, run)).info.run_id
     remember(run.path, NAME, {"run_id": run_id, "uri": uri})
     return MlflowTracker(client, run_id, resumed=False)
@@ -104,25 +104,6 @@ def _goes_on(client: MlflowClient, run_id: str) -> bool:
             return False  # somebody has deleted it
         raise
     return True
-
-
-def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            created: str = client.create_experiment(name, artifact_location=location)
-        except MlflowException:  # another run was faster
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-        else:
-            return created
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    identifier: str = found.experiment_id
-    return identifier
 
 
 def _tags(config: Config, run: Run) -> dict[str, str]:
