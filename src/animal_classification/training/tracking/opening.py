@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.training.tracking.fanout import Fanout
+from animal_classification.training.tracking.fanout import Fanout, flat
 from animal_classification.training.tracking.guarding import BackgroundTracker, Guarded, Warn
 from animal_classification.training.tracking.tracker import Tracker
 
@@ -23,6 +24,31 @@ _HOME = "animal_classification.training.tracking"
 _EXTRAS = {"wandb": ("wandb", "wandb"), "tensorboard": ("tensorboardX", "tensorboard")}
 
 _LOCAL_AND_QUICK = {"csv"}
+
+
+@contextmanager
+def tracked(
+    config: Config, run: Run, *, listeners: Sequence[Tracker] = (), warn: Warn | None = None
+) -> Iterator[Tracker]:
+    """The trackers of a run and its listeners as one, told the configuration at the beginning and the end at the end.
+
+    Args:
+        config: All of it.
+        run: The run.
+        listeners: Told the same; what they raise passes through: that is how a sweep ends a bad trial.
+        warn: As for :func:`open_tracker`.
+
+    Raises:
+        MissingExtraError: A library is not installed.
+    """
+    everybody = Fanout([open_tracker(config, run, warn=warn), *listeners])
+    failed = True
+    try:
+        everybody.log_config(flat(config.model_dump(mode="json", by_alias=True)))
+        yield everybody
+        failed = False
+    finally:
+        everybody.close(failed=failed)
 
 
 def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Tracker:
