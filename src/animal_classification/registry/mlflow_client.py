@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it would print tracebacks of errors that are handled here
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+_LONGEST = 300
 _NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -126,7 +128,23 @@ def shown(uri: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line without an address's password, cut where it becomes a novel."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = shown(lines[0]) if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"
+    """What an exception says, on one line without an address's password.
+
+    Where the system or SQLite said no, that is what counts, and not what each library on the way made of it.
+    """
+    root = _root(error)
+    if isinstance(root, OSError) and root.strerror:
+        return f"{root.strerror}: {root.filename}" if root.filename else root.strerror
+    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
+    text = shown(lines[0]) if lines else type(root).__name__
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _root(error: BaseException) -> BaseException:
+    found: BaseException = error
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (OSError, sqlite3.Error)):
+            found = seen
+        seen = seen.__cause__ or seen.__context__
+    return found

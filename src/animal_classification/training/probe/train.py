@@ -13,6 +13,7 @@ from animal_classification.bundle import load as load_bundle
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
+from animal_classification.registry import resolve_model, tracking_uri
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
 from animal_classification.training.probe.folds import deal
@@ -33,7 +34,8 @@ def train(job: Job) -> Trained:
     """
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
-    backbone = Backbone(load_bundle(job.config.backbone.bundle))
+    uri = tracking_uri(job.config.tracking.uri, output=job.config.output)
+    backbone = Backbone(load_bundle(resolve_model(job.config.backbone.bundle, uri=uri)))
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
     examples = Examples(embeddings.astype(np.float64), targets, len(job.dataset.classes))
