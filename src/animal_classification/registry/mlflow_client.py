@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = "runs"
 ARTIFACTS = "mlartifacts"
-_DATABASES = ("postgresql", "mysql", "mssql")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # A server that does not answer costs two attempts of five seconds, not MLflow's seven of two minutes.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -30,6 +30,7 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it would print tracebacks of errors that are handled here
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PGCONNECT_TIMEOUT": "5",
 }
 _LONGEST = 300
 _NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -53,8 +54,7 @@ def artifact_location(uri: str, *, output: str = DEFAULT_OUTPUT) -> str | None:
     file = sqlite_file(uri)
     if file is not None:
         return (file.absolute().parent / ARTIFACTS).as_uri()
-    scheme = uri.partition(":")[0].partition("+")[0]
-    return (Path(output).absolute() / ARTIFACTS).as_uri() if scheme in _DATABASES else None
+    return (Path(output).absolute() / ARTIFACTS).as_uri() if _is_database(uri) else None
 
 
 def connect(uri: str, *, create: bool = True) -> MlflowClient:
@@ -77,6 +77,8 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     with explained(uri):
+        if _is_database(uri):
+            _knock(uri)
         from mlflow.tracking.client import MlflowClient
 
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -105,6 +107,23 @@ def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite URI."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _is_database(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def _knock(uri: str) -> None:
+    """Open the database once: MLflow tries for minutes, whatever is wrong."""
+    from sqlalchemy import create_engine, inspect
+
+    if (file := sqlite_file(uri)) is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(uri)
+    try:
+        inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
 
 
 @contextmanager

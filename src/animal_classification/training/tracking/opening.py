@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
+from animal_classification.registry.mlflow_client import shown, tracking_uri
 from animal_classification.training.tracking.fanout import Fanout, flat
 from animal_classification.training.tracking.guarding import BackgroundTracker, Guarded, Warn
 from animal_classification.training.tracking.tracker import Tracker
@@ -67,7 +68,7 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
     trackers: list[Guarded] = []
     for name in dict.fromkeys(config.tracking.to):  # each once
         kind = Guarded if name in _LOCAL_AND_QUICK else BackgroundTracker
-        trackers.append(kind(name, partial(_open, name, config, run), tell))
+        trackers.append(kind(_label(name, config), partial(_open, name, config, run), tell))
     return _AllAtOnce(trackers)
 
 
@@ -80,6 +81,11 @@ def check_installed(config: Config) -> None:
     for name in config.tracking.to:
         if name in _EXTRAS and find_spec(_EXTRAS[name][0]) is None:
             raise MissingExtraError(f"tracking with {name}", _EXTRAS[name][1])
+
+
+def _label(name: str, config: Config) -> str:
+    """What messages call a tracker."""
+    return f"mlflow at {shown(tracking_uri(config.tracking.uri, output=config.output))}" if name == "mlflow" else name
 
 
 def _open(name: str, config: Config, run: Run) -> Tracker:
