@@ -34,7 +34,7 @@ def train(job: Job) -> Trained:
     """
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
-    backbone = Backbone.load(job.config.backbone.bundle)
+    backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
     examples = Examples(
