@@ -108,7 +108,7 @@ def test_the_same_again_gives_the_same_weights(animals: Animals, tmp_path: Path)
     [
         ({"cat": 2, "dog": 2}, True),
         ({"cat": 1, "dog": 1}, False),
-        ({"a|b, c: 100%": 6, "Ünï 🦊": 6, "--help": 6, "test/x": 6}, True),
+        ({"a|b, c: 100%": 6, "Ünï 🦊": 6, "--help": 6, "q'\"x": 6}, True),
         ({"cat": 40, "dog": 3}, True),
     ],
 )
@@ -119,6 +119,12 @@ def test_odd_data_give_a_model(animals: Animals, tmp_path: Path, counts: dict[st
     said = json.loads(result.out)
     assert (said["accuracy"] is not None) == accuracy
     assert bundles.load(said["bundle"]).info.labels
+
+
+def test_mirrored_photos_may_be_learned_from(animals: Animals, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 8))
+    said = json.loads(animals(f"data.path={photos}", "recipe.flips=true", "--json").out)
+    assert len(bundles.load(said["bundle"]).reference()["label"]) == 2 * 18
 
 
 def test_two_hundred_classes_of_five(animals: Animals, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def train(job: Job) -> Trained:
     backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
+    if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
+        mirrored = _mirrored(job, backbone, rows)
+        good = np.isfinite(mirrored).all(axis=1)
+        rows += [row for row, fine in zip(rows, good, strict=True) if fine]
+        targets = np.concatenate([targets, targets[good]])
+        embeddings = np.concatenate([embeddings, mirrored[good]])
     examples = Examples(
         embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
     )
@@ -90,6 +96,20 @@ def _learned_from(
     return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
 
 
+def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[np.float32]:
+    """Embeddings of mirrored photos, ``[len(rows), D]``; NaN for those that are gone."""
+    manifest = job.dataset.manifest.with_rows(rows)
+    vectors = embed(
+        manifest,
+        lambda files: backbone.embed(files, mirrored=True),
+        model=backbone.mirrored_key,
+        cache=cache_folder(job.config.data),
+        progress=lambda done, total: job.progress("embedding mirrored photos", done, total),
+    )
+    place = {row.path: index for index, row in enumerate(manifest)}
+    return vectors[[place[row.path] for row in rows]]
+
+
 def _choose(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> Choice:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
     folds = deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
@@ -104,6 +124,8 @@ def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, 
         "val/loss": choice.loss,
         "val/accuracy": choice.accuracy,
     }
+    # Where no photo could be judged there is no val.
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     job.tracker.log_metrics(metrics, step=1)
     return {**metrics, "strength": choice.strength}
 
