@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,7 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
     assert bundle.info.metrics["accuracy"] == 1.0
     assert bundle.info.config["data"]["path"] == str(photos)
     assert bundle.info.data.n_test == 12
-    assert bundle.reference()["embedding"].shape == (48, 3)
+    assert (bundle.reference() or {})["embedding"].shape == (48, 3)
     assert bundle.card().startswith("---\n")
     classifier = Classifier.load(said["bundle"])
     answer = classifier.predict(photos / "lion" / "3.png")
@@ -124,7 +124,7 @@ def test_odd_data_give_a_model(animals: Animals, tmp_path: Path, counts: dict[st
 def test_mirrored_photos_may_be_learned_from(animals: Animals, tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 8))
     said = json.loads(animals(f"data.path={photos}", "recipe.flips=true", "--json").out)
-    assert len(bundles.load(said["bundle"]).reference()["label"]) == 2 * 18
+    assert len((bundles.load(said["bundle"]).reference() or {})["label"]) == 2 * 19
 
 
 def test_two_hundred_classes_of_five(animals: Animals, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_photos_that_vanish_are_left_out_or_told(tmp_path: Path, words: list[str
 
 def test_what_a_listener_raises_ends_the_run_and_the_next_goes_on(tmp_path: Path, words: list[str]) -> None:
     class Impatient(NoTracker):
-        def log_metrics(self, values: dict[str, float], *, step: int) -> None:  # type: ignore[override]
+        def log_metrics(self, values: Mapping[str, float], *, step: int) -> None:
             raise RuntimeError("enough")
 
     config = compose([*words, f"data.path={draw(tmp_path / 'photos', dict.fromkeys(COLOURS, 5))}"])

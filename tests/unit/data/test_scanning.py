@@ -20,6 +20,7 @@ from animal_classification.data.manifest import Manifest
 from animal_classification.data.scanning import scan
 from animal_classification.data.sources import SourceOptions, read_source
 from animal_classification.imaging import Limits, PreprocessSpec, preprocess
+from animal_classification.imaging.files import read_photo
 from tests.unit.data.drawing import draw, draw_classes, picture
 
 
@@ -81,7 +82,6 @@ def test_the_second_scan_opens_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     files = sorted(draw_classes(tmp_path / "photos", {"cat": 3, "dog": 2}).glob("*/*"))
     first = scan(files, cache=tmp_path / "cache")
     opened: list[Path] = []
-    read_photo = scanning.read_photo
 
     def noting(file: Path, limits: Limits) -> bytes:
         opened.append(file)
@@ -105,7 +105,7 @@ def test_embeddings_are_of_the_same_look_and_found_again(tmp_path: Path) -> None
 
     def infer(pixels: np.ndarray) -> np.ndarray:
         seen.append(len(pixels))
-        return pixels.mean(axis=(1, 2), dtype=np.float32)
+        return np.asarray(pixels.mean(axis=(1, 2), dtype=np.float32))
 
     for _ in range(2):
         embedder = Embedder(infer, spec, model="mean", cache=tmp_path / "cache")

@@ -39,8 +39,8 @@ def train(job: Job) -> Trained:
     rows, targets, embeddings = _learned_from(job, known)
     if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
         mirrored = _mirrored(job, backbone, rows)
-        good = np.isfinite(mirrored).all(axis=1)
-        rows += [row for row, fine in zip(rows, good, strict=True) if fine]
+        good = np.flatnonzero(np.isfinite(mirrored).all(axis=1))
+        rows += [rows[index] for index in good]
         targets = np.concatenate([targets, targets[good]])
         embeddings = np.concatenate([embeddings, mirrored[good]])
     examples = Examples(
