@@ -16,6 +16,7 @@ from animal_classification import registry
 from animal_classification.cli.main import main
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError, RegistryError
 from animal_classification.registry import Registry, promote, register, register_if_better, resolve_model, rollback
+from animal_classification.registry.mlflow_client import _put_in_place
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
 
@@ -165,6 +166,16 @@ def test_looking_makes_no_registry(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["models", "list", "--uri", f"sqlite:///{file}"]) == 1
     assert f"animals: there is no model registry at {file}: train a model first" in capsys.readouterr().err
     assert not file.parent.exists()
+
+
+def test_an_empty_file_becomes_a_registry_and_a_full_one_stays(tmp_path: Path, empty: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    file.touch()
+    assert Registry.open(f"sqlite:///{file}").names() == []
+    before = file.stat().st_ino
+    _put_in_place(Path(shutil.copy(empty, tmp_path / "slower")), file)
+    assert file.stat().st_ino == before
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
 
 
 def test_models_on_the_command_line(tmp_path: Path, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
