@@ -1,0 +1,106 @@
+"""Where a study is kept: SQLite in the output folder, or a database by its URL, which several machines can share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.errors import AnimalsError, MissingExtraError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+HEARTBEAT = 15  # seconds; a worker elsewhere that was silent six times is taken for dead
+GRACE = 90
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class StorageError(AnimalsError):
+    """The database of a study cannot be reached."""
+
+
+def open_storage(url: str | None, folder: Path) -> RDBStorage:
+    """The storage of that URL, or a SQLite file in the folder.
+
+    Raises:
+        UsageError: The URL is none, or is for something that is not installed.
+        StorageError: The database does not answer.
+    """
+    try:
+        from optuna.storages import RDBStorage
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("animals sweep", "sweep") from error
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    place = url_of(url, folder)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # heartbeats are called experimental
+            return RDBStorage(
+                place,
+                engine_kwargs={"connect_args": {"timeout": 60}}
+                if place.startswith("sqlite")
+                else {"pool_pre_ping": True},
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+            )
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UsageError(f"sweep.storage {without_password(place)!r} is no database URL: {_line(error)}") from error
+    except ImportError as error:
+        raise UsageError(f"sweep.storage {without_password(place)!r} needs a driver: {_line(error)}") from error
+    except (SQLAlchemyError, RuntimeError, OSError) as error:
+        raise StorageError(
+            f"the study's database {without_password(place)!r} cannot be used: {_line(error)}"
+        ) from error
+
+
+@contextmanager
+def trouble(url: str | None, folder: Path) -> Iterator[None]:
+    """Say in a line when the database goes away while the body runs.
+
+    Raises:
+        StorageError: It did.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        place = without_password(url_of(url, folder))
+        raise StorageError(f"the study's database {place!r} was lost: {_line(error)}; start again to go on") from error
+
+
+def url_of(url: str | None, folder: Path) -> str:
+    """The URL as SQLAlchemy wants it."""
+    if url is None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {str(folder)!r}: {error.strerror or error}; choose another output="
+            ) from error
+        return f"sqlite:///{(folder / 'study.db').absolute()}"
+    scheme, colon, rest = url.partition("://")
+    return f"{_DRIVERS.get(scheme, scheme)}{colon}{rest}"
+
+
+def without_password(url: str) -> str:
+    """To be shown."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url.partition("://")[0]
+
+
+def _line(error: BaseException) -> str:
+    """What the database itself said, without SQLAlchemy's advice."""
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    cause = getattr(cause, "orig", None) or cause
+    return str(cause).strip().partition("\n")[0].rstrip(".") or type(cause).__name__
