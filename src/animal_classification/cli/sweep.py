@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="sweep")
-@click.argument("words", nargs=-1, metavar="[SWEEP.YAML] [KEY=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[SWEEP.YAML] [KEY=VALUE]...", type=click.UNPROCESSED)
 @click.option(
     "--config-dir", metavar="DIR", type=click.Path(path_type=Path), help="A folder with your own configuration files."
 )

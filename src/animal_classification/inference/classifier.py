@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from animal_classification.bundle.schema import BundleInfo
     from animal_classification.imaging import ImageSource, Limits
 
-CHUNK = 8
+# Decoding and inferring in turns, four photos at a time keep the caches warm: eight took a tenth longer, two a little.
+CHUNK = 4
 
 
 class Classifier:
