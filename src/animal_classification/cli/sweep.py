@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.command(name="sweep")
 @click.argument("words", nargs=-1, metavar="[SWEEP.YAML] [KEY=VALUE]...", type=click.UNPROCESSED)
 @click.option(
-    "--config-dir", metavar="DIR", type=click.Path(path_type=Path), help="A folder with your own configuration files."
+    "--config-dir",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with your own configuration files.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> None:
@@ -75,4 +78,4 @@ def _print(outcome: Outcome, *, as_json: bool) -> None:
         say(f"animals: {counts}; none ran to its end")
         return
     say(f"animals: {counts}; plots in {printable(str(page))}")
-    say(f"animals: the best one, {found['metric']} {found['value']:.4f}: {printable(found['bundle'])}")
+    say(f"animals: the best one, {found['metric']} {found['value']:.4g}: {printable(found['bundle'])}")

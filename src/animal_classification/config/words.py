@@ -73,7 +73,15 @@ def in_hydras_words(
     recipe = _recipe_of(words)
     if sweeping:
         words = [_as_space(word) for word in words]
+    words = [
+        word for index, word in enumerate(words) if not any(_replaces(later, word) for later in words[index + 1 :])
+    ]
     return [_translate(word, choices, recipe, own_root=own_root) for word in words]
+
+
+def _replaces(later: Word, word: Word) -> bool:
+    """What is tried for a key is said anew, or the key gets a fixed value; Hydra would mix the two."""
+    return word.key.startswith(f"{SPACE}.") and later.key in (SPACE, word.key, word.key.removeprefix(f"{SPACE}."))
 
 
 def _as_space(word: Word) -> Word:

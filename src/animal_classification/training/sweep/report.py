@@ -63,7 +63,7 @@ def table(outcome: Outcome) -> list[list[str]]:
     return [
         ["trial", outcome.sweep.settings.metric, *keys],
         *(
-            [str(trial.number), f"{trial.value:.4f}", *(_shown(trial.params.get(key)) for key in keys)]
+            [str(trial.number), f"{trial.value:.4g}", *(_shown(trial.params.get(key)) for key in keys)]
             for trial in best
         ),
     ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.training.sweep.space import Space, Value, Vary, check, size, space_of, suggest
-from animal_classification.training.sweep.storage import open_storage, trouble
+from animal_classification.training.sweep.storage import open_storage, quiet, trouble
 from animal_classification.training.sweep.worker import Worker
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Out
 
     begun = time.monotonic()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = open_storage(sweep.settings.storage, sweep.folder)
     seconds = sweep.settings.seconds
     deadline = None if seconds is None else begun + seconds
-    with trouble(sweep.settings.storage, sweep.folder), Worker(sweep.folder / "workers") as worker:
+    with quiet(), trouble(sweep.settings.storage, sweep.folder), Worker(sweep.folder / "workers") as worker:
+        storage = open_storage(sweep.settings.storage, sweep.folder)
         study = _study(sweep, storage)
         trials = Trials(study, storage, wanted=sweep.wanted, worker=worker, deadline=deadline)
         _run(sweep, trials, train, tell)
@@ -195,7 +195,7 @@ def _attempt(sweep: Sweep, trials: Trials, trial: optuna.Trial, train: Train) ->
     trial.set_user_attr(METRICS, dict(result.metrics))
     trial.set_user_attr(SECONDS, round(result.seconds, 2))
     trials.study.tell(trial, value, skip_if_finished=True)
-    return f"trial {trial.number}: {sweep.settings.metric} {value:.4f}"
+    return f"trial {trial.number}: {sweep.settings.metric} {value:.4g}"
 
 
 def _config(sweep: Sweep, trial: optuna.Trial, values: Mapping[str, Value]) -> Config:
@@ -284,6 +284,9 @@ def _fingerprint(config: Config, space: Space) -> str:
 
 
 def _notes(sweep: Sweep) -> tuple[str, ...]:
+    points = size(sweep.space)
     if sweep.wanted < sweep.settings.trials:
         return (f"the grid has {sweep.wanted} points, so there are {sweep.wanted} trials",)
+    if points < sweep.wanted:
+        return (f"the space has only {points:.0f} points; what was tried before is not trained again",)
     return ()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from animal_classification.config.schema import SweepConfig
 
-_CALM_TRIALS = 5  # before anything is stopped early, there must be something to compare with
+# Before anything is stopped early there must be something to compare with, and more than a first epoch.
+_CALM_TRIALS = 5
+_CALM_EPOCHS = 2
 
 
 class SeededByTrial(BaseSampler):
@@ -72,7 +74,7 @@ def sampler(settings: SweepConfig, space: Space, seed: int) -> BaseSampler:
 def pruner(settings: SweepConfig) -> BasePruner:
     """The pruner that the settings name."""
     if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=_CALM_TRIALS, n_warmup_steps=1)
+        return optuna.pruners.MedianPruner(n_startup_trials=_CALM_TRIALS, n_warmup_steps=_CALM_EPOCHS)
     if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner()
+        return optuna.pruners.HyperbandPruner(min_resource=_CALM_EPOCHS)
     return optuna.pruners.NopPruner()

@@ -21,7 +21,6 @@ Vary = Callable[[Mapping[str, object]], Config]
 # Where the user says nothing. The probe finds its strength by itself, so there is little left to try.
 DEFAULTS: dict[str, dict[str, Range | Choice]] = {
     "probe": {
-        "recipe.folds": Range(low=3, high=10),
         "recipe.flips": Choice(values=(False, True)),
         "recipe.balance": Choice(values=(False, True)),
     },

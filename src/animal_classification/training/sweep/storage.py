@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import AnimalsError, MissingExtraError, OutputError, UsageError
 
@@ -15,7 +17,18 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 15  # seconds; a worker elsewhere that was silent six times is taken for dead
 GRACE = 90
+_MADE_BY_ANOTHER = ("already exists", "UNIQUE constraint", "duplicate key", "UniqueViolation")
+_TRIES = 10
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class _Connection(sqlite3.Connection):
+    """SQLite that waits for the disk once in a while instead of at every word; it stays whole all the same."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
 
 
 class StorageError(AnimalsError):
@@ -37,16 +50,11 @@ def open_storage(url: str | None, folder: Path) -> RDBStorage:
 
     place = url_of(url, folder)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # heartbeats are called experimental
-            return RDBStorage(
-                place,
-                engine_kwargs={"connect_args": {"timeout": 60}}
-                if place.startswith("sqlite")
-                else {"pool_pre_ping": True},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-            )
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if place.startswith("sqlite"):
+            options["connect_args"] = {"timeout": 60, "factory": _Connection}
+        with quiet():
+            return _made(lambda: RDBStorage(place, options, heartbeat_interval=HEARTBEAT, grace_period=GRACE))
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"sweep.storage {without_password(place)!r} is no database URL: {_line(error)}") from error
     except ImportError as error:
@@ -55,6 +63,31 @@ def open_storage(url: str | None, folder: Path) -> RDBStorage:
         raise StorageError(
             f"the study's database {without_password(place)!r} cannot be used: {_line(error)}"
         ) from error
+
+
+def _made(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Open it; where several workers make the tables of a new database at once, all but one fail at first."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for number in range(_TRIES):
+        try:
+            return make()
+        except SQLAlchemyError as error:
+            if not any(sign in str(error) for sign in _MADE_BY_ANOTHER):
+                raise
+        threading.Event().wait(0.1 * number)
+    return make()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings: Optuna calls what is used here experimental, and wonders at a study without its own loop."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+        yield
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +102,7 @@ class Trials:
         for trial in self.all():
             if trial.state is TrialState.RUNNING and self._is_abandoned(trial):
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is called experimental
-            optuna.storages.fail_stale_trials(self.study)
+        optuna.storages.fail_stale_trials(self.study)
         trials = self.all()
         tried_again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
