@@ -25,7 +25,7 @@ def best_first(outcome: Outcome) -> list[FrozenTrial]:
     """All trials that ran to their end."""
     from optuna.trial import TrialState
 
-    done = [trial for trial in outcome.study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE]
+    done = [trial for trial in outcome.trials if trial.state is TrialState.COMPLETE]
     sign = 1 if outcome.sweep.minimise else -1
     return sorted(done, key=lambda trial: (sign * _value(trial), trial.number))
 
@@ -34,7 +34,7 @@ def as_object(outcome: Outcome, page: Path | None) -> dict[str, Any]:
     """For ``--json``."""
     from optuna.trial import TrialState
 
-    states = [trial.state for trial in outcome.study.get_trials(deepcopy=False)]
+    states = [trial.state for trial in outcome.trials]
     complete, pruned = (states.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED))
     ranked = best_first(outcome)
     sweep = outcome.sweep
@@ -101,7 +101,7 @@ def _csv(outcome: Outcome) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["trial", "state", outcome.sweep.settings.metric, *keys, "seconds", "bundle"])
-    for trial in outcome.study.get_trials(deepcopy=False):
+    for trial in outcome.trials:
         value = next(iter(trial.values), None) if trial.values else None
         values = [trial.params.get(key) for key in keys]
         ends = [trial.user_attrs.get(SECONDS), trial.user_attrs.get(BUNDLE)]
@@ -127,9 +127,12 @@ def _page(outcome: Outcome) -> str:
 
 def _figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
     """The plots that can be drawn of so many trials."""
+    import optuna
     from optuna import visualization
     from optuna.exceptions import OptunaError
 
+    study = optuna.create_study(direction="minimize" if outcome.sweep.minimise else "maximize")
+    study.add_trials([trial for trial in outcome.trials if trial.state.is_finished()])
     drawers: dict[str, Callable[..., Any]] = {
         "Importance": visualization.plot_param_importances,
         "Parallel coordinates": visualization.plot_parallel_coordinate,
@@ -139,7 +142,7 @@ def _figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                figure = draw(outcome.study, target_name=outcome.sweep.settings.metric)
+                figure = draw(study, target_name=outcome.sweep.settings.metric)
             except (OptunaError, ValueError, RuntimeError, ZeroDivisionError):
                 continue  # of one trial, or of trials that are all alike, nothing can be said
         yield name, figure

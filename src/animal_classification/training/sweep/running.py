@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.training.sweep.space import Space, Value, Vary, check, size, space_of, suggest
-from animal_classification.training.sweep.storage import open_storage, quiet, trouble
+from animal_classification.training.sweep.storage import opened, quiet
 from animal_classification.training.sweep.worker import Worker
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class Outcome:
 
     Attributes:
         sweep: What was asked.
-        study: All trials.
+        trials: All of the study, by number.
         seconds: How long this process was at it.
         notes: What a person should know, a line each.
     """
 
     sweep: Sweep
-    study: optuna.Study
+    trials: tuple[FrozenTrial, ...]
     seconds: float
     notes: tuple[str, ...]
 
@@ -145,12 +145,14 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Out
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seconds = sweep.settings.seconds
     deadline = None if seconds is None else begun + seconds
-    with quiet(), trouble(sweep.settings.storage, sweep.folder), Worker(sweep.folder / "workers") as worker:
-        storage = open_storage(sweep.settings.storage, sweep.folder)
+    with quiet(), opened(sweep.settings.storage, sweep.folder) as storage, Worker(sweep.folder / "workers") as worker:
         study = _study(sweep, storage)
         trials = Trials(study, storage, wanted=sweep.wanted, worker=worker, deadline=deadline)
         _run(sweep, trials, train, tell)
-    return Outcome(sweep=sweep, study=study, seconds=time.monotonic() - begun, notes=_notes(sweep))
+        found = tuple(study.get_trials())
+        if not any(trial.state is optuna.trial.TrialState.RUNNING for trial in found):
+            worker.tidy()
+    return Outcome(sweep=sweep, trials=found, seconds=time.monotonic() - begun, notes=_notes(sweep))
 
 
 def _run(sweep: Sweep, trials: Trials, train: Train, tell: Tell) -> None:

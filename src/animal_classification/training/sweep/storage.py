@@ -35,13 +35,29 @@ class StorageError(AnimalsError):
     """The database of a study cannot be reached."""
 
 
-def open_storage(url: str | None, folder: Path) -> RDBStorage:
-    """The storage of that URL, or a SQLite file in the folder.
+@contextmanager
+def opened(url: str | None, folder: Path) -> Iterator[RDBStorage]:
+    """The storage of that URL, or a SQLite file in the folder, until the body ends.
 
     Raises:
         UsageError: The URL is none, or is for something that is not installed.
-        StorageError: The database does not answer.
+        StorageError: The database does not answer, or not any more.
     """
+    storage = _open(url, folder)
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield storage
+    except (SQLAlchemyError, StorageInternalError) as error:
+        place = without_password(url_of(url, folder))
+        raise StorageError(f"the study's database {place!r} was lost: {_line(error)}; start again to go on") from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _open(url: str | None, folder: Path) -> RDBStorage:
     try:
         from optuna.storages import RDBStorage
     except ModuleNotFoundError as error:
@@ -88,23 +104,6 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=ExperimentalWarning)
         warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
         yield
-
-
-@contextmanager
-def trouble(url: str | None, folder: Path) -> Iterator[None]:
-    """Say in a line when the database goes away while the body runs.
-
-    Raises:
-        StorageError: It did.
-    """
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError) as error:
-        place = without_password(url_of(url, folder))
-        raise StorageError(f"the study's database {place!r} was lost: {_line(error)}; start again to go on") from error
 
 
 def url_of(url: str | None, folder: Path) -> str:

@@ -46,6 +46,12 @@ class Worker:
         if kind is None:
             self._path.unlink(missing_ok=True)
 
+    def tidy(self) -> None:
+        """Forget those who are gone; for when nothing that they left is to be done any more."""
+        for path in self._folder.glob("*.lock"):
+            if path != self._path and _is_free(path):
+                path.unlink(missing_ok=True)
+
     def is_gone(self, other: str) -> bool:
         """That worker was here, and is no more."""
         return other != self.id and _is_free(self._folder / f"{other}.lock")
