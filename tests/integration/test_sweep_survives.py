@@ -10,19 +10,24 @@ import signal
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from animal_classification.config.composing import tree
+from animal_classification.config.schema import Config
 from animal_classification.training.sweep.running import plan, run_sweep
+from animal_classification.training.sweep.storage import StorageError
+from animal_classification.training.tracking.tracker import Tracker
 from animal_classification.training.training import train
 from tests.support.predicting import run, start, wait_until
+from tests.support.tiny_bundle import write_tiny_bundle
 
 pytest.importorskip("optuna")
 COLOURS = {"cat": (200, 90, 90), "dog": (90, 200, 90), "lion": (90, 90, 200)}
@@ -45,8 +50,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def data(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The photos, a cache that all trials share, and a backbone that takes no time."""
+    folder = tmp_path_factory.mktemp("shared")
+    backbone = write_tiny_bundle(folder / "backbone")
+    return [f"data.path={photos}", f"data.cache={folder / 'cache'}", f"backbone.bundle={backbone}"]
 
 
 def count(database: Path, state: str) -> int:
@@ -67,11 +75,11 @@ def kill(words: list[Any], database: Path, trials: int, seconds: float) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def test_killed_twice_it_ends_with_exactly_as_many_trials(photos: Path, cache: Path, tmp_path: Path) -> None:
+def test_killed_twice_it_ends_with_exactly_as_many_trials(data: list[str], tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"seed of the moments: {seed}")
     moments = random.Random(seed)
-    words: list[Any] = ["sweep", f"data.path={photos}", f"data.cache={cache}", f"output={tmp_path}", SPACE]
+    words: list[Any] = ["sweep", *data, f"output={tmp_path}", SPACE]
     words += ["sweep.study=study", f"sweep.trials={TRIALS}", "sweep.sampler=random", "recipe=probe"]
     database = tmp_path / "study" / "study.db"
     for most in (8, 16):
@@ -92,13 +100,13 @@ def test_killed_twice_it_ends_with_exactly_as_many_trials(photos: Path, cache: P
     assert not list((tmp_path / "study" / "workers").iterdir())
 
 
-def test_a_students_file_runs_as_it_is(photos: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_students_file_runs_as_it_is(data: list[str], tmp_path: Path) -> None:
     """With the one parameter that the probe has; those of the network need PyTorch."""
     (tmp_path / "sweep.yaml").write_text(
         "program: train.py\nmethod: random\nmetric: {name: validation_loss, goal: minimize}\nrun_cap: 2\n"
         "parameters:\n  folds: {min: 2, max: 9}\n  balance: {values: [true, false]}\n"
     )
-    done = run("sweep", "sweep.yaml", f"data.path={photos}", f"data.cache={cache}", cwd=tmp_path)
+    done = run("sweep", "sweep.yaml", *data, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     errors = done.stderr.decode().splitlines()
     assert errors[0] == "animals: sweep.yaml: program not used; trials run in this process"
@@ -123,6 +131,14 @@ def test_a_wrong_call_is_one_line() -> None:
 # ---------------------------------------------------------------------------------------------------------- PostgreSQL
 
 
+@dataclass(frozen=True)
+class Database:
+    """A server that listens on this machine only."""
+
+    url: str
+    server: subprocess.Popen[bytes]
+
+
 def _programs() -> Path | None:
     """Where ``initdb`` and ``postgres`` are: Debian keeps them off the path."""
     found = shutil.which("initdb")
@@ -133,8 +149,8 @@ def _programs() -> Path | None:
 
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a database of its own."""
+def postgres() -> Iterator[Database]:
+    """A database of its own, which takes half a second."""
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -157,7 +173,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             wait_until(lambda: _answers(port) or process.poll() is not None)
             assert process.poll() is None, "PostgreSQL did not start"
-            yield f"postgresql://animals@127.0.0.1:{port}/postgres"
+            yield Database(f"postgresql://animals@127.0.0.1:{port}/postgres", process)
         finally:
             process.send_signal(signal.SIGINT)  # quick, and orderly
             process.wait(timeout=30)
@@ -175,9 +191,9 @@ def _answers(port: int) -> bool:
     return False
 
 
-def test_machines_share_a_study_on_postgresql(postgres: str, photos: Path, cache: Path, tmp_path: Path) -> None:
+def test_machines_share_a_study_on_postgresql(postgres: Database, data: list[str], tmp_path: Path) -> None:
     """Two processes that share nothing but the database, where a third has done a trial before."""
-    words = [f"data.path={photos}", f"data.cache={cache}", SPACE, f"sweep.storage={postgres}", "sweep.study=shared"]
+    words = [*data, SPACE, f"sweep.storage={postgres.url}", "sweep.study=shared"]
     words += ["sweep.trials=6", "sweep.sampler=random"]
     run_sweep(plan(tree([*words, "sweep.trials=1", f"output={tmp_path / 'first'}"]).config), train)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
@@ -188,3 +204,16 @@ def test_machines_share_a_study_on_postgresql(postgres: str, photos: Path, cache
     found = json.loads(done.stdout)
     assert (found["asked"], found["finished"]) == (6, 6)
     assert {Path(row["bundle"]).relative_to(tmp_path).parts[0] for row in found["best"]} <= {"first", "a", "b"}
+
+
+def test_a_database_that_goes_away_is_one_line(postgres: Database, data: list[str], tmp_path: Path) -> None:
+    def fail(config: Config, *, listeners: Sequence[Tracker]) -> NoReturn:
+        postgres.server.send_signal(signal.SIGQUIT)
+        postgres.server.wait(timeout=30)
+        listeners[0].log_metrics({"val/loss": 1.0}, step=1)
+        raise AssertionError("it wrote to a database that is not there")
+
+    sweep = plan(tree([*data, f"sweep.storage={postgres.url}", f"output={tmp_path}"]).config)
+    with pytest.raises(StorageError, match=r"postgresql.*was lost: .*; start again to go on") as caught:
+        run_sweep(sweep, fail)
+    assert "\n" not in str(caught.value)

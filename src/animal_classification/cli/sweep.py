@@ -13,7 +13,10 @@ from animal_classification.cli.console import printable, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from animal_classification.config.schema import Config
     from animal_classification.training.sweep.running import Outcome
+    from animal_classification.training.tracking.tracker import Tracker
+    from animal_classification.training.training import Result
 
 
 @click.command(name="sweep")
@@ -35,15 +38,22 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
     """
     from animal_classification.config.composing import tree
     from animal_classification.training.sweep.running import plan, run_sweep
-    from animal_classification.training.training import train
 
     composed = tree(_with_files(words), config_dir=config_dir, sweeping=True)
     sweep = plan(composed.config)
     say(f"animals: study {printable(sweep.name)}: {sweep.wanted} trials of {', '.join(sweep.space)}")
-    outcome = run_sweep(sweep, train, tell=lambda line: say(f"animals: {printable(line)}"))
+    outcome = run_sweep(sweep, _train, tell=lambda line: say(f"animals: {printable(line)}"))
     for note in outcome.notes:
         say(f"animals: {printable(note)}")
     _print(outcome, as_json=as_json)
+
+
+def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
+    from animal_classification.cli.stages import Stages
+    from animal_classification.training.training import train
+
+    with Stages(shown=True) as progress:
+        return train(config, progress=progress, listeners=listeners)
 
 
 def _with_files(words: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from animal_classification.config.composing import tree
 from animal_classification.config.schema import CnnConfig, Config
-from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.training.sweep import report
 from animal_classification.training.sweep.running import Outcome, Sweep, plan, run_sweep
 from animal_classification.training.sweep.storage import StorageError, opened
@@ -52,6 +52,7 @@ class Training:
         self.before(len(self.configs))
         assert isinstance(config.recipe, CnnConfig)
         loss = abs(config.recipe.lr - 0.1)
+        (Path(config.output) / "run" / "checkpoints").mkdir(parents=True, exist_ok=True)
         for epoch in range(1, config.recipe.epochs + 1):
             loss += 1 / epoch / 100
             for listener in listeners:
@@ -116,6 +117,9 @@ def test_bad_trials_are_pruned_and_count(sweep: Callable[..., Sweep]) -> None:
     assert len(found) == 25
     assert found[:5] == [TrialState.COMPLETE] * 5
     assert found.count(TrialState.PRUNED) >= 3
+    for trial in outcome.trials:
+        checkpoints = outcome.sweep.folder / "trials" / f"{trial.number:04d}" / "run" / "checkpoints"
+        assert checkpoints.exists() is (trial.state is TrialState.COMPLETE)
     best = report.best_first(outcome)[0]
     done = [trial.value or 0 for trial in outcome.trials if trial.state is TrialState.COMPLETE]
     assert best.value == min(done)
@@ -266,6 +270,8 @@ def test_hydras_words_for_several_values() -> None:
     }
     with pytest.raises(UsageError, match="cannot be tried; name the values"):
         tree(["recipe.folds=glob(*)"], sweeping=True)
+    with pytest.raises(UsageError, match="more than 10000 values"):
+        tree(["recipe.folds=range(1,1000000000)"], sweeping=True)
 
 
 def test_the_report(sweep: Callable[..., Sweep]) -> None:
@@ -310,6 +316,12 @@ def test_storage_that_is_not_there(tmp_path: Path, url: str, error: type[Animals
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"animals sweep needs an extra: .*\[sweep\]"):
+        plan(tree().config)
 
 
 def test_nothing_of_optuna_is_loaded_for_a_training() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,12 +187,15 @@ def _attempt(sweep: Sweep, trials: Trials, trial: optuna.Trial, train: Train) ->
         trial.set_user_attr(SAME_AS, same.number)
         trials.study.tell(trial, same.value)
         return f"trial {trial.number}: the same as trial {same.number}"
+    config = _config(sweep, trial, values)
     try:
         watcher = Watcher(trial, sweep.settings.metric, _earlier(everything, trial))
-        result = train(_config(sweep, trial, values), listeners=[watcher])
+        result = train(config, listeners=[watcher])
         value = _value(sweep.settings.metric, result.metrics, watcher.last)
     except optuna.TrialPruned as why:
         trials.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        for checkpoints in Path(config.output).glob("*/checkpoints"):
+            shutil.rmtree(checkpoints, ignore_errors=True)  # nothing will go on from them
         return f"trial {trial.number} pruned: {why}"
     trial.set_user_attr(BUNDLE, str(result.bundle))
     trial.set_user_attr(METRICS, dict(result.metrics))
