@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from animal_classification.config.composing import tree
 from animal_classification.config.schema import CnnConfig, Config
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
-from animal_classification.training.sweep import report
+from animal_classification.training.sweep import report, storage
 from animal_classification.training.sweep.running import Outcome, Sweep, plan, run_sweep
 from animal_classification.training.sweep.storage import StorageError, opened
 from animal_classification.training.tracking.tracker import Tracker
@@ -156,6 +156,40 @@ def test_whoever_dies_is_done_again_from_where_it_was(sweep: Callable[..., Sweep
     assert len(set(outputs)) == 4
 
 
+def test_a_machine_that_went_silent(sweep: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock cannot be seen from here; its heartbeat stopped. Nobody else takes over the trial before that."""
+    monkeypatch.setattr(storage, "GRACE", 1)
+    asked = sweep("sweep.trials=3")
+    first = run_sweep(sweep("sweep.trials=1"), Training())
+    with storage.quiet(), storage.opened(None, asked.folder) as database:
+        trial = optuna.load_study(study_name=asked.name, storage=database).ask()
+        trial.set_user_attr("worker", "elsewhere")
+        rate = trial.suggest_float("recipe.lr", 0.001, 1, log=True)
+        database.record_heartbeat(trial._trial_id)
+    outcome = run_sweep(asked, Training())
+    assert first.trials[0].params == outcome.trials[0].params
+    assert states(outcome).count(TrialState.COMPLETE) == 3
+    assert [trial.number for trial in outcome.trials if trial.params["recipe.lr"] == rate] == [1, 3]
+    assert outcome.trials[1].state is TrialState.FAIL
+
+
+def test_values_that_kill_every_time_are_given_up(sweep: Callable[..., Sweep]) -> None:
+    rates: list[float] = []
+
+    def deadly(config: Config, *, listeners: Sequence[Tracker]) -> Done:
+        rates.append(config.optim.lr)
+        if config.optim.lr == rates[0]:
+            raise KeyboardInterrupt
+        return Training()(config, listeners=listeners)
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(sweep("sweep.trials=2"), deadly)
+    outcome = run_sweep(sweep("sweep.trials=2"), deadly)
+    assert states(outcome) == [TrialState.FAIL] * 3 + [TrialState.COMPLETE] * 2
+    assert rates[0] == rates[1] == rates[2] not in rates[3:]
+
+
 @pytest.mark.filterwarnings("ignore")  # threads change one another's filters
 def test_workers_at_once_do_not_overshoot(sweep: Callable[..., Sweep]) -> None:
     """Three workers of one study, all held back at their first trial until the others have one."""
@@ -173,11 +207,12 @@ def test_workers_at_once_do_not_overshoot(sweep: Callable[..., Sweep]) -> None:
     assert [states(outcome).count(TrialState.COMPLETE) for outcome in outcomes] == [7, 7, 7]
 
 
-def test_several_failures_in_a_row_end_it(sweep: Callable[..., Sweep]) -> None:
+@pytest.mark.parametrize("kind", [AnimalsError, MemoryError])
+def test_several_failures_in_a_row_end_it(sweep: Callable[..., Sweep], kind: type[Exception]) -> None:
     def failing(config: Config, *, listeners: Sequence[Tracker]) -> Done:
-        raise AnimalsError("no memory")
+        raise kind("no memory")
 
-    with pytest.raises(AnimalsError, match="no memory"):
+    with pytest.raises(kind, match="no memory"):
         run_sweep(sweep("sweep.trials=9"), failing)
     outcome = run_sweep(sweep("sweep.trials=2"), Training())
     assert states(outcome) == [TrialState.FAIL] * 3 + [TrialState.COMPLETE] * 2

@@ -136,7 +136,7 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Out
 
     Raises:
         UsageError: The study was made for something else; or a configuration cannot be trained at all.
-        AnimalsError: Several trials failed one after the other.
+        Exception: Several trials failed one after the other; the last one's.
     """
     import optuna
 
@@ -163,10 +163,11 @@ def _run(sweep: Sweep, trials: Trials, train: Train, tell: Tell) -> None:
             with trials.alive(trial):
                 tell(_attempt(sweep, trials, trial, train))
             failures = 0
-        except AnimalsError as error:
-            trials.give_up(trial, str(error))
+        except Exception as error:  # whatever it is, other values may do
+            reason = str(error) if isinstance(error, AnimalsError) else f"{type(error).__name__}: {error}"
+            trials.give_up(trial, reason)
             failures += 1
-            tell(f"trial {trial.number} failed: {error}")
+            tell(f"trial {trial.number} failed: {reason}")
             if isinstance(error, UsageError) or failures == FAILURES_IN_A_ROW:
                 raise
 
@@ -234,7 +235,7 @@ def _value(metric: str, metrics: Mapping[str, float], last: float | None) -> flo
         raise UsageError(f"sweep.metric: the recipe reports no {metric!r}; it reports {', '.join(sorted(metrics))}")
     if not math.isfinite(value):
         raise optuna.TrialPruned(f"{metric} is {value}")
-    return float(value)
+    return float(value) + 0.0  # -0.0 is 0.0
 
 
 def _done_before(trials: Sequence[FrozenTrial], trial: optuna.Trial) -> FrozenTrial | None:

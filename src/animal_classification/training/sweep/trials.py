@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from animal_classification.training.sweep.worker import Worker
 
-WORKER, RUN, RETRY_OF, REASON = "worker", "run", "retry_of", "reason"
+WORKER, RUN, RETRY_OF, ATTEMPT, REASON = "worker", "run", "retry_of", "attempt", "reason"
+ATTEMPTS = 3  # values at which a process dies so often are to blame themselves
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 POLL_SECONDS = 0.5
 
@@ -106,9 +107,11 @@ class Trials:
         trials = self.all()
         tried_again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
-            died = trial.state is TrialState.FAIL and REASON not in trial.user_attrs
+            attempt = trial.user_attrs.get(ATTEMPT, 1)
+            died = trial.state is TrialState.FAIL and REASON not in trial.user_attrs and attempt < ATTEMPTS
             if died and trial.params and trial.number not in tried_again:
-                again = {RETRY_OF: trial.number, RUN: trial.user_attrs.get(RUN, trial.number)}
+                run = trial.user_attrs.get(RUN, trial.number)
+                again = {RETRY_OF: trial.number, RUN: run, ATTEMPT: attempt + 1}
                 self.study.enqueue_trial(trial.params, user_attrs=again)
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
