@@ -66,12 +66,11 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 
 # Unit tests share the cores; whatever starts servers and browsers, or measures, has them to itself.
 .PHONY: pytest
-pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
+pytest: .venv-dev/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests -m "unit" -n 2
 	$(DEV)/coverage run -m pytest tests -m "not unit and not torch"
-	$(TRAIN)/coverage run -m pytest tests/torch
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report
@@ -119,6 +118,12 @@ dev: .venv-dev/.installed  ## install what tests and linters need
 .PHONY: train-env
 train-env: .venv-train/.installed  ## install what the recipes with PyTorch and their tests need (6 GB)
 	@echo "installed: $(TRAIN)"
+
+# What needs no PyTorch: on every system and Python that we support.
+.PHONY: pytest-light
+pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
+	$(DEV)/pytest tests -m "unit" -n 2
+	$(DEV)/pytest tests -m "not unit and not torch"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may

@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "Name the animals in photos: a table, or a folder per animal.",
     "up": "Start the web page and the API on this machine.",
     "data": "Look at, clean and split a data set.",
+    "train": "Make a model of your own from labelled photos.",
     "bench": "Measure how fast this machine names animals.",
 }
 INTERRUPTED = 130

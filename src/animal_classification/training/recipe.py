@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from animal_classification.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from animal_classification.bundle import Calibration, Label, Preprocess
     from animal_classification.config.schema import Config
     from animal_classification.training.dataset import Dataset
@@ -60,6 +63,8 @@ class Trained:
         calibration: From photos that the model was not fitted to.
         reference: Arrays of ``reference.npz``: at least ``embedding`` float32 ``[N, D]`` and ``label`` int ``[N]``.
         metrics: What the recipe measured on the way, by name.
+        test_logits: float32 ``[len(dataset.test), C]`` where the recipe has them anyway, NaN for photos that are gone.
+            They are then checked against the bundle on a few photos; otherwise all test photos go through the bundle.
     """
 
     model: bytes
@@ -68,6 +73,7 @@ class Trained:
     calibration: Calibration
     reference: Mapping[str, object]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    test_logits: NDArray[np.float32] | None = None
 
 
 class Recipe(Protocol):
