@@ -102,7 +102,9 @@ def reliability(
         here = place == number
         n = int(here.sum())
         inside = confidence[here]
-        low, high = (float(inside.min()), float(inside.max())) if equal_mass and n else (edges[number], edges[number + 1])
+        low, high = (
+            (float(inside.min()), float(inside.max())) if equal_mass and n else (edges[number], edges[number + 1])
+        )
         mean, right = (float(inside.mean()), float(correct[here].mean())) if n else (0.0, 0.0)
         found.append(Bin(float(low), float(high), n, mean, right))
     return tuple(found)

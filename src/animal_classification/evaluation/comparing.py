@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,9 +42,3 @@ def verdict(comparison: Comparison) -> str:
         return f"no difference that chance does not explain: {points}, p = {comparison.p_value:.2g}"
     which = "better" if difference.value > 0 else "worse"
     return f"{which} than {comparison.other.name}: {points}, p = {comparison.p_value:.2g}"
-
-
-def shared(targets: NDArray[np.integer], other_targets: Sequence[int]) -> NDArray[np.bool_]:
-    """Photos whose label both models know."""
-    result: NDArray[np.bool_] = (targets >= 0) & (np.asarray(other_targets) >= 0)
-    return result

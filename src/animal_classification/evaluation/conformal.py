@@ -3,9 +3,9 @@
 The sets themselves are made by ``inference.sets``; here is the quantile, and how well it keeps its word.
 
 The score of a photo is the mass of the labels before the truth, plus a share of the truth's own mass that is drawn by
-lot, plus the penalties. Drawing makes the coverage exact: ``1 - alpha`` to ``1 - alpha + 1 / (n + 1)`` on photos that are
-exchangeable with those that gave the quantile, whatever the model is worth. The sets that people see are drawn without
-a lot: they hold the drawn ones, and so the truth at least as often.
+lot, plus the penalties. Drawing makes the coverage exact: ``1 - alpha`` to ``1 - alpha + 1 / (n + 1)`` on photos that
+are exchangeable with those that gave the quantile, whatever the model is worth. The sets that people see are made
+without a lot: they hold the drawn ones, and so the truth at least as often.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from animal_classification.bundle.schema import Conformal
 from animal_classification.inference.sets import masses, set_sizes
 
 ALPHA = 0.1
-# RAPS's two numbers. Its authors choose them on a part of the photos; with a few hundred photos that part is better spent
-# on the quantile (docs/evaluation.md compares).
+# RAPS's two numbers. Its authors choose them on a part of the photos; of a few hundred, every one is better spent on the
+# quantile (docs/evaluation.md compares).
 PENALTY = 0.01
 FREE = 2
 # Below this a quantile says more about which photos were drawn than about the model.

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation import metrics
-from animal_classification.evaluation.comparing import compare, shared
+from animal_classification.evaluation.comparing import compare
 from animal_classification.evaluation.examples import find_examples
 from animal_classification.evaluation.measuring import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.outputs import Outputs, compute_outputs
 from animal_classification.evaluation.reference import Reference
-from animal_classification.evaluation.result import Comparison, DataFacts, Evaluation, ModelFacts, PhotoRow
+from animal_classification.evaluation.result import (
+    Comparison,
+    DataFacts,
+    Evaluation,
+    Examples,
+    ModelFacts,
+    PhotoRow,
+)
 from animal_classification.evaluation.rows import Judged, photo_rows
 from animal_classification.evaluation.selection import (
     NO_TARGET,
@@ -34,7 +42,7 @@ from animal_classification.evaluation.slices import slices
 from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
-    from animal_classification.bundle import Bundle
+    from animal_classification.bundle import Bundle, BundleInfo
     from animal_classification.data.manifest import Manifest
 
 Progress = Callable[[str, int, int], None]
@@ -103,16 +111,14 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
     return Evaluation(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model_facts(bundle, outputs.engine),
-        data=_data_facts(manifest, source, selection, subjects, rows, units),
+        data=_data_facts(manifest, source, selection, bundle.info, rows, units),
         overall=metrics.overall(targets, probabilities, classes, units),
         classes=classes,
         confusion=metrics.confusion(targets, judged.answers, labels),
         calibration=calibration_result(judged.logits, targets, bundle.info.calibration.temperature),
         sets=set_result(probabilities, targets, bundle.info, units),
         unknown=unknown_result(judged, bundle.info),
-        slices=slices(
-            [subject.row for subject in scored], right, probabilities.max(axis=1), judged.brightness, units
-        ),
+        slices=slices([subject.row for subject in scored], right, probabilities.max(axis=1), judged.brightness, units),
         comparison=_comparison(options, manifest, scored, right, units),
         examples=examples,
         photos=_with_neighbours(rows, examples, outputs, reference, [label.name for label in labels]),
@@ -171,11 +177,9 @@ def _comparison(
     names = match_labels(manifest, other.info)
     targets = np.array([names.get(subject.row.label, NO_TARGET) for subject in scored], dtype=np.int64)
     outputs = _outputs(other, scored, range(len(scored)), options, "comparing")
-    both = shared(targets[outputs.positions], targets[outputs.positions].tolist())
+    both = targets[outputs.positions] != NO_TARGET
     places = outputs.positions[both]
     if not len(places):
-        from animal_classification.errors import UsageError
-
         raise UsageError(f"{other.info.name} knows none of the labels that are compared")
     probabilities = Decider(other.info).probabilities(outputs.logits[both])[:, : len(other.info.labels)]
     other_right = probabilities.argmax(axis=1) == targets[places]
@@ -186,7 +190,7 @@ def _data_facts(
     manifest: Manifest,
     source: str,
     selection: Selection,
-    subjects: Sequence[Subject],
+    info: BundleInfo,
     rows: Sequence[PhotoRow],
     units: NDArray[np.int64],
 ) -> DataFacts:
@@ -203,7 +207,7 @@ def _data_facts(
         unreadable=sum(row.error is not None for row in rows),
         left_out=selection.left_out,
         unknown_labels=dict(unknown.most_common()),
-        missing_labels=[name for name in selection.label_names if name not in there],
+        missing_labels=[label.name for label in info.labels if label.name not in there],
         seen=sum(row.seen for row in scored),
         groups=len({row.group for row in scored if row.group is not None}),
         units=len(np.unique(units)),
@@ -212,15 +216,12 @@ def _data_facts(
 
 def _with_neighbours(
     rows: Sequence[PhotoRow],
-    examples: object,
+    examples: Examples,
     outputs: Outputs,
     reference: Reference,
     labels: Sequence[str],
 ) -> list[PhotoRow]:
     """Rows with their most similar training photos, where a page would show them."""
-    from animal_classification.evaluation.result import Examples
-
-    assert isinstance(examples, Examples)
     shown = {
         *examples.confident_mistakes,
         *examples.uncertain,
@@ -236,8 +237,6 @@ def _with_neighbours(
 
 
 def _refuse_none(scored: Sequence[Subject], outputs: Outputs) -> None:
-    from animal_classification.errors import AnimalsError
-
     if not scored:
         first = next(iter(outputs.errors.values()), "unreadable")
         raise AnimalsError(f"none of the photos with a label that the model knows could be read; the first: {first}")

@@ -38,9 +38,7 @@ def calibration_result(
     )
 
 
-def reliability_at(
-    logits: NDArray[np.floating], targets: NDArray[np.integer], temperature: float
-) -> Reliability:
+def reliability_at(logits: NDArray[np.floating], targets: NDArray[np.integer], temperature: float) -> Reliability:
     """How well probabilities at one temperature mean what they say."""
     probabilities = calibration.calibrated(logits, temperature)
     right = probabilities.argmax(axis=1) == targets

@@ -33,7 +33,7 @@ def reference_arrays(
     Args:
         embedding: Of the training photos, ``[N, D]``.
         label: Positions of their classes, ``[N]``.
-        paths: Their paths below the source's root.
+        paths: Their paths below the source's root; empty where they are not known.
         seen: SHA-256, in hexadecimal, of all photos that training or calibration used.
         limit: How many embeddings to keep; classes take turns.
 
@@ -45,7 +45,9 @@ def reference_arrays(
     return {
         "embedding": np.asarray(embedding)[chosen].astype(np.float16),
         "label": np.asarray(label, dtype=np.int64)[chosen],
-        "path": np.array([paths[index].encode("utf-8", "backslashreplace") for index in chosen], dtype=np.bytes_),
+        "path": np.array(
+            [paths[index].encode("utf-8", "backslashreplace") for index in chosen] if paths else [], dtype=np.bytes_
+        ),
         "seen": np.unique(_prefixes(seen)),
     }
 

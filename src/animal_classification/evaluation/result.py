@@ -369,7 +369,7 @@ class Evaluation(Part):
     notes: list[str]
 
     def summary(self) -> dict[str, Any]:
-        """The numbers that a script wants, in one flat object (a contract: ``accuracy``, ``ece``, ``coverage``, ``n``)."""
+        """What a script wants, in one object; ``accuracy``, ``ece``, ``coverage`` and ``n`` are a contract."""
         overall, after, sets, unknown = self.overall, self.calibration.after, self.sets, self.unknown
         found: dict[str, Any] = {
             "n": self.data.scored,

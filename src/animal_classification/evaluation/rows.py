@@ -78,12 +78,11 @@ class Judged:
     @property
     def answers(self) -> NDArray[np.intp]:
         """Most probable classes of the scored photos."""
-        return self.probabilities.argmax(axis=1)
+        result: NDArray[np.intp] = self.probabilities.argmax(axis=1)
+        return result
 
 
-def photo_rows(
-    subjects: Sequence[Subject], outputs: Outputs, judged: Judged, info: BundleInfo
-) -> list[PhotoRow]:
+def photo_rows(subjects: Sequence[Subject], outputs: Outputs, judged: Judged, info: BundleInfo) -> list[PhotoRow]:
     """A row for every subject, whatever became of it."""
     place = {position: row for row, position in enumerate(outputs.positions.tolist())}
     own = dict(

@@ -2,11 +2,11 @@
 
 ``training`` calls ``calibrate`` when it writes a bundle.
 
-Which photos: those of the validation split, which a model is not fitted to; or, for a recipe that fits its last layer to
-them as well, out-of-fold logits of all its training photos, each by a layer fitted without the photo's fold (cross-
-conformal prediction: Vovk 2015; Barber, Candès, Ramdas and Tibshirani 2021). The layer that is kept has seen a little
-more than each of these, so that sets err towards the large side. Temperature, quantile and threshold come from the same
-photos; one number fitted to hundreds of them does not show in the coverage (docs/evaluation.md).
+Which photos: those of the validation split, which a model is not fitted to; or, for a recipe that fits its last layer
+to them as well, out-of-fold logits of all its training photos, each by a layer fitted without the photo's fold
+(cross-conformal prediction: Vovk 2015; Barber, Candès, Ramdas and Tibshirani 2021). The layer that is kept has seen a
+little more than each of these, so that sets err towards the large side. Temperature, quantile and threshold come from
+the same photos; one number fitted to hundreds of them does not show in the coverage (docs/evaluation.md).
 """
 
 from __future__ import annotations

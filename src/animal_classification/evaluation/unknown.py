@@ -28,7 +28,9 @@ _POWERS = 3
 FEWEST = 30
 
 
-def fit_distance(embeddings: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> FeatureDistance | None:
+def fit_distance(
+    embeddings: NDArray[np.floating], targets: NDArray[np.integer], classes: int
+) -> FeatureDistance | None:
     """Describe the training photos for the distance.
 
     Args:

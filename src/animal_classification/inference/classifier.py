@@ -186,9 +186,7 @@ class Classifier:
     def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
         _check_top_k(top_k)
         outputs = self._engine.infer(pixels)
-        return self._decider.decide(
-            outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding
-        )
+        return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding)
 
     def _classify_files(
         self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool

@@ -61,9 +61,7 @@ class FeatureDistance:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As they stand in ``reference.npz``; the basis, which is nearly all of it, in half precision."""
         values = {name: np.asarray(getattr(self, name), np.float32) for name in _PARTS}
-        return {
-            PREFIX + name: value.astype(np.float16) if name == "basis" else value for name, value in values.items()
-        }
+        return {PREFIX + name: value.astype(np.float16) if name == "basis" else value for name, value in values.items()}
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]] | None, where: str) -> FeatureDistance:

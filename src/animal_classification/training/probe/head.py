@@ -67,6 +67,8 @@ class Choice:
     Attributes:
         strength: The best.
         temperature: At which its logits out of fold fit the labels best.
+        logits: Out of fold, not divided by the temperature, of the photos that ``judged`` marks.
+        judged: Which photos could be judged, ``[N]``.
         loss: There, in nats; NaN where no photo could be judged, because every class has one only.
         accuracy: Of the same.
     """
@@ -75,6 +77,8 @@ class Choice:
     temperature: float
     loss: float
     accuracy: float
+    logits: Floats
+    judged: NDArray[np.bool_]
 
 
 def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[float], *, balance: bool) -> Choice:
@@ -90,11 +94,13 @@ def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[flo
         for index, head in enumerate(fit(inside, strengths, balance=balance)):
             logits[index, outside] = head.logits(examples.embeddings[outside])
     if not judged.any():
-        return Choice(sorted(strengths)[len(strengths) // 2], 1.0, float("nan"), float("nan"))
+        nothing = logits[0][judged]
+        return Choice(sorted(strengths)[len(strengths) // 2], 1.0, float("nan"), float("nan"), nothing, judged)
     targets = examples.targets[judged]
     fits = [temperature_of(found[judged], targets) for found in logits]
     best = int(np.argmin([loss for _, loss in fits]))
-    return Choice(strengths[best], *fits[best], accuracy(logits[best][judged], targets))
+    own = logits[best][judged]
+    return Choice(strengths[best], *fits[best], accuracy(own, targets), own, judged)
 
 
 def temperature_of(logits: Floats, targets: NDArray[np.int64]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from animal_classification.bundle import load as load_bundle
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
+from animal_classification.evaluation.rules import HeldOut
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
 from animal_classification.training.probe.folds import deal
@@ -37,7 +38,8 @@ def train(job: Job) -> Trained:
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
     examples = Examples(embeddings.astype(np.float64), targets, len(job.dataset.classes))
-    choice = _choose(job, config, examples, rows)
+    folds = _deal(job, config, examples, rows)
+    choice = choose(examples, folds, config.strengths, balance=config.balance)
     head = fit(examples, [choice.strength], balance=config.balance)[0]
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
@@ -50,6 +52,13 @@ def train(job: Job) -> Trained:
         calibration=Calibration(temperature=choice.temperature),
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
+        held_out=HeldOut(
+            logits=choice.logits,
+            targets=targets[choice.judged],
+            embedding=embeddings[choice.judged],
+            folds=folds[choice.judged],
+        ),
+        learned_from=tuple(rows),
         test_logits=_test_logits(job.dataset.test, known, weight, bias),
     )
 
@@ -88,10 +97,9 @@ def _learned_from(
     return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
 
 
-def _choose(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> Choice:
+def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
-    folds = deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
-    return choose(examples, folds, config.strengths, balance=config.balance)
+    return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
 
 
 def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:
