@@ -19,7 +19,7 @@ from animal_classification.bundle.schema import Conformal
 from animal_classification.inference.sets import masses, set_sizes
 
 ALPHA = 0.1
-# RAPS's two numbers. Its authors choose them on a part of the photos; of a few hundred, every one is better spent on the
+# RAPS's two numbers. Its authors choose them on a part of the photos; of a few hundred, each is better spent on the
 # quantile (docs/evaluation.md compares).
 PENALTY = 0.01
 FREE = 2
