@@ -1,6 +1,7 @@
 """Do the probabilities mean what they say: temperature scaling, and how far off they are. NumPy only.
 
-Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks".
+Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks"; bins of equally many photos after
+Roelofs, Cain, Shlens and Mozer 2022, "Mitigating bias in calibration error estimation".
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.integer]) 
 
 
 def reliability(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, bins: int = BINS, equal_mass: bool = False
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, bins: int = BINS, equal_mass: bool = True
 ) -> tuple[Bin, ...]:
     """The reliability diagram's bars: how often answers of a confidence are right.
 
@@ -87,27 +88,43 @@ def reliability(
         confidence: Probability of each answer, ``[N]``.
         correct: Whether it was right, ``[N]``.
         bins: How many.
-        equal_mass: The same number of photos in each, in place of the same width.
+        equal_mass: As many photos in each, or the same width.
     """
+    place = _places(confidence, bins, equal_mass)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    if equal_mass and len(confidence):
-        order = np.argsort(confidence, kind="stable")
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order)) * bins // len(order)
-    else:
-        # A confidence on an edge belongs below it, as in Guo's definition.
-        place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     found = []
     for number in range(bins):
-        here = place == number
-        n = int(here.sum())
-        inside = confidence[here]
-        low, high = (
-            (float(inside.min()), float(inside.max())) if equal_mass and n else (edges[number], edges[number + 1])
-        )
-        mean, right = (float(inside.mean()), float(correct[here].mean())) if n else (0.0, 0.0)
-        found.append(Bin(float(low), float(high), n, mean, right))
+        inside, right = confidence[place == number], correct[place == number]
+        n = len(inside)
+        low, high = (inside.min(), inside.max()) if equal_mass and n else (edges[number], edges[number + 1])
+        means = (float(inside.mean()), float(right.mean())) if n else (0.0, 0.0)
+        found.append(Bin(float(low), float(high), n, *means))
     return tuple(found)
+
+
+def error_by_chance(
+    confidence: NDArray[np.float64], *, bins: int = BINS, equal_mass: bool = True, rounds: int = 200, seed: int = 0
+) -> float:
+    """The calibration error that a perfect model with these confidences would show on average.
+
+    It is not zero: with few photos in a bin, their share of right answers differs from the confidence by chance.
+    """
+    place = _places(confidence, bins, equal_mass)
+    member = (place[:, None] == np.arange(bins)).astype(np.float64)
+    drawn = np.random.default_rng(seed).random((rounds, len(confidence))) < confidence
+    return float(np.abs((drawn - confidence) @ member).sum(axis=1).mean() / max(len(confidence), 1))
+
+
+def _places(confidence: NDArray[np.float64], bins: int, equal_mass: bool) -> NDArray[np.int64]:
+    """The bin of each photo."""
+    if equal_mass:
+        place = np.empty(len(confidence), dtype=np.int64)
+        place[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // max(len(confidence), 1)
+        return place
+    # A confidence on an edge belongs below it, as in Guo's definition.
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    result: NDArray[np.int64] = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    return result
 
 
 def calibration_error(bins: tuple[Bin, ...]) -> float:

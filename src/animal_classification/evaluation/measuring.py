@@ -42,16 +42,19 @@ def reliability_at(logits: NDArray[np.floating], targets: NDArray[np.integer], t
     """How well probabilities at one temperature mean what they say."""
     probabilities = calibration.calibrated(logits, temperature)
     right = probabilities.argmax(axis=1) == targets
-    wide = calibration.reliability(probabilities.max(axis=1), right)
-    full = calibration.reliability(probabilities.max(axis=1), right, equal_mass=True)
+    confidence = probabilities.max(axis=1)
+    full = calibration.reliability(confidence, right)
+    wide = calibration.reliability(confidence, right, equal_mass=False)
     return Reliability(
         temperature=temperature,
-        ece=calibration.calibration_error(wide),
-        ece_equal_mass=calibration.calibration_error(full),
+        ece=calibration.calibration_error(full),
+        ece_by_chance=calibration.error_by_chance(confidence),
+        ece_equal_width=calibration.calibration_error(wide),
+        ece_equal_width_by_chance=calibration.error_by_chance(confidence, equal_mass=False),
         brier=calibration.brier_score(probabilities, targets),
         log_loss=calibration.log_loss(probabilities, targets),
-        bins=[Bar(**asdict(one)) for one in wide],
-        bins_equal_mass=[Bar(**asdict(one)) for one in full],
+        bins=[Bar(**asdict(one)) for one in full],
+        bins_equal_width=[Bar(**asdict(one)) for one in wide],
     )
 
 

@@ -165,21 +165,27 @@ class Reliability(Part):
 
     Attributes:
         temperature: Logits are divided by it.
-        ece: Expected calibration error in 15 bins of equal width (Guo et al. 2017).
-        ece_equal_mass: The same in 15 bins of equally many photos.
+        ece: Expected calibration error in 15 bins of equally many photos, which errs less on few photos than bins of
+            equal width do (Roelofs et al. 2022).
+        ece_by_chance: What it would be on average if the model were calibrated perfectly: the share of right answers
+            among few photos is never quite their confidence.
+        ece_equal_width: The same in 15 bins of equal width (Guo et al. 2017).
+        ece_equal_width_by_chance: What that would be.
         brier: Mean squared distance of the probabilities from the truth, 0 to 2.
         log_loss: Mean negative logarithm of the truth's probability.
-        bins: Of equal width.
-        bins_equal_mass: Of equally many photos.
+        bins: Of equally many photos.
+        bins_equal_width: Of equal width.
     """
 
     temperature: float
     ece: float
-    ece_equal_mass: float
+    ece_by_chance: float
+    ece_equal_width: float
+    ece_equal_width_by_chance: float
     brier: float
     log_loss: float
     bins: list[Bar]
-    bins_equal_mass: list[Bar]
+    bins_equal_width: list[Bar]
 
 
 class CalibrationResult(Part):
@@ -383,6 +389,8 @@ class Evaluation(Part):
             "f1": overall.weighted.f1,
             "macro": overall.macro.model_dump(),
             "ece": after.ece,
+            "ece_by_chance": after.ece_by_chance,
+            "ece_equal_width": after.ece_equal_width,
             "ece_before": self.calibration.before.ece,
             "brier": after.brier,
             "log_loss": after.log_loss,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -57,7 +57,12 @@ def _numbers(result: Evaluation) -> list[list[str]]:
     )
     before = result.calibration.before.ece
     rows.append(
-        ["confidence is off by", f"{100 * after.ece:.1f} points", "", f"ECE; {100 * before:.1f} before calibration"]
+        [
+            "confidence is off by",
+            f"{100 * after.ece:.1f} points",
+            "",
+            f"ECE; {100 * before:.1f} before calibration, {100 * after.ece_by_chance:.1f} by chance alone",
+        ]
     )
     if sets is not None:
         wanted = _percent(1 - sets.rule.alpha)
@@ -75,8 +80,8 @@ def _counts(result: Evaluation) -> Iterator[str]:
     """What is not in the numbers, and why; nothing is dropped silently."""
     data = result.data
     if data.unknown_labels:
-        names = ", ".join(list(data.unknown_labels)[:PAIRS])
-        yield f"{_photos(data.unknown)} of labels that the model does not know ({names}) count as unknown"
+        some = ", ".join(list(data.unknown_labels)[:PAIRS]) + _more(data.unknown_labels)
+        yield f"{_photos(data.unknown)} of none of the model's classes count as unknown: {some}"
     if data.unreadable:
         yield f"{_photos(data.unreadable)} could not be used"
     if data.left_out:
@@ -86,7 +91,7 @@ def _counts(result: Evaluation) -> Iterator[str]:
         yield f"no photo of {len(data.missing_labels)} of the model's classes: {names}{_more(data.missing_labels)}"
 
 
-def _more(names: Sequence[str]) -> str:
+def _more(names: Collection[str]) -> str:
     return " …" if len(names) > PAIRS else ""
 
 
