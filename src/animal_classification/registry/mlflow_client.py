@@ -1,0 +1,132 @@
+"""The one place where MLflow is imported and set up: quiet, bounded in time, and without telemetry.
+
+MLflow reads its settings from the environment of the process. What is set here are defaults: a value that the user has
+set stays.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.errors import AnimalsError, RegistryError
+from animal_classification.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow.tracking.client import MlflowClient
+
+DEFAULT_OUTPUT = "runs"
+ARTIFACTS = "mlartifacts"
+_DATABASES = ("postgresql", "mysql", "mssql")
+# A server that does not answer costs two attempts of five seconds, not MLflow's seven of two minutes.
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it would print tracebacks of errors that are handled here
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def tracking_uri(uri: str | None = None, *, output: str = DEFAULT_OUTPUT) -> str:
+    """Where runs and models are kept: ``uri``, else ``ANIMALS_TRACKING_URI``, else SQLite in the output folder."""
+    return uri or Settings.from_environment().tracking_uri or f"sqlite:///{database(output).as_posix()}"
+
+
+def database(output: str = DEFAULT_OUTPUT) -> Path:
+    """The SQLite file of an output folder."""
+    return Path(output).absolute() / "mlflow.db"
+
+
+def artifact_location(uri: str, *, output: str = DEFAULT_OUTPUT) -> str | None:
+    """Where a new experiment keeps its files: beside an SQLite file, else in the output folder.
+
+    ``None`` leaves it to the server.
+    """
+    file = sqlite_file(uri)
+    if file is not None:
+        return (file.absolute().parent / ARTIFACTS).as_uri()
+    scheme = uri.partition(":")[0].partition("+")[0]
+    return (Path(output).absolute() / ARTIFACTS).as_uri() if scheme in _DATABASES else None
+
+
+def connect(uri: str, *, create: bool = True) -> MlflowClient:
+    """A client for runs and models at ``uri``; takes a second, the first time.
+
+    Args:
+        uri: MLflow's tracking URI.
+        create: Make the SQLite file if it is not there.
+
+    Raises:
+        RegistryError: It cannot be reached.
+    """
+    file = sqlite_file(uri)
+    if not create and file is not None and not file.exists():
+        raise RegistryError(
+            f"there is no model registry at {file}: train a model first, or name another one with --uri or "
+            "ANIMALS_TRACKING_URI"
+        )
+    os.environ.update(_NEVER)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    with explained(uri):
+        from mlflow.tracking.client import MlflowClient
+
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
+    """The experiment of that name, made or brought back from the bin if need be."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            created: str = client.create_experiment(name, artifact_location=location)
+        except MlflowException:  # another run was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+        else:
+            return created
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    identifier: str = found.experiment_id
+    return identifier
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite URI."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turns whatever MLflow, SQLAlchemy, the network or the disk raise into one line.
+
+    Raises:
+        RegistryError: Something was raised that is not an ``AnimalsError``.
+    """
+    try:
+        yield
+    except AnimalsError:
+        raise
+    except Exception as error:  # each kind of store has exceptions of its own
+        raise RegistryError(f"{shown(uri)}: {one_line(error)}") from error
+
+
+def shown(uri: str) -> str:
+    """The URI without a password."""
+    return re.sub(r"//([^/@:]*)(:[^/@]*)?@", r"//\1@", uri)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, on one line without an address's password, cut where it becomes a novel."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = shown(lines[0]) if lines else type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"
