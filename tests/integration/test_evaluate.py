@@ -20,6 +20,9 @@ from animal_classification.data import read_source
 from animal_classification.errors import UsageError
 from animal_classification.evaluation import Evaluation, evaluate
 from animal_classification.evaluation.evaluating import Options
+from animal_classification.inference import Classifier
+from animal_classification.inference.engine import create_engine
+from animal_classification.training.recipe import RECIPES
 from tests.support.tiny_bundle import write_tiny_bundle
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -176,6 +179,40 @@ def test_a_full_folder_or_a_missing_one_loses_nothing(
     (tmp_path / "other.json").write_text('{"accuracy": 1}')
     with pytest.raises(UsageError, match="is not an evaluation of this version"):
         Evaluation.read(tmp_path / "other.json")
+
+
+def test_a_recipe_that_holds_out_nothing_gets_its_rules_from_the_val_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "probe", "tests.support.colour_recipe")
+    generator = np.random.default_rng(0)
+    for name, colour in (("a", RED), ("b", GREEN), ("c", BLUE)):
+        for number in range(50):
+            pixels = np.clip(np.array(colour) * 0.8 + generator.normal(25, 25, 3), 0, 255)
+            path = tmp_path / f"colours/{name}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((40, 40, 3), pixels, np.uint8)).save(path)
+            path.with_suffix(".txt").write_text("left alone")
+    words = ["data.test=0.2", "data.val=0.4", "tracking=none", f"output={tmp_path}/runs", "--json", "-q"]
+    code, out, err = run(capsys, "train", f"data.path={tmp_path}/colours", *words)
+    assert code == 0, err
+    trained = load(json.loads(out)["bundle"])
+    assert trained.info.calibration.temperature == 2.0
+    assert trained.info.conformal is not None
+    assert trained.info.conformal.n == 60
+    assert trained.info.unknown is not None
+    assert trained.info.unknown.method == "energy_mahalanobis"
+    arrays = trained.reference()
+    assert arrays is not None
+    assert len(arrays["embedding"]) == len(arrays["path"]) == 60
+    assert len(arrays["seen"]) == 120
+    code, out, _ = run(capsys, "evaluate", trained.path, tmp_path / "colours", "--json")
+    assert code == 0
+    assert json.loads(out)["n"] == 30
+    prediction = Classifier(
+        trained, create_engine(trained.model_path, outputs=("logits", "embedding")), engine_name="auto", threads=1
+    ).predict(np.full((40, 40, 3), (255, 255, 255), np.uint8))
+    assert prediction.unknown, "white is neither red nor green nor blue"
 
 
 @pytest.mark.timeout(300)

@@ -45,7 +45,7 @@ def reference_of(job: Job, trained: Trained, rules: Rules | None) -> Mapping[str
         paths=[row.path for row in known],
         seen=[row.sha256 for row in seen if row.sha256],
     )
-    return {**trained.reference, **arrays, **(rules.reference if rules else {})}
+    return {**arrays, **(rules.reference if rules else {})}
 
 
 def _from_val(job: Job) -> HeldOut | None:
