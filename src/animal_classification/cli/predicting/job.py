@@ -14,7 +14,7 @@ from animal_classification.cli.predicting.sinks import FileSink, ObjectSink, Pla
 from animal_classification.cli.predicting.summary import Summary
 from animal_classification.inference.batch import Tally, classify, remembered_answer
 from animal_classification.inference.classifier import Classifier
-from animal_classification.inference.decide import UNKNOWN_NAME
+from animal_classification.inference.decide import unknown_name
 from animal_classification.inference.journal import Entry, Header
 from animal_classification.inference.output import TableFile
 from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
@@ -121,7 +121,7 @@ class Job:
             else:
                 print_object(summary.as_object())
         if not self.request.quiet and not summary.interrupted and self.tally.photos:
-            for line in summary.lines(UNKNOWN_NAME):
+            for line in summary.lines(unknown_name(self.classifier.info)):
                 say(line)
 
     def _trouble(self) -> str | None:

@@ -12,6 +12,7 @@ from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
+from animal_classification.evaluation.rules import HeldOut
 from animal_classification.inference.engine import available_cpus
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
@@ -46,7 +47,8 @@ def train(job: Job) -> Trained:
     examples = Examples(
         embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
     )
-    choice = _choose(job, config, examples, rows)
+    folds = _deal(job, config, examples, rows)
+    choice = choose(examples, folds, config.strengths, workers=available_cpus())
     head = fit(examples, choice)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
@@ -58,6 +60,13 @@ def train(job: Job) -> Trained:
         calibration=Calibration(temperature=choice.temperature),
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
+        held_out=HeldOut(
+            logits=choice.logits,
+            targets=targets[choice.positions],
+            embedding=embeddings[choice.positions],
+            folds=folds[choice.positions],
+        ),
+        learned_from=tuple(rows),
         test_logits=_test_logits(job.dataset.test, known, weight, bias),
     )
 
@@ -110,10 +119,9 @@ def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[n
     return vectors[[place[row.path] for row in rows]]
 
 
-def _choose(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> Choice:
+def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
-    folds = deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
-    return choose(examples, folds, config.strengths, workers=available_cpus())
+    return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
 
 
 def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:
