@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.training.finishing import finish
 from animal_classification.training.preparing import model_name, prepare
+from animal_classification.training.probe.looking import looking
 from animal_classification.training.recipe import Job, Progress, find_recipe
 from animal_classification.training.run import open_run
 from animal_classification.training.tracking.fanout import Fanout
@@ -62,7 +63,8 @@ def train(config: Config, *, progress: Progress = silent, listeners: Sequence[Tr
     """
     begun = time.monotonic()
     recipe = find_recipe(config.recipe.name)
-    dataset = prepare(config, progress)
+    with looking(config) as embedder:
+        dataset = prepare(config, progress, embedder=embedder)
     run = open_run(config, name=model_name(config), data_version=dataset.version)
     with Fanout.opened(config, run, listeners) as tracker:
         job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
