@@ -1,4 +1,4 @@
-"""Batches of an epoch, in an order that depends on the seed and the epoch only; the next is fetched while one is used."""
+"""Batches of an epoch, in an order that seed and epoch decide; the next is fetched while one is used."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Module(LightningModule):
             history=tuple(self.history),
         )
 
-    # ------------------------------------------------------------------------------------------------ what Lightning asks
+    # ------------------------------------------------------------------------------------------- what Lightning asks
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.chosen
@@ -150,9 +150,8 @@ class Module(LightningModule):
         loss = functional.cross_entropy(logits, aims, weight=self.weight, label_smoothing=self.plan.label_smoothing)
         with torch.no_grad():
             right = (logits.argmax(1) == targets).sum()
-            self.sums += torch.stack(
-                [loss.detach().float() * len(targets), right.float(), right.new_tensor(len(targets))]
-            )
+            seen = right.new_tensor(len(targets))
+            self.sums += torch.stack([loss.detach() * seen, right, seen])
         self.seen += len(targets)
         return loss
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -49,7 +50,7 @@ class AnimalClassificationCNN(nn.Module):
         super().__init__()
         widths = (3, *channels)
         blocks: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             blocks += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         self.blocks = nn.Sequential(*blocks)
         side = size // 2 ** len(channels)
