@@ -1,7 +1,7 @@
 """``animals`` in processes that start at once: PyTorch and Lightning are imported, then each call is a fork.
 
-Run as a script: for each line of JSON on stdin (the words after ``animals``) it forks, prints the child's number, waits,
-and prints how it ended.
+Run as a script: for each line of JSON on stdin (the words after ``animals``) it forks, prints the child's number,
+waits, and prints how it ended.
 """
 
 from __future__ import annotations
