@@ -152,12 +152,17 @@ class TrackingConfig(Part):
 
 
 class Range(Part):
-    """Numbers to try: from ``low`` to ``high``, whole ones where both are whole."""
+    """Numbers to try: from ``low`` to ``high``, both included; whole ones where both are whole."""
 
     low: int | float
     high: int | float
     log: bool = False
-    step: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Only whole numbers are tried."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Range:
@@ -165,6 +170,8 @@ class Range(Part):
             raise ValueError(f"low {self.low} must be below high {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"low {self.low} must be above 0 where log is true")
+        if self.log and self.step is not None:
+            raise ValueError("step and log exclude each other")
         return self
 
 
@@ -191,7 +198,7 @@ class SweepConfig(Part):
     sampler: Literal["tpe", "random", "grid"]
     pruner: Literal["median", "hyperband", "none"]
     metric: str = Field(min_length=1)
-    direction: Literal["minimize", "maximize"]
+    direction: Literal["auto", "minimize", "maximize"]
     space: dict[str, Tried] = {}
 
 

@@ -13,9 +13,11 @@ import numpy as np
 from animal_classification.training.card import model_card
 from animal_classification.training.measuring import Measured, check_served, from_logits, measure_served
 from animal_classification.training.pictures import confusion_png, examples_png
+from animal_classification.training.ruling import find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
+    from animal_classification.evaluation import Rules
     from animal_classification.training.recipe import Job, Trained
 
 
@@ -35,29 +37,36 @@ def finish(job: Job, trained: Trained) -> Finished:
         AnimalsError: It cannot be written, or it answers otherwise than the recipe says.
     """
     job.progress("measuring", 0, len(job.dataset.test))
+    if trained.held_out is None or trained.test_logits is None:
+        # What will be served is what is measured, and then written again with the numbers.
+        _write(job, trained, None, None)
+    rules = find_rules(job, trained)
     if trained.test_logits is not None:
         measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
-        _write(job, trained, measured)
+        _write(job, trained, rules, measured)
         check_served(job, trained.test_logits)
     else:
-        _write(job, trained, None)  # what will be served is what is measured, and then written again with the numbers
         measured = measure_served(job)
-        _write(job, trained, measured)
+        _write(job, trained, rules, measured)
     metrics = measured.metrics(job.dataset.classes)
     _tell(job, metrics, measured)
     return Finished(metrics, len(measured), measured.notes)
 
 
-def _write(job: Job, trained: Trained, measured: Measured | None) -> None:
+def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
     from animal_classification import bundle as bundles
 
-    info = _info(job, trained, measured)
+    info = _info(job, trained, rules, measured)
     card = model_card(job, info, measured)
-    files = {"model.onnx": trained.model, "reference.npz": _npz(trained.reference), "README.md": card.encode()}
+    files = {
+        "model.onnx": trained.model,
+        "reference.npz": _npz(reference_of(job, trained, rules)),
+        "README.md": card.encode(),
+    }
     bundles.write(job.run.bundle, info, files, overwrite=True)
 
 
-def _info(job: Job, trained: Trained, measured: Measured | None) -> BundleInfo:
+def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> BundleInfo:
     from animal_classification import bundle as bundles
     from animal_classification.training.preparing import model_name
 
@@ -69,6 +78,8 @@ def _info(job: Job, trained: Trained, measured: Measured | None) -> BundleInfo:
         labels=trained.labels,
         preprocess=trained.preprocess,
         calibration=trained.calibration,
+        conformal=rules.conformal if rules else None,
+        unknown=rules.unknown if rules else None,
         data=bundles.Data(
             version=dataset.version,
             n_train=len(dataset.train),

@@ -33,6 +33,8 @@ class Choice:
         temperature: At which logits out of fold fit the labels best.
         loss: There, in nats; NaN where no photo could be judged, because every class has one only.
         accuracy: Of the same.
+        positions: Photos that were judged, ``[M]``.
+        logits: Theirs out of fold, not divided by the temperature, ``[M, C]``.
     """
 
     strength: float
@@ -40,6 +42,8 @@ class Choice:
     temperature: float
     loss: float
     accuracy: float
+    positions: NDArray[np.int64]
+    logits: Floats
 
 
 def fit(examples: Examples, choice: Choice) -> Head:
@@ -65,7 +69,8 @@ def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[flo
         fits = [_Fold(examples, folds == fold) for fold in np.unique(folds)]
         fits = [fold for fold in fits if fold.possible]
         if not any(fold.judged.any() for fold in fits):
-            return Choice(order[len(order) // 2], _USUAL, 1.0, float("nan"), float("nan"))
+            nobody = np.empty(0, dtype=np.int64), np.empty((0, examples.classes))
+            return Choice(order[len(order) // 2], _USUAL, 1.0, float("nan"), float("nan"), *nobody)
         for strength in order:
             found = list(pool.map(lambda fold, strength=strength: fold.logits(strength), fits))
             here = _best_blend(fits, found, strength)
@@ -89,6 +94,7 @@ class _Fold:
         self.targets = examples.targets[outside]
         # A class that is only here cannot be known there.
         self.judged = np.isin(self.targets, known)
+        self.positions = np.flatnonzero(outside)[self.judged]
 
     def logits(self, strength: float) -> list[Floats]:
         """Of every opinion, for the photos that can be judged."""
@@ -100,6 +106,7 @@ class _Fold:
 
 def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], strength: float) -> Choice:
     targets = np.concatenate([fold.targets[fold.judged] for fold in fits])
+    positions = np.concatenate([fold.positions for fold in fits])
     opinions = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     choices = []
     for blend in BLENDS:
@@ -108,7 +115,7 @@ def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], streng
         pairs = zip(opinions, blend, strict=False)
         logits = sum((share * logits for logits, share in pairs), start=np.zeros_like(opinions[0]))
         temperature, loss = temperature_of(logits, targets)
-        choices.append(Choice(strength, blend, temperature, loss, accuracy(logits, targets)))
+        choices.append(Choice(strength, blend, temperature, loss, accuracy(logits, targets), positions, logits))
     return min(choices, key=lambda choice: choice.loss)
 
 

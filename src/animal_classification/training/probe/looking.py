@@ -26,7 +26,7 @@ def looking(config: Config) -> Iterator[Embedder | None]:
     from animal_classification.data.embeddings import Embedder
     from animal_classification.training.probe.backbone import Backbone
 
-    backbone = Backbone.load(config.backbone.bundle)
+    backbone = Backbone.of(config)
     embedder = Embedder(backbone.infer, backbone.spec, model=backbone.key, cache=cache_folder(config.data))
     with closing(embedder):
         yield embedder

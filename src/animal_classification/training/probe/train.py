@@ -12,6 +12,7 @@ from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
+from animal_classification.evaluation.rules import HeldOut
 from animal_classification.inference.engine import available_cpus
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
@@ -34,13 +35,14 @@ def train(job: Job) -> Trained:
     """
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
-    backbone = Backbone.load(job.config.backbone.bundle)
+    backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
     examples = Examples(
         embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
     )
-    choice = _choose(job, config, examples, rows)
+    folds = _deal(job, config, examples, rows)
+    choice = choose(examples, folds, config.strengths, workers=available_cpus())
     head = fit(examples, choice)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
@@ -52,6 +54,13 @@ def train(job: Job) -> Trained:
         calibration=Calibration(temperature=choice.temperature),
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
+        held_out=HeldOut(
+            logits=choice.logits,
+            targets=targets[choice.positions],
+            embedding=embeddings[choice.positions],
+            folds=folds[choice.positions],
+        ),
+        learned_from=tuple(rows),
         test_logits=_test_logits(job.dataset.test, known, weight, bias),
     )
 
@@ -90,10 +99,9 @@ def _learned_from(
     return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
 
 
-def _choose(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> Choice:
+def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
-    folds = deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
-    return choose(examples, folds, config.strengths, workers=available_cpus())
+    return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
 
 
 def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:
