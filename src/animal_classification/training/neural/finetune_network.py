@@ -1,0 +1,93 @@
+"""The network that is fine-tuned: frozen stages, stages that learn, and a head that begins as the probe's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from animal_classification.errors import UsageError
+from animal_classification.training.neural.finetune_stages import Ending, Tail, stages_of
+
+if TYPE_CHECKING:
+    from animal_classification.training.neural.finetune_backbone import Backbone
+    from animal_classification.training.probe.head import Head
+
+
+class FinetuneNetwork(nn.Module):
+    """A backbone, cut in two.
+
+    Attributes:
+        trunk: The stages that stay as they are.
+        tail: Those that learn, and the head.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, stages: list[nn.Module], *, freeze: int, classes: int, drop: float) -> None:
+        super().__init__()
+        size = backbone.preprocess.size
+        self.trunk = nn.Sequential(*stages[:freeze]).requires_grad_(False)
+        ending = Ending(backbone.network)
+        with torch.inference_mode():
+            features = nn.Sequential(*stages)(torch.zeros(1, 3, size, size))
+            width = ending(features).shape[-1]
+        # A class-activation map needs one linear step from a map to the logits.
+        self.maps = features.ndim == 4 and features.shape[1] == width
+        self.tail = Tail(stages[freeze:], ending, nn.Linear(width, classes), drop)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(backbone, name)).reshape(1, -1, 1, 1) * 255
+            self.register_buffer(name, values, persistent=False)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """From 0 to 255 to what the weights are used to."""
+        return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``[N, C]`` for float ``[N, 3, H, W]``, 0 to 255."""
+        return cast(Tensor, self.tail(self.trunk(self.normalised(images))))
+
+    def outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """``logits``, ``embedding`` and, where there is one of that depth, the feature map."""
+        features = self.tail.stages(self.trunk(self.normalised(images)))
+        embedding = self.tail.ending(features)
+        found = {"logits": self.tail.head(embedding), "embedding": embedding}
+        return {**found, "features": features} if self.maps else found
+
+    def begin_with(self, head: Head) -> None:
+        """Take over a head that was fitted to the embeddings."""
+        with torch.no_grad():
+            self.tail.head.weight.copy_(torch.from_numpy(head.weight))
+            self.tail.head.bias.copy_(torch.from_numpy(head.bias))
+
+
+def split_backbone(backbone: Backbone, freeze: int | None, *, classes: int, drop: float) -> FinetuneNetwork:
+    """Cut a backbone.
+
+    Args:
+        backbone: What to stand on.
+        freeze: Stages that stay as they are; ``None`` for those before the last three quarters of all parameters.
+        classes: Length of the logits.
+        drop: Share of the embedding that is dropped in training.
+
+    Raises:
+        UsageError: There are not so many stages.
+    """
+    stages = stages_of(backbone.network, backbone.preprocess.size)
+    if freeze is not None and freeze > len(stages):
+        raise UsageError(f"recipe.freeze is {freeze}, and the network has {len(stages)} stages; choose at most that")
+    count = _early(stages) if freeze is None else freeze
+    return FinetuneNetwork(backbone, stages, freeze=count, classes=classes, drop=drop)
+
+
+def _early(stages: list[nn.Module]) -> int:
+    """Stages before the one in which the last three quarters of the parameters begin: general, few, and most of the work."""
+    sizes = [sum(parameter.numel() for parameter in stage.parameters()) for stage in stages]
+    total, seen = sum(sizes), 0
+    for index, size in enumerate(sizes):
+        seen += size
+        if seen > total / 4 and total:
+            return index
+    return 0
