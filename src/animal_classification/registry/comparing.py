@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
 from animal_classification.registry.registering import described
 from animal_classification.registry.resolving import find, local_bundle
 from animal_classification.registry.store import Registry
-from animal_classification.registry.version import PREFIX, PRODUCTION, Version, flat_metrics, parse_reference
+from animal_classification.registry.version import PREFIX, PRODUCTION, Version, measured, parse_reference
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
 
-_RECALL = ("recall/", "test/recall/")
+_RECALL = "recall/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,10 @@ class Side:
     metrics: Mapping[str, float] = field(repr=False)
     recall: Mapping[str, float] = field(repr=False)
 
+    def as_object(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {**asdict(self), "created": self.created.isoformat(timespec="seconds")}
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -71,6 +75,16 @@ class Comparison:
         """Recalls of the classes that both have, those that changed most first."""
         both = {name: (value, self.b.recall[name]) for name, value in self.a.recall.items() if name in self.b.recall}
         return dict(sorted(both.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0])))
+
+    def as_object(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {
+            "a": self.a.as_object(),
+            "b": self.b.as_object(),
+            "same_test": self.same_test,
+            "metrics": {name: {"a": a, "b": b, "difference": b - a} for name, (a, b) in self.metrics.items()},
+            "recall": {name: {"a": a, "b": b, "difference": b - a} for name, (a, b) in self.recall.items()},
+        }
 
 
 def compare(a: str, b: str, *, uri: str | None = None) -> Comparison:
@@ -115,8 +129,8 @@ def _names_a_bundle(text: str) -> bool:
 
 
 def _of(version: Version, bundle: Bundle, *, model: str, number: str) -> Side:
-    metrics = {**flat_metrics(bundle.info.metrics), **version.metrics}
-    recall = {_class_of(name): value for name, value in metrics.items() if name.startswith(_RECALL)}
+    metrics = measured(bundle.info.metrics, version.metrics)
+    recall = {name.removeprefix(_RECALL): value for name, value in metrics.items() if name.startswith(_RECALL)}
     return Side(
         model=model,
         version=number,
@@ -129,7 +143,3 @@ def _of(version: Version, bundle: Bundle, *, model: str, number: str) -> Side:
         metrics={name: value for name, value in metrics.items() if not name.startswith(_RECALL)},
         recall=recall,
     )
-
-
-def _class_of(name: str) -> str:
-    return name.partition("recall/")[2]

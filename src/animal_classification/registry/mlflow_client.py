@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = "runs"
 ARTIFACTS = "mlartifacts"
-_DATABASES = ("postgresql", "mysql", "mssql")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # A server that does not answer costs two attempts of five seconds, not MLflow's seven of two minutes.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -29,7 +30,9 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it would print tracebacks of errors that are handled here
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PGCONNECT_TIMEOUT": "5",
 }
+_LONGEST = 300
 _NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -51,8 +54,7 @@ def artifact_location(uri: str, *, output: str = DEFAULT_OUTPUT) -> str | None:
     file = sqlite_file(uri)
     if file is not None:
         return (file.absolute().parent / ARTIFACTS).as_uri()
-    scheme = uri.partition(":")[0].partition("+")[0]
-    return (Path(output).absolute() / ARTIFACTS).as_uri() if scheme in _DATABASES else None
+    return (Path(output).absolute() / ARTIFACTS).as_uri() if _is_database(uri) else None
 
 
 def connect(uri: str, *, create: bool = True) -> MlflowClient:
@@ -75,6 +77,8 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     with explained(uri):
+        if _is_database(uri):
+            _knock(uri)
         from mlflow.tracking.client import MlflowClient
 
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -105,6 +109,23 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
+def _is_database(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def _knock(uri: str) -> None:
+    """Open the database once: MLflow tries for minutes, whatever is wrong."""
+    from sqlalchemy import create_engine, inspect
+
+    if (file := sqlite_file(uri)) is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(uri)
+    try:
+        inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
     """Turns whatever MLflow, SQLAlchemy, the network or the disk raise into one line.
@@ -126,7 +147,23 @@ def shown(uri: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line without an address's password, cut where it becomes a novel."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = shown(lines[0]) if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"
+    """What an exception says, on one line without an address's password.
+
+    Where the system or SQLite said no, that is what counts, and not what each library on the way made of it.
+    """
+    root = _root(error)
+    if isinstance(root, OSError) and root.strerror:
+        return f"{root.strerror}: {root.filename}" if root.filename else root.strerror
+    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
+    text = shown(lines[0]) if lines else type(root).__name__
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _root(error: BaseException) -> BaseException:
+    found: BaseException = error
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (OSError, sqlite3.Error)):
+            found = seen
+        seen = seen.__cause__ or seen.__context__
+    return found

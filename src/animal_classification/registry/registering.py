@@ -17,8 +17,7 @@ from animal_classification.registry.version import (
     PRODUCTION,
     Reference,
     Version,
-    accuracy_of,
-    flat_metrics,
+    measured,
     tags_of,
 )
 
@@ -130,12 +129,12 @@ def described(
 ) -> Version:
     """The version that a bundle would become; its number is 0."""
     info = bundle.info
-    measured = {**flat_metrics(info.metrics), **flat_metrics(metrics or {})}
+    numbers = measured(info.metrics, metrics or {})
     files = [bundle.path / _INFO, *(bundle.path / file for file in info.files)]
     return Version(
         name=name,
         version=0,
-        accuracy=accuracy_of(measured),
+        accuracy=numbers.get("accuracy"),
         data_version=info.data.version,
         test_version=test_version or info.data.version,
         sha256=bundle.sha256,
@@ -143,7 +142,7 @@ def described(
         created=datetime.now(UTC),
         run_id=run_id,
         source="",
-        metrics=measured,
+        metrics=numbers,
     )
 
 

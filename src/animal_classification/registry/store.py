@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import BundleNotFoundError
-from animal_classification.registry.mlflow_client import connect, explained, tracking_uri
+from animal_classification.registry.mlflow_client import connect, explained, shown, tracking_uri
 from animal_classification.registry.version import PRODUCTION, Reference, Version, from_mlflow
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Registry:
         """
         where = tracking_uri(uri)
         return cls(connect(where, create=create), where)
+
+    @property
+    def shown_uri(self) -> str:
+        """Where it is, without a password."""
+        return shown(self.uri)
 
     def names(self) -> list[str]:
         """All registered models."""

@@ -135,6 +135,9 @@ def _flat(metrics: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]
             yield f"{prefix}{key}", float(value)
 
 
-def accuracy_of(metrics: Mapping[str, float]) -> float | None:
-    """The accuracy on the test split, under the names that it goes by."""
-    return next((metrics[name] for name in ("accuracy", "test/accuracy") if name in metrics), None)
+def measured(*metrics: Mapping[str, Any]) -> dict[str, float]:
+    """All numbers under the names of ``bundle.json``: what a tracker calls ``test/accuracy`` is ``accuracy`` there."""
+    merged: dict[str, float] = {}
+    for part in metrics:
+        merged |= {name.removeprefix("test/"): value for name, value in flat_metrics(part).items()}
+    return merged

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.bundle import Calibration, Label, Preprocess
-from animal_classification.bundle import load as load_bundle
+from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
+from animal_classification.inference.engine import available_cpus
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
 from animal_classification.training.probe.folds import deal
-from animal_classification.training.probe.head import Choice, Examples, Head, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.head import Choice, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.opinions import Examples, Head
 from animal_classification.training.probe.surgery import with_head
 from animal_classification.training.recipe import Job, Trained
 
@@ -33,20 +34,21 @@ def train(job: Job) -> Trained:
     """
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
-    backbone = Backbone(load_bundle(job.config.backbone.bundle))
+    backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
-    examples = Examples(embeddings.astype(np.float64), targets, len(job.dataset.classes))
+    examples = Examples(
+        embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
+    )
     choice = _choose(job, config, examples, rows)
-    head = fit(examples, [choice.strength], balance=config.balance)[0]
+    head = fit(examples, choice)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
     metrics = _log(job, choice, examples, head)
-    preprocess = backbone.bundle.info.preprocess
     return Trained(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
-        preprocess=Preprocess(**preprocess.model_dump()),
+        preprocess=backbone.preprocess,
         calibration=Calibration(temperature=choice.temperature),
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
@@ -91,7 +93,7 @@ def _learned_from(
 def _choose(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> Choice:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
     folds = deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
-    return choose(examples, folds, config.strengths, balance=config.balance)
+    return choose(examples, folds, config.strengths, workers=available_cpus())
 
 
 def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:

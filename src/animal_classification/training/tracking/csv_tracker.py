@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from animal_classification.training.tracking.naming import picture_file
 from animal_classification.training.tracking.tracker import NoTracker
@@ -31,21 +33,19 @@ class CsvTracker(NoTracker):
         self._folder = folder
         self._path = folder / "metrics.csv"
         self._earlier: dict[tuple[int, str], int] = {}  # row to the position in the file where it begins
+        end = 0
         if resumed and self._path.exists():
             self._earlier, end = _positions(self._path.read_bytes())
-            self._file: TextIO = self._path.open("r+", encoding="utf-8", newline="")
-            self._file.truncate(end)
-            self._file.seek(end)
+        self._file = self._path.open("r+b" if end else "wb", buffering=0)
+        if end:
+            self._cut(end)
         else:
-            self._file = self._path.open("w", encoding="utf-8", newline="")
-        if not self._file.tell():
             self._write([HEADER])
 
     def log_metrics(self, values: Mapping[str, float], *, step: int) -> None:
         repeated = [self._earlier[step, name] for name in values if (step, name) in self._earlier]
         if repeated:
-            self._file.truncate(min(repeated))
-            self._file.seek(min(repeated))
+            self._cut(min(repeated))
             self._earlier.clear()
         self._write([(step, name, repr(float(value))) for name, value in values.items()])
 
@@ -59,11 +59,20 @@ class CsvTracker(NoTracker):
     def close(self, *, failed: bool) -> None:
         self._file.close()
 
+    def _cut(self, end: int) -> None:
+        self._file.seek(end)
+        self._file.truncate()
+
     def _write(self, rows: list[_Row] | list[tuple[str, str, str]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue())
-        self._file.flush()
+        data = text.getvalue().encode("utf-8", "backslashreplace")
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._file.close()
+            raise
 
 
 def open_csv(config: Config, run: Run) -> CsvTracker:
