@@ -52,7 +52,9 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     import timm
 
     if not timm.is_model(config.timm.split(".")[0]):
-        raise UsageError(f"backbone.timm: timm knows no network {config.timm!r}{nearest(config.timm, timm.list_models())}")
+        raise UsageError(
+            f"backbone.timm: timm knows no network {config.timm!r}{nearest(config.timm, timm.list_models())}"
+        )
     network = _with_weights(config).eval()
     facts = timm.data.resolve_model_data_config(network)
     size = config.size or int(facts["input_size"][-1])

@@ -39,12 +39,26 @@ class Features:
     """Of some photos, in their order.
 
     Attributes:
-        activations: What the frozen stages give, as is and mirrored: float16 ``[N, 2, C, h, w]``.
+        activations: What the frozen stages give: float16 ``[N, h, w, 2C]``, the mirrored view after the photo as it is.
+            They are ``Pixels`` for the loop. Without frozen stages there are none: ``[N, 0, 0, 0]``.
         embeddings: What the whole pretrained network gives for the same: float32 ``[N, 2, D]``.
     """
 
     activations: NDArray[np.float16]
     embeddings: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """``[n, h, w, 2C]``."""
+        return self.activations[indices]
+
+    def followed_by(self, other: Features) -> Features:
+        """Both."""
+        return Features(
+            np.concatenate([self.activations, other.activations]), np.concatenate([self.embeddings, other.embeddings])
+        )
 
 
 class _Frozen(nn.Module):
@@ -81,20 +95,27 @@ def features_of(
     with tempfile.TemporaryDirectory(prefix="animals-") as folder:
         model = Path(folder) / "frozen.onnx"
         model.write_bytes(_exported(network, spec.size))
-        pairs = _passed(files, create_engine(model, outputs=("activations", "embedding")), spec, progress)
+        engine = create_engine(model, outputs=("activations", "embedding") if len(network.trunk) else ("embedding",))
+        pairs = _passed(files, network, engine, spec, progress)
+    if not pairs:
+        return Features(np.empty((0, 0, 0, 0), dtype=np.float16), np.empty((0, 2, 0), dtype=np.float32))
     features = Features(np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs]))
     _save(keep, features)
     return features
 
 
 def _passed(
-    files: Sequence[Path], engine: Engine, spec: imaging.PreprocessSpec, progress: Progress
+    files: Sequence[Path], network: FinetuneNetwork, engine: Engine, spec: imaging.PreprocessSpec, progress: Progress
 ) -> list[_Pair]:
     def work(batch: Sequence[Path]) -> list[_Pair]:
         pixels = np.stack([_pixels(file, spec) for file in batch])
         views = [engine.infer(view) for view in (pixels, pixels[:, :, ::-1])]
-        activations = np.stack([view["activations"] for view in views], axis=1).astype(np.float16)
-        return list(zip(activations, np.stack([view["embedding"] for view in views], axis=1), strict=True))
+        embeddings = np.stack([view["embedding"] for view in views], axis=1)
+        if not len(network.trunk):
+            return [(np.empty((0, 0, 0), dtype=np.float16), embedding) for embedding in embeddings]
+        both = np.concatenate([view["activations"] for view in views], axis=1)
+        activations = np.ascontiguousarray(np.moveaxis(both, 1, -1), dtype=np.float16)
+        return list(zip(activations, embeddings, strict=True))
 
     pairs = []
     for pair in map_in_chunks(work, files, workers=available_cpus(), chunk=_CHUNK):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from animal_classification.errors import UsageError
-from animal_classification.training.neural.finetune_stages import Ending, Tail, stages_of
+from animal_classification.training.neural.finetune_stages import Ending, Tail, Whole, stages_of
+from animal_classification.training.probe.opinions import Head
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.finetune_backbone import Backbone
-    from animal_classification.training.probe.head import Head
 
 
 class FinetuneNetwork(nn.Module):
@@ -21,6 +22,9 @@ class FinetuneNetwork(nn.Module):
     Attributes:
         trunk: The stages that stay as they are.
         tail: Those that learn, and the head.
+        given: Shape of what the trunk gives for one photo, ``(C, h, w)``.
+        own: The backbone's classifier, if it is linear.
+        preprocess: How photos reach it.
     """
 
     mean: Tensor
@@ -30,16 +34,24 @@ class FinetuneNetwork(nn.Module):
         super().__init__()
         size = backbone.preprocess.size
         self.trunk = nn.Sequential(*stages[:freeze]).requires_grad_(False)
-        ending = Ending(backbone.network)
+        self.preprocess = backbone.preprocess
+        self.own = _own(backbone.network)
         with torch.inference_mode():
-            features = nn.Sequential(*stages)(torch.zeros(1, 3, size, size))
+            features = nn.Sequential(*stages)(torch.linspace(-1, 1, 3 * size * size).reshape(1, 3, size, size))
+            ending = Ending(backbone.network, features)
             width = ending(features).shape[-1]
+            self.given = tuple(self.trunk(torch.zeros(1, 3, size, size)).shape[1:])
         # A class-activation map needs one linear step from a map to the logits.
         self.maps = features.ndim == 4 and features.shape[1] == width
-        self.tail = Tail(stages[freeze:], ending, nn.Linear(width, classes), drop)
+        self.tail = Tail(stages[freeze:], ending, nn.Linear(width, classes), drop=drop, width=self.given[0])
         for name in ("mean", "std"):
             values = torch.tensor(getattr(backbone, name)).reshape(1, -1, 1, 1) * 255
             self.register_buffer(name, values, persistent=False)
+
+    @property
+    def bytes_kept(self) -> int:
+        """Of one photo's activations, in half precision, as it is and mirrored."""
+        return 4 * math.prod(self.given) if len(self.trunk) else 0
 
     def normalised(self, images: Tensor) -> Tensor:
         """From 0 to 255 to what the weights are used to."""
@@ -78,12 +90,21 @@ def split_backbone(backbone: Backbone, freeze: int | None, *, classes: int, drop
     stages = stages_of(backbone.network, backbone.preprocess.size)
     if freeze is not None and freeze > len(stages):
         raise UsageError(f"recipe.freeze is {freeze}, and the network has {len(stages)} stages; choose at most that")
+    if freeze and isinstance(stages[0], Whole):
+        raise UsageError(f"recipe.freeze is {freeze}, and this network cannot be cut; set it to 0")
     count = _early(stages) if freeze is None else freeze
     return FinetuneNetwork(backbone, stages, freeze=count, classes=classes, drop=drop)
 
 
+def _own(network: nn.Module) -> Head | None:
+    classifier = network.get_classifier() if hasattr(network, "get_classifier") else None
+    if not isinstance(classifier, nn.Linear) or classifier.bias is None:
+        return None
+    return Head(classifier.weight.detach().numpy().astype(float), classifier.bias.detach().numpy().astype(float))
+
+
 def _early(stages: list[nn.Module]) -> int:
-    """Stages before the one in which the last three quarters of the parameters begin: general, few, and most of the work."""
+    """Stages before the one in which the last three quarters of all parameters begin: most of the work."""
     sizes = [sum(parameter.numel() for parameter in stage.parameters()) for stage in stages]
     total, seen = sum(sizes), 0
     for index, size in enumerate(sizes):

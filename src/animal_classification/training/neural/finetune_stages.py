@@ -7,14 +7,21 @@ be cut between two stages; others (transformers with tokens and positions) are o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from animal_classification.training.neural import optimising
+from animal_classification.training.neural.optimising import Groups
+
+if TYPE_CHECKING:
+    from animal_classification.config.schema import OptimConfig
+
 # In the order of the forward pass; names that end in * are rows themselves. A guess, which `stages_of` checks.
 _ROWS = (
     ("conv_stem", "bn1", "blocks*", "conv_head", "bn2"),
+    ("conv_stem", "bn1", "blocks*"),
     ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4"),
     ("stem*", "stages*", "norm_pre"),
     ("stem", "stages*", "final_conv"),
@@ -36,10 +43,10 @@ class Whole(nn.Module):
 class Ending(nn.Module):
     """From the last feature map to the embedding, as the network itself pools it."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, features: Tensor) -> None:
         super().__init__()
-        self.pool = network.global_pool if _plain_pool(network) else None
-        self._whole = [] if self.pool is not None else [network]  # in a list, so that its weights are not counted twice
+        self.pool = network.global_pool if _only_pools(network, features) else None
+        self._whole = [network]  # in a list, so that its weights are not counted twice
 
     def forward(self, features: Tensor) -> Tensor:
         if self.pool is not None:
@@ -55,10 +62,14 @@ class Tail(nn.Module):
         ending: From features to the embedding.
         head: From the embedding to logits.
         drop: Share of the embedding that is dropped in training.
+        width: Channels of the input. What follows them, the mirrored view of a photo, is looked at in training only.
     """
 
-    def __init__(self, stages: Sequence[nn.Module], ending: nn.Module, head: nn.Linear, drop: float) -> None:
+    def __init__(
+        self, stages: Sequence[nn.Module], ending: nn.Module, head: nn.Linear, *, drop: float, width: int
+    ) -> None:
         super().__init__()
+        self.width = width
         self.stages = nn.Sequential(*stages)
         self.ending = ending
         self.dropout = nn.Dropout(drop)
@@ -74,11 +85,16 @@ class Tail(nn.Module):
 
     def embed(self, inputs: Tensor) -> Tensor:
         """``[N, D]``."""
-        return cast(Tensor, self.ending(self.stages(inputs)))
+        return cast(Tensor, self.ending(self.stages(inputs[:, : self.width])))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``[N, C]`` for what the frozen stages give."""
         return cast(Tensor, self.head(self.dropout(self.embed(inputs))))
+
+    def outputs(self, inputs: Tensor) -> dict[str, Tensor]:
+        """``logits`` and ``embedding``."""
+        embedding = self.embed(inputs)
+        return {"logits": self.head(embedding), "embedding": embedding}
 
 
 def stages_of(network: nn.Module, size: int) -> list[nn.Module]:
@@ -98,20 +114,12 @@ def stages_of(network: nn.Module, size: int) -> list[nn.Module]:
     return [Whole(network)]
 
 
-def groups_of(tail: Tail, decay: float, share: float) -> list[dict[str, Any]]:
-    """Parameters with the share of the learning rate that they get.
-
-    Args:
-        tail: What learns.
-        decay: Each stage learns this much slower than the one after it.
-        share: Of the last stage; the head has 1.
-    """
-    groups = [{"params": [p for p in tail.head.parameters() if p.requires_grad], "scale": 1.0}]
+def groups_of(tail: Tail, config: OptimConfig, decay: float) -> Groups:
+    """What learns, the head first; each stage ``decay`` times as fast as the one after it."""
+    found = optimising.groups(tail.head.parameters(), config)
     for depth, stage in enumerate(reversed(tail.stages)):
-        parameters = [p for p in stage.parameters() if p.requires_grad]
-        if parameters:
-            groups.append({"params": parameters, "scale": share * decay**depth})
-    return groups
+        found += optimising.groups(stage.parameters(), config, lr_scale=decay**depth)
+    return found
 
 
 def _row(network: nn.Module, names: Sequence[str]) -> Iterator[nn.Module]:
@@ -144,8 +152,10 @@ def _merged(stages: Sequence[nn.Module]) -> list[nn.Module]:
     return [parts[0] if len(parts) == 1 else nn.Sequential(*parts) for parts in result]
 
 
-def _plain_pool(network: nn.Module) -> bool:
+def _only_pools(network: nn.Module, features: Tensor) -> bool:
     """Whether nothing but pooling lies between features and classifier."""
-    return isinstance(getattr(network, "global_pool", None), nn.Module) and isinstance(
-        getattr(network, "conv_head", getattr(network, "fc", None)), nn.Module
-    )
+    pool = getattr(network, "global_pool", None)
+    if not isinstance(pool, nn.Module) or features.ndim != 4:
+        return False
+    pooled, expected = pool(features).flatten(1), cast(Any, network).forward_head(features, pre_logits=True)
+    return pooled.shape == expected.shape and torch.allclose(pooled, expected, rtol=1e-4, atol=1e-4)
