@@ -1,4 +1,4 @@
-"""`recipe=finetune` beside a plain Lightning + timm loop and fastai's `fine_tune`: time to an accuracy on the same photos.
+"""`recipe=finetune` beside a plain Lightning + timm loop and fastai's `fine_tune`: time to an accuracy.
 
     python benchmarks/finetune/run.py --data ../shared/data/animals22 --cap 360
     python benchmarks/finetune/run.py --data ../shared/data/animals22 --seeds 0 1 2 --only margin

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from animal_classification.training.neural.finetune_backbone import Backbone
 
 
+# One stage in so many learns where activations are kept: most of the work is then done once.
+_LEARNING = 5
+
+
 class FinetuneNetwork(nn.Module):
     """A backbone, cut in two.
 
@@ -80,7 +84,7 @@ def split_backbone(backbone: Backbone, freeze: int | None, *, classes: int, drop
 
     Args:
         backbone: What to stand on.
-        freeze: Stages that stay as they are; ``None`` for those before the last three quarters of all parameters.
+        freeze: Stages that stay as they are; ``None`` for all but the last fifth.
         classes: Length of the logits.
         drop: Share of the embedding that is dropped in training.
 
@@ -92,8 +96,9 @@ def split_backbone(backbone: Backbone, freeze: int | None, *, classes: int, drop
         raise UsageError(f"recipe.freeze is {freeze}, and the network has {len(stages)} stages; choose at most that")
     if freeze and isinstance(stages[0], Whole):
         raise UsageError(f"recipe.freeze is {freeze}, and this network cannot be cut; set it to 0")
-    count = _early(stages) if freeze is None else freeze
-    return FinetuneNetwork(backbone, stages, freeze=count, classes=classes, drop=drop)
+    if freeze is None:
+        freeze = 0 if isinstance(stages[0], Whole) else _early(stages)
+    return FinetuneNetwork(backbone, stages, freeze=freeze, classes=classes, drop=drop)
 
 
 def _own(network: nn.Module) -> Head | None:
@@ -104,11 +109,5 @@ def _own(network: nn.Module) -> Head | None:
 
 
 def _early(stages: list[nn.Module]) -> int:
-    """Stages before the one in which the last three quarters of all parameters begin: most of the work."""
-    sizes = [sum(parameter.numel() for parameter in stage.parameters()) for stage in stages]
-    total, seen = sum(sizes), 0
-    for index, size in enumerate(sizes):
-        seen += size
-        if seen > total / 4 and total:
-            return index
-    return 0
+    """All stages but the last fifth: most of the work, and what all photos have in common."""
+    return len(stages) - max(1, round(len(stages) / _LEARNING))
