@@ -59,11 +59,10 @@ class ProbeConfig(Part):
 
 
 class FinetuneConfig(Part):
-    """A pretrained network, all of it trained."""
+    """A pretrained network: the probe's head on it, then its layers."""
 
     name: Literal["finetune"]
-    epochs: int = Field(ge=1, le=10_000)
-    head_epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0, le=10_000)
     batch_size: int = Field(ge=1, le=65_536)
     lr: float = Field(gt=0, le=100)
     layer_decay: float = Field(gt=0, le=1)
@@ -72,7 +71,9 @@ class FinetuneConfig(Part):
     cutmix: float = Field(ge=0, le=10)
     label_smoothing: Fraction
     average: bool
-    freeze: int | Auto = Field(default="auto")
+    blend: float = Field(default=1.0, gt=0, le=1)
+    freeze: Annotated[int, Field(ge=0)] | Auto = "auto"
+    refit: bool = True
     balance: bool = True
     drop: Fraction = 0.2
 
@@ -103,6 +104,7 @@ class BackboneConfig(Part):
     timm: str = Field(min_length=1)
     weights: str = "auto"
     size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class OptimConfig(Part):
