@@ -59,13 +59,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(photos: Path, output: Path, *more: str) -> Config:
-    return compose(
-        [
-            "data=folder", f"data.path={photos}", f"data.cache={photos.parent / 'cache'}", f"output={output}",
-            "recipe=finetune", "recipe.epochs=2", "recipe.mixup=0", "trainer.threads=1", "recipe.batch_size=8", "backbone=photos", f"backbone.size={SIZE}",
-            "tracking=none", *more,
-        ]
-    )  # fmt: skip
+    settings = {
+        "data": "folder",
+        "data.path": photos,
+        "data.cache": photos.parent / "cache",
+        "output": output,
+        "recipe": "finetune",
+        "recipe.epochs": 2,
+        "recipe.mixup": 0,
+        "recipe.batch_size": 8,
+        "trainer.threads": 1,
+        "backbone": "photos",
+        "backbone.size": SIZE,
+        "tracking": "none",
+    }
+    return compose([*(f"{key}={value}" for key, value in settings.items()), *more])
 
 
 def run(config: Config, *, last: int | None = None) -> tuple[Result, Listener]:

@@ -113,7 +113,8 @@ def _read(file: Path) -> Mapping[str, Tensor]:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(file)
+            loaded: Mapping[str, Tensor] = load_file(file)
+            return loaded
         found: Any = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UsageError(f"backbone.weights: there is no file {str(file)!r}; choose auto, none, or a file") from error
@@ -140,7 +141,7 @@ def _filled(network: nn.Module, stored: Mapping[str, Tensor], where: str) -> nn.
 
 
 def _interpolation(name: str) -> Literal["bicubic", "bilinear", "lanczos", "nearest"]:
-    return cast(Any, name if name in _INTERPOLATIONS else "bicubic")
+    return cast("Literal['bicubic', 'bilinear', 'lanczos', 'nearest']", name if name in _INTERPOLATIONS else "bicubic")
 
 
 def _first_line(error: BaseException) -> str:

@@ -138,7 +138,7 @@ def _same(row: nn.Module, probe: Tensor, expected: Tensor) -> bool:
         found = row(probe)
     except (RuntimeError, TypeError, NotImplementedError):
         return False
-    return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    return found.shape == expected.shape and bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-4))
 
 
 def _merged(stages: Sequence[nn.Module]) -> list[nn.Module]:
@@ -158,4 +158,4 @@ def _only_pools(network: nn.Module, features: Tensor) -> bool:
     if not isinstance(pool, nn.Module) or features.ndim != 4:
         return False
     pooled, expected = pool(features).flatten(1), cast(Any, network).forward_head(features, pre_logits=True)
-    return pooled.shape == expected.shape and torch.allclose(pooled, expected, rtol=1e-4, atol=1e-4)
+    return pooled.shape == expected.shape and bool(torch.allclose(pooled, expected, rtol=1e-4, atol=1e-4))
