@@ -336,12 +336,15 @@ def test_the_report_of_one_trial(sweep: Callable[..., Sweep]) -> None:
     assert "<table>" in page.read_text(encoding="utf-8")
 
 
+WITH_PASSWORD = "postgresql://me:secret@127.0.0.1:1/animals"  # pragma: allowlist secret
+
+
 @pytest.mark.parametrize(
     ("url", "error", "line"),
     [
         ("nonsense", UsageError, "sweep.storage 'nonsense' is no database URL"),
         ("mysterydb://x/y", UsageError, "is no database URL: Can't load plugin"),
-        ("postgresql://me:secret@127.0.0.1:1/animals", StorageError, "me:***@127.0.0.1:1/animals' cannot be used: "),
+        (WITH_PASSWORD, StorageError, "me:***@127.0.0.1:1/animals' cannot be used: "),
         ("sqlite:////there/is/no/such/folder/x.db", StorageError, "unable to open database file"),
     ],
 )

@@ -24,9 +24,8 @@ from animal_classification.data.sources.unpickling import read_pickled_array
 from animal_classification.errors import AnimalsError
 
 PACKAGE = "animal-mnist"
-PINNED = Pinned(
-    PACKAGE, "0.4", "aeebf3d9de4552d6fd2d5701424e1a5b9020f8e5115d68df9db252f2f53ce2ce"
-)  # pragma: allowlist secret
+_HASH = "aeebf3d9de4552d6fd2d5701424e1a5b9020f8e5115d68df9db252f2f53ce2ce"  # pragma: allowlist secret
+PINNED = Pinned(PACKAGE, "0.4", _HASH)
 # In the order of the label numbers.
 CLASSES = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
 _SIDE = 28
