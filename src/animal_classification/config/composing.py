@@ -70,8 +70,13 @@ def compose(overrides: Sequence[str] = (), *, config_dir: Path | None = None) ->
     return tree(overrides, config_dir=config_dir).config()
 
 
-def tree(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> Tree:
+def tree(overrides: Sequence[str] = (), *, config_dir: Path | None = None, sweeping: bool = False) -> Tree:
     """The composed tree, before it is resolved and checked.
+
+    Args:
+        overrides: As for ``compose``.
+        config_dir: As for ``compose``.
+        sweeping: Several values for a key, such as ``recipe.lr=0.1,0.2``, are what ``sweep.space`` tries.
 
     Raises:
         UsageError: As ``compose``, but for values.
@@ -81,7 +86,7 @@ def tree(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> Tr
         if not config_dir.is_dir():
             raise UsageError(f"--config-dir {str(config_dir)!r} is no folder")
         own_root = (config_dir / f"{ROOT}.yaml").is_file()
-    words = in_hydras_words(overrides, choices(config_dir), own_root=own_root)
+    words = in_hydras_words(overrides, choices(config_dir), own_root=own_root, sweeping=sweeping)
     return Tree(_compose(words, config_dir))
 
 

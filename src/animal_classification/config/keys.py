@@ -75,8 +75,10 @@ def _meant(key: str, recipe: str | None) -> list[str]:
 
 def _with_the_same_end(key: str) -> list[str]:
     """``recipe.lr`` and ``optim.lr`` of ``lr``; ``optim.lr`` of ``opt.lr``, whose beginning is like its own."""
+    ends = {name: name.rpartition(".")[2] for name in settings()}
     end = key.rpartition(".")[2]
-    found = [name for name in settings() if name.rpartition(".")[2] == end]
+    alike = [end] if end in ends.values() or "." in key else close(end, set(ends.values()))
+    found = [name for name in ends if ends[name] in alike]
     return [name for name in found if distance(name, key) <= FEW] or found
 
 

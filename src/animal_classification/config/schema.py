@@ -59,11 +59,10 @@ class ProbeConfig(Part):
 
 
 class FinetuneConfig(Part):
-    """A pretrained network, all of it trained."""
+    """A pretrained network: the probe's head on it, then its layers."""
 
     name: Literal["finetune"]
-    epochs: int = Field(ge=1, le=10_000)
-    head_epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0, le=10_000)
     batch_size: int = Field(ge=1, le=65_536)
     lr: float = Field(gt=0, le=100)
     layer_decay: float = Field(gt=0, le=1)
@@ -72,7 +71,9 @@ class FinetuneConfig(Part):
     cutmix: float = Field(ge=0, le=10)
     label_smoothing: Fraction
     average: bool
-    freeze: int | Auto = Field(default="auto")
+    blend: float = Field(default=1.0, gt=0, le=1)
+    freeze: Annotated[int, Field(ge=0)] | Auto = "auto"
+    refit: bool = True
     balance: bool = True
     drop: Fraction = 0.2
 
@@ -103,6 +104,7 @@ class BackboneConfig(Part):
     timm: str = Field(min_length=1)
     weights: str = "auto"
     size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class OptimConfig(Part):
@@ -152,12 +154,17 @@ class TrackingConfig(Part):
 
 
 class Range(Part):
-    """Numbers to try: from ``low`` to ``high``, whole ones where both are whole."""
+    """Numbers to try: from ``low`` to ``high``, both included; whole ones where both are whole."""
 
     low: int | float
     high: int | float
     log: bool = False
-    step: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Only whole numbers are tried."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Range:
@@ -165,6 +172,8 @@ class Range(Part):
             raise ValueError(f"low {self.low} must be below high {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"low {self.low} must be above 0 where log is true")
+        if self.log and self.step is not None:
+            raise ValueError("step and log exclude each other")
         return self
 
 
@@ -191,7 +200,7 @@ class SweepConfig(Part):
     sampler: Literal["tpe", "random", "grid"]
     pruner: Literal["median", "hyperband", "none"]
     metric: str = Field(min_length=1)
-    direction: Literal["minimize", "maximize"]
+    direction: Literal["auto", "minimize", "maximize"]
     space: dict[str, Tried] = {}
 
 

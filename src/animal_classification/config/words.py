@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from animal_classification.config.keys import SPACE, no_such, recipes, settings
 from animal_classification.config.near import either, nearest
+from animal_classification.config.sweeping import tried
 from animal_classification.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,20 +55,44 @@ class Word:
         return word
 
 
-def in_hydras_words(texts: Sequence[str], choices: Choices, *, own_root: bool = False) -> list[str]:
+def in_hydras_words(
+    texts: Sequence[str], choices: Choices, *, own_root: bool = False, sweeping: bool = False
+) -> list[str]:
     """The overrides for Hydra.
 
     Args:
         texts: ``key=value``, ``group=choice``, ``~key``; a ``+`` may stand before any of them, and need not.
         choices: What may be chosen.
         own_root: The user has a ``train.yaml``, which may choose from groups that ours does not know.
+        sweeping: Several values for a key, in the words of Hydra's own sweeps, go to ``sweep.space``.
 
     Raises:
         UsageError: A word that cannot be; names the nearest right one.
     """
     words = [Word.read(text) for text in texts]
     recipe = _recipe_of(words)
+    if sweeping:
+        words = [_as_space(word) for word in words]
+    words = [
+        word for index, word in enumerate(words) if not any(_replaces(later, word) for later in words[index + 1 :])
+    ]
     return [_translate(word, choices, recipe, own_root=own_root) for word in words]
+
+
+def _replaces(later: Word, word: Word) -> bool:
+    """What is tried for a key is said anew, or the key gets a fixed value; Hydra would mix the two."""
+    return word.key.startswith(f"{SPACE}.") and later.key in (SPACE, word.key, word.key.removeprefix(f"{SPACE}."))
+
+
+def _as_space(word: Word) -> Word:
+    """``sweep.space.seed={values: [1,2]}`` of ``seed=1,2``; others as they are."""
+    known = settings().get(word.key)
+    if known is None or known.text or known.part or word.value is None:
+        return word
+    parsed = _parse(word, f"++{word.key}={word.value}")
+    if not parsed.is_sweep_override():
+        return word
+    return Word(word.text, "", f"{SPACE}.{word.key}", tried(parsed))
 
 
 def _recipe_of(words: Sequence[Word]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,16 +115,46 @@ def _is_database(uri: str) -> bool:
 
 
 def _knock(uri: str) -> None:
-    """Open the database once: MLflow tries for minutes, whatever is wrong."""
+    """Open the database once, because MLflow tries for minutes, whatever is wrong; make it if it is a file."""
     from sqlalchemy import create_engine, inspect
 
-    if (file := sqlite_file(uri)) is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(uri)
+    if file is not None and not (file.exists() and (file.is_dir() or file.stat().st_size)):
+        _make(file)
     engine = create_engine(uri)
     try:
         inspect(engine).get_table_names()
     finally:
         engine.dispose()
+
+
+def _make(file: Path) -> None:
+    """An SQLite file with MLflow's tables, which appears whole or not at all.
+
+    MLflow makes the tables in a hundred steps, and one that was killed between them can never be opened again.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
+        SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+        _put_in_place(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(new: Path, file: Path) -> None:
+    """Give a file its name, unless another process was faster: its file may have runs in it already."""
+    try:
+        os.link(new, file)
+    except FileExistsError:
+        if not file.stat().st_size:
+            new.replace(file)
+    except OSError:  # a file system without hard links
+        if not file.exists():
+            new.replace(file)
 
 
 @contextmanager

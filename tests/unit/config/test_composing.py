@@ -66,6 +66,7 @@ def test_recipes_bring_their_learning_rate_to_the_optimiser() -> None:
         (["recpe=cnn"], "no such setting 'recpe'; did you mean 'recipe'?"),
         (["opt.lr=1"], "no such setting 'opt.lr'; did you mean 'optim.lr'?"),
         (["lr=1"], "no such setting 'lr'; did you mean 'recipe.lr' or 'optim.lr'?"),
+        (["epoch=1"], "no such setting 'epoch'; did you mean 'recipe.epochs'?"),
         (["epochs=1"], "no such setting 'epochs'; did you mean 'recipe.epochs'?"),
         (["recipe.label_smooth=1"], "no such setting 'recipe.label_smooth'; did you mean 'recipe.label_smoothing'?"),
         (["recipe.lr.x=1"], "no such setting 'recipe.lr.x'; did you mean 'recipe.lr'?"),
@@ -296,7 +297,7 @@ def test_one_slip_of_the_finger_is_understood(key: str, data: st.DataObject) -> 
         assert repr(key) in keys.no_such(wrong)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(words=st.lists(st.lists(SIGNS | st.sampled_from(SETTINGS), max_size=6).map("".join), max_size=3))
 @example(words=["recipe.folds='\\'"])
 @example(words=["data.path=\\"])

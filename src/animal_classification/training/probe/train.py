@@ -38,6 +38,12 @@ def train(job: Job) -> Trained:
     backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
+    if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
+        mirrored = _mirrored(job, backbone, rows)
+        good = np.flatnonzero(np.isfinite(mirrored).all(axis=1))
+        rows += [rows[index] for index in good]
+        targets = np.concatenate([targets, targets[good]])
+        embeddings = np.concatenate([embeddings, mirrored[good]])
     examples = Examples(
         embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
     )
@@ -99,6 +105,20 @@ def _learned_from(
     return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
 
 
+def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[np.float32]:
+    """Embeddings of mirrored photos, ``[len(rows), D]``; NaN for those that are gone."""
+    manifest = job.dataset.manifest.with_rows(rows)
+    vectors = embed(
+        manifest,
+        lambda files: backbone.embed(files, mirrored=True),
+        model=backbone.mirrored_key,
+        cache=cache_folder(job.config.data),
+        progress=lambda done, total: job.progress("embedding mirrored photos", done, total),
+    )
+    place = {row.path: index for index, row in enumerate(manifest)}
+    return vectors[[place[row.path] for row in rows]]
+
+
 def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
     return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
@@ -112,6 +132,8 @@ def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, 
         "val/loss": choice.loss,
         "val/accuracy": choice.accuracy,
     }
+    # Where no photo could be judged there is no val.
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     job.tracker.log_metrics(metrics, step=1)
     return {**metrics, "strength": choice.strength}
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 NAME = "wandb"
 # Set before wandb is imported; what the user has set stays.
 _ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
-_SECONDS = 30.0
+# How long a server may keep the run waiting, at its beginning (its thread) and at its end.
+_INIT_SECONDS = 15.0
+_FINISH_SECONDS = 30.0
 
 
 class WandbTracker:
@@ -129,7 +131,7 @@ def _settings() -> Any:
         x_disable_machine_info=True,
         x_save_requirements=False,
         x_transaction_log_flush_interval=1.0,
-        init_timeout=_SECONDS,
-        finish_timeout=_SECONDS,
+        init_timeout=_INIT_SECONDS,
+        finish_timeout=_FINISH_SECONDS,
         finish_timeout_raises=True,
     )
