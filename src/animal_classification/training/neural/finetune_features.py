@@ -132,7 +132,7 @@ def _exported(network: FinetuneNetwork, size: int) -> bytes:
         torch.onnx.export(
             _Frozen(network).eval(),
             (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
-            stream,
+            stream,  # type: ignore[arg-type]  # it takes files as well
             input_names=names[:1],
             output_names=names[1:],
             dynamic_axes={name: {0: "N"} for name in names},

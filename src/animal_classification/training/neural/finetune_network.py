@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ def split_backbone(backbone: Backbone, freeze: int | None, *, classes: int, drop
     return FinetuneNetwork(backbone, stages, freeze=freeze, classes=classes, drop=drop)
 
 
-def _own(network: nn.Module) -> Head | None:
+def _own(network: Any) -> Head | None:
     classifier = network.get_classifier() if hasattr(network, "get_classifier") else None
     if not isinstance(classifier, nn.Linear) or classifier.bias is None:
         return None

@@ -45,7 +45,7 @@ class Ending(nn.Module):
 
     def __init__(self, network: nn.Module, features: Tensor) -> None:
         super().__init__()
-        self.pool = network.global_pool if _only_pools(network, features) else None
+        self.pool: nn.Module | None = cast(Any, network).global_pool if _only_pools(network, features) else None
         self._whole = [network]  # in a list, so that its weights are not counted twice
 
     def forward(self, features: Tensor) -> Tensor:
