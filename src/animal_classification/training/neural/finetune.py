@@ -128,6 +128,7 @@ def _tune(
     plan = Plan(
         stage=stage,
         epochs=epochs or config.epochs,
+        first_epoch=0 if epochs is None else config.epochs,
         batch_size=config.batch_size,
         label_smoothing=config.label_smoothing,
         balance=config.balance,
