@@ -120,6 +120,12 @@ dev: .venv-dev/.installed  ## install what tests and linters need
 train-env: .venv-train/.installed  ## install what the recipes with PyTorch and their tests need (6 GB)
 	@echo "installed: $(TRAIN)"
 
+# What needs no PyTorch: on every system and Python that we support.
+.PHONY: pytest-light
+pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
+	$(DEV)/pytest tests -m "unit" -n 2
+	$(DEV)/pytest tests -m "not unit and not torch"
+
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \

@@ -50,6 +50,7 @@ class Settings:
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
+        tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
         max_memory_bytes: Bytes of all bodies that are held at once; more are answered with 503.
         max_pixels: Width times height that a photo may declare.
         max_connections: Clients that are connected at once, to each worker; more are answered with 503.
@@ -80,6 +81,7 @@ class Settings:
     max_files: int = 64
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
+    tracking_uri: str = ""
     max_memory_bytes: int = 512 * MIB
     max_pixels: int = 100_000_000
     max_connections: int = 800

@@ -96,10 +96,32 @@ class Calibration(_Part):
 
 
 class Conformal(_Part):
-    """Split-conformal prediction sets: ``quantile`` gives sets that hold the truth with probability ``1 - alpha``."""
+    """Split-conformal prediction sets: ``quantile`` gives sets that hold the truth with probability ``1 - alpha``.
+
+    Attributes:
+        alpha: How often the truth may be missing.
+        quantile: Labels join a set, the most probable first, until their probabilities together (and the penalties)
+            pass it.
+        method: ``aps`` (Romano, Sesia and Candès 2020), or ``raps``, the same with a penalty on large sets
+            (Angelopoulos, Bates, Malik and Jordan 2021).
+        penalty: What each label beyond the first ``free`` adds; 0 for ``aps``.
+        free: How many labels cost nothing.
+        n: Photos that the quantile comes from.
+    """
 
     alpha: float = Field(gt=0.0, lt=1.0)
     quantile: float
+    method: Literal["aps", "raps"] = "aps"
+    penalty: float = Field(default=0.0, ge=0.0)
+    free: int = Field(default=0, ge=0)
+    n: int | None = Field(default=None, ge=1)
+
+
+class Scale(_Part):
+    """What a score is like on photos of the classes: it is used as ``(score - mean) / deviation``."""
+
+    mean: float
+    deviation: float = Field(gt=0.0)
 
 
 class Unknown(_Part):
@@ -107,12 +129,27 @@ class Unknown(_Part):
 
     Attributes:
         method: ``background``: the score is the probability that all labels have together, the rest belonging to the
-            background classes. ``max_probability``: the score is the best label's probability.
+            background classes. ``max_probability``: the score is the best label's probability. ``energy``: the
+            logarithm of the sum of the exponentials of the calibrated logits (Liu et al. 2020). ``energy_mahalanobis``:
+            that and the relative Mahalanobis distance of the embedding (Ren et al. 2021), each brought to its scale
+            and added; ``reference.npz`` holds what the distance needs.
         threshold: A score below it means unknown.
+        energy: Scale of the energy, for the two methods that use it.
+        distance: Scale of the negative distance, for ``energy_mahalanobis``.
     """
 
-    method: Literal["background", "max_probability"]
+    method: Literal["background", "max_probability", "energy", "energy_mahalanobis"]
     threshold: float
+    energy: Scale | None = None
+    distance: Scale | None = None
+
+    @model_validator(mode="after")
+    def _scales_are_there(self) -> Unknown:
+        wanted = {"energy": ("energy",), "energy_mahalanobis": ("energy", "distance")}.get(self.method, ())
+        for name in wanted:
+            if getattr(self, name) is None:
+                raise ValueError(f"method {self.method!r} needs the key {name}")
+        return self
 
 
 class Rollup(_Part):

@@ -31,6 +31,10 @@ COMMANDS = {
     "serve": "Start the API with every production setting.",
     "keys": "Make, list and revoke a server's API keys.",
     "data": "Look at, clean and split a data set.",
+    "train": "Make a model of your own from labelled photos.",
+    "sweep": "Train many times to find good settings.",
+    "evaluate": "Say how good a model is on labelled photos.",
+    "models": "See which models there are; put one into production, or back.",
     "bench": "Measure how fast this machine names animals.",
 }
 INTERRUPTED = 130

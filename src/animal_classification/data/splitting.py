@@ -23,10 +23,15 @@ _DEALT = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class Division:
-    """A manifest with splits, and what a person should know about them."""
+    """A manifest with splits, and what a person should know about them.
+
+    Attributes:
+        units: For every row the number of what must not be torn apart: one group, or copies of one picture.
+    """
 
     manifest: Manifest
     notes: tuple[str, ...]
+    units: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +145,9 @@ def split(manifest: Manifest, facts: Sequence[Facts], plan: Plan = _PLAN) -> Div
         name = max(_DEALT, key=unit.given.__getitem__) if unit.given else table.deal(unit)
         for index in unit.members:
             rows[index] = replace(rows[index], split=rows[index].split or name)
-    return Division(manifest.with_rows(rows), tuple(_notes(rows, units, plan)))
+    number = {index: position for position, unit in enumerate(units) for index in unit.members}
+    together = tuple(number.get(index, -1 - index) for index in range(len(rows)))
+    return Division(manifest.with_rows(rows), tuple(_notes(rows, units, plan)), together)
 
 
 def _units(manifest: Manifest, facts: Sequence[Facts], seed: int) -> list[_Unit]:

@@ -49,7 +49,7 @@ class Classifier:
         self._engine_name = engine_name
         self._limits = limits
         self._spec = bundle.preprocess_spec
-        self._decider = Decider(bundle.info)
+        self._decider = Decider.of(bundle)
 
     @classmethod
     def load(
@@ -202,8 +202,7 @@ class Classifier:
     def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
         _check_top_k(top_k)
         outputs = self._engine.infer(pixels)
-        embeddings = outputs["embedding"] if embedding else None
-        return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=embeddings)
+        return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding)
 
     def _classify_files(
         self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool

@@ -1,4 +1,4 @@
-"""From logits to answers: calibrated probabilities, groups, unknown, and the level to answer at."""
+"""From logits to answers: calibrated probabilities, groups, unknown, prediction sets, and the level to answer at."""
 
 from __future__ import annotations
 
@@ -6,59 +6,137 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from animal_classification.inference.known import FeatureDistance, known_scores, squashed
 from animal_classification.inference.results import Answer, Candidate, Prediction
+from animal_classification.inference.sets import masses, set_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from animal_classification.bundle.model import Bundle
     from animal_classification.bundle.schema import BundleInfo
 
 KNOWN_NAME = "animal"
 UNKNOWN_NAME = "not an animal"
+# What a model can say that has seen its classes and nothing else: it may well be an animal.
+UNFAMILIAR_NAME = "unknown"
 
 
 class Decider:
-    """Turns a batch of logits into predictions, by the rules that the bundle states."""
+    """Turns a batch of logits into predictions, by the rules that the bundle states.
 
-    def __init__(self, info: BundleInfo) -> None:
+    Args:
+        info: The rules.
+        distance: What ``unknown.method`` ``energy_mahalanobis`` needs; without it, photos judged by that method are
+            refused.
+    """
+
+    def __init__(self, info: BundleInfo, distance: FeatureDistance | None = None) -> None:
         self._labels = info.labels
         self._background = info.background
         self._temperature = info.calibration.temperature
         self._unknown = info.unknown
+        self._unknown_name = unknown_name(info)
+        self._conformal = info.conformal
+        self._distance = distance
         self._rollup = info.rollup.threshold if info.rollup else None
         self._levels = _group_levels([label.groups for label in info.labels])
 
+    @classmethod
+    def of(cls, bundle: Bundle) -> Decider:
+        """With all that the bundle's rules need.
+
+        Raises:
+            BundleInvalidError: Its ``reference.npz`` lacks something.
+        """
+        unknown = bundle.info.unknown
+        if unknown is None or unknown.method != "energy_mahalanobis":
+            return cls(bundle.info)
+        return cls(bundle.info, FeatureDistance.of(bundle.reference(), str(bundle.path)))
+
     def decide(
-        self, logits: NDArray[np.float32], *, top_k: int, embeddings: NDArray[np.float32] | None = None
+        self,
+        logits: NDArray[np.float32],
+        *,
+        top_k: int,
+        embeddings: NDArray[np.float32] | None = None,
+        attach: bool = True,
     ) -> list[Prediction]:
-        """Return a prediction per row of ``logits`` ``[N, C]``, with its row of ``embeddings`` ``[N, D]`` if given."""
-        probabilities = softmax(logits / self._temperature)
+        """Return a prediction per row.
+
+        Args:
+            logits: ``[N, C]``.
+            top_k: How many of the most probable labels a prediction names.
+            embeddings: ``[N, D]``; needed where the bundle judges unknown photos by distance.
+            attach: Give each prediction its row of ``embeddings``.
+        """
+        probabilities = self.probabilities(logits)
         labels = probabilities[:, : len(self._labels)]
         order = np.argsort(-labels, axis=1, kind="stable")[:, : max(1, top_k)]
         groups = [(names, labels @ members) for names, members in self._levels]
+        scores, unknown = self.judge(logits, embeddings, probabilities)
+        sets = self._sets(labels)
         return [
             self._one(
                 probabilities[row],
                 order[row],
                 [(names, sums[row]) for names, sums in groups],
-                None if embeddings is None else embeddings[row],
+                known=(float(scores[row]), bool(unknown[row])),
+                members=sets[row],
+                embedding=None if embeddings is None or not attach else embeddings[row],
             )
             for row in range(len(logits))
         ]
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated, ``[N, C]``, over labels and background classes."""
+        return softmax(logits / self._temperature)
+
+    def judge(
+        self,
+        logits: NDArray[np.float32],
+        embeddings: NDArray[np.float32] | None,
+        probabilities: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How sure it is that each photo is one of the labels, in [0, 1], and whether it counts as unknown."""
+        rule = self._unknown
+        labels = probabilities[:, : len(self._labels)]
+        if rule is None or rule.method == "background":
+            scores = np.clip(labels.sum(axis=1), 0.0, 1.0)
+        elif rule.method == "max_probability":
+            scores = np.clip(labels.max(axis=1), 0.0, 1.0)
+        else:
+            distance = None
+            if rule.method == "energy_mahalanobis":
+                if self._distance is None or embeddings is None:
+                    raise ValueError("unknown photos are judged by distance here: give the distance and embeddings")
+                distance = self._distance.score(embeddings)
+            raw = known_scores(rule, logits[:, : len(self._labels)] / self._temperature, distance)
+            return squashed(raw, rule.threshold), raw < rule.threshold
+        return scores, np.zeros(len(scores), np.bool_) if rule is None else scores < rule.threshold
+
+    def _sets(self, labels: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+        if self._conformal is None:
+            return [np.empty(0, np.intp)] * len(labels)
+        order, mass = masses(labels / labels.sum(axis=1, keepdims=True), self._conformal)
+        sizes = set_sizes(mass, self._conformal.quantile)
+        return [order[row, : sizes[row]] for row in range(len(labels))]
 
     def _one(
         self,
         probabilities: NDArray[np.float64],
         order: NDArray[np.intp],
         groups: Sequence[tuple[list[str], NDArray[np.float64]]],
+        *,
+        known: tuple[float, bool],
+        members: NDArray[np.intp],
         embedding: NDArray[np.float32] | None,
     ) -> Prediction:
         best = [(names[int(sums.argmax())], _unit(sums.max())) for names, sums in groups]
         top = tuple(Candidate(self._labels[i].name, self._labels[i].id, _unit(probabilities[i])) for i in order)
-        score = self._known_score(probabilities)
-        unknown = self._unknown is not None and score < self._unknown.threshold
+        score, unknown = known
         group, group_probability = best[0] if best else (None, None)
         return Prediction(
             label=top[0].label,
@@ -68,22 +146,16 @@ class Decider:
             group_probability=group_probability,
             unknown=unknown,
             known_score=score,
-            set=(),
+            set=tuple(self._labels[i].name for i in members),
             top=top,
             answer=self._answer(top[0], best, score, unknown),
             background=self._likely_background(probabilities) if unknown else None,
             embedding=embedding,
         )
 
-    def _known_score(self, probabilities: NDArray[np.float64]) -> float:
-        labels = probabilities[: len(self._labels)]
-        if self._unknown is not None and self._unknown.method == "max_probability":
-            return _unit(labels.max())
-        return _unit(labels.sum())
-
     def _answer(self, top: Candidate, groups: Sequence[tuple[str, float]], score: float, unknown: bool) -> Answer:
         if unknown:
-            return Answer(UNKNOWN_NAME, "unknown", 1.0 - score)
+            return Answer(self._unknown_name, "unknown", 1.0 - score)
         if self._rollup is None or top.probability >= self._rollup:
             return Answer(top.label, "label", top.probability)
         for name, probability in reversed(groups):
@@ -95,6 +167,12 @@ class Decider:
         if not self._background:
             return None
         return self._background[int(probabilities[len(self._labels) :].argmax())].name
+
+
+def unknown_name(info: BundleInfo) -> str:
+    """What a photo is called that is none of the labels."""
+    judged_by_classes = info.unknown is not None and info.unknown.method in ("energy", "energy_mahalanobis")
+    return UNFAMILIAR_NAME if judged_by_classes else UNKNOWN_NAME
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -26,7 +26,8 @@ class Answer:
     """What to tell a person: the finest name that the model is sure enough of.
 
     Attributes:
-        name: A label ("golden retriever"), a group ("dog"), "animal", or "not an animal".
+        name: A label ("golden retriever"), a group ("dog"), "animal", or "not an animal"; "unknown" in place of the
+            latter where the model knows its own classes only.
         level: Where ``name`` comes from; ``known`` is an animal that fits no group well enough.
         probability: Of ``name`` being right, in [0, 1].
     """
@@ -47,8 +48,9 @@ class Prediction:
         group: The most probable group of the coarsest level; ``None`` where the labels have no groups.
         group_probability: Sum of the probabilities of that group's labels.
         unknown: The photo is none of the labels.
-        known_score: What ``unknown`` was decided on; higher means surer that the photo is one of the labels.
-        set: Labels that hold the truth with the coverage that the bundle states; empty without such a calibration.
+        known_score: What ``unknown`` was decided on, in [0, 1]; higher means surer that the photo is one of the labels.
+        set: Labels, the most probable first, that hold the truth at least as often as the bundle states; empty without
+            such a calibration.
         top: The most probable labels, in descending order.
         answer: What to tell a person.
         background: The most probable background class where ``unknown``, such as "folding chair".

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +40,12 @@ class Dataset:
     Attributes:
         manifest: The photos; ``manifest.version`` is the data version.
         notes: What a person should know about how it was read and divided, a line each.
+        units: From path to the number of what must not be torn apart: a group, copies of one picture.
     """
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
+    units: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def version(self) -> str:

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 from animal_classification.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from animal_classification.bundle import Calibration, Label, Preprocess
     from animal_classification.config.schema import Config
+    from animal_classification.data.manifest import Record
+    from animal_classification.evaluation import HeldOut
     from animal_classification.training.dataset import Dataset
     from animal_classification.training.run import Run
     from animal_classification.training.tracking.tracker import Tracker
@@ -60,6 +65,12 @@ class Trained:
         calibration: From photos that the model was not fitted to.
         reference: Arrays of ``reference.npz``: at least ``embedding`` float32 ``[N, D]`` and ``label`` int ``[N]``.
         metrics: What the recipe measured on the way, by name.
+        held_out: What a model that was not fitted to them says of photos of the classes, where the recipe has it:
+            prediction sets and the threshold for unknown photos come from it. Otherwise the val photos go through the
+            bundle.
+        learned_from: The photos of ``reference``, in its order, where the recipe knows them.
+        test_logits: float32 ``[len(dataset.test), C]`` where the recipe has them anyway, NaN for photos that are gone.
+            They are then checked against the bundle on a few photos; otherwise all test photos go through the bundle.
     """
 
     model: bytes
@@ -68,6 +79,9 @@ class Trained:
     calibration: Calibration
     reference: Mapping[str, object]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    held_out: HeldOut | None = None
+    learned_from: tuple[Record, ...] = ()
+    test_logits: NDArray[np.float32] | None = None
 
 
 class Recipe(Protocol):

@@ -29,7 +29,7 @@ def test_describe_gives_facts_that_json_can_hold(tmp_path: Path) -> None:
     assert facts["labels"] == ["lion", "dog", "house cat"]
     assert facts["groups"] == {"feline": 2, "canine": 1}
     assert facts["input"] == {"size": 32, "crop_pct": 1.0, "interpolation": "bilinear"}
-    assert facts["unknown"] == {"method": "background", "threshold": 0.5}
+    assert facts["unknown"] == {"method": "background", "threshold": 0.5, "energy": None, "distance": None}
     assert facts["temperature"] == 1.0
     files = facts["files"]
     assert isinstance(files, dict)

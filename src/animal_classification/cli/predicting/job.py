@@ -14,11 +14,12 @@ from animal_classification.cli.predicting.sinks import FileSink, ObjectSink, Pla
 from animal_classification.cli.predicting.summary import Summary
 from animal_classification.inference.batch import Tally, classify, remembered_answer
 from animal_classification.inference.classifier import Classifier
-from animal_classification.inference.decide import UNKNOWN_NAME
+from animal_classification.inference.decide import unknown_name
 from animal_classification.inference.journal import Entry, Header
 from animal_classification.inference.output import TableFile
 from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
 from animal_classification.inference.sorting import Sorter, refuse_overlap
+from animal_classification.registry import resolve_model
 
 if TYPE_CHECKING:
     from animal_classification.cli.predicting.request import Request
@@ -120,7 +121,7 @@ class Job:
             else:
                 print_object(summary.as_object())
         if not self.request.quiet and not summary.interrupted and self.tally.photos:
-            for line in summary.lines(UNKNOWN_NAME):
+            for line in summary.lines(unknown_name(self.classifier.info)):
                 say(line)
 
     def _trouble(self) -> str | None:
@@ -159,7 +160,7 @@ def run(request: Request) -> int:
                 str(request.output), request.table_format, resume=request.resume, threads=request.threads or 1
             )
             stack.enter_context(closing(table))
-        classifier = Classifier.load(request.model, engine=request.engine, threads=request.threads)
+        classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
         sorter = None
         if request.sort_into is not None:
             sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from animal_classification.inference.decide import UNFAMILIAR_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,6 +51,8 @@ def in_words(prediction: Prediction, info: BundleInfo) -> Words:
     if answer.level == "known":
         return Words("An animal", f"I cannot tell which: perhaps {_guesses(prediction.top)}.")
     resembles = f" It looks more like: {prediction.background}." if prediction.background else ""
+    if answer.name == UNFAMILIAR_NAME:
+        return Words("Unknown", "It resembles none of the animals that I know.")
     return Words("Not an animal", f"At least none that I know.{resembles}")
 
 

@@ -1,1 +1,1 @@
-"""The recipe ``probe``: embeddings of a frozen backbone and a linear head, without torch."""
+"""A frozen backbone and a linear head: embeddings in one pass, the head in NumPy, one ONNX graph. No torch."""

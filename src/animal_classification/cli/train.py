@@ -1,0 +1,98 @@
+"""``animals train``: from labelled photos to a model of one's own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from animal_classification.cli.console import complain, printable, say
+
+if TYPE_CHECKING:
+    from animal_classification.training.training import Result
+
+_WORST = 3
+_RECALL = "test/recall/"
+
+
+@click.command(name="train")
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--config-dir",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your own configuration tree, whose choices come first.",
+)
+@click.option("--cfg", is_flag=True, help="Print the configuration and train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
+    """Make a model from labelled photos, and measure it on photos that it has not seen.
+
+    \b
+    animals train                                    try it on silhouettes of ten animals
+    animals train data.path=photos                   photos/cat/…, photos/dog/…: half a minute
+    animals train data.path=photos recipe=finetune   better, and much slower (extra: train)
+
+    Any setting can be given as KEY=VALUE; --cfg shows them all.
+    """  # noqa: D301 - \b is click's mark for lines that stay apart
+    from animal_classification.config.composing import as_yaml, compose
+
+    config = compose(overrides, config_dir=config_dir)
+    if cfg:
+        click.echo(as_yaml(config), nl=False)
+        return
+    from animal_classification.cli.stages import Stages
+    from animal_classification.training.training import train
+
+    with Stages(shown=not quiet) as progress:
+        result = train(config, progress=progress, warn=complain)
+    if not quiet:
+        for note in result.notes:
+            say(f"animals: {printable(note)}")
+    if as_json:
+        click.echo(json.dumps(as_object(result), ensure_ascii=False))
+        return
+    for line in lines(result):
+        click.echo(printable(line))
+
+
+def as_object(result: Result) -> dict[str, object]:
+    """What ``--json`` prints."""
+    return {
+        "bundle": str(result.bundle),
+        "run": str(result.run),
+        "accuracy": result.accuracy,
+        "photos": result.test_photos,
+        "seconds": round(result.seconds, 2),
+        "resumed": result.resumed,
+        "metrics": dict(result.metrics),
+        "notes": list(result.notes),
+    }
+
+
+def lines(result: Result) -> list[str]:
+    """What a person wants to know at the end."""
+    shown = [f"model     {result.bundle}"]
+    if result.accuracy is None:
+        shown.append("accuracy  not known: there is no test photo")
+    else:
+        shown.append(f"accuracy  {result.accuracy:.3f} on {result.test_photos} photos that it has not seen")
+        if worst := _worst(result):
+            shown.append(f"weakest   {worst}")
+    shown.append(f"took      {result.seconds:.1f} s{', going on from an interrupted run' if result.resumed else ''}")
+    shown.append(f"next      animals predict PHOTOS --model {shlex.quote(str(result.bundle))}")
+    return shown
+
+
+def _worst(result: Result) -> str:
+    recalls = {
+        name.removeprefix(_RECALL): value
+        for name, value in result.metrics.items()
+        if name.startswith(_RECALL) and value < 1
+    }
+    worst = sorted(recalls, key=lambda name: (recalls[name], name))[:_WORST]
+    return ", ".join(f"{name} {recalls[name]:.0%}" for name in worst)

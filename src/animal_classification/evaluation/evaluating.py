@@ -1,0 +1,252 @@
+"""``evaluate``: from a bundle and labelled photos to everything that is known about how good it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.evaluation import metrics
+from animal_classification.evaluation.comparing import compare
+from animal_classification.evaluation.examples import find_examples
+from animal_classification.evaluation.measuring import calibration_result, set_result, unknown_result
+from animal_classification.evaluation.outputs import Outputs, compute_outputs
+from animal_classification.evaluation.reference import Reference
+from animal_classification.evaluation.result import (
+    Comparison,
+    DataFacts,
+    Evaluation,
+    Examples,
+    ModelFacts,
+    PhotoRow,
+)
+from animal_classification.evaluation.rows import Judged, photo_rows
+from animal_classification.evaluation.selection import (
+    NO_TARGET,
+    Selection,
+    Subject,
+    independent_units,
+    match_labels,
+    others,
+    select,
+)
+from animal_classification.evaluation.slices import slices
+from animal_classification.inference.decide import Decider
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.data.manifest import Manifest
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to evaluate.
+
+    Attributes:
+        split: ``test``, ``val``, ``train`` or ``all``.
+        unknown: Files, folders and patterns of photos of none of the classes.
+        compare: Another model to set beside it.
+        engine: As for predictions.
+        threads: CPUs to use; all by default.
+        cache: Folder for what is known about files; the user's own by default.
+        progress: Told what is being done.
+    """
+
+    split: str = "test"
+    unknown: tuple[str, ...] = ()
+    compare: Bundle | None = None
+    engine: str = "auto"
+    threads: int | None = None
+    cache: Path | None = None
+    progress: Progress = _silent
+
+
+_DEFAULTS = Options()
+
+
+def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options = _DEFAULTS) -> Evaluation:
+    """Measure a model on labelled photos.
+
+    Args:
+        bundle: The model.
+        manifest: The photos.
+        source: What they are called.
+        options: How.
+
+    Raises:
+        UsageError: No photo has a label that the model knows.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    begun = time.monotonic()
+    metrics.require()
+    reference = Reference.of(bundle)
+    selection = select(manifest, bundle.info, reference, wanted=options.split, cache=options.cache)
+    subjects = [*selection.subjects, *(others(options.unknown) if options.unknown else ())]
+    usable = [index for index, subject in enumerate(subjects) if subject.row.problem is None]
+    outputs = _outputs(bundle, subjects, usable, options, "evaluating")
+    judged = Judged.of(bundle.info, Decider.of(bundle), outputs, [subject.target for subject in subjects])
+    rows = photo_rows(subjects, outputs, judged, bundle.info)
+    scored = [subjects[index] for index in judged.scored_positions]
+    _refuse_none(scored, outputs)
+    units = independent_units(scored, options.cache)
+    labels, targets, probabilities = bundle.info.labels, judged.targets, judged.probabilities
+    classes = metrics.per_class(targets, probabilities, labels)
+    right = judged.answers == targets
+    examples = find_examples(rows, outputs.positions, outputs.embedding)
+    return Evaluation(
+        created=datetime.now(UTC).replace(microsecond=0),
+        model=model_facts(bundle, outputs.engine),
+        data=_data_facts(manifest, source, selection, bundle.info, rows, units),
+        overall=metrics.overall(targets, probabilities, classes, units),
+        classes=classes,
+        confusion=metrics.confusion(targets, judged.answers, labels),
+        calibration=calibration_result(judged.logits, targets, bundle.info.calibration.temperature),
+        sets=set_result(probabilities, targets, bundle.info, units),
+        unknown=unknown_result(judged, bundle.info),
+        slices=slices([subject.row for subject in scored], right, probabilities.max(axis=1), judged.brightness, units),
+        comparison=_comparison(options, manifest, scored, right, units),
+        examples=examples,
+        photos=_with_neighbours(rows, examples, outputs, reference, [label.name for label in labels]),
+        notes=[*manifest.notes, *selection.notes, *_warnings(scored, bundle)],
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def model_facts(bundle: Bundle, engine: str) -> ModelFacts:
+    """Which model that is."""
+    info = bundle.info
+    recipe = info.config.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    return ModelFacts(
+        name=info.name,
+        version=info.version,
+        sha256=bundle.sha256,
+        classes=len(info.labels),
+        data_version=info.data.version,
+        n_train=info.data.n_train,
+        recipe=name if isinstance(name, str) else None,
+        engine=engine,
+    )
+
+
+def _outputs(
+    bundle: Bundle, subjects: Sequence[Subject], usable: Sequence[int], options: Options, what: str
+) -> Outputs:
+    """Of the usable subjects, with positions among all of them."""
+    found = compute_outputs(
+        bundle,
+        [subjects[index].file for index in usable],
+        engine=options.engine,
+        threads=options.threads,
+        progress=lambda done, total: options.progress(what, done, total),
+    )
+    places = np.array(usable, dtype=np.int64)
+    return replace(
+        found,
+        positions=places[found.positions],
+        errors={usable[index]: reason for index, reason in found.errors.items()},
+    )
+
+
+def _comparison(
+    options: Options,
+    manifest: Manifest,
+    scored: Sequence[Subject],
+    right: NDArray[np.bool_],
+    units: NDArray[np.int64],
+) -> Comparison | None:
+    """The other model on the photos that this one was scored on, as far as it knows their labels and can read them."""
+    other = options.compare
+    if other is None:
+        return None
+    names = match_labels(manifest, other.info)
+    targets = np.array([names.get(subject.row.label, NO_TARGET) for subject in scored], dtype=np.int64)
+    outputs = _outputs(other, scored, range(len(scored)), options, "comparing")
+    both = targets[outputs.positions] != NO_TARGET
+    places = outputs.positions[both]
+    if not len(places):
+        raise UsageError(f"{other.info.name} knows none of the labels that are compared")
+    probabilities = Decider(other.info).probabilities(outputs.logits[both])[:, : len(other.info.labels)]
+    other_right = probabilities.argmax(axis=1) == targets[places]
+    return compare(right[places], other_right, units[places], model_facts(other, outputs.engine))
+
+
+def _data_facts(
+    manifest: Manifest,
+    source: str,
+    selection: Selection,
+    info: BundleInfo,
+    rows: Sequence[PhotoRow],
+    units: NDArray[np.int64],
+) -> DataFacts:
+    scored = [row for row in rows if row.correct is not None]
+    there = {row.truth for row in scored}
+    unknown = Counter(row.truth for row in rows if row.error is None and not row.known)
+    return DataFacts(
+        source=source,
+        version=manifest.version,
+        split=selection.split,
+        photos=len(rows),
+        scored=len(scored),
+        unknown=sum(unknown.values()),
+        unreadable=sum(row.error is not None for row in rows),
+        left_out=selection.left_out,
+        unknown_labels=dict(unknown.most_common()),
+        missing_labels=[label.name for label in info.labels if label.name not in there],
+        seen=sum(row.seen for row in scored),
+        groups=len({row.group for row in scored if row.group is not None}),
+        units=len(np.unique(units)),
+    )
+
+
+def _with_neighbours(
+    rows: Sequence[PhotoRow],
+    examples: Examples,
+    outputs: Outputs,
+    reference: Reference,
+    labels: Sequence[str],
+) -> list[PhotoRow]:
+    """Rows with their most similar training photos, where a page would show them."""
+    shown = {
+        *examples.confident_mistakes,
+        *examples.uncertain,
+        *examples.unknown_accepted,
+        *examples.known_refused,
+        *(index for places in examples.typical.values() for index in places),
+    }
+    place = {index: row for row, index in enumerate(outputs.positions.tolist())}
+    chosen = sorted(shown & place.keys())
+    nearest = reference.nearest(outputs.embedding[[place[index] for index in chosen]], labels) if chosen else []
+    found = dict(zip(chosen, nearest, strict=True))
+    return [row.model_copy(update={"nearest": found.get(index, [])}) for index, row in enumerate(rows)]
+
+
+def _refuse_none(scored: Sequence[Subject], outputs: Outputs) -> None:
+    if not scored:
+        first = next(iter(outputs.errors.values()), "unreadable")
+        raise AnimalsError(f"none of the photos with a label that the model knows could be read; the first: {first}")
+
+
+def _warnings(scored: Sequence[Subject], bundle: Bundle) -> list[str]:
+    seen = sum(subject.seen for subject in scored)
+    if not seen:
+        return []
+    return [
+        f"{bundle.info.name} has seen {seen} of these {len(scored)} photos in training or calibration: "
+        "the numbers are better than they would be on new photos"
+    ]

@@ -1,0 +1,222 @@
+"""Which photos are looked at, and what the model calls their labels."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.data.copies import Joined, copy_sets
+from animal_classification.data.manifest import SPLITS, Manifest, Record
+from animal_classification.data.scanning import Facts, scan
+from animal_classification.data.splitting import Plan, split
+from animal_classification.errors import UsageError
+from animal_classification.inference.photo_paths import PhotoPaths, WalkLog
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import BundleInfo
+    from animal_classification.evaluation.reference import Reference
+
+ALL = "all"
+NOTHING = "(none of the classes)"
+NO_TARGET = -1
+# Comparing every photo with every other is not worth it beyond this; equal bytes are found all the same.
+_MOST_COMPARED = 20_000
+_IN_TRAINING = "in the training data"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One photo to look at.
+
+    Attributes:
+        row: What is known about it.
+        file: Where it is.
+        target: Position of its label among the model's; ``NO_TARGET`` where the model does not know the label.
+        seen: The model was trained or calibrated with these bytes.
+    """
+
+    row: Record
+    file: Path
+    target: int
+    seen: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photos of one evaluation.
+
+    Attributes:
+        subjects: In the order of the source, unreadable ones included.
+        split: Its name, or ``all``.
+        left_out: Photos of the source that are not looked at, by reason.
+        notes: What a person should know.
+    """
+
+    subjects: tuple[Subject, ...]
+    split: str
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def select(
+    manifest: Manifest, info: BundleInfo, reference: Reference, *, wanted: str = "test", cache: Path | None = None
+) -> Selection:
+    """Choose photos that say how good a model is.
+
+    Args:
+        manifest: Labelled photos.
+        info: The model's labels, and how its data were divided.
+        reference: Which photos it has seen.
+        wanted: A split, or ``all``. Where the source has no splits but is what the model learned from, it is divided
+            as it was then. Where it has none and is something else, everything that the model has not seen is taken.
+        cache: For ``scan``.
+
+    Raises:
+        UsageError: There is no such split, or no photo in it of a label that the model knows.
+    """
+    if wanted not in (*SPLITS, ALL):
+        raise UsageError(f"no such split: {wanted!r}; one of {', '.join((*SPLITS, ALL))}")
+    divided, notes = _divided(manifest, info, cache) if wanted != ALL else (manifest, [])
+    seen = reference.has_seen([row.sha256 for row in divided])
+    targets = match_labels(divided, info)
+    has_splits = any(row.split for row in divided)
+    if wanted not in ("test", ALL) and not has_splits:
+        raise UsageError(f"the photos have no splits, so there is no {wanted!r}; divide them, or take --split all")
+    subjects, left_out = [], Counter[str]()
+    for row, was_seen in zip(divided, seen, strict=True):
+        subject = Subject(row, divided.file(row), targets.get(row.label, NO_TARGET), bool(was_seen))
+        reason = _why_not(subject, wanted, has_splits)
+        if reason is None:
+            subjects.append(subject)
+        else:
+            left_out[reason] += 1
+    if wanted != ALL and not has_splits:
+        notes.append("the photos have no splits: all that the model has not seen in training are taken")
+    _refuse_nothing(subjects, wanted, info, left_out)
+    return Selection(tuple(subjects), wanted if has_splits else ALL, dict(left_out), tuple(notes))
+
+
+def others(words: Sequence[str]) -> list[Subject]:
+    """Photos of none of the classes, as files, folders and patterns.
+
+    Raises:
+        UsageError: There are none.
+    """
+    found, log = [], WalkLog()
+    for photo in PhotoPaths(words).walk(log):
+        file = Path(photo.path)
+        row = Record(path=photo.name, label=NOTHING, sha256=_hash(file))
+        found.append(Subject(row, file, NO_TARGET))
+    if not found:
+        raise UsageError(f"no photos in {', '.join(map(repr, words))}")
+    return found
+
+
+def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
+    """Positions of the model's labels by the names that the source has for them: by id, else by name, else alike."""
+    by_id = {_same(label.id): index for index, label in enumerate(info.labels)}
+    by_name = {_same(label.name): index for index, label in enumerate(info.labels)}
+    exact = {label.id: index for index, label in enumerate(info.labels)}
+    found = {}
+    for name in manifest.classes:
+        for table, key in ((exact, name), (by_id, _same(name)), (by_name, _same(name))):
+            if key in table:
+                found[name] = table[key]
+                break
+    return found
+
+
+def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> NDArray[np.int64]:
+    """Equal numbers for photos that are one observation: of one group, or copies of one picture; ``[N]``."""
+    manifest = Manifest(tuple(subject.row for subject in subjects), Path())
+    joined = Joined(len(subjects))
+    first: dict[str, int] = {}
+    for index, subject in enumerate(subjects):
+        for key in (subject.row.group and f"group {subject.row.group}", subject.row.sha256):
+            if key:
+                joined.join(first.setdefault(key, index), index)
+    if len(subjects) <= _MOST_COMPARED:
+        facts = scan([subject.file for subject in subjects], cache=cache)
+        for same in copy_sets(manifest, facts):
+            joined.join_all(same.members)
+    return np.array([joined.find(index) for index in range(len(subjects))], dtype=np.int64)
+
+
+def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[Manifest, list[str]]:
+    """The source with splits: as the model's training divided it if it is the same data, else with those it brings."""
+    plan = _plan_of(info)
+    if plan is None or info.data.version == manifest.version or not manifest.usable:
+        return manifest, []
+    facts: list[Facts] = scan([manifest.file(row) for row in manifest], cache=cache)
+    try:
+        division = split(manifest, facts, plan)
+    except UsageError:  # one class alone is enough here
+        return manifest, []
+    if division.manifest.version != info.data.version:
+        return manifest, []
+    return division.manifest, ["divided as for the model's training, of which these are the data"]
+
+
+def _plan_of(info: BundleInfo) -> Plan | None:
+    data: Any = info.config.get("data")
+    if not isinstance(data, Mapping):
+        return None
+    words = {name: data.get(name) for name in ("test", "val", "resplit")}
+    try:
+        return Plan(seed=int(info.config.get("seed", 0)), **{k: v for k, v in words.items() if v is not None})
+    except (TypeError, ValueError, UsageError):
+        return None
+
+
+def _why_not(subject: Subject, wanted: str, has_splits: bool) -> str | None:
+    """Why a photo is not looked at; ``None`` where it is."""
+    row = subject.row
+    if wanted == ALL:
+        return None
+    if not has_splits:
+        return _IN_TRAINING if subject.seen else None
+    if row.split == wanted or (row.split is None and row.problem is not None):
+        return None
+    return f"in {row.split}" if row.split else "in no split"
+
+
+def _refuse_nothing(subjects: Sequence[Subject], wanted: str, info: BundleInfo, left_out: Mapping[str, int]) -> None:
+    if any(subject.target != NO_TARGET and subject.row.problem is None for subject in subjects):
+        return
+    if left_out.get(_IN_TRAINING):
+        raise UsageError(
+            f"{info.name} has seen every one of these photos of its labels in training, so that they say nothing; "
+            "give others, or --split all"
+        )
+    there = sorted({subject.row.label for subject in subjects})[:3]
+    where = "the photos" if wanted == ALL else f"the split {wanted!r}"
+    if not there:
+        counts = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "none at all"
+        raise UsageError(f"{where} has no photos ({counts}); choose another with --split")
+    labels = ", ".join(label.name for label in info.labels[:3])
+    raise UsageError(
+        f"{where}: no usable photo has a label that {info.name} knows; labels there are such as {', '.join(there)}; "
+        f"it knows {len(info.labels)}, such as {labels}"
+    )
+
+
+def _same(text: str) -> str:
+    """Names that differ in case, and in what stands between words, are one."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(folded.replace("_", " ").replace("-", " ").split())
+
+
+def _hash(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None

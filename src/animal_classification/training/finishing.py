@@ -1,0 +1,110 @@
+"""After a recipe: the bundle is written, measured as it will be served, and described."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from animal_classification.training.card import model_card
+from animal_classification.training.measuring import Measured, check_served, from_logits, measure_served
+from animal_classification.training.pictures import confusion_png, examples_png
+from animal_classification.training.ruling import find_rules, reference_of
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import BundleInfo
+    from animal_classification.evaluation import Rules
+    from animal_classification.training.recipe import Job, Trained
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Numbers and notes of a finished run, and on how many photos it was measured."""
+
+    metrics: Mapping[str, float]
+    test_photos: int
+    notes: tuple[str, ...]
+
+
+def finish(job: Job, trained: Trained) -> Finished:
+    """Write the bundle, measure it on the test photos, and tell the tracker.
+
+    Raises:
+        AnimalsError: It cannot be written, or it answers otherwise than the recipe says.
+    """
+    job.progress("measuring", 0, len(job.dataset.test))
+    if trained.held_out is None or trained.test_logits is None:
+        # What will be served is what is measured, and then written again with the numbers.
+        _write(job, trained, None, None)
+    rules = find_rules(job, trained)
+    if trained.test_logits is not None:
+        measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
+        _write(job, trained, rules, measured)
+        check_served(job, trained.test_logits)
+    else:
+        measured = measure_served(job)
+        _write(job, trained, rules, measured)
+    metrics = measured.metrics(job.dataset.classes)
+    _tell(job, metrics, measured)
+    return Finished(metrics, len(measured), measured.notes)
+
+
+def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
+    from animal_classification import bundle as bundles
+
+    info = _info(job, trained, rules, measured)
+    card = model_card(job, info, measured)
+    files = {
+        "model.onnx": trained.model,
+        "reference.npz": _npz(reference_of(job, trained, rules)),
+        "README.md": card.encode(),
+    }
+    bundles.write(job.run.bundle, info, files, overwrite=True)
+
+
+def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> BundleInfo:
+    from animal_classification import bundle as bundles
+    from animal_classification.training.preparing import model_name
+
+    facts, dataset = job.run.info, job.dataset
+    return bundles.BundleInfo(
+        name=model_name(job.config),
+        version=facts["fingerprint"][:8],
+        created=datetime.now(UTC).replace(microsecond=0),
+        labels=trained.labels,
+        preprocess=trained.preprocess,
+        calibration=trained.calibration,
+        conformal=rules.conformal if rules else None,
+        unknown=rules.unknown if rules else None,
+        data=bundles.Data(
+            version=dataset.version,
+            n_train=len(dataset.train),
+            n_test=len(dataset.test),
+            classes=len(dataset.classes),
+        ),
+        code=bundles.Code(**facts["code"]),
+        config=job.config.model_dump(mode="json", by_alias=True),
+        metrics={**trained.metrics, **(measured.summary() if measured else {})},
+    )
+
+
+def _npz(arrays: Mapping[str, object]) -> bytes:
+    stream = io.BytesIO()
+    plain: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez(stream, **plain)
+    return stream.getvalue()
+
+
+def _tell(job: Job, metrics: Mapping[str, float], measured: Measured) -> None:
+    last = 1
+    if metrics:
+        job.tracker.log_metrics(metrics, step=last)
+        classes = job.dataset.classes
+        job.tracker.log_image("test/confusion", confusion_png(measured.confusion(len(classes)), classes), step=last)
+        files = [job.dataset.test.files[index] for index in measured.positions]
+        job.tracker.log_image("test/examples", examples_png(measured, files, classes), step=last)
+    job.tracker.log_bundle(job.run.bundle)

@@ -1,0 +1,148 @@
+"""The recipe ``probe``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.bundle import Calibration, Label
+from animal_classification.config.schema import ProbeConfig
+from animal_classification.data.embeddings import embed
+from animal_classification.errors import AnimalsError
+from animal_classification.evaluation.rules import HeldOut
+from animal_classification.inference.engine import available_cpus
+from animal_classification.training.preparing import cache_folder
+from animal_classification.training.probe.backbone import Backbone
+from animal_classification.training.probe.folds import deal
+from animal_classification.training.probe.head import Choice, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.opinions import Examples, Head
+from animal_classification.training.probe.surgery import with_head
+from animal_classification.training.recipe import Job, Trained
+
+if TYPE_CHECKING:
+    from animal_classification.data.manifest import Record
+    from animal_classification.training.dataset import Part
+
+
+def train(job: Job) -> Trained:
+    """Fit a linear head to the embeddings of train and val, and put it on the backbone.
+
+    Raises:
+        AnimalsError: Too few photos could be read.
+    """
+    config = job.config.recipe
+    assert isinstance(config, ProbeConfig)
+    backbone = Backbone.of(job.config)
+    known = _embeddings(job, backbone)
+    rows, targets, embeddings = _learned_from(job, known)
+    if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
+        mirrored = _mirrored(job, backbone, rows)
+        good = np.flatnonzero(np.isfinite(mirrored).all(axis=1))
+        rows += [rows[index] for index in good]
+        targets = np.concatenate([targets, targets[good]])
+        embeddings = np.concatenate([embeddings, mirrored[good]])
+    examples = Examples(
+        embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
+    )
+    folds = _deal(job, config, examples, rows)
+    choice = choose(examples, folds, config.strengths, workers=available_cpus())
+    head = fit(examples, choice)
+    weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
+    model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
+    metrics = _log(job, choice, examples, head)
+    return Trained(
+        model=model,
+        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        preprocess=backbone.preprocess,
+        calibration=Calibration(temperature=choice.temperature),
+        reference={"embedding": embeddings, "label": targets},
+        metrics=metrics,
+        held_out=HeldOut(
+            logits=choice.logits,
+            targets=targets[choice.positions],
+            embedding=embeddings[choice.positions],
+            folds=folds[choice.positions],
+        ),
+        learned_from=tuple(rows),
+        test_logits=_test_logits(job.dataset.test, known, weight, bias),
+    )
+
+
+def _embeddings(job: Job, backbone: Backbone) -> dict[str, NDArray[np.float32]]:
+    """By content, for every photo that has a split."""
+    manifest = job.dataset.manifest
+    vectors = embed(
+        manifest,
+        backbone.embed,
+        model=backbone.key,
+        cache=cache_folder(job.config.data),
+        progress=lambda done, total: job.progress("embedding photos", done, total),
+    )
+    found = zip(manifest, vectors, strict=True)
+    return {row.sha256: vector for row, vector in found if row.sha256 and np.isfinite(vector).all()}
+
+
+def _learned_from(
+    job: Job, known: dict[str, NDArray[np.float32]]
+) -> tuple[list[Record], NDArray[np.int64], NDArray[np.float32]]:
+    """Train and val together: what val would be held back for, cross-validation does."""
+    rows, targets, vectors = [], [], []
+    for part in (job.dataset.train, job.dataset.val):
+        for row, target in zip(part.rows, part.targets, strict=True):
+            if (vector := known.get(row.sha256 or "")) is not None:
+                rows.append(row)
+                targets.append(int(target))
+                vectors.append(vector)
+    if len(set(targets)) < len(job.dataset.classes):
+        missing = sorted(set(range(len(job.dataset.classes))) - set(targets))
+        raise AnimalsError(
+            f"all photos of {job.dataset.classes[missing[0]]!r} vanished or became unreadable during the run; "
+            "check the folder and start again"
+        )
+    return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
+
+
+def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[np.float32]:
+    """Embeddings of mirrored photos, ``[len(rows), D]``; NaN for those that are gone."""
+    manifest = job.dataset.manifest.with_rows(rows)
+    vectors = embed(
+        manifest,
+        lambda files: backbone.embed(files, mirrored=True),
+        model=backbone.mirrored_key,
+        cache=cache_folder(job.config.data),
+        progress=lambda done, total: job.progress("embedding mirrored photos", done, total),
+    )
+    place = {row.path: index for index, row in enumerate(manifest)}
+    return vectors[[place[row.path] for row in rows]]
+
+
+def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
+    units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
+    return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
+
+
+def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:
+    """Numbers under the names that every recipe uses; val is what was left out in turn."""
+    metrics = {
+        "train/loss": loss_at(head.logits(examples.embeddings), examples.targets, choice.temperature),
+        "train/accuracy": accuracy(head.logits(examples.embeddings), examples.targets),
+        "val/loss": choice.loss,
+        "val/accuracy": choice.accuracy,
+    }
+    # Where no photo could be judged there is no val.
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    job.tracker.log_metrics(metrics, step=1)
+    return {**metrics, "strength": choice.strength}
+
+
+def _test_logits(
+    part: Part, known: dict[str, NDArray[np.float32]], weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    nothing = np.full(weight.shape[1], np.nan, dtype=np.float32)
+    rows = [known.get(row.sha256 or "", nothing) for row in part.rows]
+    vectors = np.stack(rows) if rows else np.empty((0, weight.shape[1]), dtype=np.float32)
+    result: NDArray[np.float32] = vectors @ weight.T + bias
+    return result

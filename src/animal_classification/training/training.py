@@ -1,0 +1,93 @@
+"""``train``: from a configuration to a bundle that has been measured. Every recipe goes through here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.training.finishing import finish
+from animal_classification.training.preparing import model_name, prepare
+from animal_classification.training.probe.looking import looking
+from animal_classification.training.recipe import Job, Progress, find_recipe
+from animal_classification.training.run import open_run
+from animal_classification.training.tracking.opening import check_installed, tracked
+from animal_classification.training.tracking.registering import offer
+
+if TYPE_CHECKING:
+    from animal_classification.config.schema import Config
+    from animal_classification.training.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came out.
+
+    Attributes:
+        bundle: The model.
+        run: The run's folder.
+        accuracy: On the test split; ``None`` where there is none.
+        test_photos: How many photos that was.
+        metrics: Everything that was measured at the end, by the names in ``tracking.tracker``.
+        seconds: How long it took.
+        resumed: An earlier, interrupted run was brought to its end.
+        notes: What a person should know, a line each.
+    """
+
+    bundle: Path
+    run: Path
+    accuracy: float | None
+    test_photos: int
+    metrics: Mapping[str, float]
+    seconds: float
+    resumed: bool
+    notes: tuple[str, ...]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody wants to see."""
+
+
+def train(
+    config: Config,
+    *,
+    progress: Progress = silent,
+    listeners: Sequence[Tracker] = (),
+    warn: Callable[[str], None] | None = None,
+) -> Result:
+    """Train a model as the configuration says.
+
+    Args:
+        config: All of it.
+        progress: Told what is being done.
+        listeners: Told all numbers, as trackers are; what they raise ends the run and comes out of here.
+        warn: Told, on any thread, that a tracker has failed and that the run goes on; Python's logging by default.
+
+    Raises:
+        UsageError: The configuration and the data do not go together.
+        AnimalsError: Data cannot be read, or results cannot be written.
+    """
+    begun = time.monotonic()
+    recipe = find_recipe(config.recipe.name)
+    check_installed(config)
+    with looking(config) as embedder:
+        dataset = prepare(config, progress, embedder=embedder)
+    run = open_run(config, name=model_name(config), data_version=dataset.version)
+    with tracked(config, run, listeners=listeners, warn=warn) as tracker:
+        job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
+        finished = finish(job, recipe(job))
+        seconds = time.monotonic() - begun
+    registered = offer(config, run, name=model_name(config), metrics=finished.metrics, test=dataset.test.rows)
+    run.finish(metrics=dict(finished.metrics), seconds=round(seconds, 2))
+    return Result(
+        bundle=run.bundle,
+        run=run.path,
+        accuracy=finished.metrics.get("test/accuracy"),
+        test_photos=finished.test_photos,
+        metrics=finished.metrics,
+        seconds=seconds,
+        resumed=run.resumed,
+        notes=(*dataset.notes, *finished.notes, *registered),
+    )
