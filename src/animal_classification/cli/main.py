@@ -31,6 +31,7 @@ COMMANDS = {
     "data": "Look at, clean and split a data set.",
     "train": "Make a model of your own from labelled photos.",
     "evaluate": "Say how good a model is on labelled photos.",
+    "export": "Make a model smaller or faster, and check that it is still as good.",
     "bench": "Measure how fast this machine names animals.",
 }
 INTERRUPTED = 130

@@ -56,17 +56,26 @@ def compute_outputs(
     bundle: Bundle,
     files: Sequence[Path],
     *,
+    model: Path | None = None,
     engine: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Outputs:
     """Send files through a model.
 
+    Args:
+        bundle: Its rules, and how pixels are made.
+        files: Photos.
+        model: Another file for the engine than the bundle's graph.
+        engine: As for predictions.
+        threads: CPUs to use; all by default.
+        progress: Told how far it is.
+
     Raises:
         EngineError: It cannot be started, or fails.
     """
     count = threads or available_cpus()
-    running = create_engine(bundle.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+    running = create_engine(model or bundle.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
     spec = bundle.preprocess_spec
 
     def work(batch: Sequence[Path]) -> list[_One]:
