@@ -7,7 +7,7 @@ choice asks for no labels; it compares with the original's answers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from animal_classification.inference.stream import map_in_chunks
 from animal_classification.optimisation.likeness import Likeness, Original
 from animal_classification.optimisation.quantising import convolutions, quantised, with_node_names
 from animal_classification.optimisation.ranges import RULES, Extremes, photo_extremes
+from animal_classification.optimisation.rounding import shifts, with_shifts
 from animal_classification.optimisation.weights import widened
 
 Progress = Callable[[str, int, int], None]
@@ -28,7 +29,8 @@ Progress = Callable[[str, int, int], None]
 MARGIN = 0.5
 _CHUNK = 4
 _RANKING_PHOTOS = 64
-_STEP = 0.08  # of the convolutions, in each step towards more float32
+_SHIFT_PHOTOS = 64
+_GROUP = 8
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,15 @@ def find_int8(
     best = min((search.attempt(rule, ()) for rule in RULES), key=lambda one: one.likeness.divergence)
     if best.likeness.expected_drop <= MARGIN * max_drop:
         return best
-    ranking = search.ranking(best.rule)
-    step = max(1, round(_STEP * len(ranking)))
-    for count in range(step, len(ranking) + step, step):
-        progress("giving layers back to float", min(count, len(ranking)), len(ranking))
-        best = search.attempt(best.rule, ranking[:count])
-        if best.likeness.expected_drop <= MARGIN * max_drop:
-            break
+    in_float: list[str] = []
+    wanted = 1
+    for name in search.most_harmful_first(best.rule):
+        in_float.append(name)
+        if len(in_float) == wanted or len(in_float) == best.convolutions:
+            best = search.attempt(best.rule, in_float)
+            if best.likeness.expected_drop <= MARGIN * max_drop:
+                break
+            wanted *= 2
     return best
 
 
@@ -94,6 +98,7 @@ class _Search:
         self._model, self._photos, self._original = model, photos, original
         self._threads, self._progress = threads, progress
         self._names = convolutions(model)
+        self._shifts = shifts(model, photos.ranges[:_SHIFT_PHOTOS], threads=threads)
         self._attempts = 0
         self._extremes: dict[str, Extremes] = photo_extremes(
             model,
@@ -113,20 +118,30 @@ class _Search:
         )
         return Int8(graph, rule, tuple(in_float), len(self._names), logits, self._original.likeness(logits))
 
-    def ranking(self, rule: str) -> list[str]:
-        """Convolutions by how much nearer to the original the model gets with this one alone in float32."""
+    def most_harmful_first(self, rule: str) -> Iterator[str]:
+        """Convolutions by how much nearer to the original the model gets with them in float32.
+
+        Neighbours first together, then each alone, and only in the groups that are asked for: a run for each layer
+        would take a minute.
+        """
+        groups = [self._names[start : start + _GROUP] for start in range(0, len(self._names), _GROUP)]
+        for group in self._ranked(groups, rule):
+            for single in self._ranked([[name] for name in group], rule):
+                yield from single
+
+    def _ranked(self, groups: Sequence[Sequence[str]], rule: str) -> list[Sequence[str]]:
         images = self._photos.choosing[:_RANKING_PHOTOS]
         original = Original(self._original.logits[:_RANKING_PHOTOS], self._original.labels, self._original.temperature)
-        divergence = {}
-        for number, name in enumerate(self._names):
-            self._progress("ranking layers", number, len(self._names))
-            logits = run_graph(self._quantised(rule, [name]), images, self._threads)
-            divergence[name] = original.likeness(logits).divergence
-        return sorted(self._names, key=divergence.__getitem__)
+        divergence = []
+        for number, group in enumerate(groups):
+            self._progress("ranking layers", number, len(groups))
+            logits = run_graph(self._quantised(rule, group), images, self._threads)
+            divergence.append(original.likeness(logits).divergence)
+        return [groups[index] for index in np.argsort(divergence, kind="stable")]
 
     def _quantised(self, rule: str, in_float: Sequence[str]) -> ModelProto:
         ranges = {name: RULES[rule](extremes) for name, extremes in self._extremes.items()}
-        return quantised(self._model, ranges, in_float)
+        return quantised(with_shifts(self._model, self._shifts, in_float), ranges, in_float)
 
 
 def run_graph(

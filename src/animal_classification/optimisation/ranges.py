@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 Progress = Callable[[int, int], None]
 Range = tuple[float, float]
 
-_BATCH = 4
+BATCH = 4
 _AXES_ARE_INPUT = 18  # the opset from which ReduceMin takes its axes as an input
 _ERRORS_ONLY = 3
 
@@ -54,20 +54,14 @@ def photo_extremes(
         threads: CPUs to use.
         progress: Told how many photos are done.
     """
-    import onnxruntime as ort
-
     names = float_tensors(model)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _ERRORS_ONLY
-    watched = _watched(model, names)
-    session = ort.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = start_session(_watched(model, names), threads)
     outputs = [f"{name}{end}" for name in names for end in (".lowest", ".highest")]
     found: list[list[NDArray[np.float32]]] = []
-    for start in range(0, len(images), _BATCH):
-        found.append(session.run(outputs, {"images": images[start : start + _BATCH]}))
+    for start in range(0, len(images), BATCH):
+        found.append(session.run(outputs, {"images": images[start : start + BATCH]}))
         if progress is not None:
-            progress(min(start + _BATCH, len(images)), len(images))
+            progress(min(start + BATCH, len(images)), len(images))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     return {name: Extremes(columns[2 * index], columns[2 * index + 1]) for index, name in enumerate(names)}
 
@@ -89,15 +83,30 @@ def _watched(model: ModelProto, names: list[str]) -> ModelProto:
     """The graph with two more outputs ``[N]`` for each tensor."""
     result = ModelProto()
     result.CopyFrom(model)
-    opset = next(one.version for one in result.opset_import if one.domain in ("", "ai.onnx"))
-    axes_name = "extremes.axes"
-    result.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axes_name))
-    more = [axes_name] if opset >= _AXES_ARE_INPUT else []
-    options: dict[str, Any] = {"keepdims": 0} if more else {"keepdims": 0, "axes": [1]}
+    more, options = reducing(result, (1,))
     for name in names:
         flat = f"{name}.flat"
         result.graph.node.append(helper.make_node("Flatten", [name], [flat], axis=1))
         for operator, end in (("ReduceMin", ".lowest"), ("ReduceMax", ".highest")):
-            result.graph.node.append(helper.make_node(operator, [flat, *more], [f"{name}{end}"], **options))
+            result.graph.node.append(helper.make_node(operator, [flat, *more], [f"{name}{end}"], keepdims=0, **options))
             result.graph.output.append(helper.make_tensor_value_info(f"{name}{end}", TensorProto.FLOAT, ["N"]))
     return result
+
+
+def start_session(model: ModelProto, threads: int) -> Any:
+    """A session of ONNX Runtime on a graph in memory."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def reducing(model: ModelProto, axes: tuple[int, ...]) -> tuple[list[str], dict[str, Any]]:
+    """Further inputs, and attributes, of a node that reduces these axes; adds a constant where one is needed."""
+    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    if opset < _AXES_ARE_INPUT:
+        return [], {"axes": list(axes)}
+    model.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), "reduced.axes"))
+    return ["reduced.axes"], {}

@@ -64,11 +64,19 @@ def with_int8_head(model: ModelProto) -> ModelProto:
         return result
     name, axis = found
     tensors = {tensor.name: tensor for tensor in result.graph.initializer}
-    quantised, scale = _by_channel(numpy_helper.to_array(tensors.pop(name)), axis)
+    quantised, scale = by_channel(numpy_helper.to_array(tensors.pop(name)), axis)
     constants: dict[str, NDArray[Any]] = {"int8": quantised, "scale": scale, "zero": np.zeros(len(scale), np.int8)}
     parts = [numpy_helper.from_array(value, f"{name}.{key}") for key, value in constants.items()]
     widen = helper.make_node("DequantizeLinear", [part.name for part in parts], [name], name=f"{name}.widen", axis=axis)
     return _with(result, [widen, *result.graph.node], [*tensors.values(), *parts])
+
+
+def by_channel(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric eight-bit values, and a scale for each index of the axis: as ONNX Runtime rounds weights too."""
+    others = tuple(number for number in range(values.ndim) if number != axis)
+    largest = np.abs(values).max(axis=others, keepdims=True)
+    scale = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(_INT8_MAX)
+    return np.round(values / scale).astype(np.int8), scale.reshape(-1)
 
 
 def parameters(model: ModelProto) -> int:
@@ -117,14 +125,6 @@ def _head_weight(model: ModelProto) -> tuple[str, int] | None:
         return None
     turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
     return node.input[1], 0 if turned else 1
-
-
-def _by_channel(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric eight-bit values, and a scale for each index of the axis."""
-    others = tuple(number for number in range(values.ndim) if number != axis)
-    largest = np.abs(values).max(axis=others, keepdims=True)
-    scale = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(_INT8_MAX)
-    return np.round(values / scale).astype(np.int8), scale.reshape(-1)
 
 
 def _names(model: ModelProto) -> set[str]:
