@@ -18,6 +18,7 @@ from animal_classification.optimisation.weights import with_int8_head
 
 # What is computed in eight bits, or carries eight bits on.
 OPERATORS = ("Conv", "Clip", "Relu", "Add", "MaxPool")
+_CLIPS = ("Clip", "Relu")
 _MOST_NAMES_TRIED = 10_000
 
 
@@ -44,12 +45,24 @@ def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collecti
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
-        nodes_to_exclude=[*in_float, *_after_embedding(model)],
+        nodes_to_exclude=[*in_float, *_sums_of(model, in_float), *_after_embedding(model)],
         op_types_to_quantize=list(OPERATORS),
         extra_options={"WeightSymmetric": True},
     )
     quantizer.quantize_model()
     return with_int8_head(quantizer.model.model)
+
+
+def _sums_of(model: ModelProto, in_float: Collection[str]) -> list[str]:
+    """Names of the additions that take what a convolution in float32 gives: rounding it there would undo the choice."""
+    exact: set[str] = set()
+    names = []
+    for node in model.graph.node:
+        if node.name in in_float or (node.op_type in _CLIPS and exact & set(node.input)):
+            exact |= set(node.output)
+        elif node.op_type == "Add" and exact & set(node.input):
+            names.append(node.name)
+    return names
 
 
 def _after_embedding(model: ModelProto) -> list[str]:
