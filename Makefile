@@ -66,11 +66,12 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 
 # Unit tests share the cores; whatever starts servers and browsers, or measures, has them to itself.
 .PHONY: pytest
-pytest: .venv-dev/.installed  ## the tests with coverage, without the linters
+pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests -m "unit" -n 2
 	$(DEV)/coverage run -m pytest tests -m "not unit and not torch"
+	$(TRAIN)/coverage run -m pytest tests/torch
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report

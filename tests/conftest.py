@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about what else runs on the machine than about the code.
+hypothesis.settings.register_profile("animals", deadline=None)
+hypothesis.settings.load_profile("animals")
 
 HERE = Path(__file__).parent
 MARKERS = {

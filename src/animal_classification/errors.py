@@ -14,6 +14,7 @@
     │   ├── BundleInvalidError    a check failed: hash, schema or shape
     │   └── BundleVersionError    written by a newer version of this package
     ├── EngineError               the inference engine refused
+    ├── RegistryError             the model registry cannot be reached, or refuses
     └── OutputError               a result cannot be written
 
 A message is one line: what is wrong, where, and what to do next. Imports nothing of this package.
@@ -97,6 +98,10 @@ class BundleVersionError(BundleError):
 
 class EngineError(AnimalsError):
     """The inference engine could not be started or failed."""
+
+
+class RegistryError(AnimalsError):
+    """The model registry cannot be reached, or will not do what was asked."""
 
 
 class OutputError(AnimalsError):

@@ -34,6 +34,7 @@ class Settings:
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
+        tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +46,7 @@ class Settings:
     max_files: int = 64
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
+    tracking_uri: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

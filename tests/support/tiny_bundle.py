@@ -67,6 +67,7 @@ def write_tiny_bundle(
     background: Sequence[str] = (),
     groups: Mapping[str, str] | None = None,
     model: bytes | None = None,
+    files: Mapping[str, bytes] | None = None,
     **info: Any,
 ) -> Path:
     """Writes a bundle through :func:`animal_classification.bundle.write`, so that it is verified.
@@ -78,6 +79,7 @@ def write_tiny_bundle(
         background: Names of background classes; ids as for labels.
         groups: From a label's name to its group, as ``{"cat": "feline > small cat"}``.
         model: Another graph than ``tiny_model(len(names) + len(background), size=size)``.
+        files: Files of the bundle in place of those made up here, or beside them.
         info: Any key of ``bundle.json`` in place of the value made up here, as ``rollup={"threshold": 0.7}``.
 
     Returns:
@@ -99,12 +101,13 @@ def write_tiny_bundle(
         "metrics": {"accuracy": 1.0},
         **info,
     }
-    files: dict[str, bytes | Path] = {
+    content: dict[str, bytes | Path] = {
         "model.onnx": model or tiny_model(classes, size=size),
         "reference.npz": _reference(len(names)),
         "README.md": b"---\nlicense: apache-2.0\n---\n# tiny\n\nTells colours apart.\n",
+        **(files or {}),
     }
-    write(directory, BundleInfo.model_validate(document), files)
+    write(directory, BundleInfo.model_validate(document), content)
     return directory
 
 

@@ -58,7 +58,7 @@ def locate(reference: str | os.PathLike[str]) -> Path | Remote:
         raise UsageError("the model's name is empty: give a directory, a URL or a built-in name such as photos")
     if reference.startswith("models:"):
         raise UsageError(
-            f"{reference}: the model registry is not part of this version yet; name a bundle's directory or URL"
+            f"{reference}: is a name of the model registry; registry.resolve_model finds the folder of its bundle"
         )
     if "://" not in reference:
         return Path(reference).expanduser()

@@ -9,13 +9,14 @@ import json
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
 from animal_classification.cli.console import say
-from animal_classification.errors import OutputError, UsageError
+from animal_classification.errors import MissingExtraError, OutputError, UsageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -77,6 +78,43 @@ def predict(
     click.echo(json.dumps(report, indent=2) if as_json else table)
 
 
+@command.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each contestant.")
+@click.option(
+    "--divisions",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Random divisions on which accuracy is compared; 0 for none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the tables.")
+@click.option(
+    "--update-docs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the tables between this file's markers.",
+)
+def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, update_docs: Path | None) -> None:
+    """Compare `animals train` with the engine alone and with the same done by hand.
+
+    FOLDER holds a folder for each class; by default it is animals22 in $ANIMALS_TEST_DATA. Needs scikit-learn (extra:
+    data), takes some minutes, and the machine to itself.
+    """
+    module = find_benchmark("train")
+    if find_spec("sklearn") is None:
+        raise MissingExtraError("animals bench train", "data")
+    options = module.run.Options(
+        folder=(folder or _default_folder("animals22")).absolute(), repeat=repeat, divisions=divisions
+    )
+    if update_docs:
+        _insert(module, update_docs, None)
+    report = module.run.run(options, say)
+    table = module.report.render(report)
+    if update_docs:
+        _insert(module, update_docs, table)
+    click.echo(json.dumps(report, indent=2) if as_json else table)
+
+
 def find_benchmark(name: str) -> Any:
     """Import ``benchmarks/NAME`` of the checkout that this package, or the current folder, belongs to.
 
@@ -92,13 +130,11 @@ def find_benchmark(name: str) -> Any:
     raise UsageError("the benchmarks are not part of the package: run this in a checkout of the source")
 
 
-def _default_folder() -> Path:
+def _default_folder(name: str = "imagenet_animals") -> Path:
     data = os.environ.get("ANIMALS_TEST_DATA")
-    folder = Path(data or "", "imagenet_animals")
+    folder = Path(data or "", name)
     if not data or not folder.is_dir():
-        raise UsageError(
-            "which photos? name a FOLDER, or set ANIMALS_TEST_DATA to the folder that holds imagenet_animals"
-        )
+        raise UsageError(f"which photos? name a FOLDER, or set ANIMALS_TEST_DATA to the folder that holds {name}")
     return folder
 
 

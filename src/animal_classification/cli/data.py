@@ -207,6 +207,9 @@ def _inspect(source: str, options: SourceOptions, *, embed: bool, model: str, **
 def _embeddings(manifest: Manifest, model: str, cache: Path | None) -> NDArray[np.float32]:
     from animal_classification import bundle
     from animal_classification.data.embeddings import embed
+    from animal_classification.registry import resolve_model
+
+    model = resolve_model(model)
 
     def compute(files: Sequence[Path]) -> Iterable[NDArray[np.float32] | None]:
         from animal_classification.inference import Classifier

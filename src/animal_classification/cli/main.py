@@ -30,8 +30,10 @@ COMMANDS = {
     "up": "Start the web page and the API on this machine.",
     "data": "Look at, clean and split a data set.",
     "train": "Make a model of your own from labelled photos.",
+    "sweep": "Train many times to find good settings.",
     "evaluate": "Say how good a model is on labelled photos.",
     "export": "Make a model smaller or faster, and check that it is still as good.",
+    "models": "See which models there are; put one into production, or back.",
     "bench": "Measure how fast this machine names animals.",
 }
 INTERRUPTED = 130

@@ -23,7 +23,12 @@ from animal_classification.inference.formats import FORMATS
 @click.option("--link", "way", flag_value="link", help="Sort by hard links, which take no space.")
 @click.option("--symlink", "way", flag_value="symlink", help="Sort by symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Show what --sort-into would do; write nothing at all.")
-@click.option("--model", default="photos", show_default=True, help="A built-in name, a bundle's folder, or its URL.")
+@click.option(
+    "--model",
+    default="photos",
+    show_default=True,
+    help="A built-in name, a bundle's folder or URL, or models:/NAME@production.",
+)
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the model.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.console import printable, say
+from animal_classification.cli.console import complain, printable, say
 
 if TYPE_CHECKING:
     from animal_classification.training.training import Result
@@ -49,7 +49,7 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
     from animal_classification.training.training import train
 
     with Stages(shown=not quiet) as progress:
-        result = train(config, progress=progress)
+        result = train(config, progress=progress, warn=complain)
     if not quiet:
         for note in result.notes:
             say(f"animals: {printable(note)}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="up")
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all of this machine's.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.  [default: 8080]")
-@click.option("--model", help="A built-in name, a bundle's folder, or its URL.  [default: photos]")
+@click.option("--model", help="A built-in name, a bundle's folder or URL, or models:/NAME@ALIAS.  [default: photos]")
 @click.option("--engine", type=click.Choice(["auto", "openvino", "onnxruntime"]), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPUs to use; 0 for all.  [default: 0]")
 @click.option("--page/--no-page", default=None, help="Serve the page at / beside the API.  [default: page]")

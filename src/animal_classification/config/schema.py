@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os.path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Auto = Literal["auto"]
+Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]  # no shell does it after key=
 
 
 class Part(BaseModel):
     """Base of all parts: frozen, and no key that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class ColumnsConfig(Part):
@@ -28,14 +30,14 @@ class ColumnsConfig(Part):
 class DataConfig(Part):
     """Which photos, and how they are divided; the words of ``animals data``."""
 
-    path: str = Field(min_length=1)
+    path: Place
     kind: str = "auto"
-    root: str | None = None
+    root: Place | None = None
     columns: ColumnsConfig = ColumnsConfig()
     test: Fraction = 0.2
     val: Fraction = 0.1
     resplit: bool = False
-    cache: str | None = None
+    cache: Place | None = None
 
     @model_validator(mode="after")
     def _something_is_left(self) -> DataConfig:
@@ -57,11 +59,10 @@ class ProbeConfig(Part):
 
 
 class FinetuneConfig(Part):
-    """A pretrained network, all of it trained."""
+    """A pretrained network: the probe's head on it, then its layers."""
 
     name: Literal["finetune"]
-    epochs: int = Field(ge=1, le=10_000)
-    head_epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0, le=10_000)
     batch_size: int = Field(ge=1, le=65_536)
     lr: float = Field(gt=0, le=100)
     layer_decay: float = Field(gt=0, le=1)
@@ -70,7 +71,9 @@ class FinetuneConfig(Part):
     cutmix: float = Field(ge=0, le=10)
     label_smoothing: Fraction
     average: bool
-    freeze: int | Auto = Field(default="auto")
+    blend: float = Field(default=1.0, gt=0, le=1)
+    freeze: Annotated[int, Field(ge=0)] | Auto = "auto"
+    refit: bool = True
     balance: bool = True
     drop: Fraction = 0.2
 
@@ -101,6 +104,7 @@ class BackboneConfig(Part):
     timm: str = Field(min_length=1)
     weights: str = "auto"
     size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class OptimConfig(Part):
@@ -115,11 +119,16 @@ class OptimConfig(Part):
     clip: float = Field(ge=0)
 
 
+def _as_text(value: Any) -> Any:
+    """32 is a number in YAML."""
+    return str(value) if isinstance(value, int) else value
+
+
 class TrainerConfig(Part):
     """On what, and how carefully."""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
-    precision: Literal["auto", "32", "bf16", "16"]
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_as_text)]
     threads: int = Field(ge=0, le=4096)
     accumulate: int = Field(ge=1, le=4096)
     patience: int = Field(ge=0)
@@ -145,12 +154,17 @@ class TrackingConfig(Part):
 
 
 class Range(Part):
-    """Numbers to try: from ``low`` to ``high``, whole ones where both are whole."""
+    """Numbers to try: from ``low`` to ``high``, both included; whole ones where both are whole."""
 
     low: int | float
     high: int | float
     log: bool = False
-    step: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Only whole numbers are tried."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Range:
@@ -158,6 +172,8 @@ class Range(Part):
             raise ValueError(f"low {self.low} must be below high {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"low {self.low} must be above 0 where log is true")
+        if self.log and self.step is not None:
+            raise ValueError("step and log exclude each other")
         return self
 
 
@@ -165,6 +181,13 @@ class Choice(Part):
     """Values to try."""
 
     values: tuple[bool | int | float | str, ...] = Field(min_length=1)
+
+
+def _range_or_choice(value: Any) -> str:
+    return "choice" if isinstance(value, Choice) or (isinstance(value, dict) and "values" in value) else "range"
+
+
+Tried = Annotated[Annotated[Range, Tag("range")] | Annotated[Choice, Tag("choice")], Discriminator(_range_or_choice)]
 
 
 class SweepConfig(Part):
@@ -177,8 +200,8 @@ class SweepConfig(Part):
     sampler: Literal["tpe", "random", "grid"]
     pruner: Literal["median", "hyperband", "none"]
     metric: str = Field(min_length=1)
-    direction: Literal["minimize", "maximize"]
-    space: dict[str, Range | Choice] = {}
+    direction: Literal["auto", "minimize", "maximize"]
+    space: dict[str, Tried] = {}
 
 
 class Config(Part):
@@ -186,7 +209,7 @@ class Config(Part):
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(ge=0, lt=2**31)
-    output: str = Field(min_length=1)
+    output: Place
     data: DataConfig
     recipe: RecipeConfig
     backbone: BackboneConfig

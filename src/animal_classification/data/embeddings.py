@@ -7,16 +7,24 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.data.caching import default_directory
 from animal_classification.data.manifest import Manifest
-from animal_classification.data.scanning import Progress
+
+if TYPE_CHECKING:
+    from animal_classification.data.scanning import Progress
+    from animal_classification.imaging import PreprocessSpec
 
 Compute = Callable[[Sequence[Path]], Iterable[NDArray[np.float32] | None]]
 """Takes files and gives an embedding for each, in order; ``None`` for one that cannot be used."""
+
+Infer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""Takes what a model sees, uint8 ``[N, H, W, 3]``, and gives embeddings, float32 ``[N, D]``; side by side."""
 
 _BATCH = 256
 _TABLE = """
@@ -62,6 +70,54 @@ def embed(
     return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
 
+class Embedder:
+    """Embeds photos while somebody else decodes them, for ``scan``; keeps what comes out.
+
+    Args:
+        infer: Computes embeddings.
+        spec: What the model wants to see.
+        model: As for ``embed``, which finds what was embedded here.
+        cache: As for ``embed``.
+    """
+
+    def __init__(self, infer: Infer, spec: PreprocessSpec, *, model: str, cache: Path | None = None) -> None:
+        self.spec = spec
+        self._infer = infer
+        self._store = _Store(cache or default_directory(), model)
+        self._lock = Lock()
+        self._known: set[str] = set()
+        self._waiting: dict[str, NDArray[np.float32]] = {}
+
+    def wants(self, sha256: str) -> bool:
+        """Whether the embedding of a photo is unknown."""
+        with self._lock:
+            if sha256 in self._known:
+                return False
+            if self._store.has(sha256):
+                self._known.add(sha256)
+                return False
+            return True
+
+    def take(self, photos: Sequence[str], pixels: NDArray[np.uint8]) -> None:
+        """Embed photos, given their hashes and what the model sees of them, uint8 ``[N, H, W, 3]``."""
+        vectors = self._infer(pixels)
+        with self._lock:
+            self._known.update(photos)
+            self._waiting.update(zip(photos, vectors, strict=True))
+            if len(self._waiting) >= _BATCH:
+                self._keep()
+
+    def close(self) -> None:
+        """Write down what has not been yet."""
+        with self._lock:
+            self._keep()
+            self._store.close()
+
+    def _keep(self) -> None:
+        self._store.keep(self._waiting)
+        self._waiting = {}
+
+
 class _Store:
     """A database of vectors; where it cannot be opened or written, nothing is remembered."""
 
@@ -70,13 +126,25 @@ class _Store:
         self._database: sqlite3.Connection | None = None
         with contextlib.suppress(OSError, sqlite3.Error):
             folder.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(folder / "embeddings-1.sqlite", timeout=10)
+            self._database = sqlite3.connect(folder / "embeddings-1.sqlite", timeout=10, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_TABLE)
 
     def close(self) -> None:
         if self._database is not None:
             self._database.close()
+
+    def has(self, sha256: str) -> bool:
+        if self._database is None:
+            return False
+        try:
+            found = self._database.execute(
+                "SELECT 1 FROM embeddings WHERE model = ? AND sha256 = ?", (self._model, sha256)
+            ).fetchone()
+        except sqlite3.Error:
+            return False
+        return found is not None
 
     def find(self, wanted: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         return dict(self._find(wanted))

@@ -23,9 +23,10 @@ _ODD_COLUMNS = (np.arange(FREQUENCIES * FREQUENCIES) % FREQUENCIES % 2 == 1)[1:]
 _MIRROR = np.packbits(_ODD_COLUMNS).view(np.uint64)
 
 
-def fingerprint(pixels: NDArray[np.uint8]) -> bytes | None:
+def fingerprint(pixels: NDArray[np.uint8] | Image.Image) -> bytes | None:
     """The fingerprint of a decoded photo, 32 bytes; ``None`` where all pixels are alike."""
-    grey = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     values = np.asarray(grey, dtype=np.float64)
     if values.std() < _FLAT:
         return None

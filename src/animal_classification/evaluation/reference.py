@@ -38,16 +38,15 @@ def reference_arrays(
         limit: How many embeddings to keep; classes take turns.
 
     Returns:
-        ``embedding`` float16 ``[M, D]``, ``label`` int64 ``[M]``, ``path`` (UTF-8 bytes) ``[M]``, and ``seen``, the
-        first 64 bits of the hashes, sorted.
+        ``embedding`` float16 ``[M, D]``, ``label`` int64 ``[M]``, ``path`` (UTF-8 bytes) ``[M]`` if there are paths,
+        and ``seen``, the first 64 bits of the hashes, sorted.
     """
     chosen = _in_turns(np.asarray(label), limit)
+    names = {"path": [paths[index].encode("utf-8", "backslashreplace") for index in chosen]} if paths else {}
     return {
         "embedding": np.asarray(embedding)[chosen].astype(np.float16),
         "label": np.asarray(label, dtype=np.int64)[chosen],
-        "path": np.array(
-            [paths[index].encode("utf-8", "backslashreplace") for index in chosen] if paths else [], dtype=np.bytes_
-        ),
+        **{name: np.array(values, dtype=np.bytes_) for name, values in names.items()},
         "seen": np.unique(_prefixes(seen)),
     }
 

@@ -99,5 +99,7 @@ def _weights(units: NDArray[np.integer], rounds: int, seed: int) -> Iterator[NDA
     generator = np.random.default_rng(seed)
     step = max(1, _NUMBERS_AT_ONCE // len(code))
     for start in range(0, rounds, step):
-        drawn = generator.multinomial(count, np.full(count, 1 / count), size=min(step, rounds - start))
-        yield drawn[:, code].astype(np.float64)
+        now = min(step, rounds - start)
+        drawn = generator.integers(0, count, (now, count)) + np.arange(now)[:, None] * count
+        often = np.bincount(drawn.ravel(), minlength=now * count).reshape(now, count)
+        yield often[:, code].astype(np.float64)

@@ -23,6 +23,8 @@ _MOST_DIRECTIONS = 256
 # How much of the covariance is replaced by a multiple of the unit matrix: with a few dozen photos of a class and more
 # than a thousand dimensions, most of what it says is chance.
 _SHRINKAGE = 0.8
+# Of embeddings of length one, which single precision holds to seven digits.
+_LEAST_VARIANCE = 1e-12
 _OVERSAMPLED = 16
 _POWERS = 3
 FEWEST = 30
@@ -58,7 +60,7 @@ def fit_distance(
     # Mean variance in any direction: of all photos, and of photos around the mean of their class.
     in_all = whole / (n * width)
     in_class = (left + float((own**2).sum())) / (n * width)
-    if in_class <= 1e-12 * max(in_all, 1e-12) or in_all <= 0:
+    if in_class < _LEAST_VARIANCE:
         return None
     outside = left / (n * max(width - rank, 1))
     within = _whitening(own.T @ own / n, in_class)

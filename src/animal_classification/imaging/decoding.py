@@ -45,8 +45,8 @@ _RESAMPLING = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Picture:
-    """Decoded pixels, as stored.
+class Photo:
+    """Decoded pixels, as stored; made by ``load``.
 
     Attributes:
         pixels: Mode ``L`` or ``RGB``.
@@ -59,6 +59,20 @@ class _Picture:
     orientation: int
     full_size: tuple[int, int]
     extent: tuple[float, float]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright photo."""
+        return upright_size(*self.full_size, self.orientation)
+
+    def upright(self) -> Image.Image:
+        """All of it, mode ``L`` or ``RGB``."""
+        return turn(self.pixels, self.orientation)
+
+    def for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
+        """What a model sees, RGB, uint8 ``[size, size, 3]``."""
+        resized = self.pixels.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=_box(self, spec))
+        return np.array(turn(resized, self.orientation).convert("RGB"))
 
 
 def decode(
@@ -83,9 +97,9 @@ def decode(
         (4, 6, 3)
     """
     with _named(source, where):
-        picture = _load(source, limits, min_side)
+        photo = _load(source, limits, min_side)
         with pillow_errors():
-            return np.array(turn(picture.pixels, picture.orientation).convert("RGB"))
+            return np.array(photo.upright().convert("RGB"))
 
 
 def preprocess(
@@ -110,15 +124,33 @@ def preprocess(
         (32, 32, 3)
     """
     with _named(source, where):
-        picture = _load(source, limits, OVERSAMPLING * spec.resize_to)
+        photo = _load(source, limits, sufficient_side(spec))
         with pillow_errors():
-            resized = picture.pixels.resize(
-                (spec.size, spec.size), _RESAMPLING[spec.interpolation], box=_box(picture, spec)
-            )
-            return np.array(turn(resized, picture.orientation).convert("RGB"))
+            return photo.for_model(spec)
 
 
-def _box(picture: _Picture, spec: PreprocessSpec) -> tuple[float, float, float, float]:
+def load(source: ImageSource, *, limits: Limits = _DEFAULT_LIMITS, min_side: int | None = None) -> Photo:
+    """Decode a photo once, for those who want several things of it.
+
+    Args:
+        source: As for ``decode``.
+        limits: Bounds on bytes and pixels.
+        min_side: As for ``decode``; at least ``sufficient_side(spec)`` where ``for_model(spec)`` is to give what
+            ``preprocess`` gives.
+
+    Raises:
+        ImageError: One of its five kinds; ``reason`` says what is wrong.
+    """
+    with _named(source, None):
+        return _load(source, limits, min_side)
+
+
+def sufficient_side(spec: PreprocessSpec) -> int:
+    """The shorter side that is decoded for a model, in pixels, where the photo has more."""
+    return OVERSAMPLING * spec.resize_to
+
+
+def _box(picture: Photo, spec: PreprocessSpec) -> tuple[float, float, float, float]:
     width, height = picture.full_size
     box = crop_box(*upright_size(width, height, picture.orientation), spec)
     left, top, right, bottom = stored_box(box, width, height, picture.orientation)
@@ -152,7 +184,7 @@ def _name(source: ImageSource) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name) or "''"
 
 
-def _load(source: ImageSource, limits: Limits, min_side: int | None) -> _Picture:
+def _load(source: ImageSource, limits: Limits, min_side: int | None) -> Photo:
     if isinstance(source, Image.Image):
         return _from_image(source, limits)
     if isinstance(source, np.ndarray):
@@ -167,7 +199,7 @@ def _load(source: ImageSource, limits: Limits, min_side: int | None) -> _Picture
     raise UnsupportedImageError(f"is a {type(source).__name__}; pass a path, bytes, a PIL image or a NumPy array")
 
 
-def _from_bytes(data: bytes, limits: Limits, min_side: int | None) -> _Picture:
+def _from_bytes(data: bytes, limits: Limits, min_side: int | None) -> Photo:
     format_ = identify(data)
     if format_ is Format.PNM:
         return _whole(read_pnm(data, limits))
@@ -178,13 +210,13 @@ def _from_bytes(data: bytes, limits: Limits, min_side: int | None) -> _Picture:
         return _decoded(image, format_, min_side)
 
 
-def _decoded(image: Image.Image, format_: Format, min_side: int | None) -> _Picture:
+def _decoded(image: Image.Image, format_: Format, min_side: int | None) -> Photo:
     declared = image.size
     reduced = image.draft("RGB", (min_side, min_side)) if min_side and format_ is Format.JPEG else None
     image.load()
     if reduced:
         orientation = read_orientation(image.info.get("exif"))
-        return _Picture(pixels=flatten(image), orientation=orientation, full_size=declared, extent=reduced[1][2:])
+        return Photo(pixels=flatten(image), orientation=orientation, full_size=declared, extent=reduced[1][2:])
     if format_ is not Format.TIFF:
         return _whole(flatten(image), read_orientation(image.info.get("exif")))
     tags = getattr(image, "tag_v2", {})
@@ -196,7 +228,7 @@ def _decoded(image: Image.Image, format_: Format, min_side: int | None) -> _Pict
     return _whole(pixels, valid_orientation(tags.get(274)))
 
 
-def _from_image(image: Image.Image, limits: Limits) -> _Picture:
+def _from_image(image: Image.Image, limits: Limits) -> Photo:
     if 0 in image.size:
         raise UnsupportedImageError(f"has no pixels ({image.size[0]} x {image.size[1]})")
     require_pixels(*image.size, limits)
@@ -205,5 +237,5 @@ def _from_image(image: Image.Image, limits: Limits) -> _Picture:
         return _whole(flatten(image), read_orientation(image.info.get("exif")))
 
 
-def _whole(pixels: Image.Image, orientation: int = UPRIGHT) -> _Picture:
-    return _Picture(pixels=pixels, orientation=orientation, full_size=pixels.size, extent=pixels.size)
+def _whole(pixels: Image.Image, orientation: int = UPRIGHT) -> Photo:
+    return Photo(pixels=pixels, orientation=orientation, full_size=pixels.size, extent=pixels.size)

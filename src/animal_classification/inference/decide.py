@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KNOWN_NAME = "animal"
 UNKNOWN_NAME = "not an animal"
-# What a model without background classes can say: it has never seen what is no animal.
+# What a model can say that has seen its classes and nothing else: it may well be an animal.
 UNFAMILIAR_NAME = "unknown"
 
 
@@ -171,7 +171,8 @@ class Decider:
 
 def unknown_name(info: BundleInfo) -> str:
     """What a photo is called that is none of the labels."""
-    return UNKNOWN_NAME if info.background else UNFAMILIAR_NAME
+    judged_by_classes = info.unknown is not None and info.unknown.method in ("energy", "energy_mahalanobis")
+    return UNFAMILIAR_NAME if judged_by_classes else UNKNOWN_NAME
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ class Answer:
 
     Attributes:
         name: A label ("golden retriever"), a group ("dog"), "animal", or "not an animal"; "unknown" in place of the
-            latter where the model has no background classes.
+            latter where the model knows its own classes only.
         level: Where ``name`` comes from; ``known`` is an animal that fits no group well enough.
         probability: Of ``name`` being right, in [0, 1].
     """

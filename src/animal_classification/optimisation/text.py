@@ -63,8 +63,8 @@ def verdict_lines(compared: Compared, max_drop: float) -> list[str]:
     """What it cost, and what became of the rules that were fitted to the original."""
     drop = compared.drop
     lines = [
-        f"loses {drop.value:+.2f} points of top-1 (95%: {drop.low:+.2f} to {drop.high:+.2f}; "
-        f"p = {compared.p_value:.2g}); allowed: {max_drop:g}",
+        f"{_lost(drop.value)} of top-1 (loss, 95%: {drop.low:+.2f} to {drop.high:+.2f}; "
+        f"p = {compared.p_value:.2g}); allowed to lose: {max_drop:g}",
         f"known or unknown: the same answer for {compared.same_refusals:.2%} of the photos",
     ]
     if compared.coverage:
@@ -80,10 +80,14 @@ def card_section(kind: str, sides: Sequence[Side], compared: Compared, float32_b
         f"## This export: {kind}\n\n"
         f"Made from {sides[0].name} by `animals export`; what is said above about the original was measured on the "
         f"original. Both were measured on {compared.n} photos of {where}:\n\n{table}\n\n"
-        f"It loses {compared.drop.value:+.2f} points of top-1 (95%: {compared.drop.low:+.2f} to "
+        f"It {_lost(compared.drop.value)} of top-1 (loss, 95%: {compared.drop.low:+.2f} to "
         f"{compared.drop.high:+.2f}). Speeds are of one thread on the machine that made it.\n"
     )
 
 
 def _speed(milliseconds: float, original: float) -> str:
     return f"{milliseconds:.2f} ({original / milliseconds:.2f}x)"
+
+
+def _lost(points: float) -> str:
+    return f"loses {points:.2f} points" if points >= 0 else f"gains {-points:.2f} points"

@@ -1,1 +1,58 @@
-"""The model registry, on MLflow: register, alias, compare, promote, roll back, resolve ``models:/name@alias``."""
+"""The model registry, on MLflow: register, alias, compare, promote, roll back, resolve ``models:/name@alias``.
+
+May import ``bundle``, ``settings`` and ``errors``. Names are resolved on first use, and MLflow is imported when the
+registry is asked something.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from animal_classification.registry.comparing import Comparison, compare
+    from animal_classification.registry.mlflow_client import tracking_uri
+    from animal_classification.registry.promotion import Change, promote, rollback
+    from animal_classification.registry.registering import Registration, register, register_if_better
+    from animal_classification.registry.resolving import local_bundle, resolve, resolve_model
+    from animal_classification.registry.store import Registry
+    from animal_classification.registry.version import Version
+
+_HOME = {
+    "Change": "promotion",
+    "Comparison": "comparing",
+    "Registration": "registering",
+    "Registry": "store",
+    "Version": "version",
+    "compare": "comparing",
+    "local_bundle": "resolving",
+    "promote": "promotion",
+    "register": "registering",
+    "register_if_better": "registering",
+    "resolve": "resolving",
+    "resolve_model": "resolving",
+    "rollback": "promotion",
+    "tracking_uri": "mlflow_client",
+}
+__all__ = [
+    "Change",
+    "Comparison",
+    "Registration",
+    "Registry",
+    "Version",
+    "compare",
+    "local_bundle",
+    "promote",
+    "register",
+    "register_if_better",
+    "resolve",
+    "resolve_model",
+    "rollback",
+    "tracking_uri",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -133,10 +133,12 @@ async def _show_page(
 
 def _load(settings: Settings) -> Classifier:
     from animal_classification.imaging import Limits
+    from animal_classification.registry import resolve_model
 
     limits = Limits(max_bytes=settings.max_file_bytes)
     threads = settings.threads or None
-    classifier = Classifier.load(settings.model, engine=settings.engine, threads=threads, limits=limits)
+    model = resolve_model(settings.model, uri=settings.tracking_uri)
+    classifier = Classifier.load(model, engine=settings.engine, threads=threads, limits=limits)
     warm_up(classifier)
     return classifier
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from animal_classification.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config, DataConfig
+    from animal_classification.data.embeddings import Embedder
     from animal_classification.data.manifest import Manifest
     from animal_classification.data.sources import SourceOptions
     from animal_classification.training.recipe import Progress
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
 _SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".csv", ".tsv", ".zip", ".tar", ".tgz")
 
 
-def prepare(config: Config, progress: Progress) -> Dataset:
+def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = None) -> Dataset:
     """Read, look at and divide the photos.
+
+    Args:
+        config: All of it.
+        progress: Told about every photo.
+        embedder: Gets the pixels of every photo, if anybody wants them.
 
     Raises:
         UsageError: There are no photos there, only one class, or nothing to train on.
@@ -31,7 +38,7 @@ def prepare(config: Config, progress: Progress) -> Dataset:
     from animal_classification.data.splitting import Plan, split
 
     data = config.data
-    manifest = read_source(data.path, source_options(data, progress))
+    manifest = read_source(data.path, replace(source_options(data, progress), embedder=embedder))
     facts = scan([manifest.file(row) for row in manifest], cache=cache_folder(data))
     division = split(manifest, facts, Plan(test=data.test, val=data.val, seed=config.seed, resplit=data.resplit))
     notes = (*manifest.notes, *_left_out(manifest), *division.notes)

@@ -9,6 +9,7 @@ import numpy as np
 
 from animal_classification.evaluation.reference import reference_arrays
 from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
+from animal_classification.training.probe.blas import one_thread
 
 if TYPE_CHECKING:
     from animal_classification.training.recipe import Job, Trained
@@ -23,13 +24,14 @@ def find_rules(job: Job, trained: Trained) -> Rules | None:
     held_out = trained.held_out or _from_val(job)
     if held_out is None or not len(held_out.targets):
         return None
-    return calibrate(
-        held_out,
-        embedding=np.asarray(trained.reference["embedding"]),
-        label=np.asarray(trained.reference["label"]),
-        temperature=trained.calibration.temperature,
-        seed=job.config.seed,
-    )
+    with one_thread():
+        return calibrate(
+            held_out,
+            embedding=np.asarray(trained.reference["embedding"]),
+            label=np.asarray(trained.reference["label"]),
+            temperature=trained.calibration.temperature,
+            seed=job.config.seed,
+        )
 
 
 def reference_of(job: Job, trained: Trained, rules: Rules | None) -> Mapping[str, object]:
@@ -43,7 +45,7 @@ def reference_of(job: Job, trained: Trained, rules: Rules | None) -> Mapping[str
         paths=[row.path for row in known],
         seen=[row.sha256 for row in seen if row.sha256],
     )
-    return {**trained.reference, **arrays, **(rules.reference if rules else {})}
+    return {**arrays, **(rules.reference if rules else {})}
 
 
 def _from_val(job: Job) -> HeldOut | None:

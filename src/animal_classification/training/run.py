@@ -168,8 +168,10 @@ def _state(path: Path) -> str | None:
     """``running``, ``finished``, or ``None`` where there is nothing."""
     try:
         return str(json.loads((path / INFO).read_text(encoding="utf-8")).get("state"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:  # true of every number that could be tried next
+        raise OutputError(f"cannot read {str(path)!r}: {error.strerror}; choose another output=") from error
     except (OSError, ValueError):
         return "damaged"
 

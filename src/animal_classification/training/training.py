@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.training.finishing import finish
 from animal_classification.training.preparing import model_name, prepare
+from animal_classification.training.probe.looking import looking
 from animal_classification.training.recipe import Job, Progress, find_recipe
 from animal_classification.training.run import open_run
-from animal_classification.training.tracking.fanout import Fanout
+from animal_classification.training.tracking.opening import check_installed, tracked
+from animal_classification.training.tracking.registering import offer
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
@@ -48,13 +50,20 @@ def silent(what: str, done: int, total: int) -> None:
     """Progress that nobody wants to see."""
 
 
-def train(config: Config, *, progress: Progress = silent, listeners: Sequence[Tracker] = ()) -> Result:
+def train(
+    config: Config,
+    *,
+    progress: Progress = silent,
+    listeners: Sequence[Tracker] = (),
+    warn: Callable[[str], None] | None = None,
+) -> Result:
     """Train a model as the configuration says.
 
     Args:
         config: All of it.
         progress: Told what is being done.
         listeners: Told all numbers, as trackers are; what they raise ends the run and comes out of here.
+        warn: Told, on any thread, that a tracker has failed and that the run goes on; Python's logging by default.
 
     Raises:
         UsageError: The configuration and the data do not go together.
@@ -62,12 +71,15 @@ def train(config: Config, *, progress: Progress = silent, listeners: Sequence[Tr
     """
     begun = time.monotonic()
     recipe = find_recipe(config.recipe.name)
-    dataset = prepare(config, progress)
+    check_installed(config)
+    with looking(config) as embedder:
+        dataset = prepare(config, progress, embedder=embedder)
     run = open_run(config, name=model_name(config), data_version=dataset.version)
-    with Fanout.opened(config, run, listeners) as tracker:
+    with tracked(config, run, listeners=listeners, warn=warn) as tracker:
         job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
         finished = finish(job, recipe(job))
         seconds = time.monotonic() - begun
+    registered = offer(config, run, name=model_name(config), metrics=finished.metrics, test=dataset.test.rows)
     run.finish(metrics=dict(finished.metrics), seconds=round(seconds, 2))
     return Result(
         bundle=run.bundle,
@@ -77,5 +89,5 @@ def train(config: Config, *, progress: Progress = silent, listeners: Sequence[Tr
         metrics=finished.metrics,
         seconds=seconds,
         resumed=run.resumed,
-        notes=(*dataset.notes, *finished.notes),
+        notes=(*dataset.notes, *finished.notes, *registered),
     )

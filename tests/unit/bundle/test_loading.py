@@ -176,8 +176,8 @@ def test_built_in_names_win_over_directories(tmp_path: Path, monkeypatch: pytest
         load("photo")
 
 
-def test_registry_names_are_not_part_of_this_version() -> None:
-    with pytest.raises(UsageError, match="models:/zoo@champion: the model registry is not part of this version yet"):
+def test_registry_names_belong_to_the_registry() -> None:
+    with pytest.raises(UsageError, match="models:/zoo@champion: is a name of the model registry"):
         load("models:/zoo@champion")
 
 

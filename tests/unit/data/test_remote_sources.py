@@ -19,6 +19,7 @@ import pytest
 
 from animal_classification.data.sources import SourceOptions, animal_mnist, read_source
 from animal_classification.data.sources.archives import ArchiveLimits, unpack
+from animal_classification.data.sources.fetching import Pinned
 from animal_classification.data.sources.unpickling import read_pickled_array
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from tests.unit.data.drawing import draw_classes
@@ -224,7 +225,12 @@ def test_animal_mnist(tmp_path: Path, options: SourceOptions, monkeypatch: pytes
     assert read_source("animal_mnist", options).version == manifest.version
 
 
-def test_animal_mnist_is_not_installed(options: SourceOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animal_mnist, "PACKAGE", "animal-mnist-that-nobody-has")
-    with pytest.raises(UsageError, match="pip install --no-deps"):
-        animal_mnist.list_animal_mnist(Path("cache"))
+def test_animal_mnist_cannot_be_had(options: SourceOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = Pinned("animal-mnist-that-nobody-has", "1", "0" * 64)
+    monkeypatch.setattr(animal_mnist, "PACKAGE", pinned.name)
+    monkeypatch.setattr(animal_mnist, "PINNED", pinned)
+    for name in ("PIP_NO_INDEX", "UV_NO_INDEX"):
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(AnimalsError, match="pip install --no-deps"):
+        animal_mnist.list_animal_mnist(tmp_path)
+    assert not list(tmp_path.glob("**/fetched-*"))

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from animal_classification.data import scanning
-from animal_classification.data.embeddings import embed
+from animal_classification.data.embeddings import Embedder, embed
 from animal_classification.data.fingerprints import NEAR, fingerprint, near_pairs
 from animal_classification.data.manifest import Manifest
-from animal_classification.data.scanning import Facts, scan
+from animal_classification.data.scanning import scan
 from animal_classification.data.sources import SourceOptions, read_source
+from animal_classification.imaging import Limits, PreprocessSpec, preprocess
+from animal_classification.imaging.files import read_photo
 from tests.unit.data.drawing import draw, draw_classes, picture
 
 
@@ -80,13 +82,12 @@ def test_the_second_scan_opens_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     files = sorted(draw_classes(tmp_path / "photos", {"cat": 3, "dog": 2}).glob("*/*"))
     first = scan(files, cache=tmp_path / "cache")
     opened: list[Path] = []
-    examine = scanning.examine
 
-    def noting(file: Path) -> Facts:
+    def noting(file: Path, limits: Limits) -> bytes:
         opened.append(file)
-        return examine(file)
+        return read_photo(file, limits)
 
-    monkeypatch.setattr(scanning, "examine", noting)
+    monkeypatch.setattr(scanning, "read_photo", noting)
     assert scan(files, cache=tmp_path / "cache") == first
     assert not opened
     draw(files[1], 99)
@@ -95,6 +96,27 @@ def test_the_second_scan_opens_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert opened == [files[1]]
     assert changed[1] != first[1]
     assert changed[2:] == first[2:]
+
+
+def test_embeddings_are_of_the_same_look_and_found_again(tmp_path: Path) -> None:
+    files = sorted(draw_classes(tmp_path / "photos", {"cat": 9, "dog": 4}).glob("*/*"))
+    files[3].write_bytes(b"no photo")
+    spec, seen = PreprocessSpec(size=16), []
+
+    def infer(pixels: np.ndarray) -> np.ndarray:
+        seen.append(len(pixels))
+        return np.asarray(pixels.mean(axis=(1, 2), dtype=np.float32))
+
+    for _ in range(2):
+        embedder = Embedder(infer, spec, model="mean", cache=tmp_path / "cache")
+        scan(files, cache=tmp_path / "cache", embedder=embedder)
+        embedder.close()
+        assert sum(seen) == 12
+    manifest = read_source(tmp_path / "photos", SourceOptions(cache=tmp_path / "cache"))
+    vectors = embed(manifest, lambda _: pytest.fail("all are known"), model="mean", cache=tmp_path / "cache")
+    assert np.isnan(vectors[3]).all()
+    for index in (0, 12):
+        assert np.allclose(vectors[index], preprocess(manifest.file(manifest.rows[index]), spec).mean(axis=(0, 1)))
 
 
 def test_a_cache_that_cannot_be_used_is_done_without(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ from animal_classification.bundle.schema import (
     BundleInfo,
     Calibration,
     Code,
+    Conformal,
     Data,
     Label,
     Preprocess,
     Rollup,
+    Scale,
     Unknown,
 )
 from animal_classification.inference.decide import Decider, softmax
+from animal_classification.inference.known import FeatureDistance
 from animal_classification.inference.results import Prediction
 
 LABELS = (
@@ -136,3 +139,64 @@ def by_group(result: Prediction) -> dict[str, list[float]]:
 
 def test_softmax_survives_huge_logits() -> None:
     assert softmax(np.array([[1e4, 0.0]], dtype=np.float32)).tolist() == [[1.0, 0.0]]
+
+
+CALIBRATED = Conformal(alpha=0.1, quantile=0.8, method="raps", penalty=0.1, free=1)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "members"),
+    [
+        # 0.9 passes 0.8 at once; 0.6 does not, with 0.3 (and a penalty) it does; 0.4 + 0.3 + 0.1 < 0.8 is false.
+        ([0.9, 0.05, 0.03, 0.02, 0, 0], ("beagle",)),
+        ([0.3, 0.6, 0.05, 0.05, 0, 0], ("bloodhound", "beagle")),
+        ([0.2, 0.3, 0.4, 0.1, 0, 0], ("poodle", "bloodhound")),
+        # Background classes are never in a set, and what they take is not missing from it.
+        ([0.45, 0.03, 0.01, 0.01, 0.5, 0], ("beagle",)),
+    ],
+)
+def test_the_set_grows_until_it_holds_the_mass_that_was_promised(
+    probabilities: list[float], members: tuple[str, ...]
+) -> None:
+    info = make_info().model_copy(update={"conformal": CALIBRATED})
+    logits = np.log(np.array([probabilities], dtype=np.float32) + 1e-9)
+    assert Decider(info).decide(logits, top_k=1)[0].set == members
+
+
+def test_without_a_rule_the_set_is_empty() -> None:
+    assert decide([0.9, 0.1, 1e-9, 1e-9, 1e-9, 1e-9]).set == ()
+
+
+ENERGY = Unknown(method="energy", threshold=-1.0, energy=Scale(mean=10.0, deviation=2.0))
+
+
+@pytest.mark.parametrize(("height", "unknown"), [(10.0, False), (8.2, False), (7.8, True), (0.0, True)])
+def test_low_energy_means_unknown(height: float, unknown: bool) -> None:
+    info = make_info(unknown=ENERGY, temperature=0.5).model_copy(update={"background": ()})
+    logits = np.array([[height * 0.5, -50.0, -50.0, -50.0]], dtype=np.float32)
+    prediction = Decider(info).decide(logits, top_k=1)[0]
+    assert prediction.unknown is unknown
+    assert (prediction.known_score < 0.5) is unknown
+    assert prediction.answer.name == ("unknown" if unknown else "beagle")
+
+
+def test_distance_and_energy_together() -> None:
+    rule = Unknown(
+        method="energy_mahalanobis", threshold=-2.0, energy=ENERGY.energy, distance=Scale(mean=0.0, deviation=1.0)
+    )
+    info = make_info(unknown=rule).model_copy(update={"background": ()})
+    east = FeatureDistance(
+        centre=np.zeros(2, np.float32),
+        basis=np.eye(2, dtype=np.float32),
+        within=np.eye(2, dtype=np.float32) * 3,
+        total=np.zeros((2, 2), np.float32),
+        means=np.array([[3.0, 0.0]], np.float32),
+        outside=0.0,
+    )
+    logits = np.array([[10.0, -50, -50, -50]] * 2, dtype=np.float32)
+    embeddings = np.array([[5.0, 0.0], [0.0, 5.0]], dtype=np.float32)
+    near, far = Decider(info, east).decide(logits, top_k=1, embeddings=embeddings, attach=False)
+    assert (near.unknown, far.unknown) == (False, True)
+    assert near.embedding is None
+    with pytest.raises(ValueError, match="distance"):
+        Decider(info).decide(logits, top_k=1)

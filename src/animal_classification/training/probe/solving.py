@@ -99,7 +99,7 @@ def logistic(problem: Problem, strength: float, *, start: Floats | None = None, 
 
 
 def _lbfgs(
-    loss: Callable[[Floats], tuple[float, Floats]], point: Floats, steps: int, tolerance: float = 1e-6
+    loss: Callable[[Floats], tuple[float, Floats]], point: Floats, steps: int, tolerance: float = 1e-5
 ) -> Floats:
     value, gradient = loss(point)
     moves: list[tuple[Floats, Floats, float]] = []

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.bundle import Calibration, Label, Preprocess
-from animal_classification.bundle import load as load_bundle
+from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
 from animal_classification.evaluation.rules import HeldOut
+from animal_classification.inference.engine import available_cpus
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
 from animal_classification.training.probe.folds import deal
-from animal_classification.training.probe.head import Choice, Examples, Head, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.head import Choice, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.opinions import Examples, Head
 from animal_classification.training.probe.surgery import with_head
 from animal_classification.training.recipe import Job, Trained
 
@@ -34,29 +35,36 @@ def train(job: Job) -> Trained:
     """
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
-    backbone = Backbone(load_bundle(job.config.backbone.bundle))
+    backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
-    examples = Examples(embeddings.astype(np.float64), targets, len(job.dataset.classes))
+    if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
+        mirrored = _mirrored(job, backbone, rows)
+        good = np.flatnonzero(np.isfinite(mirrored).all(axis=1))
+        rows += [rows[index] for index in good]
+        targets = np.concatenate([targets, targets[good]])
+        embeddings = np.concatenate([embeddings, mirrored[good]])
+    examples = Examples(
+        embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
+    )
     folds = _deal(job, config, examples, rows)
-    choice = choose(examples, folds, config.strengths, balance=config.balance)
-    head = fit(examples, [choice.strength], balance=config.balance)[0]
+    choice = choose(examples, folds, config.strengths, workers=available_cpus())
+    head = fit(examples, choice)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
     metrics = _log(job, choice, examples, head)
-    preprocess = backbone.bundle.info.preprocess
     return Trained(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
-        preprocess=Preprocess(**preprocess.model_dump()),
+        preprocess=backbone.preprocess,
         calibration=Calibration(temperature=choice.temperature),
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
         held_out=HeldOut(
             logits=choice.logits,
-            targets=targets[choice.judged],
-            embedding=embeddings[choice.judged],
-            folds=folds[choice.judged],
+            targets=targets[choice.positions],
+            embedding=embeddings[choice.positions],
+            folds=folds[choice.positions],
         ),
         learned_from=tuple(rows),
         test_logits=_test_logits(job.dataset.test, known, weight, bias),
@@ -97,6 +105,20 @@ def _learned_from(
     return rows, np.array(targets, dtype=np.int64), np.stack(vectors)
 
 
+def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[np.float32]:
+    """Embeddings of mirrored photos, ``[len(rows), D]``; NaN for those that are gone."""
+    manifest = job.dataset.manifest.with_rows(rows)
+    vectors = embed(
+        manifest,
+        lambda files: backbone.embed(files, mirrored=True),
+        model=backbone.mirrored_key,
+        cache=cache_folder(job.config.data),
+        progress=lambda done, total: job.progress("embedding mirrored photos", done, total),
+    )
+    place = {row.path: index for index, row in enumerate(manifest)}
+    return vectors[[place[row.path] for row in rows]]
+
+
 def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
     return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
@@ -110,6 +132,8 @@ def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, 
         "val/loss": choice.loss,
         "val/accuracy": choice.accuracy,
     }
+    # Where no photo could be judged there is no val.
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     job.tracker.log_metrics(metrics, step=1)
     return {**metrics, "strength": choice.strength}
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from animal_classification.config.schema import Config
-    from animal_classification.training.run import Run
     from animal_classification.training.tracking.tracker import Tracker
 
 
@@ -18,19 +15,6 @@ class Fanout:
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = tuple(trackers)
-
-    @classmethod
-    @contextmanager
-    def opened(cls, config: Config, run: Run, listeners: Sequence[Tracker]) -> Iterator[Fanout]:
-        """All trackers of a run, told its configuration at the beginning and its end at the end."""
-        fanout = cls(listeners)
-        failed = True
-        try:
-            fanout.log_config(flat(config.model_dump(mode="json", by_alias=True)))
-            yield fanout
-            failed = False
-        finally:
-            fanout.close(failed=failed)
 
     def log_config(self, config: Mapping[str, object]) -> None:
         for tracker in self._trackers:

@@ -1,0 +1,145 @@
+"""`recipe=finetune` beside a plain Lightning + timm loop and fastai's `fine_tune`: time to an accuracy.
+
+    python benchmarks/finetune/run.py --data ../shared/data/animals22 --cap 360
+    python benchmarks/finetune/run.py --data ../shared/data/animals22 --seeds 0 1 2 --only margin
+
+One process at a time, everything counted from the start of the process: imports, reading, decoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from threading import Timer
+
+HERE = Path(__file__).parent
+SIZES = {0: 224, 1: 240, 2: 260}
+Points = list[dict[str, float]]
+
+
+def write_split(data: str, seed: int, folder: Path) -> Path:
+    """The split that `animals train` makes, as a table that every contestant reads."""
+    from animal_classification.config.composing import compose
+    from animal_classification.training.preparing import prepare
+
+    words = ["data=folder", f"data.path={data}", f"data.cache={folder / 'split-cache'}", f"seed={seed}"]
+    dataset = prepare(compose(words), lambda *_: None)
+    table = folder / f"split-{seed}.csv"
+    with table.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("path", "label", "split"))
+        for name in ("train", "val", "test"):
+            part = getattr(dataset, name)
+            for row, file in zip(part.rows, part.files, strict=True):
+                writer.writerow((file.absolute(), row.label, name))
+    return table
+
+
+def peer(script: str, table: Path, number: int, options: argparse.Namespace) -> Points:
+    """Run a peer until it ends or its time is up."""
+    words = [str(table), str(number), str(SIZES[number]), str(options.epochs), str(options.seeds[0]), str(time.time())]
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / script), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    timer = Timer(options.cap + 60, process.kill)  # the clock of a peer stops while it is measured
+    timer.start()
+    points = [point for point in _points(process) if point["seconds"] <= options.cap]
+    timer.cancel()
+    process.kill()
+    _, complaint = process.communicate()
+    if not points and process.returncode != -9:
+        raise SystemExit(f"{script} failed:\n{complaint}")
+    return points
+
+
+def _points(process: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def ours(table: Path, folder: Path, seed: int, *words: str) -> Points:
+    """`animals train` from empty caches; its only point is its end, the exported bundle measured."""
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        begun = time.time()
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "animal_classification.cli", "train", "--json", "data=folder",
+                f"data.path={table}", f"data.cache={fresh}/cache", f"output={fresh}/runs", "tracking=none",
+                f"seed={seed}", *words,
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"animals train {' '.join(words)} failed:\n{done.stderr}")
+        return [{"seconds": time.time() - begun, "accuracy": json.loads(done.stdout)["accuracy"]}]
+
+
+def race(options: argparse.Namespace, folder: Path) -> None:
+    """Time to an accuracy, with the same backbone for all; and what `recipe=finetune` does by default."""
+    table, number = write_split(options.data, options.seeds[0], folder), options.lite
+    small = "photos" if number == 0 else f"lite{number}"
+    words = ("recipe=finetune", f"backbone={small}", f"backbone.size={SIZES[number]}")
+    results = {f"animals, lite{number}": ours(table, folder, options.seeds[0], *words)}
+    results["animals, as it comes"] = ours(table, folder, options.seeds[0], "recipe=finetune")
+    results["Lightning + timm"] = peer("plain.py", table, number, options)
+    if importlib.util.find_spec("fastai"):
+        results["fastai fine_tune"] = peer("with_fastai.py", table, number, options)
+    else:
+        print("fastai is not installed: pip install -r benchmarks/finetune/requirements.txt", file=sys.stderr)
+    print(f"\n| | {options.target:g} after | best accuracy | last accuracy | stopped after |\n|---|---|---|---|---|")
+    for name, points in results.items():
+        reached = [point["seconds"] for point in points if point["accuracy"] >= options.target]
+        best = max((point["accuracy"] for point in points), default=float("nan"))
+        last = points[-1] if points else {"accuracy": float("nan"), "seconds": options.cap}
+        first = f"{reached[0]:.0f} s" if reached else "not reached"
+        print(f"| {name} | {first} | {best:.3f} | {last['accuracy']:.3f} | {last['seconds']:.0f} s |")
+
+
+def margin(options: argparse.Namespace, folder: Path) -> None:
+    """What comes from the backbone and what from fine-tuning, over the seeds; each has a split of its own."""
+    contestants = {
+        "probe (lite0)": ("recipe=probe",),
+        "finetune, head only (recipe.epochs=0)": ("recipe=finetune", "recipe.epochs=0"),
+        "finetune": ("recipe=finetune",),
+    }
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for seed in options.seeds:
+        table = write_split(options.data, seed, folder)
+        for name, words in contestants.items():
+            found[name].append(ours(table, folder, seed, *words)[-1]["accuracy"])
+    first = next(iter(found.values()))
+    print("\n| | accuracy by seed | mean | spread | more than probe |\n|---|---|---|---|---|")
+    for name, values in found.items():
+        gains = [value - base for value, base in zip(values, first, strict=True)]
+        spread = stdev(values) if len(values) > 1 else float("nan")
+        shown = " ".join(f"{value:.3f}" for value in values)
+        print(f"| {name} | {shown} | {mean(values):.4f} | {spread:.4f} | {mean(gains):+.4f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a folder of photos, or whatever else data.path may be")
+    parser.add_argument("--cap", type=float, default=360, help="seconds for each peer")
+    parser.add_argument("--epochs", type=int, default=8, help="of each peer's schedule")
+    parser.add_argument("--target", type=float, default=0.94, help="accuracy to reach")
+    parser.add_argument("--lite", type=int, choices=tuple(SIZES), default=0, help="which EfficientNet-Lite")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", choices=("race", "margin"), default="race")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (race if options.only == "race" else margin)(options, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""``animals models``: the model registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from animal_classification.cli.console import printable
+
+if TYPE_CHECKING:
+    from animal_classification.registry import Change, Comparison, Version
+
+_RECALLS = 10
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    """What every command here takes."""
+    where = "MLflow's tracking URI.  [default: $ANIMALS_TRACKING_URI, else SQLite in runs/]"
+    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(function)
+    return click.option("--uri", help=where)(function)
+
+
+@click.group(name="models")
+def command() -> None:
+    """Which models there are, which one serves, and which one did before.
+
+    A version is written NAME/3, or NAME@ALIAS with the alias production or candidate. Wherever a command takes a
+    model, models:/NAME@production works too.
+    """
+
+
+@command.command(name="list")
+@_options
+def list_(uri: str | None, as_json: bool) -> None:
+    """List the registered models."""
+    from animal_classification.registry import Registry
+
+    registry = Registry.open(uri)
+    models = {name: registry.versions(name) for name in registry.names()}
+    if as_json:
+        found = [{"name": name, "versions": _objects(versions)} for name, versions in models.items()]
+        _print_object({"uri": registry.shown_uri, "models": found})
+        return
+    if not models:
+        click.echo("no model is registered yet")
+        return
+    rows = [
+        (name, str(len(versions)), _with_alias(versions, "production"), _with_alias(versions, "candidate"))
+        for name, versions in models.items()
+    ]
+    _print_table(("model", "versions", "production", "candidate"), rows)
+
+
+@command.command()
+@click.argument("model")
+@_options
+def show(model: str, uri: str | None, as_json: bool) -> None:
+    """Show the versions of MODEL, or all about one of them (NAME/3, NAME@ALIAS)."""
+    from animal_classification.registry import Registry, local_bundle
+    from animal_classification.registry.version import parse_reference
+
+    registry = Registry.open(uri)
+    reference = parse_reference(model)
+    if reference.alias is None and reference.version is None:
+        versions = registry.versions(reference.name)
+        before = registry.production_before(reference.name)
+        if as_json:
+            _print_object({"name": reference.name, "versions": _objects(versions), "production_before": before})
+            return
+        _print_versions(versions)
+        if before:
+            click.echo(f"\nin production before: {', '.join(str(number) for number in before)} (the last one last)")
+        return
+    version = registry.find(reference)
+    path = str(local_bundle(registry, version).path)
+    if as_json:
+        _print_object({**version.as_object(), "path": path})
+        return
+    _print_facts(version, path)
+
+
+@command.command()
+@click.argument("a")
+@click.argument("b")
+@_options
+def compare(a: str, b: str, uri: str | None, as_json: bool) -> None:
+    """Put two models side by side: versions (NAME/3, NAME@ALIAS, NAME for production) or bundles."""
+    from animal_classification.registry import compare
+
+    comparison = compare(a, b, uri=uri)
+    if as_json:
+        _print_object(comparison.as_object())
+        return
+    _print_comparison(comparison)
+
+
+@command.command()
+@click.argument("model")
+@_options
+def promote(model: str, uri: str | None, as_json: bool) -> None:
+    """Put MODEL into production: NAME for its candidate, NAME/3 or NAME@ALIAS for another version."""
+    from animal_classification.registry import promote
+
+    _print_change(promote(model, uri=uri), as_json=as_json)
+
+
+@command.command()
+@click.argument("name")
+@_options
+def rollback(name: str, uri: str | None, as_json: bool) -> None:
+    """Put the version of NAME into production that was there before."""
+    from animal_classification.registry import rollback
+
+    _print_change(rollback(name, uri=uri), as_json=as_json)
+
+
+def _print_object(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _objects(versions: Iterable[Version]) -> list[dict[str, Any]]:
+    return [version.as_object() for version in versions]
+
+
+def _with_alias(versions: Iterable[Version], alias: str) -> str:
+    found = next((version for version in versions if alias in version.aliases), None)
+    return "-" if found is None else f"{found.version} ({_accuracy(found)})"
+
+
+def _accuracy(version: Version) -> str:
+    return "not measured" if version.accuracy is None else f"{version.accuracy:.4f}"
+
+
+def _print_versions(versions: Iterable[Version]) -> None:
+    rows = [
+        (
+            version.label,
+            ", ".join(version.aliases) or "-",
+            _accuracy(version),
+            version.test_version[:12] or "-",
+            _size(version.bytes),
+            f"{version.created:%Y-%m-%d %H:%M}",
+        )
+        for version in versions
+    ]
+    _print_table(("version", "aliases", "accuracy", "tested on", "size", "registered (UTC)"), rows)
+
+
+def _print_facts(version: Version, path: str) -> None:
+    facts = {
+        "version": version.label,
+        "aliases": ", ".join(version.aliases) or "-",
+        "accuracy": _accuracy(version),
+        "data": version.data_version or "-",
+        "tested on": version.test_version or "-",
+        "registered": f"{version.created:%Y-%m-%d %H:%M} UTC",
+        "run": version.run_id or "-",
+        "size": _size(version.bytes),
+        "sha256": version.sha256 or "-",
+        "bundle": path,
+    }
+    _print_rows([*facts.items(), *((name, f"{value:.4f}") for name, value in version.metrics.items())])
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    a, b = comparison.a, comparison.b
+    rows = [
+        ("classes", str(a.classes), str(b.classes), ""),
+        ("size", _size(a.bytes), _size(b.bytes), ""),
+        ("made", f"{a.created:%Y-%m-%d %H:%M}", f"{b.created:%Y-%m-%d %H:%M}", ""),
+        ("data", a.data_version[:16], b.data_version[:16], ""),
+        ("tested on", a.test_version[:16] or "-", b.test_version[:16] or "-", ""),
+    ]
+    rows += [(name, f"{x:.4f}", f"{y:.4f}", f"{y - x:+.4f}") for name, (x, y) in comparison.metrics.items()]
+    recalls = list(comparison.recall.items())
+    rows += [(f"recall {name}", f"{x:.4f}", f"{y:.4f}", f"{y - x:+.4f}") for name, (x, y) in recalls[:_RECALLS]]
+    _print_table(("", a.model, b.model, "difference"), rows)
+    if len(recalls) > _RECALLS:
+        click.echo(f"\n{len(recalls) - _RECALLS} more classes differ less; --json has them all")
+    if not comparison.same_test:
+        click.echo("\nTested on different photos: the numbers do not say which one is better.")
+
+
+def _print_change(change: Change, *, as_json: bool) -> None:
+    before = change.before
+    if as_json:
+        _print_object({"production": change.now.as_object(), "before": before.as_object() if before else None})
+    elif before is None:
+        click.echo(f"{change.now.label} is in production; nothing was before")
+    elif before.version == change.now.version:
+        click.echo(f"{change.now.label} is in production already")
+    else:
+        click.echo(f"{change.now.label} is in production, in place of {before.label}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    _print_rows([head, *rows])
+
+
+def _print_rows(rows: Sequence[Sequence[str]]) -> None:
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for row in shown:
+        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

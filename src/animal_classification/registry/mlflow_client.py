@@ -1,0 +1,200 @@
+"""The one place where MLflow is imported and set up: quiet, bounded in time, and without telemetry.
+
+MLflow reads its settings from the environment of the process. What is set here are defaults: a value that the user has
+set stays.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.errors import AnimalsError, RegistryError
+from animal_classification.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow.tracking.client import MlflowClient
+
+DEFAULT_OUTPUT = "runs"
+ARTIFACTS = "mlartifacts"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# A server that does not answer costs two attempts of five seconds, not MLflow's seven of two minutes.
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it would print tracebacks of errors that are handled here
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PGCONNECT_TIMEOUT": "5",
+}
+_LONGEST = 300
+_NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def tracking_uri(uri: str | None = None, *, output: str = DEFAULT_OUTPUT) -> str:
+    """Where runs and models are kept: ``uri``, else ``ANIMALS_TRACKING_URI``, else SQLite in the output folder."""
+    return uri or Settings.from_environment().tracking_uri or f"sqlite:///{database(output).as_posix()}"
+
+
+def database(output: str = DEFAULT_OUTPUT) -> Path:
+    """The SQLite file of an output folder."""
+    return Path(output).absolute() / "mlflow.db"
+
+
+def artifact_location(uri: str, *, output: str = DEFAULT_OUTPUT) -> str | None:
+    """Where a new experiment keeps its files: beside an SQLite file, else in the output folder.
+
+    ``None`` leaves it to the server.
+    """
+    file = sqlite_file(uri)
+    if file is not None:
+        return (file.absolute().parent / ARTIFACTS).as_uri()
+    return (Path(output).absolute() / ARTIFACTS).as_uri() if _is_database(uri) else None
+
+
+def connect(uri: str, *, create: bool = True) -> MlflowClient:
+    """A client for runs and models at ``uri``; takes a second, the first time.
+
+    Args:
+        uri: MLflow's tracking URI.
+        create: Make the SQLite file if it is not there.
+
+    Raises:
+        RegistryError: It cannot be reached.
+    """
+    file = sqlite_file(uri)
+    if not create and file is not None and not file.exists():
+        raise RegistryError(
+            f"there is no model registry at {file}: train a model first, or name another one with --uri or "
+            "ANIMALS_TRACKING_URI"
+        )
+    os.environ.update(_NEVER)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    with explained(uri):
+        if _is_database(uri):
+            _knock(uri)
+        from mlflow.tracking.client import MlflowClient
+
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
+    """The experiment of that name, made or brought back from the bin if need be."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            created: str = client.create_experiment(name, artifact_location=location)
+        except MlflowException:  # another run was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+        else:
+            return created
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    identifier: str = found.experiment_id
+    return identifier
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite URI."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _is_database(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def _knock(uri: str) -> None:
+    """Open the database once, because MLflow tries for minutes, whatever is wrong; make it if it is a file."""
+    from sqlalchemy import create_engine, inspect
+
+    file = sqlite_file(uri)
+    if file is not None and not (file.exists() and (file.is_dir() or file.stat().st_size)):
+        _make(file)
+    engine = create_engine(uri)
+    try:
+        inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def _make(file: Path) -> None:
+    """An SQLite file with MLflow's tables, which appears whole or not at all.
+
+    MLflow makes the tables in a hundred steps, and one that was killed between them can never be opened again.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
+        SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+        _put_in_place(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(new: Path, file: Path) -> None:
+    """Give a file its name, unless another process was faster: its file may have runs in it already."""
+    try:
+        os.link(new, file)
+    except FileExistsError:
+        if not file.stat().st_size:
+            new.replace(file)
+    except OSError:  # a file system without hard links
+        if not file.exists():
+            new.replace(file)
+
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turns whatever MLflow, SQLAlchemy, the network or the disk raise into one line.
+
+    Raises:
+        RegistryError: Something was raised that is not an ``AnimalsError``.
+    """
+    try:
+        yield
+    except AnimalsError:
+        raise
+    except Exception as error:  # each kind of store has exceptions of its own
+        raise RegistryError(f"{shown(uri)}: {one_line(error)}") from error
+
+
+def shown(uri: str) -> str:
+    """The URI without a password."""
+    return re.sub(r"//([^/@:]*)(:[^/@]*)?@", r"//\1@", uri)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, on one line without an address's password.
+
+    Where the system or SQLite said no, that is what counts, and not what each library on the way made of it.
+    """
+    root = _root(error)
+    if isinstance(root, OSError) and root.strerror:
+        return f"{root.strerror}: {root.filename}" if root.filename else root.strerror
+    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
+    text = shown(lines[0]) if lines else type(root).__name__
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _root(error: BaseException) -> BaseException:
+    found: BaseException = error
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (OSError, sqlite3.Error)):
+            found = seen
+        seen = seen.__cause__ or seen.__context__
+    return found

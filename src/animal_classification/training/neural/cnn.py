@@ -1,0 +1,86 @@
+"""The recipe ``cnn``: the students' AnimalClassificationCNN, from nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from animal_classification.config.schema import CnnConfig
+from animal_classification.errors import UsageError
+from animal_classification.imaging import PreprocessSpec
+from animal_classification.inference.engine import available_cpus
+from animal_classification.training.neural import optimising
+from animal_classification.training.neural.augmenting import augment
+from animal_classification.training.neural.finishing import finish
+from animal_classification.training.neural.fitting import Photos, Plan, fit, prepare_torch
+from animal_classification.training.neural.network import AnimalClassificationCNN
+from animal_classification.training.neural.pixels import open_pixels
+from animal_classification.training.preparing import cache_folder
+from animal_classification.training.recipe import Job, Trained
+
+if TYPE_CHECKING:
+    from animal_classification.training.dataset import Dataset
+
+_STUDENTS_SIZE, _SMALLEST_SIZE, _STEP = 128, 16, 4
+
+
+def train(job: Job) -> Trained:
+    """Fit the network to train, choose the epoch by val.
+
+    Raises:
+        UsageError: The photos' size leaves nothing after the convolutions.
+        AnimalsError: A photo vanished, the loss is not a number any more, or a checkpoint cannot be written.
+    """
+    config = job.config.recipe
+    assert isinstance(config, CnnConfig)
+    size = choose_size(job.dataset) if config.size == "auto" else config.size
+    if size < 2 ** len(config.channels):
+        raise UsageError(
+            f"recipe.size={size} is halved {len(config.channels)} times, which leaves nothing; it must be at least "
+            f"{2 ** len(config.channels)}, or recipe.channels shorter"
+        )
+    spec = PreprocessSpec(size=size, crop_pct=1.0, interpolation="bicubic")
+    photos = load_photos(job, spec)
+    prepare_torch(job.config.trainer)
+    torch.manual_seed(job.config.seed)
+    network = AnimalClassificationCNN(
+        photos.classes, size=size, channels=config.channels, hidden=config.hidden, dropout=config.dropout
+    )
+    plan = Plan(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        label_smoothing=config.label_smoothing,
+        balance=config.balance,
+        augment=partial(augment, strength=config.augment) if config.augment else None,
+    )
+    fitted = fit(job, network, optimising.groups(network.parameters(), job.config.optim), photos, plan)
+    return finish(job, network, fitted, photos, spec)
+
+
+def choose_size(dataset: Dataset) -> int:
+    """128, as the students had it; smaller where every photo is: large enough that none is made smaller."""
+    sides = [max(row.width or 0, row.height or 0) for part in (dataset.train, dataset.val) for row in part.rows]
+    largest = max(sides, default=0) or _STUDENTS_SIZE
+    return min(_STUDENTS_SIZE, max(_SMALLEST_SIZE, -(-largest // _STEP) * _STEP))
+
+
+def load_photos(job: Job, spec: PreprocessSpec) -> Photos:
+    """Train and val, decoded."""
+    dataset, trainer = job.dataset, job.config.trainer
+    train_pixels, val_pixels = open_pixels(
+        (dataset.train, dataset.val),
+        spec,
+        cache=cache_folder(job.config.data),
+        limit=trainer.cache_bytes,
+        workers=trainer.threads or available_cpus(),
+        done=lambda done, total: job.progress("decoding photos", done, total),
+    )
+    return Photos(
+        train=train_pixels,
+        train_targets=dataset.train.targets,
+        val=val_pixels,
+        val_targets=dataset.val.targets,
+        classes=len(dataset.classes),
+    )

@@ -1,0 +1,59 @@
+"""Words that name a registered model."""
+
+from __future__ import annotations
+
+import pytest
+
+from animal_classification.errors import UsageError
+from animal_classification.registry import resolve_model
+from animal_classification.registry.mlflow_client import artifact_location, one_line, shown, tracking_uri
+from animal_classification.registry.version import Reference, measured, parse_reference
+
+
+@pytest.mark.parametrize("prefix", ["", "models:/"])
+def test_references(prefix: str) -> None:
+    assert parse_reference(f"{prefix}zoo@production") == Reference("zoo", alias="production")
+    assert parse_reference(f"{prefix}zoo/3") == Reference("zoo", version=3)
+    assert parse_reference(f"{prefix}zoo") == Reference("zoo")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "models:/", "zoo@", "zoo/x", "zoo/", "a/b/c", "zoo@a@b", "models:zoo", "@production"]
+)
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a registered model; write models:/NAME@ALIAS or models:/NAME/VERSION"):
+        parse_reference(text)
+
+
+@pytest.mark.parametrize("model", ["photos", "./zoo", "gs://bucket/zoo", "models/zoo"])
+def test_other_models_are_none_of_the_registrys_business(model: str) -> None:
+    assert resolve_model(model, uri="nonsense://") == model
+
+
+def test_a_version_has_to_be_said() -> None:
+    with pytest.raises(UsageError, match="which version\\? write models:/zoo@production"):
+        resolve_model("models:/zoo")
+
+
+def test_where_things_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking_uri(output="/data/runs") == "sqlite:////data/runs/mlflow.db"
+    assert artifact_location("sqlite:////data/runs/mlflow.db", output="/other") == "file:///data/runs/mlartifacts"
+    assert artifact_location("postgresql://db/mlflow", output="/data/runs") == "file:///data/runs/mlartifacts"
+    assert artifact_location("https://mlflow.zoo.org") is None
+    monkeypatch.setenv("ANIMALS_TRACKING_URI", "https://mlflow.zoo.org")
+    assert tracking_uri(output="/data/runs") == "https://mlflow.zoo.org"
+    assert tracking_uri("https://other.org", output="/data/runs") == "https://other.org"
+
+
+def test_passwords_are_not_shown() -> None:
+    assert shown("postgresql://user:secret@db/mlflow") == "postgresql://user@db/mlflow"  # pragma: allowlist secret
+    assert one_line(ValueError("cannot reach postgresql://u:secret@db/x\nmore")) == (  # pragma: allowlist secret
+        "cannot reach postgresql://u@db/x"
+    )
+
+
+def test_numbers_go_by_one_name() -> None:
+    assert measured({"accuracy": 0.5, "recall": {"cat": 1}, "note": "x"}, {"test/accuracy": 0.9}) == {
+        "accuracy": 0.9,
+        "recall/cat": 1.0,
+    }
