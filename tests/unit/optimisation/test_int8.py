@@ -107,8 +107,8 @@ def test_the_search_gives_layers_back_until_the_loss_is_small_enough() -> None:
         if tensor.name == "weight":
             head = np.random.default_rng(0).integers(-100, 100, (3, 8))
             head[:, 0], head[2] = 127, -127
-            head = head / 64  # so that eight bits hold the layer exactly
-            tensor.CopyFrom(numpy_helper.from_array(head.astype(np.float32), "weight"))
+            exact = (head / 64).astype(np.float32)  # eight bits hold it without rounding
+            tensor.CopyFrom(numpy_helper.from_array(exact, "weight"))
     images = np.random.default_rng(2).integers(100, 110, (64, 32, 32, 3)).astype(np.uint8)
     embedding = run(model, images, "embedding")[0]
     for tensor in model.graph.initializer:
