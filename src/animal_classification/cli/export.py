@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from animal_classification.optimisation import Exported
 
 # Said here, so that --help imports no engine; a test holds it to the real list.
-KINDS = ("int8", "fp16", "openvino")
+KINDS = ("int8", "fp16", "openvino", "torchscript", "exported-program")
 SPLITS = ("test", "val", "train", "all")
 
 

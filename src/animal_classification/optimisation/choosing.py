@@ -1,4 +1,4 @@
-"""Accuracy-aware quantisation: which ranges, and which convolutions stay in float32.
+"""Accuracy-aware quantisation: which ranges, and which layers stay in float32.
 
 Two sets of photos, neither of them those that the export is measured on: one for the ranges, one to choose on. The
 choice asks for no labels; it compares with the original's answers.
@@ -18,7 +18,7 @@ from onnx import ModelProto
 from animal_classification.inference.engine import create_engine
 from animal_classification.inference.stream import map_in_chunks
 from animal_classification.optimisation.likeness import Likeness, Original
-from animal_classification.optimisation.quantising import convolutions, quantised, with_node_names
+from animal_classification.optimisation.quantising import layers, quantised, with_node_names
 from animal_classification.optimisation.ranges import RULES, Extremes, photo_extremes
 from animal_classification.optimisation.rounding import shifts, with_shifts
 from animal_classification.optimisation.weights import widened
@@ -40,8 +40,8 @@ class Int8:
     Attributes:
         model: The graph.
         rule: Which of ``RULES`` its ranges follow.
-        in_float: Convolutions that stay in float32, the most harmful first.
-        convolutions: How many there are.
+        in_float: Layers that stay in float32, the most harmful first.
+        layers: How many there are.
         logits: What it says of the photos that were chosen on.
         likeness: To the original, on these photos.
     """
@@ -49,7 +49,7 @@ class Int8:
     model: ModelProto
     rule: str
     in_float: tuple[str, ...]
-    convolutions: int
+    layers: int
     logits: NDArray[np.float32]
     likeness: Likeness
 
@@ -65,7 +65,7 @@ class Photos:
 def find_int8(
     model: ModelProto, photos: Photos, original: Original, *, max_drop: float, threads: int, progress: Progress
 ) -> Int8:
-    """Quantise all convolutions, and give back to float32 those that do most harm until the loss is small enough.
+    """Quantise all layers, and give back to float32 those that do most harm until the loss is small enough.
 
     Args:
         model: The original graph.
@@ -83,7 +83,7 @@ def find_int8(
     wanted = 1
     for name in search.most_harmful_first(best.rule):
         in_float.append(name)
-        if len(in_float) == wanted or len(in_float) == best.convolutions:
+        if len(in_float) == wanted or len(in_float) == best.layers:
             best = search.attempt(best.rule, in_float)
             if best.likeness.expected_drop <= MARGIN * max_drop:
                 break
@@ -97,7 +97,7 @@ class _Search:
     def __init__(self, model: ModelProto, photos: Photos, original: Original, threads: int, progress: Progress) -> None:
         self._model, self._photos, self._original = model, photos, original
         self._threads, self._progress = threads, progress
-        self._names = convolutions(model)
+        self._names = layers(model)
         self._shifts = shifts(model, photos.ranges[:_SHIFT_PHOTOS], threads=threads)
         self._attempts = 0
         self._extremes: dict[str, Extremes] = photo_extremes(
@@ -119,7 +119,7 @@ class _Search:
         return Int8(graph, rule, tuple(in_float), len(self._names), logits, self._original.likeness(logits))
 
     def most_harmful_first(self, rule: str) -> Iterator[str]:
-        """Convolutions by how much nearer to the original the model gets with them in float32.
+        """Layers by how much nearer to the original the model gets with them in float32.
 
         Neighbours first together, then each alone, and only in the groups that are asked for: a run for each layer
         would take a minute.

@@ -141,7 +141,7 @@ def _check_free(request: Request) -> None:
 
 
 def _measured(bundle: Bundle, staged: Bundle, made: Made, chosen: Chosen, request: Request) -> Compared:
-    """Original and export on the same photos, by an engine that runs both."""
+    """Original and export on the same photos."""
     usable = [name for name in measuring.installed_engines() if name in made.engines]
     if not usable:
         raise UsageError(f"none of {', '.join(made.engines)} is installed, so that the export cannot be measured")

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.schema import MODEL_FILE
+from animal_classification.errors import MissingExtraError
 from animal_classification.optimisation.choosing import Photos, find_int8, run_graph
 from animal_classification.optimisation.likeness import Original
+from animal_classification.optimisation.measuring import TORCH, TORCH_MODULE
 from animal_classification.optimisation.photos import calibration_pixels
 from animal_classification.optimisation.weights import narrowed
 
@@ -84,7 +90,7 @@ class Made:
 
 
 def to_int8(source: Source) -> Made:
-    """Convolutions compute in eight bits; those that do harm stay in float32."""
+    """Layers compute in eight bits; those that do harm stay in float32."""
     photos, info = source.photos, source.bundle.info
     logits = run_graph(
         source.graph,
@@ -102,10 +108,10 @@ def to_int8(source: Source) -> Made:
         progress=source.progress,
     )
     notes = []
-    if not found.convolutions:
-        notes.append("the model has no convolution: only the last layer's weights are in eight bits")
+    if not found.layers:
+        notes.append("the model has no layer to compute in eight bits: only the last one's weights are in eight bits")
     if found.in_float:
-        notes.append(f"{len(found.in_float)} of {found.convolutions} convolutions stay in float32")
+        notes.append(f"{len(found.in_float)} of {found.layers} layers stay in float32")
     return Made(
         files={MODEL_FILE: found.model.SerializeToString()},
         temperature=original.temperature_for(found.logits),
@@ -113,7 +119,7 @@ def to_int8(source: Source) -> Made:
             "range_photos": len(photos.ranges),
             "choosing_photos": len(photos.choosing),
             "ranges": found.rule,
-            "convolutions": found.convolutions,
+            "layers": found.layers,
             "in_float32": list(found.in_float),
             "expected_drop": round(found.likeness.expected_drop, 4),
             "divergence": round(found.likeness.divergence, 6),
@@ -139,6 +145,25 @@ def to_openvino(source: Source) -> Made:
     return Made(files=dict(zip(IR_FILES, files, strict=True)), engines={"openvino": IR_MODEL})
 
 
+def to_torchscript(source: Source) -> Made:
+    """TorchScript, rebuilt from the graph, in a folder of the bundle; the ONNX graph stays beside it."""
+    return _for_torch(source, "to_torchscript", "torch/model.pt")
+
+
+def to_exported_program(source: Source) -> Made:
+    """What ``torch.export`` makes, likewise."""
+    return _for_torch(source, "to_exported_program", "torch/model.pt2")
+
+
+def _for_torch(source: Source, function: str, file: str) -> Made:
+    if find_spec(TORCH) is None:
+        raise MissingExtraError(f"an export for PyTorch ({file})", "train")
+    size = source.bundle.info.preprocess.size
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    data: bytes = getattr(import_module(TORCH_MODULE), function)(source.graph, images)
+    return Made(files={file: data}, engines={TORCH: file})
+
+
 @dataclass(frozen=True)
 class Kind:
     """One way to export.
@@ -158,4 +183,6 @@ KINDS: Mapping[str, Kind] = {
     "int8": Kind(to_int8, "eight-bit integers, calibrated; layers that do harm stay in float32", calibrates=True),
     "fp16": Kind(to_fp16, "weights stored in half precision"),
     "openvino": Kind(to_openvino, "OpenVINO's own format, beside the ONNX graph"),
+    "torchscript": Kind(to_torchscript, "TorchScript, beside the ONNX graph (extra train)"),
+    "exported-program": Kind(to_exported_program, "torch.export's format, beside the ONNX graph (extra train)"),
 }

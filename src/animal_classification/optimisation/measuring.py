@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import statistics
 import time
@@ -21,9 +22,12 @@ from animal_classification.evaluation.result import Interval
 from animal_classification.evaluation.selection import Subject
 from animal_classification.inference.classifier import CHUNK
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import ENGINES, create_engine
+from animal_classification.inference.engine import ENGINES, Engine, available_cpus, create_engine
 
 ROUNDS = 15
+TORCH = "torch"
+# By name, because torch must not be imported (nor found by the import contract) where it is not asked for.
+TORCH_MODULE = "animal_classification.training.neural.from_onnx"
 Progress = Callable[[str, int, int], None]
 
 
@@ -97,8 +101,7 @@ def measure(
     outputs = compute_outputs(
         bundle,
         files,
-        model=bundle.path / file,
-        engine=engine,
+        running=start(engine, bundle.path / file, threads or available_cpus()),
         threads=threads,
         progress=lambda done, total: progress("measuring", done, total),
     )
@@ -139,10 +142,7 @@ def speeds(
     """
     found: dict[str, dict[str, float]] = {}
     for engine, graphs in models.items():
-        running = {
-            name: create_engine(path, outputs=("logits", "embedding"), name=engine, threads=1)
-            for name, path in graphs.items()
-        }
+        running = {name: start(engine, path, 1) for name, path in graphs.items()}
         times: dict[str, list[float]] = {name: [] for name in running}
         for number in range(rounds + 1):  # the first warms up
             for name, one in running.items():
@@ -156,7 +156,19 @@ def speeds(
 
 def installed_engines() -> list[str]:
     """The engines that can run here, the preferred one first."""
-    return [name for name in ENGINES if name != "auto" and importlib.util.find_spec(name) is not None]
+    return [name for name in (*ENGINES, TORCH) if name != "auto" and importlib.util.find_spec(name) is not None]
+
+
+def start(name: str, path: Path, threads: int) -> Engine:
+    """Start an engine on a file of a bundle.
+
+    PyTorch is one here, for what was exported for it; an ONNX graph, to compare that with, runs as it is served.
+    """
+    if name != TORCH or path.suffix == ".onnx":
+        wanted = "auto" if name == TORCH else name
+        return create_engine(path, outputs=("logits", "embedding"), name=wanted, threads=threads)
+    running: Engine = importlib.import_module(TORCH_MODULE).TorchEngine(path.read_bytes(), path.suffix)
+    return running
 
 
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""A graph whose convolutions compute in eight bits: by the tools of ONNX Runtime, in the form that OpenVINO runs too.
+"""A graph whose layers compute in eight bits: by the tools of ONNX Runtime, in the form that OpenVINO runs too.
 
 Weights are int8 with a scale for each output channel, activations uint8 with one range for a tensor, and a clip (ReLU,
 ReLU6) is merged into the range of what it gives. The last layer computes in float32 with int8 weights, so that logits
@@ -17,7 +17,8 @@ from animal_classification.optimisation.ranges import Range
 from animal_classification.optimisation.weights import with_int8_head
 
 # What is computed in eight bits, or carries eight bits on.
-OPERATORS = ("Conv", "Clip", "Relu", "Add", "MaxPool")
+LAYERS = ("Conv", "Gemm", "MatMul")
+OPERATORS = (*LAYERS, "Clip", "Relu", "Add", "MaxPool")
 _CLIPS = ("Clip", "Relu")
 _MOST_NAMES_TRIED = 10_000
 
@@ -28,7 +29,7 @@ def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collecti
     Args:
         model: With float32 weights and a name for every node (:func:`with_node_names`).
         ranges: The values that every float tensor shall cover.
-        in_float: Names of convolutions that stay in float32.
+        in_float: Names of layers that stay in float32.
     """
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
@@ -54,7 +55,7 @@ def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collecti
 
 
 def _sums_of(model: ModelProto, in_float: Collection[str]) -> list[str]:
-    """Names of the additions that take what a convolution in float32 gives: rounding it there would undo the choice."""
+    """Names of the additions that take what a layer in float32 gives: rounding it there would undo the choice."""
     exact: set[str] = set()
     names = []
     for node in model.graph.node:
@@ -75,9 +76,13 @@ def _after_embedding(model: ModelProto) -> list[str]:
     return names
 
 
-def convolutions(model: ModelProto) -> list[str]:
-    """Names of what can stay in float, in the order in which it is computed."""
-    return [node.name for node in model.graph.node if node.op_type == "Conv"]
+def layers(model: ModelProto) -> list[str]:
+    """Names of what computes in eight bits and could stay in float, in the order in which it is computed.
+
+    Convolutions, and linear layers before the embedding.
+    """
+    after = set(_after_embedding(model))
+    return [node.name for node in model.graph.node if node.op_type in LAYERS and node.name not in after]
 
 
 def with_node_names(model: ModelProto) -> ModelProto:

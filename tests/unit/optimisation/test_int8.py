@@ -13,7 +13,7 @@ from animal_classification.inference.engine import create_engine
 from animal_classification.optimisation.choosing import Photos, find_int8, run_graph
 from animal_classification.optimisation.likeness import Original
 from animal_classification.optimisation.measuring import installed_engines
-from animal_classification.optimisation.quantising import convolutions, quantised, with_node_names
+from animal_classification.optimisation.quantising import layers, quantised, with_node_names
 from animal_classification.optimisation.ranges import RULES, float_tensors, photo_extremes
 from animal_classification.optimisation.rounding import shifts, with_shifts
 from animal_classification.optimisation.weights import by_channel
@@ -96,7 +96,7 @@ def test_the_search_stops_at_once_when_all_in_eight_bits_is_good_enough() -> Non
     model, photos = conv_model(), Photos(pictures(12, seed=1), pictures(12, seed=2))
     found = find_int8(model, photos, original(model, photos.choosing), max_drop=5, threads=1, progress=silent)
     assert found.in_float == ()
-    assert found.convolutions == 3
+    assert found.layers == 3
     assert found.likeness.agreement == 1.0
 
 
@@ -121,7 +121,7 @@ def test_the_search_gives_layers_back_until_the_loss_is_small_enough() -> None:
     assert whole.likeness.expected_drop > 0
     strict = find_int8(model, Photos(images, images), said, max_drop=0.0, threads=1, progress=silent)
     assert strict.in_float
-    assert set(strict.in_float) <= set(convolutions(with_node_names(model)))
+    assert set(strict.in_float) <= set(layers(with_node_names(model)))
     assert strict.likeness.divergence < whole.likeness.divergence
 
 
