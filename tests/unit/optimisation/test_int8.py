@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 
 from animal_classification.inference.engine import create_engine
 from animal_classification.optimisation.choosing import Photos, find_int8, run_graph
@@ -144,3 +144,37 @@ def test_the_temperature_follows_logits_that_were_stretched() -> None:
     said = Original(logits, 4, 1.5)
     assert said.temperature_for(1.3 * logits) == pytest.approx(1.3 * 1.5, rel=0.01)
     assert said.temperature_for(logits) == pytest.approx(1.5, rel=0.001)
+
+
+def hidden_layer_model() -> ModelProto:
+    """The shape of the recipe cnn: the embedding is a hidden linear layer, which holds nearly all of the weights."""
+    random = np.random.default_rng(0)
+    model = conv_model()
+    nodes = [node for node in model.graph.node if node.op_type not in ("GlobalAveragePool", "Flatten", "Gemm")]
+    wide = 8 * 16 * 16
+    constants = {"hidden": random.normal(0, 0.02, (16, wide)), "weight": random.normal(0, 1, (3, 16))}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in constants]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    for name, values in constants.items():
+        model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+    model.graph.node.extend(
+        [
+            *nodes,
+            helper.make_node("Flatten", ["features"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "hidden"], ["before"], name="hidden", transB=1),
+            helper.make_node("Relu", ["before"], ["embedding"]),
+            helper.make_node("Gemm", ["embedding", "weight", "bias"], ["logits"], transB=1),
+        ]
+    )
+    return model
+
+
+def test_a_hidden_linear_layer_is_in_eight_bits_and_can_be_given_back() -> None:
+    model, images = with_node_names(hidden_layer_model()), pictures(12)
+    assert layers(model)[-1] == "hidden"
+    small = in_eight_bits(model)
+    assert small.ByteSize() < 0.35 * model.ByteSize()
+    exact = run_graph(model, images, 1)
+    assert np.abs(run_graph(small, images, 1) - exact).max() < 0.06 * np.abs(exact).max()
+    assert in_eight_bits(model, ("hidden",)).ByteSize() > 0.8 * model.ByteSize()
