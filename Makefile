@@ -142,6 +142,10 @@ bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the spee
 fuzz: .venv-dev/.installed  ## 100,000 broken photos through imaging (COUNT=1000 for a short one)
 	$(DEV)/python tests/fuzz/fuzz_imaging.py --count $(COUNT)
 
+.PHONY: fuzz-serve
+fuzz-serve: .venv-dev/.installed  ## 100,000 broken requests to a real server (COUNT=1000 for a short one)
+	$(DEV)/python tests/fuzz/fuzz_serving.py --count $(COUNT)
+
 .PHONY: photos-model
 photos-model: .venv-model/.installed  ## rebuild the built-in model from its published weights (PyTorch, 5 GB)
 	$(MODEL)/python tools/photos_model/build.py --output src/animal_classification/models/photos $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)

@@ -6,7 +6,9 @@ Every field is read from ``ANIMALS_`` and its name in capitals: ``ANIMALS_PORT=9
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from animal_classification.errors import UsageError
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 PREFIX = "ANIMALS_"
+_AT_LEAST_ONE = ("workers", "max_files", "max_file_bytes", "max_request_bytes", "max_pixels", "max_connections")
+_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "drain", "grace")
+_SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -29,12 +36,31 @@ class Settings:
         port: TCP port; 0 takes a free one.
         model: What ``Classifier.load`` takes.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
-        threads: CPUs to use; 0 for all that the process may use.
-        page: Serve the web page beside the API.
+        threads: CPUs to use, by all workers together; 0 for all that the process may use.
+        workers: Processes that answer.
+        page: Serve the web page beside the API; with one worker only.
+        root_path: Under which prefix the world sees this server, such as ``/animals``.
+        trusted_proxies: Addresses whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed; ``*`` for all.
+        cors: Origins whose pages may ask, such as ``https://zoo.example``; ``*`` for all.
+        keys_file: Who may ask (``animals keys``); everybody where it is empty.
+        rate_limit: Photos a minute for each API key, or for each address where no keys are asked for; 0 for any number.
+        access_log: Write a line of JSON for each request, and the log as JSON.
+        cache_size: Answers that are remembered, by the photo's hash; 0 for none.
+        batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine, 1 or 4.
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
         tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
+        max_memory_bytes: Bytes of all bodies that are held at once; more are answered with 503.
+        max_pixels: Width times height that a photo may declare.
+        max_connections: Clients that are connected at once, to each worker; more are answered with 503.
+        queue_size: Photos that wait for a core, in each worker; more are answered with 503.
+        max_wait: Seconds that a photo may be expected to wait for a core; beyond it new ones are answered with 503.
+        head_timeout: Seconds in which a request's head must arrive.
+        body_timeout: Seconds in which a request's body must arrive.
+        request_timeout: Seconds from there in which it must be answered.
+        drain: Seconds for which a server that is told to stop takes new requests, not being ready any more.
+        grace: Seconds from there in which answers on their way are finished.
     """
 
     host: str = "127.0.0.1"
@@ -42,20 +68,59 @@ class Settings:
     model: str = "photos"
     engine: str = "auto"
     threads: int = 0
+    workers: int = 1
     page: bool = True
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
+    keys_file: str = ""
+    rate_limit: float = 0.0
+    access_log: bool = False
+    cache_size: int = 0
+    batch: int = 0
     max_files: int = 64
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
     tracking_uri: str = ""
+    max_memory_bytes: int = 512 * MIB
+    max_pixels: int = 100_000_000
+    max_connections: int = 800
+    queue_size: int = 256
+    max_wait: float = 10.0
+    head_timeout: float = 15.0
+    body_timeout: float = 60.0
+    request_timeout: float = 30.0
+    drain: float = 0.0
+    grace: float = 10.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port must be between 0 and 65535, not {self.port}")
         if self.threads < 0:
             raise UsageError(f"threads must be 0 (all) or more, not {self.threads}")
-        for name in ("max_files", "max_file_bytes", "max_request_bytes"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in _AT_LEAST_ZERO:
+            if not 0 <= getattr(self, name) < inf:
+                raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in _SECONDS:
+            if not 0 < getattr(self, name) < inf:
+                raise UsageError(f"{name} must be a number of seconds above 0, not {getattr(self, name)}")
+        self._require_room("queue_size", "max_files")
+        self._require_room("max_memory_bytes", "max_request_bytes")
+        self._require_form()
+
+    def _require_form(self) -> None:
+        if self.root_path and not _PREFIX.fullmatch(self.root_path):
+            raise UsageError(f"root_path must look like /animals, not {self.root_path!r}")
+        for origin in self.cors:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise UsageError(f"cors takes origins such as https://zoo.example, not {origin!r}")
+
+    def _require_room(self, whole: str, part: str) -> None:
+        if getattr(self, whole) < getattr(self, part):
+            raise UsageError(f"{whole} is {getattr(self, whole)}; it must be at least {part}, {getattr(self, part)}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -73,15 +138,25 @@ class Settings:
         return cls(**values)
 
 
-def _parse(variable: str, text: str, kind: type) -> str | int | bool:
+def _parse(variable: str, text: str, kind: Any) -> object:
     if kind is bool:
         word = text.casefold()
         if word not in _TRUE | _FALSE:
             raise UsageError(f"{variable} must be 1 or 0, not {text!r}")
         return word in _TRUE
-    if kind is int:
+    if kind is int or kind is float:
         try:
-            return int(text)
+            return kind(text)
         except ValueError:
-            raise UsageError(f"{variable} must be a whole number, not {text!r}") from None
-    return text
+            what = "a whole number" if kind is int else "a number"
+            raise UsageError(f"{variable} must be {what}, not {text!r}") from None
+    return text if kind is str else split_list(text)
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Words joined by commas.
+
+    >>> split_list("https://a.example, https://b.example")
+    ('https://a.example', 'https://b.example')
+    """
+    return tuple(word.strip() for word in text.split(",") if word.strip())

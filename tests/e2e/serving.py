@@ -1,4 +1,4 @@
-"""Starts the real ``animals up`` and waits for it, with deadlines and without sleeps that hope."""
+"""Starts the real ``animals up`` or ``serve`` and waits for it, with deadlines and without sleeps that hope."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-READY = re.compile(r"^animals: ready at (http://\S+) \(model (\S+) (\S+), (\w+), (\d+) threads?\)$")
+READY = re.compile(r"^animals: ready at (http://\S+) \(model (\S+) (\S+), (\w+), (\d+) threads?(?: in \d+ workers)?\)$")
 
 
 class Server:
-    """A running ``animals up``."""
+    """A running ``animals up``, or another command that serves."""
 
-    def __init__(self, *options: str, folder: Path) -> None:
+    def __init__(self, *options: str, folder: Path, name: str = "up") -> None:
         self.folder = folder
         self._lines: list[str] = []
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANIMALS_")}
         self.process = subprocess.Popen(
-            command("--port", "0", *options),
+            command("--port", "0", *options, name=name),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -47,6 +47,14 @@ class Server:
     @property
     def output(self) -> str:
         return "\n".join(self._lines)
+
+    @property
+    def lines(self) -> list[str]:
+        return list(self._lines)
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rsplit(":", 1)[1])
 
     @property
     def address(self) -> str:
@@ -82,8 +90,8 @@ class Server:
         self.process.stdout.close()
 
 
-def command(*options: str) -> Sequence[str]:
-    return [sys.executable, "-m", "animal_classification.cli", "up", *options]
+def command(*options: str, name: str = "up") -> Sequence[str]:
+    return [sys.executable, "-m", "animal_classification.cli", name, *options]
 
 
 def wait_for(check: Callable[[], T | None], what: str, context: Callable[[], str], seconds: float = 60) -> T:

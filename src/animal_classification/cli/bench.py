@@ -115,6 +115,55 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
     click.echo(json.dumps(report, indent=2) if as_json else table)
 
 
+@command.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--address", help="A server that runs already.  [default: one is started]")
+@click.option("--key", help="An API key for it.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Of the server that is started."
+)
+@click.option("--concurrency", default="1,8,32", show_default=True, help="Closed loop: how many requests at once.")
+@click.option("--rate", default="", help="Open loop: how many requests a second, for instance 20,50,80.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="For each load.")
+@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each load.")
+@click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="How many different ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+def serve(
+    *,
+    folder: Path | None,
+    address: str | None,
+    key: str | None,
+    workers: int,
+    concurrency: str,
+    rate: str,
+    seconds: float,
+    repeat: int,
+    photos: int,
+    as_json: bool,
+) -> None:
+    """Put a server under load: throughput, latency, and how much of the cores it makes use of.
+
+    FOLDER holds full-size photos; by default it is imagenet_animals in $ANIMALS_TEST_DATA. The client shares the cores
+    with the server.
+    """
+    module = find_benchmark("serve")
+    options = module.run.Options(
+        folder=(folder or _default_folder()).absolute(),
+        address=address,
+        serve=("--workers", str(workers)),
+        concurrency=_parse_counts(concurrency, "--concurrency"),
+        rates=tuple(float(count) for count in _parse_counts(rate, "--rate")),
+        seconds=seconds,
+        repeat=repeat,
+        count=photos,
+        key=key,
+    )
+    if not options.concurrency and not options.rates:
+        raise UsageError("nothing to measure: give --concurrency or --rate")
+    report = module.run.run(options, say)
+    click.echo(json.dumps(report, indent=2) if as_json else module.report.render(report))
+
+
 def find_benchmark(name: str) -> Any:
     """Import ``benchmarks/NAME`` of the checkout that this package, or the current folder, belongs to.
 
@@ -138,10 +187,10 @@ def _default_folder(name: str = "imagenet_animals") -> Path:
     return folder
 
 
-def _parse_counts(words: str) -> tuple[int, ...]:
-    parts = [word.strip() for word in words.split(",")]
+def _parse_counts(words: str, option: str = "--memory") -> tuple[int, ...]:
+    parts = [word.strip() for word in words.split(",") if words.strip()]
     if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--memory takes numbers joined by commas, such as 10000,20000; not {words!r}")
+        raise UsageError(f"{option} takes numbers joined by commas, such as 10000,20000; not {words!r}")
     return tuple(sorted({int(part) for part in parts if int(part)}))
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "predict": "Name the animals in photos: a table, or a folder per animal.",
     "up": "Start the web page and the API on this machine.",
+    "serve": "Start the API with every production setting.",
+    "keys": "Make, list and revoke a server's API keys.",
     "data": "Look at, clean and split a data set.",
     "train": "Make a model of your own from labelled photos.",
     "sweep": "Train many times to find good settings.",

@@ -12,7 +12,9 @@ from animal_classification.errors import MissingExtraError
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from animal_classification.inference import Classifier
+    from animal_classification.serving.server import Started
+
+SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
 
 
 @click.command(name="up")
@@ -27,24 +29,34 @@ def command(open_browser: bool, **options: Any) -> None:
     """Name animals in a web page and over HTTP.
 
     The page is at http://localhost:8080, the API's description at /docs. Photos stay on this machine. Every option can
-    also be set in the environment: ANIMALS_PORT=9000. Ctrl-C stops it.
+    also be set in the environment: ANIMALS_PORT=9000. Ctrl-C stops it. `animals serve` has every other setting.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    settings = replace(Settings.from_environment(), **given)
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
-        raise MissingExtraError("animals up", "serve")
+    settings = replace(Settings.from_environment(), workers=1, **given)
+    require_server("animals up")
     from animal_classification.serving.server import run_server
 
-    def on_ready(address: str, classifier: Classifier) -> None:
-        click.echo(ready_line(address, classifier))
+    def on_ready(started: Started) -> None:
+        click.echo(ready_line(started))
         if open_browser:
-            click.launch(address)
+            click.launch(started.address)
 
     run_server(settings, on_ready=on_ready, on_trouble=lambda line: click.echo(f"animals: {line}", err=True))
 
 
-def ready_line(address: str, classifier: Classifier) -> str:
+def require_server(command: str) -> None:
+    """Make sure that what a server needs is installed.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if not all(find_spec(name) for name in SERVER_PACKAGES):
+        raise MissingExtraError(command, "serve")
+
+
+def ready_line(started: Started) -> str:
     """What a person waits for."""
-    info = classifier.info
-    threads = f"{classifier.threads} thread{'s' if classifier.threads != 1 else ''}"
-    return f"animals: ready at {address} (model {info.name} {info.version}, {classifier.engine}, {threads})"
+    threads = f"{started.threads} thread{'s' if started.threads != 1 else ''}"
+    if started.workers > 1:
+        threads += f" in {started.workers} workers"
+    return f"animals: ready at {started.address} (model {started.model} {started.version}, {started.engine}, {threads})"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.evaluation import calibration, conformal
-from animal_classification.evaluation.resampling import bootstrap, mean_of
+from animal_classification.evaluation.resampling import share_interval
 from animal_classification.evaluation.result import (
     Bar,
     CalibrationResult,
@@ -75,7 +75,7 @@ def set_result(
     }
     return SetResult(
         rule=rule,
-        coverage=bootstrap(mean_of(scores <= rule.quantile), units),
+        coverage=share_interval(scores <= rule.quantile, units),
         coverage_shown=float(covered.mean()),
         mean_size=float(sizes.mean()),
         sizes=dict(sorted(Counter(sizes.tolist()).items())),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from animal_classification.errors import MissingExtraError
 from animal_classification.evaluation.ordering import confused_together
-from animal_classification.evaluation.resampling import bootstrap, mean_of, mean_of_class_means
+from animal_classification.evaluation.resampling import mean_of_class_means, share_interval
 from animal_classification.evaluation.result import Averages, ClassResult, Confusion, Overall
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def overall(
     """
     right = probabilities.argmax(axis=1) == targets
     return Overall(
-        accuracy=bootstrap(mean_of(right), units),
-        balanced_accuracy=bootstrap(mean_of_class_means(right, targets), units),
+        accuracy=share_interval(right, units),
+        balanced_accuracy=share_interval(right, units, mean_of_class_means(right, targets)),
         top={k: top_k(targets, probabilities, k) for k in TOP if k < probabilities.shape[1]},
         macro=_averages(classes, [1.0 if one.n else 0.0 for one in classes]),
         weighted=_averages(classes, [float(one.n) for one in classes]),

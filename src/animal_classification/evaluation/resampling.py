@@ -44,6 +44,27 @@ def bootstrap(
     return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
+def share_interval(
+    values: NDArray[np.bool_], units: NDArray[np.integer], statistic: Statistic | None = None, *, rounds: int = ROUNDS
+) -> Interval:
+    """The interval of a share, such as the accuracy.
+
+    Where all photos agree every draw does, and the bootstrap says that nothing else could be: then the bound of the
+    binomial distribution stands in for it (Clopper and Pearson 1934), with the units as the number of trials.
+
+    Args:
+        values: What the share is of, ``[N]``.
+        units: As for :func:`bootstrap`.
+        statistic: Another mean of the values than that over photos.
+        rounds: How often to draw.
+    """
+    found = bootstrap(statistic or mean_of(values), units, rounds=rounds)
+    if not (values.all() or not values.any()):
+        return found
+    least = ((1 - LEVEL) / 2) ** (1 / len(np.unique(units)))
+    return Interval(value=1.0, low=least, high=1.0) if values.all() else Interval(value=0.0, low=0.0, high=1 - least)
+
+
 def mean_of(values: NDArray[np.floating] | NDArray[np.bool_]) -> Statistic:
     """The weighted mean of a number for each photo, such as 1 for a right answer."""
     exact = np.asarray(values, dtype=np.float64)

@@ -22,6 +22,7 @@ from animal_classification.bundle.schema import Calibration, Conformal, Unknown
 from animal_classification.evaluation.calibration import calibrated, fit_temperature
 from animal_classification.evaluation.conformal import ALPHA, fit_conformal
 from animal_classification.evaluation.unknown import fit_distance, fit_unknown, out_of_fold_distance
+from animal_classification.inference.known import FeatureDistance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +35,17 @@ class HeldOut:
         embedding: ``[M, D]``.
         folds: ``[M]`` where these are the training photos themselves: equal numbers for photos that were left out
             together.
+        fit_embedding: ``[K, D]``, of photos that the model was fitted to, where another model than the one that is kept
+            gave all this: the spaces of two networks are not the same, and distances are measured within one.
+        fit_label: Positions of their classes, ``[K]``.
     """
 
     logits: NDArray[np.floating]
     targets: NDArray[np.integer]
     embedding: NDArray[np.floating]
     folds: NDArray[np.integer] | None = None
+    fit_embedding: NDArray[np.floating] | None = None
+    fit_label: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +90,7 @@ def calibrate(
     scaled = np.asarray(held_out.logits, dtype=np.float64) / temperature
     conformal = fit_conformal(calibrated(scaled, 1.0), held_out.targets, alpha=alpha, seed=seed)
     distance = fit_distance(embedding, label, classes)
-    scores = None
-    if distance is not None and len(held_out.targets):
-        scores = (
-            distance.score(held_out.embedding)
-            if held_out.folds is None
-            else out_of_fold_distance(held_out.embedding, held_out.targets, classes, held_out.folds)
-        )
-    unknown = fit_unknown(scaled, scores)
+    unknown = fit_unknown(scaled, _held_out_distance(held_out, distance))
     used = distance is not None and unknown is not None and unknown.method == "energy_mahalanobis"
     return Rules(
         calibration=Calibration(temperature=temperature),
@@ -99,3 +98,16 @@ def calibrate(
         unknown=unknown,
         reference=distance.arrays() if distance is not None and used else {},
     )
+
+
+def _held_out_distance(held_out: HeldOut, distance: FeatureDistance | None) -> NDArray[np.float64] | None:
+    """Each held-out photo's score, by a distance that was not fitted to it; ``None`` where there is no such thing."""
+    if distance is None or not len(held_out.targets):
+        return None
+    classes = held_out.logits.shape[1]
+    if held_out.folds is not None:
+        return out_of_fold_distance(held_out.embedding, held_out.targets, classes, held_out.folds)
+    if held_out.fit_embedding is not None and held_out.fit_label is not None:
+        other = fit_distance(held_out.fit_embedding, held_out.fit_label, classes)
+        return None if other is None else other.score(held_out.embedding)
+    return distance.score(held_out.embedding)

@@ -88,6 +88,8 @@ def select(
     seen = reference.has_seen([row.sha256 for row in divided])
     targets = match_labels(divided, info)
     has_splits = any(row.split for row in divided)
+    if wanted not in ("test", ALL) and not has_splits:
+        raise UsageError(f"the photos have no splits, so there is no {wanted!r}; divide them, or take --split all")
     subjects, left_out = [], Counter[str]()
     for row, was_seen in zip(divided, seen, strict=True):
         subject = Subject(row, divided.file(row), targets.get(row.label, NO_TARGET), bool(was_seen))
@@ -180,7 +182,7 @@ def _why_not(subject: Subject, wanted: str, has_splits: bool) -> str | None:
     if wanted == ALL:
         return None
     if not has_splits:
-        return _IN_TRAINING if subject.seen and wanted == "test" else None
+        return _IN_TRAINING if subject.seen else None
     if row.split == wanted or (row.split is None and row.problem is not None):
         return None
     return f"in {row.split}" if row.split else "in no split"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.evaluation.resampling import bootstrap, mean_of
+from animal_classification.evaluation.resampling import share_interval
 from animal_classification.evaluation.result import Slice
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def slices(
             by=by,
             name=name,
             n=int(here.sum()),
-            accuracy=bootstrap(mean_of(right[here]), units[here], rounds=_ROUNDS),
+            accuracy=share_interval(right[here], units[here], rounds=_ROUNDS),
             confidence=float(confidence[here].mean()),
         )
         for by, name, here in parts

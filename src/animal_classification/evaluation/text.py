@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from animal_classification.evaluation.comparing import verdict
+from animal_classification.evaluation.selection import NOTHING
 
 if TYPE_CHECKING:
     from animal_classification.evaluation.result import Evaluation, Interval
@@ -80,8 +81,9 @@ def _counts(result: Evaluation) -> Iterator[str]:
     """What is not in the numbers, and why; nothing is dropped silently."""
     data = result.data
     if data.unknown_labels:
-        some = ", ".join(list(data.unknown_labels)[:PAIRS]) + _more(data.unknown_labels)
-        yield f"{_photos(data.unknown)} of none of the model's classes count as unknown: {some}"
+        named = [name for name in data.unknown_labels if name != NOTHING]
+        some = f": {', '.join(named[:PAIRS])}{_more(named)}" if named else ""
+        yield f"{_photos(data.unknown)} of none of the model's classes count as unknown{some}"
     if data.unreadable:
         yield f"{_photos(data.unreadable)} could not be used"
     if data.left_out:

@@ -141,6 +141,22 @@ class Classifier:
             lambda batch: self._classify_files(batch, top_k, embedding), paths, workers=self.threads, chunk=CHUNK
         )
 
+    def prepare(self, photo: ImageSource) -> NDArray[np.uint8]:
+        """Turn a photo into what :meth:`classify` takes: uint8 ``[size, size, 3]``.
+
+        Raises:
+            ImageError: The photo cannot be used.
+        """
+        return imaging.preprocess(photo, self._spec, limits=self._limits)
+
+    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]:
+        """Classify prepared photos, uint8 ``[N, size, size, 3]``, in one call of the engine on this thread.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+        return self._classify(pixels, top_k, embedding)
+
     def heatmap(self, photo: ImageSource, label_id: str | None = None) -> NDArray[np.uint8]:
         """Show where the model looked.
 
@@ -154,7 +170,7 @@ class Classifier:
         Raises:
             UsageError: No such label, or the bundle's graph gives no feature map.
         """
-        pixels = imaging.preprocess(photo, self._spec, limits=self._limits)
+        pixels = self.prepare(photo)
         outputs = self._explainer.infer(pixels[None])
         if label_id is None:
             index = int(outputs["logits"][0, : len(self.info.labels)].argmax())
@@ -181,7 +197,7 @@ class Classifier:
         raise UsageError(f"the model {self.info.name!r} has no label with the id {label_id!r}")
 
     def _pixels(self, photos: Sequence[ImageSource]) -> NDArray[np.uint8]:
-        return np.stack([imaging.preprocess(photo, self._spec, limits=self._limits) for photo in photos])
+        return np.stack([self.prepare(photo) for photo in photos])
 
     def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
         _check_top_k(top_k)
@@ -195,7 +211,7 @@ class Classifier:
         pixels = []
         for index, (_, path) in enumerate(batch):
             try:
-                pixels.append(imaging.preprocess(path, self._spec, limits=self._limits))
+                pixels.append(self.prepare(path))
             except ImageError as error:
                 errors[index] = error.reason
         predictions = iter(self._classify(np.stack(pixels), top_k, embedding) if pixels else ())

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving import problems, reference
 from animal_classification.serving.api import make_router
+from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
+from animal_classification.serving.guarding import Guarding
+from animal_classification.serving.keys import read_keys
+from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 DESCRIPTION = """\
 Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details.
@@ -24,18 +32,49 @@ Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.or
 """
 
 
-def create_app(classifier: Predictor | None, settings: Settings = Settings()) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI with :class:`Observed` around everything, the answers to its own errors included."""
+
+    access_log: Callable[[dict[str, Any]], None] | None = None
+    prefix = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A proxy may send the prefix along or take it away; from here on it is there.
+        prefix = self.prefix
+        if prefix and "path" in scope:
+            scope["root_path"] = prefix
+            if not f"{scope['path']}/".startswith(f"{prefix}/"):
+                scope["path"] = prefix + scope["path"]
+                scope["raw_path"] = prefix.encode("ascii") + scope.get("raw_path", b"")
+        await super().__call__(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Observed(super().build_middleware_stack(), self.state.service, self.access_log)
+
+
+def create_app(
+    classifier: Predictor | None,
+    settings: Settings = Settings(),
+    *,
+    access_log: Callable[[dict[str, Any]], None] | None = None,
+) -> FastAPI:
     """Build the application.
 
     Args:
         classifier: What answers; ``None`` to install one later with ``app.state.service.install``, so that the
             process is alive, and says that it is not ready, while the model loads.
         settings: Bounds on requests, and whether there is a page.
+        access_log: Gets the facts of each request when it is answered.
+
+    Raises:
+        UsageError: The API keys cannot be read.
 
     Returns:
         The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
     """
-    service = Service()
+    if settings.keys_file:
+        read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
+    service = Service(settings)
     if classifier is not None:
         service.install(classifier)
 
@@ -46,7 +85,7 @@ def create_app(classifier: Predictor | None, settings: Settings = Settings()) ->
         finally:
             service.close()
 
-    app = FastAPI(
+    app = Application(
         title="animals",
         version=__version__,
         description=DESCRIPTION,
@@ -54,11 +93,29 @@ def create_app(classifier: Predictor | None, settings: Settings = Settings()) ->
         docs_url=None,
         redoc_url=None,
     )
+    app.access_log = access_log
+    app.prefix = settings.root_path
     app.state.service = service
-    app.state.page = PageHost(wanted=settings.page)
+    app.state.page = PageHost(wanted=settings.page and not settings.keys_file)
+    _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))
     reference.install(app)
     # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
     app.router.default = app.state.page
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    if settings.keys_file or settings.rate_limit:
+        app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
+    app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+            max_age=600,
+        )

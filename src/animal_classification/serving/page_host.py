@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette._utils import get_route_path
 from starlette.responses import Response
 
+from animal_classification.serving.observing import notes_of
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 # A browser asks for these only. Gradio serves much more: others' uploads to whoever knows their path, a proxy,
 # run history, code editing…
 OPEN_PATHS = {"/", "/config", "/theme.css", "/manifest.json", "/gradio_api/upload", "/gradio_api/cancel"}
+OWN_PATHS = {"/", "/favicon.ico"}
 OPEN_PREFIXES = (
     "/assets/",
     "/fonts/",
@@ -65,15 +68,19 @@ class PageHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
-        elif scope["path"] == "/" and scope["method"] not in {"GET", "HEAD"}:
+            return
+        path = get_route_path(scope)
+        if path in OWN_PATHS or (self._page is not None and _is_open(path)):
+            notes_of(scope).route = "page"
+        if path == "/" and scope["method"] not in {"GET", "HEAD"}:
             refusal = problem_response(405, f"{scope['method']} is not possible here", headers={"Allow": "GET, HEAD"})
             await refusal(scope, receive, send)
-        elif scope["path"] == "/favicon.ico":
+        elif path == "/favicon.ico":
             await Response(self._favicon, media_type="image/svg+xml")(scope, receive, send)
-        elif self._page is not None and _is_open(scope["path"]):
-            await self._page(scope, self._until_closing(receive), _guarded(send) if scope["path"] == "/" else send)
+        elif self._page is not None and _is_open(path):
+            await self._page(scope, self._until_closing(receive), _guarded(send) if path == "/" else send)
         else:
-            await self._instead(scope["path"])(scope, receive, send)
+            await self._instead(path)(scope, receive, send)
 
     def _instead(self, path: str) -> Response:
         if path == "/":

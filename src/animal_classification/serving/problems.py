@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
+# nginx's status for it; nobody receives it, but it stands in the log and in the metrics.
+CLIENT_GONE = 499
 MEDIA_TYPE = "application/problem+json"
 # What a client can mend; any other error of ours is the server's own trouble, and its message may name local paths.
 STATUS_OF: dict[type[AnimalsError], int] = {ImageError: 422, UsageError: 422}
@@ -55,6 +57,10 @@ class ProblemError(Exception):
     def response(self) -> JSONResponse:
         """The answer to send."""
         return problem_response(self.status, self.detail, kind=self.kind, headers=self.headers)
+
+
+class ClientGoneError(Exception):
+    """The client went away; nobody waits for an answer any more."""
 
 
 def problem_response(
@@ -95,14 +101,21 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem, whoever raised it."""
     app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(ClientGoneError, _on_gone)
     app.add_exception_handler(AnimalsError, _on_animals_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_bug)
 
 
-def _on_problem(_: Request, error: Exception) -> JSONResponse:
+def _on_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
+
+
+def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
+    if error.kind is not None:
+        request.app.state.service.metrics.rejected(error.kind)
     return error.response()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
@@ -106,6 +107,11 @@ def as_entry(outcome: Outcome, info: BundleInfo) -> dict[str, Any]:
     if outcome.heatmap is not None:
         entry["heatmap"] = png_data_url(outcome.heatmap)
     return entry | {"model": info.name, "version": info.version, "error": row["error"]}
+
+
+def encoded_entry(outcome: Outcome, info: BundleInfo) -> bytes:
+    """The entry as JSON."""
+    return json.dumps(as_entry(outcome, info), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def png_data_url(pixels: NDArray[np.uint8]) -> str:

@@ -1,4 +1,4 @@
-"""The process of ``animals up``: the API answers first, then the page is fetched from Gradio in the background."""
+"""A process that serves: the API answers first, then the page is fetched from Gradio in the background."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import asyncio
 import signal
 import threading
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
 
 from animal_classification.inference.classifier import Classifier
+from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.ports import address_of, listen
-from animal_classification.serving.service import warm_up
+from animal_classification.serving.protocol import guarded
+from animal_classification.serving.service import Service, fastest_batch, warm_up
+from animal_classification.serving.stopping import GracefulServer
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from fastapi import FastAPI
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Within this many seconds answers on their way are finished; then the server stops all the same.
-GRACE = 1
+# Seconds that uvicorn gives to what the server's own grace has not brought to an end.
+LAST_WORDS = 1
 PAGE_MISSING = (
     "The page needs an extra that is not installed: <code>pip install 'animal-classification[app]'</code>. "
     "The API works without: see <a href='docs'>/docs</a>."
@@ -37,14 +39,24 @@ PAGE_MISSING = (
 PAGE_BROKEN = "The page could not be started; the server's log says why. The API works: see <a href='docs'>/docs</a>."
 
 
-def run_server(
-    settings: Settings, *, on_ready: Callable[[str, Classifier], None], on_trouble: Callable[[str], None]
-) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """What a person waits for: where it answers, and with what."""
+
+    address: str
+    model: str
+    version: str
+    engine: str
+    threads: int
+    workers: int = 1
+
+
+def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_trouble: Callable[[str], None]) -> None:
     """Serve until the process is told to stop by Ctrl-C or SIGTERM.
 
     Args:
         settings: Where and what.
-        on_ready: Called once with the address and the classifier, when the API answers.
+        on_ready: Called once when the API answers.
         on_trouble: Called with a line when the page cannot be started; the API goes on.
 
     Raises:
@@ -52,25 +64,45 @@ def run_server(
     """
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
-    with _signals_left_to_uvicorn():
-        asyncio.run(_serve(settings, listener, on_ready, on_trouble))
+    with ignored_signals():
+        serve_on(listener, settings, on_ready=on_ready, on_trouble=on_trouble)
 
 
-class _Server(uvicorn.Server):
-    """Ends the streams that browsers hold open as soon as it is told to stop."""
+def serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    *,
+    on_ready: Callable[[Started], None],
+    on_trouble: Callable[[str], None],
+    on_running: Callable[[Callable[[], None]], None] | None = None,
+) -> None:
+    """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
 
-    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._before_stop = before_stop
-        self._loop = asyncio.get_running_loop()
+    Args:
+        listener: Bound, and listening.
+        settings: What.
+        on_ready: As above.
+        on_trouble: As above.
+        on_running: For a process among several, which listens only when its model is loaded: called at the beginning
+            with a function that stops the server, from any thread.
+    """
+    with logs.installed(as_json=settings.access_log) as access_log:
+        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log)))
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._before_stop)
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    settings: Settings
+    listener: socket.socket
+    on_ready: Callable[[Started], None]
+    on_trouble: Callable[[str], None]
+    on_running: Callable[[Callable[[], None]], None] | None
+    access_log: Callable[[dict[str, Any]], None] | None
 
 
 @contextmanager
-def _signals_left_to_uvicorn() -> Iterator[None]:
+def ignored_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM do nothing but what uvicorn does on them."""
     # uvicorn stops gracefully, then raises the signal once more for whoever handled it before: nobody, so that the
     # command ends with 0 and without a traceback.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -81,19 +113,39 @@ def _signals_left_to_uvicorn() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-async def _serve(
-    settings: Settings,
-    listener: socket.socket,
-    on_ready: Callable[[str, Classifier], None],
-    on_trouble: Callable[[str], None],
-) -> None:
-    app = create_app(None, settings)
+async def _serve(run: _Run) -> None:
+    settings = run.settings
+    app = create_app(None, settings, access_log=run.access_log)
+
+    def on_stop() -> None:
+        app.state.service.drain()
+        app.state.page.close()
+
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE, server_header=False, ws="none"
+        app,
+        http=guarded(head_timeout=settings.head_timeout, max_connections=settings.max_connections),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",  # below that it tells of strangers who do not speak HTTP
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=LAST_WORDS,
     )
-    server = _Server(config, app.state.page.close)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    starting = asyncio.create_task(_start(app, settings, on_ready, on_trouble))
+    server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        with suppress(RuntimeError):  # it has stopped already
+            loop.call_soon_threadsafe(server.begin_to_stop)
+
+    if run.on_running is not None:
+        run.on_running(stop)
+        await _install(app.state.service, settings)
+    serving = asyncio.create_task(server.serve(sockets=[run.listener]))
+    starting = asyncio.create_task(_start(app, run))
     await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
     if starting.done() and starting.exception() is not None:
         server.should_exit = True
@@ -103,15 +155,24 @@ async def _serve(
         await starting
 
 
-async def _start(
-    app: FastAPI, settings: Settings, on_ready: Callable[[str, Classifier], None], on_trouble: Callable[[str], None]
-) -> None:
-    classifier = await _in_thread(lambda: _load(settings))
-    app.state.service.install(classifier)
-    on_ready(address_of(settings.host, settings.port), classifier)
+async def _start(app: FastAPI, run: _Run) -> None:
+    settings = run.settings
+    service: Service = app.state.service
+    if not service.ready:
+        await _install(service, settings)
+    classifier = service.predictor
+    run.on_ready(
+        Started(
+            address=address_of(settings.host, settings.port) + settings.root_path,
+            model=classifier.info.name,
+            version=classifier.info.version,
+            engine=classifier.engine,
+            threads=classifier.threads,
+        )
+    )
     async with AsyncExitStack() as stack:
-        if settings.page:
-            await _show_page(app, settings, stack, on_trouble)
+        if settings.page and not settings.keys_file:  # the page cannot ask with a key
+            await _show_page(app, settings, stack, run.on_trouble)
         await asyncio.Event().wait()
 
 
@@ -131,16 +192,21 @@ async def _show_page(
         on_trouble(f"no page: it could not be started: {error!r}")
 
 
-def _load(settings: Settings) -> Classifier:
+async def _install(service: Service, settings: Settings) -> None:
+    classifier, batch = await _in_thread(lambda: _load(settings))
+    service.install(classifier, batch=batch)
+
+
+def _load(settings: Settings) -> tuple[Classifier, int]:
     from animal_classification.imaging import Limits
     from animal_classification.registry import resolve_model
 
-    limits = Limits(max_bytes=settings.max_file_bytes)
+    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     threads = settings.threads or None
     model = resolve_model(settings.model, uri=settings.tracking_uri)
     classifier = Classifier.load(model, engine=settings.engine, threads=threads, limits=limits)
     warm_up(classifier)
-    return classifier
+    return classifier, settings.batch or fastest_batch(classifier)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

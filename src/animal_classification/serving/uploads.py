@@ -1,4 +1,4 @@
-"""Photos out of a multipart body, with every bound enforced while the bytes arrive.
+"""Photos out of a body, multipart or one photo by itself, with every bound enforced while the bytes arrive.
 
 Nothing touches the disk, and what is refused is dropped as it comes: memory never exceeds the request's bound.
 """
@@ -51,7 +51,7 @@ def base_name(name: str) -> str:
 async def read_form(
     content_type: str, content_length: str | None, chunks: AsyncIterator[bytes], settings: Settings
 ) -> Form:
-    """Read a multipart body.
+    """Read a multipart body, or one that is a photo itself.
 
     Args:
         content_type: The request's header.
@@ -60,24 +60,20 @@ async def read_form(
         settings: Bounds on files and bytes.
 
     Raises:
-        ProblemError: Not multipart, malformed, over a bound, or nothing in it.
+        ProblemError: Neither multipart nor a photo, malformed, over a bound, or nothing in it.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
+    if kind.startswith(b"image/"):
+        return await _read_photo(bounded(content_length, chunks, settings.max_request_bytes), settings)
     if kind != b"multipart/form-data" or not boundary:
-        detail = f"send photos as multipart/form-data in the field 'files', not as {content_type[:80] or 'nothing'!r}"
+        sent = content_type[:80] or "nothing"
+        detail = f"send photos as multipart/form-data in the field 'files', or one photo as image/jpeg; not as {sent!r}"
         raise ProblemError(415, detail, kind="not-multipart")
-    bound = settings.max_request_bytes
-    if content_length is not None and content_length.isdecimal() and int(content_length) > bound:
-        raise _too_large(bound)
     reader = _Reader(settings)
-    received = 0
     try:
         parser = MultipartParser(boundary, reader.callbacks())
-        async for chunk in chunks:
-            received += len(chunk)
-            if received > bound:
-                raise _too_large(bound)
+        async for chunk in bounded(content_length, chunks, settings.max_request_bytes):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -87,6 +83,42 @@ async def read_form(
     if not reader.form.photos:
         raise ProblemError(422, "no photo was sent: put one or more into the form field 'files'", kind="no-files")
     return reader.form
+
+
+async def bounded(content_length: str | None, chunks: AsyncIterator[bytes], bound: int) -> AsyncIterator[bytes]:
+    """The chunks of a body that has at most ``bound`` bytes.
+
+    Raises:
+        ProblemError: It says that it has more, or turns out to have.
+    """
+    if content_length is not None and content_length.isdecimal() and int(content_length) > bound:
+        raise _too_large(bound)
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > bound:
+            raise _too_large(bound)
+        yield chunk
+
+
+async def _read_photo(chunks: AsyncIterator[bytes], settings: Settings) -> Form:
+    data = bytearray()
+    too_large = False
+    async for chunk in chunks:
+        too_large = too_large or len(data) + len(chunk) > settings.max_file_bytes
+        if too_large:
+            data.clear()
+        else:
+            data += chunk
+    if not data and not too_large:
+        raise ProblemError(422, "the body is empty: put a photo into it", kind="no-files")
+    error = file_too_large(settings.max_file_bytes) if too_large else None
+    return Form([Photo("", bytes(data), error)])
+
+
+def file_too_large(bound: int) -> str:
+    """Why one photo was refused."""
+    return f"is larger than {readable_size(bound)}; send a smaller one"
 
 
 def readable_size(count: int) -> str:
@@ -186,8 +218,7 @@ class _Reader:
         self.form.fields[self._field] = self._data.decode("utf-8", "replace")
 
     def _add_photo(self, name: str) -> None:
-        bound = readable_size(self._settings.max_file_bytes)
-        error = f"is larger than {bound}; send a smaller one" if self._too_large else None
+        error = file_too_large(self._settings.max_file_bytes) if self._too_large else None
         self.form.photos.append(Photo(base_name(name), bytes(self._data), error))
 
     def _end(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of, mean_of_class_means
+from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of, mean_of_class_means, share_interval
 
 
 def test_intervals_hold_the_truth_nineteen_times_of_twenty() -> None:
@@ -68,6 +68,19 @@ def test_mcnemar_is_the_binomial_test(first: int, second: int) -> None:
 def test_the_same_seed_gives_the_same_interval() -> None:
     right = np.random.default_rng(3).random(50) < 0.8
     assert bootstrap(mean_of(right), np.arange(50)) == bootstrap(mean_of(right), np.arange(50))
+
+
+@pytest.mark.parametrize("n", [1, 5, 60])
+def test_no_mistake_among_few_photos_proves_little(n: int) -> None:
+    beta = pytest.importorskip("scipy.stats").beta
+    right = np.repeat(True, 2 * n)
+    units = np.repeat(np.arange(n), 2)
+    found = share_interval(right, units)
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(beta.ppf(0.025, n, 1), abs=1e-9)
+    wrong = share_interval(~right, units)
+    assert (wrong.low, wrong.value) == (0, 0)
+    assert wrong.high == pytest.approx(1 - found.low)
 
 
 def test_one_photo() -> None:

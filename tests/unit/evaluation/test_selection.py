@@ -90,6 +90,7 @@ def test_without_splits_all_that_the_model_has_not_seen_is_taken() -> None:
         ([record("a", "n1", "train")], "test", r"the split 'test' has no photos \(1 in train\); choose another"),
         ([record("a", "n1", None, problem="is empty")], "test", "no usable photo"),
         ([record("a", "n1")], "tst", "no such split: 'tst'"),
+        ([record("a", "n1")], "val", "the photos have no splits, so there is no 'val'"),
     ],
 )
 def test_nothing_to_measure_is_one_clear_line(rows: list[Record], wanted: str, message: str) -> None:

@@ -143,6 +143,25 @@ def test_what_cannot_be_judged_gets_no_rule() -> None:
     assert fit_unknown(np.zeros((FEWEST - 1, 3)), None) is None
 
 
+def test_distances_are_measured_within_one_network() -> None:
+    """The network that is kept turns and stretches embeddings otherwise than the one that has not seen the photos."""
+    embeddings, targets = flock(0, 300)
+    new, new_targets = flock(1, 200)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 40)))[0].astype(np.float32)
+    logits = np.eye(4)[new_targets] * 6
+    same = HeldOut(logits=logits, targets=new_targets, embedding=new)
+    other = HeldOut(
+        logits=logits, targets=new_targets, embedding=new @ turn, fit_embedding=embeddings @ turn, fit_label=targets
+    )
+    wanted, found = (calibrate(one, embedding=embeddings, label=targets).unknown for one in (same, other))
+    assert wanted is not None
+    assert found is not None
+    assert wanted.distance is not None
+    assert found.distance is not None
+    assert found.distance.mean == pytest.approx(wanted.distance.mean, rel=0.01)
+    assert found.threshold == pytest.approx(wanted.threshold, rel=0.05)
+
+
 def test_all_rules_from_photos_out_of_fold() -> None:
     embeddings, targets = flock(0, 300)
     held_out = HeldOut(

@@ -45,15 +45,26 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 
 class FakePredictor:
-    """The tiny classifier, but for what a test replaces."""
+    """The tiny classifier, with something that happens before a photo is decoded, or a batch inferred."""
 
-    def __init__(self, real: Classifier, predict: Callable[[bytes], Prediction] | None = None) -> None:
+    def __init__(
+        self,
+        real: Classifier,
+        before_decoding: Callable[[bytes], None] = lambda _: None,
+        before_inference: Callable[[NDArray[np.uint8]], None] = lambda _: None,
+    ) -> None:
         self.bundle, self.info, self.engine, self.threads = real.bundle, real.info, real.engine, real.threads
         self._real = real
-        self._predict = predict
+        self._before_decoding = before_decoding
+        self._before_inference = before_inference
 
-    def predict(self, photos: bytes, *, top_k: int = 5) -> Prediction:
-        return self._predict(photos) if self._predict else self._real.predict(photos, top_k=top_k)
+    def prepare(self, photo: bytes) -> NDArray[np.uint8]:
+        self._before_decoding(photo)
+        return self._real.prepare(photo)
+
+    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5) -> list[Prediction]:
+        self._before_inference(pixels)
+        return self._real.classify(pixels, top_k=top_k)
 
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]:
         return self._real.heatmap(photo, label_id)

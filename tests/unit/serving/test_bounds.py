@@ -113,9 +113,9 @@ def test_too_many_fields(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "image/jpeg", "application/json", "multipart/form-data", "multipart/mixed; boundary=x"]
+    "kind", ["", "application/json", "text/image/jpeg", "multipart/form-data", "multipart/mixed; boundary=x"]
 )
-def test_only_multipart_is_taken(client: TestClient, kind: str) -> None:
+def test_only_multipart_and_photos_are_taken(client: TestClient, kind: str) -> None:
     response = client.post("/v1/predict", content=encoded(RED), headers={"content-type": kind})
     assert "'files'" in assert_problem(response, 415, "not-multipart")["detail"]
 

@@ -18,7 +18,7 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from animal_classification.errors import EngineError
-from animal_classification.inference import Classifier, Prediction
+from animal_classification.inference import Classifier
 from animal_classification.inference.table import columns
 from animal_classification.serving.page import answers
 from animal_classification.serving.page.blocks import EXPIRED, head, make_page
@@ -170,7 +170,7 @@ def test_nonsense_is_answered_politely(ask: Ask, payload: Any) -> None:
 def test_a_failure_of_ours_is_not_blamed_on_the_photo(
     ask: Ask, service: Service, classifier: Classifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: bytes) -> Prediction:
+    def fail(_: bytes) -> None:
         raise EngineError("secret")
 
     service.install(FakePredictor(classifier, fail))

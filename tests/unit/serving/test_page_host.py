@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from animal_classification.serving import create_app
+from animal_classification.serving.observing import NOTES, Notes
 from animal_classification.serving.page_host import PageHost
 from tests.unit.serving.conftest import assert_problem
 
@@ -84,7 +85,7 @@ def test_closing_ends_open_streams() -> None:
             raise AssertionError
 
         host.show(stream)
-        scope = {"type": "http", "path": "/gradio_api/heartbeat/1", "method": "GET"}
+        scope = {"type": "http", "path": "/gradio_api/heartbeat/1", "method": "GET", NOTES: Notes("1")}
         serving = asyncio.ensure_future(host(scope, nothing_comes, nobody_reads))
         await asyncio.sleep(0)
         host.close()

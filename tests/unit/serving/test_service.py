@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from animal_classification.errors import BundleError, EngineError, UsageError
-from animal_classification.inference import Classifier, Prediction
+from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.service import Service, warm_up
+from animal_classification.serving.service import Service, fastest_batch, warm_up
 from animal_classification.serving.uploads import Photo
 from tests.unit.serving.conftest import RED, FakePredictor, assert_problem, encoded, send
 
@@ -48,7 +48,7 @@ def test_unknown_paths_and_methods(client: TestClient) -> None:
 def test_a_failure_of_ours_tells_strangers_nothing(
     client_with: MakeClient, classifier: Classifier, error: Exception
 ) -> None:
-    def fail(_: bytes) -> Prediction:
+    def fail(_: bytes) -> None:
         raise error
 
     response = send(client_with(FakePredictor(classifier, fail)), ("a.jpg", encoded(RED)))
@@ -56,7 +56,7 @@ def test_a_failure_of_ours_tells_strangers_nothing(
 
 
 def test_a_failure_of_the_caller_is_explained(client_with: MakeClient, classifier: Classifier) -> None:
-    def fail(_: bytes) -> Prediction:
+    def fail(_: bytes) -> None:
         raise UsageError("top_k must be at least 1, not 0")
 
     response = send(client_with(FakePredictor(classifier, fail)), ("a.jpg", encoded(RED)))
@@ -76,7 +76,7 @@ def test_models(client: TestClient) -> None:
 def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(classifier: Classifier) -> None:
     at_work, most, lock = 0, 0, threading.Lock()
 
-    def slow(photo: bytes) -> Prediction:
+    def slow(_: bytes) -> None:
         nonlocal at_work, most
         with lock:
             at_work += 1
@@ -84,7 +84,6 @@ def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(cla
         time.sleep(0.02)
         with lock:
             at_work -= 1
-        return classifier.predict(photo)
 
     async def scenario() -> int:
         service = Service()
@@ -106,9 +105,13 @@ def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(cla
 def test_warm_up_answers_once(classifier: Classifier) -> None:
     seen: list[bytes] = []
 
-    def remember(photo: bytes) -> Prediction:
-        seen.append(photo)
-        return classifier.predict(photo)
-
-    warm_up(FakePredictor(classifier, remember))
+    warm_up(FakePredictor(classifier, seen.append))
     assert len(seen) == 1
+
+
+def test_batches_are_made_where_they_are_clearly_faster(classifier: Classifier) -> None:
+    def predictor(first: float, more: float) -> FakePredictor:
+        return FakePredictor(classifier, before_inference=lambda pixels: time.sleep(first + more * (len(pixels) - 1)))
+
+    assert fastest_batch(predictor(0.02, 0.002)) == 4
+    assert fastest_batch(predictor(0.02, 0.02)) == 1

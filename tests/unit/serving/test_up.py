@@ -11,18 +11,19 @@ from click.testing import CliRunner, Result
 
 from animal_classification.cli import up
 from animal_classification.errors import MissingExtraError, UsageError
-from animal_classification.inference import Classifier
 from animal_classification.serving import server
 from animal_classification.settings import Settings
 
+STARTED = server.Started(address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=2)
+
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> list[Settings]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     calls: list[Settings] = []
 
     def run_server(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
         calls.append(settings)
-        on_ready("http://localhost:8080", classifier)
+        on_ready(STARTED)
         on_trouble("no page: it needs an extra")
 
     monkeypatch.setattr(server, "run_server", run_server)

@@ -16,6 +16,7 @@ from animal_classification.serving.page import answers
 from animal_classification.serving.page.examples import Example, available, chosen
 from animal_classification.serving.page.hosting import KEEP, SWEEP_EVERY
 from animal_classification.serving.page.pictures import EXAMPLE, FULL, THUMBNAIL, picture
+from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.uploads import Photo, base_name, readable_size
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def make_page(service: Service, settings: Settings, uploads: Path) -> gr.Blocks:
     async def on_submit(event: gr.EventData) -> str:
         try:
             return await _answer(event._data, service, settings, examples, uploads)
+        except ProblemError as problem:  # the queue is full, or the server is stopping
+            return answers.trouble("Too many photos at once", f"Please try again in a moment: {problem.detail}.")
         except Exception:  # a visitor gets an answer whatever breaks; Gradio would show an empty red box
             logging.getLogger(__name__).exception("a visit to the page failed")
             return answers.trouble("Something went wrong here", "It is not your photo's fault. Please try again.")
@@ -103,7 +106,7 @@ def _script(name: str) -> str:
 
 
 def _intake(service: Service, settings: Settings, examples: Sequence[Example]) -> str:
-    limits = Limits(max_bytes=settings.max_file_bytes)
+    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     shown = ((example, picture(example.path(GRADIO).read_bytes(), EXAMPLE, limits)) for example in examples)
     info = service.predictor.info
     return answers.fill(
@@ -147,7 +150,7 @@ async def _answer(
     photos = await service.run(_received, visit, examples, uploads, settings)
     if not photos:
         return answers.trouble("There was no photo", "Please drop one, or choose one.")
-    looks = await _look(service, photos, Limits(max_bytes=settings.max_file_bytes))
+    looks = await _look(service, photos, Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels))
     predictor = service.predictor
     if len(looks) == 1:
         return await service.run(answers.one, looks[0], predictor.info, predictor.bundle.preprocess_spec)

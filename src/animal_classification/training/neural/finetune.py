@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import FinetuneConfig
+from animal_classification.evaluation.rules import HeldOut
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.training.neural.answering import answers, spread
 from animal_classification.training.neural.calibrating import temperature
@@ -78,12 +79,13 @@ def train(job: Job) -> Trained:
     stand = _stand(job, config, load_backbone(job.config.backbone))
     pretrained = _copied(stand.learner)
     epoch, metrics = _tune(job, config, stand)
-    warmth = _warmth(stand)
+    warmth, held_out = _warmth(stand), None
     if len(stand.photos.val) and config.refit:
+        held_out = _held_out(stand)
         stand.learner.load_state_dict(pretrained)
         stand = _together(stand)
         _tune(job, config, stand, epochs=epoch)
-    return _trained(job, stand, warmth, {**metrics, "epoch": float(epoch)})
+    return _trained(job, stand, warmth, {**metrics, "epoch": float(epoch)}, held_out)
 
 
 def _stand(job: Job, config: FinetuneConfig, backbone: Backbone) -> Stand:
@@ -175,6 +177,19 @@ def _warmth(stand: Stand) -> float:
     return temperature(_val_logits(stand), torch.from_numpy(stand.photos.val_targets))
 
 
+def _held_out(stand: Stand) -> HeldOut:
+    """What the network that has not seen val says of it, before another is fitted to train and val."""
+    val = answers(stand.learner, stand.photos.val, np.arange(len(stand.photos.val)))
+    chosen = spread(len(stand.photos.train))
+    return HeldOut(
+        logits=val["logits"],
+        targets=stand.photos.val_targets,
+        embedding=val["embedding"],
+        fit_embedding=answers(stand.learner, stand.photos.train, chosen)["embedding"],
+        fit_label=stand.photos.train_targets[chosen],
+    )
+
+
 def _together(stand: Stand) -> Stand:
     """Train and val as one; no val."""
     from animal_classification.training.neural.finetune_head import Joined
@@ -192,10 +207,11 @@ def _together(stand: Stand) -> Stand:
     return replace(stand, train=merged, val=nothing, photos=joined)
 
 
-def _trained(job: Job, stand: Stand, warmth: float, metrics: Mapping[str, float]) -> Trained:
+def _trained(job: Job, stand: Stand, warmth: float, metrics: Mapping[str, float], held_out: HeldOut | None) -> Trained:
     job.progress("exporting", 0, 1)
     chosen = spread(len(stand.photos.train))
     embedding: NDArray[np.float32] = answers(stand.learner, stand.photos.train, chosen)["embedding"]
+    rows = (*job.dataset.train.rows, *job.dataset.val.rows)  # in this order; val only after a refit
     model = export(stand.network.eval(), stand.spec.size)
     job.progress("exporting", 1, 1)
     return Trained(
@@ -205,6 +221,8 @@ def _trained(job: Job, stand: Stand, warmth: float, metrics: Mapping[str, float]
         calibration=Calibration(temperature=warmth),
         reference={"embedding": embedding, "label": stand.photos.train_targets[chosen]},
         metrics=metrics,
+        held_out=held_out,
+        learned_from=tuple(rows[index] for index in chosen),
     )
 
 

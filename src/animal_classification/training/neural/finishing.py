@@ -43,6 +43,7 @@ def finish(job: Job, network: nn.Module, fitted: Fitted, photos: Photos, spec: P
         preprocess=Preprocess(size=spec.size, crop_pct=spec.crop_pct, interpolation=spec.interpolation),
         calibration=Calibration(temperature=warmth),
         reference={"embedding": reference, "label": photos.train_targets[chosen]},
+        learned_from=tuple(job.dataset.train.rows[index] for index in chosen),
         metrics={**fitted.metrics, **recalls, "epoch": float(fitted.epoch), "epochs": float(fitted.epochs)},
     )
 

@@ -1,0 +1,106 @@
+"""``animals keys``: who may ask a server that wants API keys."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from animal_classification.cli.console import printable
+from animal_classification.errors import UsageError
+from animal_classification.settings import PREFIX
+
+VARIABLE = f"{PREFIX}KEYS_FILE"
+_file = click.option(
+    "--file",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help=f"The file of keys.  [default: ${VARIABLE}]",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group(name="keys")
+def command() -> None:
+    """Make, list and revoke API keys.
+
+    A server started with `animals serve --keys-file FILE` follows the file: a change counts within a second.
+    """
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", multiple=True, default=("predict",), show_default=True, help="predict, feedback, admin."
+)
+@click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True), help="For how many days it holds.  [default: ever]"
+)
+@click.option(
+    "--rate-limit", type=click.FloatRange(min=0), help="Photos a minute; 0 for any number.  [default: the server's]"
+)
+@_file
+@_as_json
+def create(
+    name: str, scopes: tuple[str, ...], days: float | None, rate_limit: float | None, path: Path | None, as_json: bool
+) -> None:
+    """Make a key for NAME and print it: it cannot be shown again, because only its hash is kept."""
+    from animal_classification.serving.keys import new_key, read_keys, write_keys
+
+    path = _chosen(path)
+    text, key = new_key(name, scopes or ("predict",), days=days, rate_limit=rate_limit)
+    write_keys(path, [*(read_keys(path) if path.exists() else []), key])
+    click.echo(json.dumps({"key": text, **_shown(asdict(key))}) if as_json else text)
+    if not as_json:
+        click.echo(f"animals: {key.id} for {printable(name)}: {', '.join(key.scopes)}; kept in {path}", err=True)
+
+
+@command.command(name="list")
+@_file
+@_as_json
+def list_keys(path: Path | None, as_json: bool) -> None:
+    """Show whose keys there are; the keys themselves are kept nowhere."""
+    from animal_classification.serving.keys import read_keys
+
+    keys = read_keys(_chosen(path))
+    if as_json:
+        click.echo(json.dumps({"keys": [_shown(asdict(key)) for key in keys]}))
+        return
+    now = datetime.now(UTC)
+    for key in keys:
+        until = "for ever" if key.expires is None else f"{'expired' if key.expired(now) else 'until'} {key.expires}"
+        click.echo(f"{key.id}  {', '.join(key.scopes):24}  {until:34}  {printable(key.name)}")
+
+
+@command.command()
+@click.argument("key_id")
+@_file
+def revoke(key_id: str, path: Path | None) -> None:
+    """Take the key with the id KEY_ID away (`animals keys list` shows the ids)."""
+    from animal_classification.serving.keys import read_keys, write_keys
+
+    path = _chosen(path)
+    keys = read_keys(path)
+    left = [key for key in keys if key.id != key_id]
+    if len(left) == len(keys):
+        raise UsageError(f"{path}: there is no key with the id {key_id!r}; animals keys list shows them")
+    write_keys(path, left)
+    click.echo(f"animals: {key_id} is revoked", err=True)
+
+
+def _chosen(path: Path | None) -> Path:
+    if path is not None:
+        return path
+    if named := os.environ.get(VARIABLE, "").strip():
+        return Path(named)
+    raise UsageError(f"which file of keys? name one with --file, or set {VARIABLE}")
+
+
+def _shown(key: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in key.items() if name != "sha256"}

@@ -1,0 +1,84 @@
+"""``animals serve``: the server with every production knob; each is a field of ``Settings``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import click
+
+from animal_classification.cli.up import ready_line, require_server
+from animal_classification.settings import Settings, split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What each setting is, in the order of the help page. A test holds that none is missing.
+HELP = {
+    "host": "Address to listen on; 0.0.0.0 for all of this machine's.",
+    "port": "TCP port; 0 takes a free one.",
+    "workers": "Processes that answer on the port; the cores are divided among them.",
+    "threads": "CPUs to use, by all workers together; 0 for all.",
+    "model": "A built-in name, a bundle's folder, or its URL.",
+    "engine": "auto, openvino or onnxruntime.",
+    "page": "Serve the page at / beside the API; with one worker only.",
+    "root_path": "The prefix under which a proxy shows this server, such as /animals.",
+    "trusted_proxies": "Addresses whose X-Forwarded-For and -Proto are believed, joined by commas; * for all.",
+    "cors": "Origins whose pages may ask, joined by commas; * for all.",
+    "keys_file": "Only who has a key in this file may ask (see animals keys).",
+    "rate_limit": "Photos a minute for each key, or each address without keys; 0 for any number.",
+    "access_log": "A line of JSON on stdout for each request.",
+    "cache_size": "How many answers to remember, by the photo's hash.",
+    "batch": "Photos that one core infers at once, when so many wait; 0 for what is faster here.",
+    "max_files": "Photos in one request.",
+    "max_file_bytes": "Bytes of one photo.",
+    "max_request_bytes": "Bytes of one request.",
+    "max_memory_bytes": "Bytes of all requests together.",
+    "max_pixels": "Width times height that a photo may declare.",
+    "max_connections": "Clients connected at once, to each worker.",
+    "queue_size": "Photos that wait for a core, in each worker; 503 beyond.",
+    "max_wait": "Seconds that a photo may be expected to wait for a core; 503 beyond.",
+    "head_timeout": "Seconds in which a request's head must arrive.",
+    "body_timeout": "Seconds in which its body must arrive.",
+    "request_timeout": "Seconds from there in which it must be answered.",
+    "drain": "Seconds for which a server that is told to stop goes on taking requests, while it is not ready any more.",
+    "grace": "Seconds from there in which answers on their way are finished.",
+}
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    types, defaults = get_type_hints(Settings), {field.name: field.default for field in fields(Settings)}
+    for name, words in reversed(HELP.items()):
+        kind, default, flag = types[name], defaults[name], "--" + name.replace("_", "-")
+        if kind is bool:
+            text = f"{words}  [default: {'on' if default else 'off'}]"
+            option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+        else:
+            shown = f"  [default: {default}]" if default or kind is int else ""
+            kind = kind if kind in {int, float, str} else str
+            option = click.option(flag, name, type=kind, default=None, help=words + shown)
+        command = option(command)
+    return command
+
+
+@click.command(name="serve")
+@_with_options
+def command(**options: Any) -> None:
+    """Serve the API, with every setting that an operator may want.
+
+    Every option can be set in the environment, for instance --max-files as ANIMALS_MAX_FILES. SIGTERM and Ctrl-C stop
+    it when everything that came is answered. docs/serve.md has the whole story.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() & {"cors", "trusted_proxies"}:
+        given[name] = split_list(given[name])
+    settings = replace(Settings.from_environment(), **given)
+    require_server("animals serve")
+    from animal_classification.serving import server, supervisor
+
+    run = supervisor.run_workers if settings.workers > 1 else server.run_server
+    run(
+        settings,
+        on_ready=lambda started: click.echo(ready_line(started), err=settings.access_log),
+        on_trouble=lambda line: click.echo(f"animals: {line}", err=True),
+    )

@@ -1,0 +1,175 @@
+"""What Prometheus reads at ``/metrics`` (a contract: docs/serve.md), in one process and over several.
+
+Label values come from a list that the server knows: routes, methods, statuses, the model's labels. What a client makes
+up is counted as ``other``, so that nobody can make the series grow.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from animal_classification.bundle import BundleInfo
+    from animal_classification.inference import Prediction
+
+# prometheus_client keeps its values in files of this folder where it is set before the import (see workers of server).
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+MAX_LABELS = 2000
+OTHER, UNKNOWN = "other", "unknown"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STAGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_SHARES = tuple(step / 20 for step in range(1, 21))
+
+
+class Metrics:
+    """The metrics of one application; the names are those of the contract."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a series began: as many series again, which nobody asks for
+        self._requests = Counter(
+            "animals_http_requests", "HTTP requests answered.", ("route", "method", "status"), registry=registry
+        )
+        self._request_seconds = Histogram(
+            "animals_http_request_duration_seconds",
+            "From a request's head to the end of its answer.",
+            ("route", "method"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._in_progress = Gauge(
+            "animals_http_requests_in_progress",
+            "HTTP requests being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "animals_inference_duration_seconds",
+            "Decoding of a photo, or inference of a batch.",
+            ("stage",),
+            buckets=_STAGES,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "animals_batch_size", "Photos in a batch.", buckets=(1, 2, 3, 4, 8, 16), registry=registry
+        )
+        self._depth = Gauge(
+            "animals_queue_depth", "Photos that wait for a thread.", multiprocess_mode="livesum", registry=registry
+        )
+        self._wait = Histogram(
+            "animals_queue_wait_seconds",
+            "From a photo's arrival to a thread for it.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._predictions = Counter(
+            "animals_predictions",
+            "Photos answered, by label.",
+            ("model", "version", "label"),
+            registry=registry,
+        )
+        self._unknown = Counter(
+            "animals_unknown", "Photos that are none of the labels.", ("model", "version"), registry=registry
+        )
+        self._confidence = Histogram(
+            "animals_prediction_confidence",
+            "Probability of the most probable label.",
+            buckets=_SHARES,
+            registry=registry,
+        )
+        self._model = Gauge(
+            "animals_model_info",
+            "The model that answers.",
+            ("model", "version", "sha256"),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._rejected = Counter("animals_rejected", "Requests and photos refused.", ("reason",), registry=registry)
+        self._lookups = Counter("animals_cache_lookups", "Photos looked up.", ("result",), registry=registry)
+        self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
+        self._name = self._version = ""
+        self._labels: frozenset[str] = frozenset()
+
+    def installed(self, info: BundleInfo, sha256: str) -> None:
+        """A model answers from now on."""
+        self._name, self._version = info.name, info.version
+        self._labels = frozenset(label.name for label in info.labels[:MAX_LABELS])
+        self._model.labels(info.name, info.version, sha256).set(1)
+        self._unknown.labels(info.name, info.version)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure ``decode`` or ``infer``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            (self._decode if name == "decode" else self._infer).observe(time.perf_counter() - started)
+
+    def waited(self, seconds: float) -> None:
+        """A thread took up a photo."""
+        self._wait.observe(seconds)
+
+    def looked_up(self, *, found: bool) -> None:
+        """An answer was looked for among those remembered."""
+        self._lookups.labels("hit" if found else "miss").inc()
+
+    def batch(self, size: int) -> None:
+        """A batch of photos goes to the engine."""
+        self._batch.observe(size)
+
+    def queued(self, depth: int) -> None:
+        """So many photos wait."""
+        self._depth.set(depth)
+
+    def predicted(self, prediction: Prediction) -> None:
+        """A photo was named."""
+        label = prediction.label if prediction.label in self._labels else OTHER
+        if prediction.unknown:
+            label = UNKNOWN
+        self._predictions.labels(self._name, self._version, label).inc()
+        self._confidence.observe(prediction.probability)
+        if prediction.unknown:
+            self._unknown.labels(self._name, self._version).inc()
+
+    def rejected(self, reason: str) -> None:
+        """A request, or one photo of it, was refused for a reason that this server has a word for."""
+        self._rejected.labels(reason).inc()
+
+    def began(self) -> None:
+        """A request came."""
+        self._in_progress.inc()
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        method = method if method in METHODS else OTHER
+        self._in_progress.dec()
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route, method).observe(seconds)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format; over all workers where there are several."""
+        if SHARED_FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        everything = CollectorRegistry()
+        MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        return generate_latest(everything)

@@ -1,0 +1,136 @@
+"""Around every request: an id, a line in the access log, the metrics, and headers that every answer has."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from animal_classification.serving.metrics import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from animal_classification.serving.service import Service
+
+SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
+REQUEST_ID: ContextVar[str | None] = ContextVar("animals_request_id", default=None)
+NOTES = "animals"
+# For answers that say nothing of their own on the matter.
+SECURITY_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"SAMEORIGIN",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(self), microphone=(), geolocation=()",
+}
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is known of a request; those who handle it add to it.
+
+    Attributes:
+        request_id: From the client where it is sane, else made here.
+        route: Which route answers, from a list that the server knows.
+        key: Name of the API key.
+        status: Of the answer; 499 if the client went away before.
+        received: Bytes of the body.
+        sent: Bytes of the answer.
+    """
+
+    request_id: str
+    route: str = OTHER
+    key: str | None = None
+    status: int = 499
+    received: int = 0
+    sent: int = 0
+
+
+def notes_of(scope: Scope) -> Notes:
+    """The notes on the request of ``scope``."""
+    notes: Notes = scope[NOTES]
+    return notes
+
+
+class Observed:
+    """An ASGI application around another.
+
+    Args:
+        app: The other; what it raises passes through.
+        service: Whose metrics count, and who knows whether the server is about to stop.
+        log: Gets the facts of each request when it is answered.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, log: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self._app = app
+        self._service = service
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        notes = scope[NOTES] = Notes(_request_id(scope))
+        token = REQUEST_ID.set(notes.request_id)
+        self._service.metrics.began()
+
+        async def counted_receive() -> Message:
+            message = await receive()
+            notes.received += len(message.get("body", b""))
+            return message
+
+        async def completed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                notes.status = message["status"]
+                message["headers"] = self._completed(list(message.get("headers", ())), notes, scope)
+            else:
+                notes.sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, counted_receive, completed_send)
+        finally:
+            REQUEST_ID.reset(token)
+            self._finished(scope, notes, time.perf_counter() - started)
+
+    def _completed(self, headers: list[tuple[bytes, bytes]], notes: Notes, scope: Scope) -> list[tuple[bytes, bytes]]:
+        present = {name.lower() for name, _ in headers}
+        headers += [item for item in SECURITY_HEADERS.items() if item[0] not in present]
+        headers.append((b"x-request-id", notes.request_id.encode("ascii")))
+        if scope["scheme"] == "https":
+            headers.append((b"strict-transport-security", b"max-age=31536000"))
+        if self._service.draining and b"connection" not in present:
+            headers.append((b"connection", b"close"))
+        return headers
+
+    def _finished(self, scope: Scope, notes: Notes, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or notes.route
+        self._service.metrics.answered(route, scope["method"], notes.status, seconds)
+        if self._log is not None:
+            client = scope.get("client")
+            self._log(
+                {
+                    "request_id": notes.request_id,
+                    "client": client[0] if client else None,
+                    "key": notes.key,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "route": route,
+                    "status": notes.status,
+                    "seconds": round(seconds, 6),
+                    "received": notes.received,
+                    "sent": notes.sent,
+                }
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode("ascii") if SANE_ID.fullmatch(given) else uuid4().hex

@@ -1,0 +1,154 @@
+"""The Open Inference Protocol v2 (KServe, Triton): the same answers for clients that speak it.
+
+Photos come as ``BYTES``: in base64 where they stand in the JSON, as they are where they follow it (the binary
+extension). Errors are an ``error`` in JSON, as that protocol wants them.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from animal_classification import __version__
+from animal_classification.serving.bodies import Memory, too_late, too_slow, while_connected, within
+from animal_classification.serving.guarding import charge
+from animal_classification.serving.problems import ClientGoneError, ProblemError
+from animal_classification.serving.schemas import as_entry
+from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_BODY, OUTPUTS, options_of, parse, render
+from animal_classification.serving.uploads import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from animal_classification.serving.service import Predictor, Service
+    from animal_classification.settings import Settings
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries for the protocol's errors."""
+    schema = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+    content = {"application/json": {"schema": schema}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+INPUT = {"name": "photos", "datatype": "BYTES", "shape": [-1]}
+DOCUMENTED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}}
+ERRORS = errors(400, 401, 403, 404, 408, 413, 422, 429, 503)
+FACT_ERRORS = errors(401, 403, 404, 422, 503)
+PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
+
+
+def make_router(service: Service, settings: Settings, memory: Memory) -> APIRouter:
+    """The routes of the protocol over ``service``."""
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    _add_facts(router, service)
+
+    @router.post("/models/{name}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
+    @router.post("/models/{name}/versions/{version}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
+    @_errors_of_the_protocol
+    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+        """Name the animals in photos."""
+        predictor = _chosen(service, name, version)
+        service.admit()
+        with memory.claim() as counted:
+            async with within(settings.body_timeout, too_slow):
+                body = await _whole_body(request, counted(request.stream()), settings)
+            async with within(settings.request_timeout, too_late):
+                asked, photos = await service.run(parse, body, request.headers.get(JSON_LENGTH), settings)
+                charge(request.scope, len(photos))
+                options = options_of(asked)
+                named = service.identify_as(
+                    lambda outcome: as_entry(outcome, predictor.info),
+                    photos,
+                    top_k=options.top_k,
+                    heatmap=options.heatmap,
+                )
+                entries = await while_connected(request, named)
+                answer = await service.run(render, asked, entries, predictor.info)
+        return Response(answer, media_type="application/json")
+
+    return router
+
+
+def _add_facts(router: APIRouter, service: Service) -> None:
+    @router.get("")
+    async def server() -> JSONResponse:
+        """What this server is."""
+        return JSONResponse({"name": "animals", "version": __version__, "extensions": ["binary_tensor_data"]})
+
+    @router.get("/health/live")
+    async def live() -> JSONResponse:
+        """The process is alive."""
+        return JSONResponse({"live": True})
+
+    @router.get("/health/ready", responses={503: {"description": "Not ready."}})
+    async def ready() -> JSONResponse:
+        """The model is loaded and warm; 503 until it is, and when the server is about to stop."""
+        return JSONResponse({"ready": service.ready}, status_code=200 if service.ready else 503)
+
+    @router.get("/models/{name}", responses=FACT_ERRORS)
+    @router.get("/models/{name}/versions/{version}", responses=FACT_ERRORS)
+    @_errors_of_the_protocol
+    async def model(name: str, version: str | None = None) -> JSONResponse:
+        """What a model takes and gives."""
+        predictor = _chosen(service, name, version)
+        return JSONResponse(
+            {
+                "name": predictor.info.name,
+                "versions": [predictor.info.version],
+                "platform": PLATFORMS.get(predictor.engine, predictor.engine),
+                "inputs": [INPUT],
+                "outputs": [{"name": key, "datatype": kind, "shape": [-1]} for key, kind in OUTPUTS.items()],
+            }
+        )
+
+    @router.get("/models/{name}/ready", responses=FACT_ERRORS)
+    @router.get("/models/{name}/versions/{version}/ready", responses=FACT_ERRORS)
+    @_errors_of_the_protocol
+    async def model_ready(name: str, version: str | None = None) -> JSONResponse:
+        """Whether a model answers."""
+        predictor = _chosen(service, name, version)
+        body = {"name": predictor.info.name, "ready": service.ready}
+        return JSONResponse(body, status_code=200 if service.ready else 503)
+
+
+def _errors_of_the_protocol(route: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    @wraps(route)
+    async def guarded(*arguments: Any, **named: Any) -> Response:
+        try:
+            return await route(*arguments, **named)
+        except ProblemError as problem:
+            return JSONResponse(
+                {"error": problem.detail}, status_code=problem.status, headers=dict(problem.headers or {})
+            )
+
+    return guarded
+
+
+def _chosen(service: Service, name: str, version: str | None) -> Predictor:
+    info = service.predictor.info
+    if name != info.name or version not in {None, info.version}:
+        asked = name if version is None else f"{name} {version}"
+        raise ProblemError(
+            404, f"no model {asked[:80]!r} here; there is: {info.name} {info.version}", kind="no-such-model"
+        )
+    return service.predictor
+
+
+async def _whole_body(request: Request, chunks: Any, settings: Settings) -> bytes:
+    # Photos that follow the JSON cost no parsing.
+    bound = settings.max_request_bytes
+    if JSON_LENGTH not in request.headers:
+        bound = min(bound, MAX_BODY)
+    body = bytearray()
+    try:
+        async for chunk in bounded(request.headers.get("content-length"), chunks, bound):
+            body += chunk
+    except ClientDisconnect:
+        raise ClientGoneError from None
+    return bytes(body)

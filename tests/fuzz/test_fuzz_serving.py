@@ -1,0 +1,19 @@
+"""A short run of the fuzzer of requests."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from tests.fuzz import fuzz_serving
+
+
+@pytest.mark.timeout(120)
+def test_a_thousand_damaged_requests() -> None:
+    total, passed = fuzz_serving.fuzz(fuzz_serving.parse(["--count", "1000", "--seed", "7"]))
+    assert passed, "\n".join(total.failures)
+    assert sum(total.statuses.values()) == 1000
+    assert total.statuses["200"] > 100, total.statuses
+    assert total.statuses["400"] > 100, total.statuses

@@ -1,0 +1,154 @@
+"""The Open Inference Protocol, as KServe's and Triton's clients speak it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from animal_classification.inference import Classifier
+from animal_classification.serving import create_app
+from tests.unit.serving.conftest import GREEN, RED, YELLOW, encoded
+
+INFER = "/v2/models/tiny/infer"
+
+
+def tensor(*photos: bytes, **more: Any) -> dict[str, Any]:
+    data = [base64.b64encode(photo).decode() for photo in photos]
+    return {"name": "photos", "shape": [len(photos)], "datatype": "BYTES", "data": data, **more}
+
+
+def outputs_of(answer: Any) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    return {output["name"]: output["data"] for output in answer.json()["outputs"]}
+
+
+def test_health_and_facts(client: TestClient) -> None:
+    assert client.get("/v2").json().keys() == {"name", "version", "extensions"}
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    for path in ("/v2/models/tiny", "/v2/models/tiny/versions/1"):
+        facts = client.get(path).json()
+        assert (facts["name"], facts["versions"], facts["platform"]) == ("tiny", ["1"], "onnx_onnxv1")
+        assert facts["inputs"] == [{"name": "photos", "datatype": "BYTES", "shape": [-1]}]
+        assert {"name": "label", "datatype": "BYTES", "shape": [-1]} in facts["outputs"]
+        assert client.get(f"{path}/ready").json() == {"name": "tiny", "ready": True}
+
+
+def test_not_ready_until_the_model_is_there(classifier: Classifier) -> None:
+    app = create_app(None)
+    with TestClient(app) as client:
+        assert client.get("/v2/health/live").status_code == 200
+        assert client.get("/v2/health/ready").status_code == 503
+        answer = client.post(INFER, json={"inputs": [tensor(encoded(RED))]})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        app.state.service.install(classifier)
+        assert client.get("/v2/health/ready").status_code == 200
+        app.state.service.drain()
+        assert client.get("/v2/models/tiny/ready").status_code == 503
+
+
+@pytest.mark.parametrize("path", [INFER, "/v2/models/tiny/versions/1/infer"])
+def test_infer(client: TestClient, path: str) -> None:
+    body = {"id": "42", "inputs": [tensor(encoded(RED), b"text", encoded(YELLOW))], "parameters": {"top_k": 2, "x": 1}}
+    answer = client.post(path, json=body)
+    facts = answer.json()
+    assert (facts["id"], facts["model_name"], facts["model_version"]) == ("42", "tiny", "1")
+    outputs = outputs_of(answer)
+    assert outputs["label"][:2] == ["cat", ""]
+    assert outputs["unknown"] == [False, False, True]
+    assert outputs["probability"][0] > 0.9
+    assert outputs["error"][0] == ""
+    assert "text" in outputs["error"][1]
+    whole = json.loads(outputs["prediction"][0])
+    assert len(whole["top"]) == 2
+    assert all(output["shape"] == [3] for output in facts["outputs"])
+
+
+def test_only_the_outputs_that_are_wanted(client: TestClient) -> None:
+    body = {"inputs": [tensor(encoded(RED))], "outputs": [{"name": "label"}]}
+    assert outputs_of(client.post(INFER, json=body)) == {"label": ["cat"]}
+    assert "id" not in client.post(INFER, json=body).json()
+
+
+def test_nested_data(client: TestClient) -> None:
+    photos = [[base64.b64encode(encoded(colour)).decode()] for colour in (RED, GREEN)]
+    body = {"inputs": [tensor() | {"shape": [2, 1], "data": photos}]}
+    assert outputs_of(client.post(INFER, json=body))["label"] == ["cat", "dog"]
+
+
+def binary(*photos: bytes, **changed: Any) -> tuple[bytes, dict[str, str]]:
+    elements = b"".join(struct.pack("<I", len(photo)) + photo for photo in photos)
+    parameters = {"binary_data_size": len(elements), **changed}
+    request = {"name": "photos", "shape": [len(photos)], "datatype": "BYTES", "parameters": parameters}
+    head = json.dumps({"inputs": [request]}).encode()
+    return head + elements, {"Inference-Header-Content-Length": str(len(head))}
+
+
+def test_the_binary_extension(client: TestClient) -> None:
+    body, headers = binary(encoded(RED), encoded(GREEN))
+    assert outputs_of(client.post(INFER, content=body, headers=headers))["label"] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("size", [0, 3, 5, 10_000_000])
+def test_binary_lengths_that_lie(client: TestClient, size: int) -> None:
+    body, headers = binary(encoded(RED), binary_data_size=size)
+    assert client.post(INFER, content=body, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "999999999", "1e3", "²"])
+def test_json_lengths_that_lie(client: TestClient, length: str) -> None:
+    body, _ = binary(encoded(RED))
+    headers = {b"Inference-Header-Content-Length": length.encode()}
+    assert client.post(INFER, content=body, headers=headers).status_code == 400
+
+
+def test_an_element_that_claims_more_than_there_is(client: TestClient) -> None:
+    body, headers = binary(encoded(RED))
+    head = int(headers["Inference-Header-Content-Length"])
+    answer = client.post(INFER, content=body[:head] + b"\xff\xff\xff\xff" + body[head + 4 :], headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (400, "the binary data end within a photo")
+
+
+GOOD = tensor(encoded(RED))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "inputs"),
+        ({"inputs": []}, "inputs"),
+        ({"inputs": [GOOD, GOOD]}, "inputs"),
+        ({"inputs": [GOOD | {"name": "other"}]}, "name"),
+        ({"inputs": [GOOD | {"datatype": "FP32"}]}, "datatype"),
+        ({"inputs": [GOOD | {"shape": [2]}]}, "says 2 photos, and there are 1"),
+        ({"inputs": [GOOD | {"shape": [-1]}]}, "shape"),
+        ({"inputs": [GOOD | {"data": ["%%%"]}]}, "not base64"),
+        ({"inputs": [GOOD | {"data": [7]}]}, "not int"),
+        ({"inputs": [GOOD | {"data": ["é"]}]}, "not base64"),
+        ({"inputs": [GOOD], "outputs": [{"name": "logits"}]}, "no output 'logits'"),
+        ({"inputs": [GOOD], "parameters": {"top_k": 0}}, "top_k"),
+        ({"inputs": [GOOD], "parameters": {"heatmap": "perhaps"}}, "heatmap"),
+    ],
+)
+def test_what_is_wrong_is_said(client: TestClient, body: Any, words: str) -> None:
+    answer = client.post(INFER, json=body)
+    assert answer.status_code == 400
+    assert answer.json().keys() == {"error"}
+    assert words in answer.json()["error"]
+
+
+def test_other_refusals(client: TestClient) -> None:
+    assert client.post(INFER, content=b"{").status_code == 400
+    assert client.post(INFER, content=b"[" * 100_000).status_code == 400
+    assert client.post(INFER, json={"inputs": [tensor()]}).status_code == 422
+    assert client.post(INFER, json={"inputs": [tensor(*[b"x"] * 65)]}).status_code == 413
+    for path in ("/v2/models/lion", "/v2/models/tiny/versions/2", "/v2/models/lion/ready"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "tiny 1" in answer.json()["error"]
+    assert client.post("/v2/models/lion/infer", json={"inputs": [GOOD]}).status_code == 404
