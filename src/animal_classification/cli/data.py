@@ -41,9 +41,14 @@ def command() -> None:
 
 def source_options(function: Callable[..., None]) -> Callable[..., None]:
     """The argument and options by which a source is read; the function gets them as ``source`` and ``options``."""
+    return click.argument("source")(reading_options(function))
+
+
+def reading_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The same without the argument, for commands whose source is an option."""
 
     @wraps(function)
-    def read(source: str, kind: str, root: Path | None, **rest: Any) -> None:
+    def read(source: str | None, kind: str, root: Path | None, **rest: Any) -> None:
         from animal_classification.data.sources import Columns, SourceOptions
 
         columns = Columns(**{name: rest.pop(f"{name}_column") for name in ("path", "label", "split", "group")})
@@ -53,7 +58,7 @@ def source_options(function: Callable[..., None]) -> Callable[..., None]:
     read = click.option("--root", type=click.Path(path_type=Path), help="Folder that a table's paths start from.")(read)
     for name in ("group", "split", "label", "path"):
         read = click.option(f"--{name}-column", metavar="NAME", help=f"A table's column for the {name}.")(read)
-    return click.argument("source")(read)
+    return read
 
 
 def rule_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -34,6 +34,7 @@ COMMANDS = {
     "train": "Make a model of your own from labelled photos.",
     "sweep": "Train many times to find good settings.",
     "evaluate": "Say how good a model is on labelled photos.",
+    "export": "Make a model smaller or faster, and check that it is still as good.",
     "models": "See which models there are; put one into production, or back.",
     "bench": "Measure how fast this machine names animals.",
 }

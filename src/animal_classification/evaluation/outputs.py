@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
-from animal_classification.inference.engine import available_cpus, create_engine
+from animal_classification.inference.engine import Engine, available_cpus, create_engine
 from animal_classification.inference.stream import map_in_chunks
 
 if TYPE_CHECKING:
@@ -56,17 +56,28 @@ def compute_outputs(
     bundle: Bundle,
     files: Sequence[Path],
     *,
+    running: Engine | None = None,
     engine: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Outputs:
     """Send files through a model.
 
+    Args:
+        bundle: Its rules, and how pixels are made.
+        files: Photos.
+        running: An engine that is started already, on another file than the bundle's graph.
+        engine: As for predictions.
+        threads: CPUs to use; all by default.
+        progress: Told how far it is.
+
     Raises:
         EngineError: It cannot be started, or fails.
     """
     count = threads or available_cpus()
-    running = create_engine(bundle.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+    if running is None:
+        running = create_engine(bundle.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+    used = running
     spec = bundle.preprocess_spec
 
     def work(batch: Sequence[Path]) -> list[_One]:
@@ -79,7 +90,7 @@ def compute_outputs(
         good = [one for one in pixels if not isinstance(one, str)]
         if not good:
             return [_One(error=str(one)) for one in pixels]
-        outputs = running.infer(np.stack(good))
+        outputs = used.infer(np.stack(good))
         rows = iter(zip(outputs["logits"], outputs["embedding"], strict=True))
         return [
             _One(error=one) if isinstance(one, str) else _One(*next(rows), brightness=float(one.mean()))
@@ -91,7 +102,7 @@ def compute_outputs(
         found.append(one)
         if progress is not None:
             progress(len(found), len(files))
-    return _gathered(found, bundle, running.name)
+    return _gathered(found, bundle, used.name)
 
 
 def _gathered(found: Sequence[_One], bundle: Bundle, engine: str) -> Outputs:

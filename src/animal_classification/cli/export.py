@@ -1,0 +1,112 @@
+"""``animals export``: a smaller or faster model, measured before it is written."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from animal_classification.cli.console import printable, say
+from animal_classification.cli.data import reading_options
+
+if TYPE_CHECKING:
+    from animal_classification.data.sources import SourceOptions
+    from animal_classification.optimisation import Exported
+
+# Said here, so that --help imports no engine; a test holds it to the real list.
+KINDS = ("int8", "fp16", "openvino", "torchscript", "exported-program")
+SPLITS = ("test", "val", "train", "all")
+
+
+@click.command(name="export", context_settings={"show_default": True})
+@click.argument("model")
+@click.option("--to", type=click.Choice(KINDS), required=True, help="What to make of it.")
+@click.option("--data", "source", metavar="SOURCE", help="Labelled photos; by default those that MODEL was trained on.")
+@reading_options
+@click.option("--split", type=click.Choice(SPLITS), default="test", help="Which photos of SOURCE to measure on.")
+@click.option(
+    "--calibrate",
+    multiple=True,
+    metavar="PATH",
+    help="Other photos to calibrate with, instead of SOURCE's train split: a folder or file; may be repeated.",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    help="Points of top-1 that it may lose; else it is refused.",
+)
+@click.option("-o", "--output", metavar="DIR", required=True, help="Where the bundle goes: a folder or URL.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+def command(
+    *,
+    model: str,
+    to: str,
+    source: str | None,
+    options: SourceOptions,
+    max_drop: float,
+    output: str,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
+) -> None:
+    """Make MODEL smaller or faster, and write it only if it is as good as before.
+
+    The test photos of SOURCE, which is whatever `animals data` reads, say how good it is; its train photos, or those of
+    --calibrate, are what eight bits are fitted to. They are never the same.
+
+    \b
+    animals export runs/…/bundle --to int8 --data photos -o zoo-int8
+    animals export photos --to int8 --data labels.csv --split all --calibrate my-photos -o photos-int8
+    """  # noqa: D301 - \b is click's mark for lines that stay apart
+    from dataclasses import replace
+
+    from animal_classification import bundle as bundles
+    from animal_classification.cli.stages import Stages
+    from animal_classification.data import read_source
+    from animal_classification.optimisation.exporting import Request, export, trained_on
+
+    loaded = bundles.load(model)
+    place = source or trained_on(loaded)
+    with Stages(shown=not quiet) as progress:
+        watched = replace(options, progress=lambda done, total: progress("looking at photos", done, total))
+        manifest = read_source(place, watched)
+        request = Request(
+            kind=to,
+            target=output,
+            manifest=manifest,
+            source=place,
+            max_drop=max_drop,
+            cache=options.cache,
+            progress=progress,
+            **rest,
+        )
+        exported = export(loaded, request)
+    if as_json:
+        click.echo(json.dumps(_object(exported, output), ensure_ascii=False))
+        return
+    _print(exported, max_drop)
+    if not quiet:
+        for note in exported.notes:
+            say(f"animals: {printable(note)}")
+    say(f"animals: the bundle is {printable(output)}")
+
+
+def _object(exported: Exported, output: str) -> dict[str, Any]:
+    info = exported.bundle.info
+    return {"bundle": output, "name": info.name, "version": info.version, **info.metrics, "notes": list(exported.notes)}
+
+
+def _print(exported: Exported, max_drop: float) -> None:
+    from animal_classification.optimisation.text import table_lines, verdict_lines
+
+    sides = (exported.original, exported.export)
+    for line in (
+        *table_lines(sides, exported.compared, exported.float32_bytes),
+        "",
+        *verdict_lines(exported.compared, max_drop),
+    ):
+        click.echo(printable(line))

@@ -1,0 +1,33 @@
+"""OpenVINO's intermediate representation: two files that its runtime maps into memory without converting anything."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from animal_classification.errors import EngineError
+from animal_classification.inference.openvino_import import import_openvino
+
+IR_MODEL = "openvino/model.xml"
+IR_FILES = (IR_MODEL, "openvino/model.bin")
+
+
+def as_ir(model: Path) -> tuple[bytes, bytes]:
+    """The description and the weights, in half precision, of an ONNX file.
+
+    Raises:
+        EngineError: OpenVINO is not installed, or refuses the graph.
+    """
+    try:
+        ov = import_openvino()
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            "OpenVINO is not installed, so that nothing can be written for it: pip install openvino"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
+        target = Path(folder) / "model.xml"
+        try:
+            ov.save_model(ov.Core().read_model(model), target, compress_to_fp16=True)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO cannot convert {model}: {str(error).strip().splitlines()[-1]}") from error
+        return target.read_bytes(), target.with_suffix(".bin").read_bytes()

@@ -1,0 +1,165 @@
+"""From a bundle to a bundle: what is written, what is refused, and which photos are for what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import load_model_from_string, numpy_helper
+
+from animal_classification import Classifier
+from animal_classification import bundle as bundles
+from animal_classification.cli import export as command
+from animal_classification.cli.main import main
+from animal_classification.data import read_source
+from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.optimisation import KINDS, Request, export
+from animal_classification.optimisation.measuring import installed_engines
+from animal_classification.optimisation.photos import choose
+from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
+from tests.unit.optimisation.graphs import conv_model, pictures, plant_classes
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """Ninety pictures of three classes."""
+    return plant_classes(tmp_path / "zoo", 30)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> bundles.Bundle:
+    data = conv_model().SerializeToString()
+    return bundles.load(write_tiny_bundle(tmp_path / "model", model=data, metrics={"top1": 0.123}))
+
+
+def ask(zoo: Path, target: Path, kind: str, **more: Any) -> Request:
+    options = {"source": str(zoo), "max_drop": 0.5, "threads": 1, "cache": target.parent / "cache", **more}
+    return Request(kind=kind, target=str(target), manifest=read_source(str(zoo)), **options)
+
+
+def nearly_equal_classes() -> bytes:
+    """Weights that half precision cannot tell apart: every photo gets the class with the largest bias."""
+    model = load_model_from_string(tiny_model(3))
+    for tensor in model.graph.initializer:
+        if tensor.name == "weight":
+            tensor.CopyFrom(numpy_helper.from_array((1e4 + np.eye(40, 3)[:3] * 2).astype(np.float32), "weight"))
+        if tensor.name == "bias":
+            tensor.CopyFrom(numpy_helper.from_array(np.array([0, 0.01, 0], np.float32), "bias"))
+    # A weight this small is left alone, so the layer gets a few rows that nobody asks for.
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp16", "openvino"])
+def test_an_export_is_a_bundle_that_answers_and_says_what_it_is(
+    kind: str, zoo: Path, model: bundles.Bundle, tmp_path: Path
+) -> None:
+    exported = export(model, ask(zoo, tmp_path / "out", kind))
+    written = bundles.load(tmp_path / "out")
+    assert written.info.version == f"1+{kind}"
+    facts = written.info.metrics["export"]
+    assert written.info.metrics["accuracy"] == 1.0
+    assert written.info.metrics["photos"] == exported.compared.n == 18
+    assert "top1" not in written.info.metrics  # it was the original's
+    assert facts["of"]["sha256"] == model.sha256
+    assert facts["drop_points"]["value"] == 0.0
+    assert facts["bytes"] == exported.export.bytes
+    assert set(facts["ms_per_photo"]) == ({"openvino"} if kind == "openvino" else set(installed_engines()))
+    assert f"## This export: {kind}" in written.card()
+    assert "Tells colours apart." in written.card()
+    assert written.reference() is not None
+    answers = Classifier.load(written.path).predict(list(pictures(6)))
+    assert [one.label for one in answers] == ["cat", "dog", "lion"] * 2
+    assert Classifier.load(written.path).heatmap(pictures(1)[0]).shape == (32, 32, 3)
+
+
+def test_int8_says_what_it_was_calibrated_with(zoo: Path, model: bundles.Bundle, tmp_path: Path) -> None:
+    export(model, ask(zoo, tmp_path / "out", "int8", max_drop=2.0))
+    info = bundles.load(tmp_path / "out").info
+    facts = info.metrics["export"]
+    assert facts["range_photos"] + facts["choosing_photos"] == 63
+    assert facts["layers"] == 3
+    assert info.config["export"]["max_drop"] == 2.0
+    assert info.calibration.temperature == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_model_without_convolutions_gets_an_int8_head(zoo: Path, tmp_path: Path) -> None:
+    tiny = bundles.load(write_tiny_bundle(tmp_path / "tiny"))
+    exported = export(tiny, ask(zoo, tmp_path / "out", "int8"))
+    assert any("no layer" in note for note in exported.notes)
+
+
+def test_openvino_files_are_part_of_the_bundle(zoo: Path, model: bundles.Bundle, tmp_path: Path) -> None:
+    written = export(model, ask(zoo, tmp_path / "out", "openvino")).bundle
+    assert {"model.onnx", "openvino/model.xml", "openvino/model.bin"} <= set(written.info.files)
+
+
+def test_what_loses_too_much_is_refused_in_one_line(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("animal_classification.optimisation.weights._LEAST_VALUES", 1)
+    write_tiny_bundle(tmp_path / "fine", model=nearly_equal_classes())
+    words = ["export", str(tmp_path / "fine"), "--to", "fp16", "--data", str(zoo), "-o", str(tmp_path / "out")]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "fp16 loses 66.67 points of top-1 (100.00 to 33.33 on 18 photos) and --max-drop allows 0.5" in said
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--max-drop", "70"]) == 0
+    assert bundles.load(tmp_path / "out").info.metrics["accuracy"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_the_command_prints_a_table_or_one_object(
+    zoo: Path, model: bundles.Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(model.path), "--to", "fp16", "--data", str(zoo), "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    table = capsys.readouterr().out
+    assert "top-1 (n = 18)" in table
+    assert "tiny 1+fp16" in table
+    assert main([*words, "--overwrite", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["bundle"] == str(tmp_path / "out")
+    assert result["accuracy"] == 1.0
+    assert result["export"]["agreement"] == 1.0
+
+
+def test_a_taken_target_is_refused_before_any_work(zoo: Path, model: bundles.Bundle, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="already holds a bundle"):
+        export(model, ask(zoo, model.path, "int8"))
+
+
+def test_a_model_that_does_not_say_its_data_needs_photos(
+    model: bundles.Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(model.path), "--to", "fp16", "-o", str(tmp_path / "out")]) == 2
+    assert "with --data" in capsys.readouterr().err
+
+
+def test_photos_to_calibrate_with_are_never_measured_on(zoo: Path, model: bundles.Bundle, tmp_path: Path) -> None:
+    manifest = read_source(str(zoo))
+    chosen = choose(model, manifest, wanted="test", calibrate=(), cache=tmp_path)
+    measured = {one.file for one in chosen.measured}
+    assert len(measured) == 18
+    assert len(chosen.calibration) == 63
+    assert not measured & set(chosen.calibration)
+    with pytest.raises(UsageError, match="name others with --calibrate"):
+        choose(model, manifest, wanted="all", calibrate=(), cache=tmp_path)
+    other = plant_classes(tmp_path / "other", 2)
+    everything = choose(model, manifest, wanted="all", calibrate=(str(zoo / "cat"), str(other)), cache=tmp_path)
+    assert len(everything.measured) == 90
+    assert all(not file.is_relative_to(zoo) for file in everything.calibration)
+    assert any("were left out" in note for note in everything.notes)
+
+
+def test_too_few_photos_to_calibrate_with(model: bundles.Bundle, tmp_path: Path) -> None:
+    few = plant_classes(tmp_path / "few", 5)
+    with pytest.raises(AnimalsError, match="too few to calibrate with"):
+        export(model, ask(few, tmp_path / "out", "int8"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_offers_what_there_is() -> None:
+    assert tuple(KINDS) == command.KINDS
