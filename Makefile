@@ -69,8 +69,8 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
-	$(DEV)/coverage run -m pytest tests -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests -m "not unit and not torch"
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch -m "unit" -n 2
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch -m "not unit"
 	$(TRAIN)/coverage run -m pytest tests/torch
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
@@ -123,8 +123,8 @@ train-env: .venv-train/.installed  ## install what the recipes with PyTorch and 
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
-	$(DEV)/pytest tests -m "unit" -n 2
-	$(DEV)/pytest tests -m "not unit and not torch"
+	$(DEV)/pytest tests --ignore=tests/torch -m "unit" -n 2
+	$(DEV)/pytest tests --ignore=tests/torch -m "not unit"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may
