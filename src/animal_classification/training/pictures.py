@@ -132,5 +132,5 @@ def _short(name: str) -> str:
 
 def _png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=1)  # a tenth of the time for a fifth more bytes
+    picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
