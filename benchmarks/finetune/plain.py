@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lightning
 import torch
-from common import MEAN, STD, Clock, network, read
+from common import MEAN, STD, Clock, cores, network, read, workers
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -41,7 +41,9 @@ class Plain(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_end(self) -> None:
-        self.clock.report(self.answer, [target for _, target in self.tests.dataset.rows])
+        self.clock.stop()
+        targets = torch.tensor([target for _, target in self.tests.dataset.rows])
+        self.clock.report(float((self.answer().argmax(1) == targets).float().mean()))
 
     def answer(self) -> torch.Tensor:
         self.model.eval()
@@ -52,13 +54,16 @@ class Plain(lightning.LightningModule):
 
 
 def main(table: str, number: int, size: int, epochs: int, seed: int, begun: float) -> None:
+    torch.set_num_threads(cores())
     lightning.seed_everything(seed, verbose=False)
     names, parts = read(Path(table))
     ending = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
     train = v2.Compose([v2.RandomResizedCrop(size, scale=(0.35, 1.0)), v2.RandomHorizontalFlip(), *ending])
     test = v2.Compose([v2.Resize(round(size / 0.875), v2.InterpolationMode.BICUBIC), v2.CenterCrop(size), *ending])
     tests = DataLoader(Folder(parts["test"], test), 32)
-    loader = DataLoader(Folder(parts["train"], train), 32, shuffle=True, num_workers=2, persistent_workers=True)
+    loader = DataLoader(
+        Folder(parts["train"], train), 32, shuffle=True, num_workers=workers(), persistent_workers=workers() > 0
+    )
     module = Plain(network(number, len(names)), tests, Clock(begun), epochs)
     trainer = lightning.Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False

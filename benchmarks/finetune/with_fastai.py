@@ -1,24 +1,25 @@
-"""fastai's ``fine_tune``, with its own defaults, the same backbone and the same photos."""
+"""fastai's ``vision_learner`` and ``fine_tune``: its own head and defaults, the same backbone, the same photos."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
-from common import MEAN, STD, Clock, network, read
+import torch
+from common import MEAN, STD, Clock, cores, fill, read, workers
 from fastai.callback.core import Callback
 from fastai.vision.all import (
     CategoryBlock,
     DataBlock,
     ImageBlock,
     IndexSplitter,
-    Learner,
     Normalize,
     Resize,
     accuracy,
     aug_transforms,
-    params,
     set_seed,
+    vision_learner,
 )
 
 
@@ -29,41 +30,32 @@ class Measure(Callback):
         self.clock = clock
 
     def before_validate(self) -> None:
-        import time
-
-        self.since = time.time()
+        self.clock.stop()
 
     def after_validate(self) -> None:
-        import json
-        import time
-
-        seconds = self.since - self.clock.begun - self.clock.paused
-        self.clock.paused += time.time() - self.since
-        print(json.dumps({"seconds": round(seconds, 1), "accuracy": float(self.learn.metrics[0].value)}), flush=True)
+        self.clock.report(float(self.learn.metrics[0].value))
 
 
 def main(table: str, number: int, size: int, epochs: int, seed: int, begun: float) -> None:
+    torch.set_num_threads(cores())
     set_seed(seed)
     names, parts = read(Path(table))
-    rows = [*parts["train"], *parts["test"]]
+    labels = {path: names[target] for part in ("train", "test") for path, target in parts[part]}
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock(vocab=names)),
-        get_x=lambda row: row[0],
-        get_y=lambda row: names[row[1]],
-        splitter=IndexSplitter(range(len(parts["train"]), len(rows))),
+        get_y=lambda path: labels[path],
+        splitter=IndexSplitter(range(len(parts["train"]), len(labels))),
         item_tfms=Resize(460),
         batch_tfms=[*aug_transforms(size=size, min_scale=0.75), Normalize.from_stats(MEAN, STD)],
     )
-    loaders = block.dataloaders(rows, bs=32, num_workers=0)
-    model = network(number, len(names))
-
-    def halves(whole: object) -> list:
-        # As vision_learner does for timm's networks: body and head.
-        head = list(whole.classifier.parameters())
-        return [[p for p in params(whole) if all(p is not other for other in head)], head]
-
-    learner = Learner(loaders, model, splitter=halves, metrics=accuracy, cbs=Measure(Clock(begun)))
-    with learner.no_bar(), learner.no_logging():
+    loaders = block.dataloaders(list(labels), bs=32, num_workers=workers())
+    # Its weights would come from the hub; they are put in by hand, and `fine_tune` freezes them first all the same.
+    arch = f"tf_efficientnet_lite{number}"
+    learner = vision_learner(loaders, arch, pretrained=False, normalize=False, metrics=accuracy)
+    fill(learner.model[0].model, number)
+    learner.add_cb(Measure(Clock(begun)))
+    with learner.no_bar(), learner.no_logging(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         learner.fine_tune(epochs)
 
 

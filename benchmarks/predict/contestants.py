@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.predict.processes import Measured, run_module
 
-OURS, OURS_ORT, UNTUNED, TUNED, BF16, FLOOR = "ours", "ours-onnxruntime", "torch", "torch-tuned", "torch-bf16", "floor"
+OURS, OURS_OPENVINO = "ours", "ours-openvino"
+UNTUNED, TUNED, BF16, FLOOR = "torch", "torch-tuned", "torch-bf16", "floor"
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def ours() -> Contestant:
     return Contestant(OURS, "animals predict", "ours", settings="as it comes")
 
 
-def ours_onnxruntime() -> Contestant:
-    words = "--engine onnxruntime"
-    return Contestant(OURS_ORT, "animals predict, ONNX Runtime", "ours", tuple(words.split()), settings=words)
+def ours_openvino() -> Contestant:
+    words = "--engine openvino"
+    return Contestant(OURS_OPENVINO, "animals predict, OpenVINO", "ours", tuple(words.split()), settings=words)
 
 
 def floor() -> Contestant:

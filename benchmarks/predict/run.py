@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.predict import contestants, machine, photos, report
-from benchmarks.predict.contestants import BF16, FLOOR, OURS, OURS_ORT, TUNED, UNTUNED, Contestant
+from benchmarks.predict.contestants import BF16, FLOOR, OURS, OURS_OPENVINO, TUNED, UNTUNED, Contestant
 from benchmarks.predict.processes import CHECKOUT, Measured, terminate_like_interrupt
 from benchmarks.predict.tuning import Tuned, default_python, tune, why_no_torch
 
 SAMPLE = 300  # photos that settings for torch are finally chosen on
 FEW = 96  # photos that settings for torch are searched on
 # Who is compared stands side by side: a machine in the cloud changes its speed within minutes.
-TURNS = (FLOOR, OURS, TUNED, UNTUNED, OURS_ORT, BF16)
+TURNS = (FLOOR, OURS, TUNED, UNTUNED, OURS_OPENVINO, BF16)
 PEER_TITLES = {UNTUNED: "PyTorch loop", TUNED: "PyTorch loop, tuned"}
 
 
@@ -91,7 +91,7 @@ class _Bench:
     def _contestants(self) -> tuple[list[Contestant], list[dict[str, Any]], Tuned | None]:
         """Who runs, the rows of who cannot, and how torch was tuned."""
         python = self.options.torch_python or default_python(CHECKOUT)
-        mine = [contestants.ours(), contestants.ours_onnxruntime()]
+        mine = [contestants.ours(), contestants.ours_openvino()]
         if reason := why_no_torch(python):
             missing = [{"key": key, "title": title, "settings": reason} for key, title in PEER_TITLES.items()]
             return [*mine, contestants.floor()], missing, None

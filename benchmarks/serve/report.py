@@ -106,11 +106,11 @@ def render(report: Mapping[str, Any]) -> str:
         cells = [
             each["title"],
             f"{each['photos_per_second']:.1f}",
-            *(_number(latency[name]) for name in ("p50", "p90", "p99")),
+            *(number(latency[name]) for name in ("p50", "p90", "p99")),
             "" if share is None else f"{share:.0%}",
-            _number(each["server_cpu_ms"]),
-            _number(each["client_cpu_ms"], 2),
-            _number(each["server_memory_mb"], 0),
+            number(each["server_cpu_ms"]),
+            number(each["client_cpu_ms"], 2),
+            number(each["server_memory_mb"], 0),
             str(sum(count for status, count in each["statuses"].items() if status != "200")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -125,10 +125,22 @@ def render(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def arithmetic(base: Mapping[str, float], load: Mapping[str, Any]) -> str:
+    """What the cores allow, added up for people."""
+    client = load["client_cpu_ms"] / base["cores"]
+    total = base["decode_all_cores_ms"] + base["inference_all_cores_ms"] + client
+    return (
+        f"What {base['cores']} cores allow: decoding {base['decode_all_cores_ms']:.2f} ms + inference "
+        f"{base['inference_all_cores_ms']:.2f} ms + the client {client:.2f} ms = {total:.2f} ms a photo, each alone on "
+        f"all cores, so {1000 / total:.0f} photos/s. One photo on one core: {base['one_core_ms']:.1f} ms."
+    )
+
+
 def _least_seconds(run: Mapping[str, Any], client: float) -> float:
     """Seconds that all cores together cannot do without for a photo."""
     return float(run["decode"] + run["inference"] + client / run["cores"])
 
 
-def _number(value: float | None, digits: int = 1) -> str:
+def number(value: float | None, digits: int = 1) -> str:
+    """A cell; empty where there is nothing."""
     return "" if value is None else f"{value:.{digits}f}"

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from typing import Any
 from animal_classification.errors import AnimalsError
 from benchmarks.predict import machine, processes
 from benchmarks.predict.photos import list_photos
-from benchmarks.serve import report
+from benchmarks.serve import plots, report
 from benchmarks.serve.server import Target, running
 
 CHECKOUT = processes.CHECKOUT
+__all__ = ["Options", "plots", "report", "run"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Options:
         repeat: How often each is run.
         count: How many photos are sent, again and again.
         key: An API key.
+        path: Where photos are sent.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class Options:
     repeat: int = 3
     count: int = 200
     key: str | None = None
+    path: str = "/v1/predict"
 
 
 def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
@@ -64,36 +68,39 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
         loads: list[dict[str, Any]] = [{"concurrency": number} for number in options.concurrency]
         loads += [{"rate": rate} for rate in options.rates]
         runs: list[dict[str, Any]] = []
-        alone: list[dict[str, Any]] = []
+        without: list[dict[str, Any]] = []
         for turn in range(options.repeat):
             if options.address is None:
                 say(f"{turn + 1} of {options.repeat}: what a photo costs without a server")
-                alone.append(_alone(options, work))
+                without.append(alone(options, work))
             for load in loads:
                 say(f"{turn + 1} of {options.repeat}: {report.title(load)}")
-                runs.append({**load, **_measure(target, load, options, work)})
+                runs.append({**load, **measure(target, load, options, work)})
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "server": options.address or " ".join(("animals serve", *options.serve)),
-        "rows": [report.row(load, runs, alone) for load in loads],
-        "alone": report.alone(alone),
+        "rows": [report.row(load, runs, without) for load in loads],
+        "alone": report.alone(without),
     }
 
 
-def _measure(target: Target, load: dict[str, Any], options: Options, work: Path) -> dict[str, Any]:
+def measure(target: Target, load: dict[str, Any], options: Options, work: Path) -> dict[str, Any]:
+    """One load on a server that answers."""
     words = [f"--{name}={value}" for name, value in load.items()]
     words += [f"--address={target.address}", f"--photos={options.folder}", f"--seconds={options.seconds}"]
-    words += [f"--count={options.count}", *([f"--key={options.key}"] if options.key else [])]
-    before = target.cpu_seconds()
+    words += [f"--count={options.count}", f"--path={options.path}", *([f"--key={options.key}"] if options.key else [])]
+    before, began = target.cpu_seconds(), time.perf_counter()
     measured = _run_module("benchmarks.serve.client", [*words, "--warm-up=0.5"], work)
     after = target.cpu_seconds()
     measured["server_cpu_seconds"] = None if before is None or after is None else after - before
+    measured["all_seconds"] = time.perf_counter() - began
     measured["server_memory_mb"] = target.memory_mb()
     return measured
 
 
-def _alone(options: Options, work: Path) -> dict[str, Any]:
+def alone(options: Options, work: Path) -> dict[str, Any]:
+    """What a photo costs without a server."""
     one = _run_module("benchmarks.serve.alone", [str(options.folder), f"--count={options.count}"], work)
     return one | _run_module("benchmarks.predict.floor", [str(options.folder)], work)
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,19 +31,24 @@ class Target:
 
     def cpu_seconds(self) -> float | None:
         """Processor time of the server so far, its workers' included; where /proc tells it."""
-        parts = [_stat(pid) for pid in self._processes()]
+        parts = [_stat(pid) for pid in self.processes()]
         return sum(parts) if parts else None
 
     def memory_mb(self) -> float | None:
         """Resident memory, its workers' included; where /proc tells it."""
-        sizes = [_resident(pid) for pid in self._processes()]
+        sizes = [_resident(pid) for pid in self.processes()]
         return sum(sizes) / 1e6 if sizes else None
 
-    def _processes(self) -> Sequence[int]:
+    def processes(self) -> Sequence[int]:
+        """The server's first process, its children and theirs; where /proc tells it."""
         if self.pid is None or not Path("/proc/self/stat").exists():
             return []
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [self.pid, *(int(pid) for pid in (children.read_text().split() if children.exists() else []))]
+        found = [self.pid]
+        for pid in found:  # which grows meanwhile: children's children are there too
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with suppress(OSError):
+                    found += [int(child) for child in children.read_text().split()]
+        return found
 
 
 @contextmanager

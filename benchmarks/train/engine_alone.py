@@ -9,16 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from animal_classification import bundle, imaging
+from animal_classification import imaging
+from animal_classification.config.composing import compose
 from animal_classification.data.sources.listing import walk_photos
 from animal_classification.errors import ImageError
-from animal_classification.inference.engine import available_cpus, create_engine
+from animal_classification.inference.engine import Engine, available_cpus, create_engine
 from animal_classification.inference.stream import map_in_chunks
+from animal_classification.training.probe.backbone import Backbone
+
+BATCHES = (1, 2, 4, 8)
 
 
-def main(folder: Path) -> None:
-    photos = bundle.load("photos")
-    spec = photos.preprocess_spec
+def main(folder: Path, size: str) -> None:
+    """Measure at the size that the probe looks at, or (``built-in``) at the one that the backbone was trained with."""
+    backbone = Backbone.of(compose([f"data.path={folder}"]))
+    if size == "built-in":
+        backbone = Backbone(backbone.bundle)
+    spec = backbone.spec
 
     def decode(files: list[Path]) -> list[np.ndarray | None]:
         return [_pixels(file, spec) for file in files]
@@ -26,16 +33,23 @@ def main(folder: Path) -> None:
     files = [folder / name for name in walk_photos(folder).photos]
     loaded = list(map_in_chunks(decode, files, workers=available_cpus(), chunk=8))
     pixels = np.stack([picture for picture in loaded if picture is not None])
-    engine = create_engine(photos.model_path, outputs=("embedding",))
+    engine = create_engine(backbone.bundle.model_path, outputs=("embedding",), content=backbone.model)
     engine.infer(pixels[:8])
+    sizes = {size: _seconds(engine, pixels, size) for size in BATCHES}
+    best = min(sizes, key=sizes.__getitem__)
+    facts = {"batch": best, "photos": len(pixels), "engine": engine.name, "size": spec.size}
+    print(json.dumps({"seconds": sizes[best], **facts}))
+
+
+def _seconds(engine: Engine, pixels: np.ndarray, size: int) -> float:
+    """For all photos in batches of one size, a call to a core."""
+
+    def work(starts: list[int]) -> list[object]:
+        return [engine.infer(pixels[start : start + size]) for start in starts]
+
     begun = time.perf_counter()
-    batches = range(0, len(pixels), 8)
-    list(
-        map_in_chunks(
-            lambda s: [engine.infer(pixels[i : i + 8]) for i in s], batches, workers=available_cpus(), chunk=1
-        )
-    )
-    print(json.dumps({"seconds": time.perf_counter() - begun, "photos": len(pixels), "engine": engine.name}))
+    list(map_in_chunks(work, range(0, len(pixels), size), workers=available_cpus(), chunk=1))
+    return time.perf_counter() - begun
 
 
 def _pixels(file: Path, spec: imaging.PreprocessSpec) -> np.ndarray | None:
@@ -46,4 +60,4 @@ def _pixels(file: Path, spec: imaging.PreprocessSpec) -> np.ndarray | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

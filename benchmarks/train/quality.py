@@ -27,7 +27,7 @@ Contestant = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
 class Photos:
-    """Embeddings and labels of one data set, with the crop of the backbone and with that of the probe."""
+    """Embeddings and labels of one data set, with the size and crop of the backbone and with those of the probe."""
 
     def __init__(self, folder: str) -> None:
         self.config = compose([f"data.path={folder}"])
@@ -82,7 +82,7 @@ def main(folder: str, divisions: int) -> None:
         rows.setdefault("by hand", []).append(by_hand(photos, test))
         for name, embeddings, blends in (
             ("probe", photos.wide, BLENDS),
-            ("the same with the backbone's own crop", photos.narrow, BLENDS),
+            ("the same with the backbone's own size and crop", photos.narrow, BLENDS),
             ("without the backbone's classes", photos.wide, BLENDS[:2]),
             ("logistic regression alone", photos.wide, BLENDS[:1]),
         ):

@@ -8,7 +8,8 @@ from typing import Any
 START = "<!-- bench train: start -->"
 END = "<!-- bench train: end -->"
 _TITLES = {
-    "engine": "engine alone, preloaded tensors",
+    "engine": "engine alone, preloaded tensors of the size that is used",
+    "engine, smaller": "engine alone, preloaded tensors of the size that the backbone was trained with",
     "cold": "`animals train`, empty caches, process start to end",
     "warm": "the same again",
     "by hand": "by hand, process start to end",
@@ -28,7 +29,11 @@ def render(report: dict[str, Any]) -> str:
         accuracy = report["accuracy"].get(name)
         shown = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
         lines.append(f"| {_TITLES[name]} | {shown} | {'' if accuracy is None else f'{accuracy:.3f}'} |")
-    lines += ["", f"From empty caches {report['ratio']:.2f} times the engine alone (median of the rounds' ratios)."]
+    ratios = [f"{ratio:.2f} times that at {report['sizes'][name]} pixels" for name, ratio in report["ratios"].items()]
+    lines += [
+        "",
+        f"From empty caches, as a multiple of the engine alone: {', '.join(ratios)} (medians of the rounds' ratios).",
+    ]
     if "quality" in report:
         lines += ["", *_quality(report)]
     return "\n".join(lines)

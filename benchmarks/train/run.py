@@ -53,9 +53,13 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
         report: dict[str, Any] = {
             "photos": rounds[0]["engine"]["photos"],
             "engine": rounds[0]["engine"]["engine"],
+            "sizes": {name: rounds[0][name]["size"] for name in ("engine", "engine, smaller")},
             "cpus": os.cpu_count(),
             "seconds": {name: [row[name]["seconds"] for row in rounds] for name in rounds[0]},
-            "ratio": statistics.median(row["cold"]["seconds"] / row["engine"]["seconds"] for row in rounds),
+            "ratios": {
+                name: statistics.median(row["cold"]["seconds"] / row[name]["seconds"] for row in rounds)
+                for name in ("engine", "engine, smaller")
+            },
             "accuracy": {name: rounds[0][name]["accuracy"] for name in ("cold", "by hand")},
         }
         if options.divisions:
@@ -73,7 +77,8 @@ def _round(options: Options, work: Path, cache: str, manifest: Path) -> dict[str
     train = [*_ANIMALS, "train", f"data.path={options.folder}", f"output={work / cache / 'runs'}", "--json", "--quiet"]
     found: dict[str, dict[str, Any]] = {}
     python = [sys.executable, "-m"]
-    found["engine"] = _run(work, cache, [*python, "benchmarks.train.engine_alone", str(options.folder)])[0]
+    for name, size in (("engine", "probe"), ("engine, smaller", "built-in")):
+        found[name] = _run(work, cache, [*python, "benchmarks.train.engine_alone", str(options.folder), size])[0]
     for name in ("cold", "warm"):
         result, seconds = _run(work, cache, [*train, *options.overrides])
         found[name] = {"seconds": seconds, "accuracy": result["accuracy"]}
