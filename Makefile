@@ -1,7 +1,8 @@
 # One command per intention; CI calls these and nothing else. `make` alone lists them.
 #
 # Everything lands in this folder: .tools (uv), .venv (what `make up` runs), .venv-dev (tests and linters),
-# .venv-train (the same and PyTorch), .venv-model (PyTorch, only to rebuild the built-in model), .venv-bench (PyTorch, only
+# .venv-ship (the same, and what images, pipelines and clouds need), .venv-docs (the documentation's site),
+# .venv-train (the same as .venv-dev and PyTorch), .venv-model (PyTorch, only to rebuild the built-in model), .venv-bench (PyTorch, only
 # to be compared with). A stamp in each says that it is current, so that a second `make up` installs nothing. Python 3.11
 # to 3.13 is all that has to be there: pick one with `make PYTHON=python3.12 …`.
 
@@ -33,14 +34,18 @@ UV ?= .tools/$(BIN)/uv$(EXE)
 APP := .venv/$(BIN)
 DEV := .venv-dev/$(BIN)
 TRAIN := .venv-train/$(BIN)
+SHIP := .venv-ship/$(BIN)
+DOCS := .venv-docs/$(BIN)
 CORE := .venv-core/$(BIN)
 MODEL := .venv-model/$(BIN)
 # Whatever builds this project is locked as well.
 BUILD := --build-constraints requirements/build.txt --require-build-hashes --preview-features build-dependency-hashes
 ARGS ?=
 COUNT ?= 100000
+MINUTES ?= 20
 PHOTOS ?= $(if $(ANIMALS_TEST_DATA),$(ANIMALS_TEST_DATA),$(wildcard ../shared/data))
-CODE := src tests tools benchmarks
+CODE := src tests tools benchmarks docker
+IMAGES ?= api evaluate train
 
 # ------------------------------------------------------------------------------------------------------------ people
 
@@ -59,7 +64,7 @@ install: .venv/.installed  ## install what `make up` runs, and do not start it
 # -------------------------------------------------------------------------------------------------------- developers
 
 .PHONY: test
-test: check browser pytest  ## everything that must pass: linters, types, import contracts, tests, coverage
+test: check browser postgres prometheus pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
 
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
@@ -69,12 +74,16 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch -m "not unit"
-	$(TRAIN)/coverage run -m pytest tests/torch
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report
+
+.PHONY: pytest-nightly
+pytest-nightly: .venv-train/.installed  ## the tests with PyTorch that take minutes
+	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.
 define DROP_BROKEN_COVERAGE
@@ -123,8 +132,8 @@ train-env: .venv-train/.installed  ## install what the recipes with PyTorch and 
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
-	$(DEV)/pytest tests --ignore=tests/torch -m "unit" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch -m "not unit"
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may
@@ -134,21 +143,93 @@ browser:  ## Chromium for the browser tests: found, or installed where we may
 	    || echo "WARNING: Chromium could not be installed: the browser tests will be skipped"; \
 	else echo "WARNING: no Chromium here: the browser tests will be skipped"; fi
 
+.PHONY: postgres
+postgres:  ## PostgreSQL for the tests that need one: found, or installed where we may; never started as a service
+	@if command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    { apt-get update -qq && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+	    || echo "WARNING: PostgreSQL could not be installed: the tests with it will be skipped"; \
+	else echo "WARNING: no PostgreSQL here: the tests with it will be skipped"; fi
+
+.PHONY: prometheus
+prometheus:  ## Prometheus for the tests of metrics and alerts: found, or installed where we may; never started as a service
+	@if command -v prometheus && command -v promtool; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } \
+	    || echo "WARNING: Prometheus could not be installed: the tests with it will be skipped"; \
+	else echo "WARNING: no Prometheus here: the tests with it will be skipped"; fi
+
+.PHONY: compile-check
+compile-check: .venv-train/.installed  ## trainer.compile for real, on this CPU (needs a C++ compiler; a minute)
+	$(TRAIN)/python -m pytest -q tests/torch/compile_check.py
+
 .PHONY: bench
 bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, beside PyTorch (ARGS="--help")
 	$(APP)/animals bench predict $(ARGS)
+
+.PHONY: bench-serve
+bench-serve: .venv/.installed .venv-peers/.installed  ## the server under load beside FastAPI, LitServe and BentoML (ARGS="--help")
+	$(APP)/animals bench serve --peers $(ARGS)
+
+.PHONY: peers
+peers: .venv-peers/.installed  ## install what the server is compared with (5 GB)
+	@echo "installed: .venv-peers/$(BIN)"
 
 .PHONY: fuzz
 fuzz: .venv-dev/.installed  ## 100,000 broken photos through imaging (COUNT=1000 for a short one)
 	$(DEV)/python tests/fuzz/fuzz_imaging.py --count $(COUNT)
 
 .PHONY: fuzz-serve
-fuzz-serve: .venv-dev/.installed  ## 100,000 broken requests to a real server (COUNT=1000 for a short one)
-	$(DEV)/python tests/fuzz/fuzz_serving.py --count $(COUNT)
+fuzz-serve: .venv-dev/.installed  ## 200,000 broken requests to a real server (COUNT=1000 for a short one)
+	$(DEV)/python tests/fuzz/fuzz_serving.py $(if $(filter command line environment,$(origin COUNT)),--count $(COUNT))
+
+.PHONY: soak
+soak: .venv-dev/.installed  ## the server at full load for 20 minutes: it must not grow (MINUTES=2 for a short one)
+	$(DEV)/python -m benchmarks.serve.soak $(PHOTOS)/imagenet_animals --minutes $(MINUTES)
+
+.PHONY: locust
+locust: .venv-dev/.installed  ## Locust's page on port 8089, for a server at ARGS="--host http://localhost:8080"
+	$(if $(PHOTOS),ANIMALS_PHOTOS=$(PHOTOS)/imagenet_animals) $(DEV)/locust -f benchmarks/serve/locustfile.py $(ARGS)
+
+.PHONY: soak-models
+soak-models: .venv-dev/.installed  ## 50 promotions and rollbacks under load, with damaged files and a stop (ARGS="--changes 10")
+	PYTHONPATH=. $(DEV)/python tests/soak/promotions.py $(ARGS)
 
 .PHONY: photos-model
 photos-model: .venv-model/.installed  ## rebuild the built-in model from its published weights (PyTorch, 5 GB)
 	$(MODEL)/python tools/photos_model/build.py --output src/animal_classification/models/photos $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
+
+# ---------------------------------------------------------------------------------------------------------- shipping
+
+.PHONY: ship-env
+ship-env: .venv-ship/.installed  ## install what checks images, workflows, pipelines and clouds
+	@echo "installed: $(SHIP)"
+
+.PHONY: ship
+ship: .venv-ship/.installed  ## workflows, manifests, alerts and cloud documents against their schemas
+	$(SHIP)/pytest tests/ship -m "not nightly"
+
+.PHONY: ship-nightly
+ship-nightly: .venv-ship/.installed  ## the same, the DVC pipeline and every command of the docs: some minutes
+	$(SHIP)/pytest tests/ship
+
+.PHONY: images
+images:  ## the images, with buildah (BASE=…@sha256:…, or one made with debootstrap); IMAGES="api" for some
+	tools/images/build.sh $(IMAGES)
+
+.PHONY: images-check
+images-check:  ## run what `make images` built: train, evaluate, serve, sizes, secrets
+	$(PYTHON) tools/images/check.py $(if $(PHOTOS),--photo "$(PHOTOS)/imagenet_animals/n02510455_giant_panda.JPEG") $(ARGS)
+
+.PHONY: images-clean
+images-clean:  ## remove what `make images` built, and buildah's store with it
+	buildah rm --all
+	buildah rmi --all --force
+
+.PHONY: docs
+docs: .venv-docs/.installed  ## the documentation's site in build/site, without a warning
+	$(DOCS)/python tools/docs/build.py
 
 .PHONY: package
 package: $(UV)  ## wheel and source archive in dist/
@@ -168,12 +249,22 @@ core: package  ## try the wheel with the core's requirements only
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
-	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/train.txt
+	$(LOCK) --extra all --extra train --extra mlflow --group dev pyproject.toml -o requirements/train.txt
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
+	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
+	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
+	$(LOCK) --extra serve --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
+	$(LOCK) --extra evaluate --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
+	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
+	$(LOCK) --extra mlflow --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
+	$(LOCK) --group pyproject.toml:sbom -o requirements/image-sbom.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt
+
+# What a server never imports: Parquet is for tables, Hydra for training.
+API_WITHOUT := --no-emit-package duckdb --no-emit-package hydra-core --no-emit-package omegaconf --no-emit-package antlr4-python3-runtime
 
 # One file for all platforms and for Python 3.11 to 3.13; wheels only, so that installing compiles nothing. (Hydra needs
 # one package that has no wheel; it is plain Python.)
@@ -182,7 +273,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strate
 
 .PHONY: clean
 clean:  ## remove environments, caches and reports
-	rm -rf .tools .venv .venv-core .venv-dev .venv-train .venv-model .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .tools .venv .venv-core .venv-dev .venv-train .venv-ship .venv-docs .venv-model .venv-bench .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf .coverage .coverage.* htmlcov build dist
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -227,6 +318,12 @@ ABOUT := pyproject.toml src/animal_classification/__init__.py
 .venv-train/.installed: requirements/train.txt requirements/build.txt $(ABOUT)
 	$(call environment,.venv-train,requirements/train.txt)
 
+.venv-ship/.installed: requirements/ship.txt requirements/build.txt $(ABOUT)
+	$(call environment,.venv-ship,requirements/ship.txt)
+
+.venv-docs/.installed: requirements/docs.txt requirements/build.txt $(ABOUT)
+	$(call environment,.venv-docs,requirements/docs.txt)
+
 # PyTorch's own requirements are pinned but not hashed: nobody who runs the product installs them.
 .venv-model/.installed: requirements/core.txt requirements/build.txt tools/photos_model/requirements.txt $(ABOUT)
 	$(call environment,.venv-model,requirements/core.txt)
@@ -236,8 +333,16 @@ ABOUT := pyproject.toml src/animal_classification/__init__.py
 
 .venv-bench/.installed: benchmarks/predict/requirements.txt
 	$(python-or-fail)
-	@[ "$(UV)" != ".tools/$(BIN)/uv" ] || $(MAKE) --no-print-directory -s $(UV)
+	@[ "$(UV)" != ".tools/$(BIN)/uv$(EXE)" ] || $(MAKE) --no-print-directory -s $(UV)
 	@echo ".venv-bench: installing"
 	@[ -x .venv-bench/$(BIN)/python ] || $(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-bench
 	@$(UV) pip install --quiet --python .venv-bench --compile-bytecode -c requirements/core.txt -r benchmarks/predict/requirements.txt
+	@touch $@
+
+.venv-peers/.installed: benchmarks/serve/requirements.txt
+	$(python-or-fail)
+	@[ "$(UV)" != ".tools/$(BIN)/uv$(EXE)" ] || $(MAKE) --no-print-directory -s $(UV)
+	@echo ".venv-peers: installing"
+	@[ -x .venv-peers/$(BIN)/python ] || $(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-peers
+	@$(UV) pip install --quiet --python .venv-peers --compile-bytecode -r benchmarks/serve/requirements.txt
 	@touch $@

@@ -19,6 +19,7 @@ MARKERS = {
     "fuzz": "integration",
     "e2e": "e2e",
     "torch": "torch",
+    "ship": "ship",
 }  # by folder
 PHOTOS_VARIABLE = "ANIMALS_TEST_DATA"
 

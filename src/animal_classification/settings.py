@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 PREFIX = "ANIMALS_"
-_AT_LEAST_ONE = ("workers", "max_files", "max_file_bytes", "max_request_bytes", "max_pixels", "max_connections")
-_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "drain", "grace")
+_AT_LEAST_ONE = (
+    "workers",
+    "max_files",
+    "max_file_bytes",
+    "max_request_bytes",
+    "max_pixels",
+    "max_connections",
+    "log_spool_bytes",
+    "photo_bytes",
+)
+_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
 _SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+KEEP_PHOTOS = ("no", "thumbnail", "original")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +44,11 @@ class Settings:
     Attributes:
         host: Address to listen on; only this machine by default.
         port: TCP port; 0 takes a free one.
-        model: What ``Classifier.load`` takes.
+        model: What to serve, the default first: each a built-in name, a bundle's folder, an fsspec URL or a name of the
+            registry, after ``NAME=`` where it shall go by another one.
+        canary: ``NAME=MODEL@SHARE``: models that answer a share of the requests for another one.
+        shadow: ``NAME=MODEL@SHARE``: models that are compared with another one, on a share of its answers.
+        follow: Seconds between two looks whether there are newer versions; 0 to look at the start only.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         threads: CPUs to use, by all workers together; 0 for all that the process may use.
         workers: Processes that answer.
@@ -46,7 +60,7 @@ class Settings:
         rate_limit: Photos a minute for each API key, or for each address where no keys are asked for; 0 for any number.
         access_log: Write a line of JSON for each request, and the log as JSON.
         cache_size: Answers that are remembered, by the photo's hash; 0 for none.
-        batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine, 1 or 4.
+        batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine: 1, 2 or 4.
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
@@ -61,11 +75,22 @@ class Settings:
         request_timeout: Seconds from there in which it must be answered.
         drain: Seconds for which a server that is told to stop takes new requests, not being ready any more.
         grace: Seconds from there in which answers on their way are finished.
+        prediction_log: Keep every prediction, so that people can review and monitor them.
+        log_folder: Where predictions wait for the database, and photos are kept; empty for the user's data folder.
+        log_url: The database, ``sqlite:///…`` or ``postgresql://…``; empty for SQLite in the folder.
+        log_days: After how many days predictions, and what was said of them, are deleted; 0 for never.
+        log_spool_bytes: Bytes of predictions that may wait on disk while the database is gone, of all workers together.
+        keep_photos: ``no``, ``thumbnail`` or ``original``: what is kept of a photo for the review.
+        photo_days: After how many days a photo that was not sent again is deleted; 0 for never.
+        photo_bytes: Bytes that all kept photos may have; beyond it the oldest are deleted.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
-    model: str = "photos"
+    model: tuple[str, ...] = ("photos",)
+    canary: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    follow: float = 10.0
     engine: str = "auto"
     threads: int = 0
     workers: int = 1
@@ -92,6 +117,14 @@ class Settings:
     request_timeout: float = 30.0
     drain: float = 0.0
     grace: float = 10.0
+    prediction_log: bool = False
+    log_folder: str = ""
+    log_url: str = ""
+    log_days: float = 90.0
+    log_spool_bytes: int = 1024 * MIB
+    keep_photos: str = "no"
+    photo_days: float = 30.0
+    photo_bytes: int = 1024 * MIB
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -117,6 +150,10 @@ class Settings:
         for origin in self.cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise UsageError(f"cors takes origins such as https://zoo.example, not {origin!r}")
+        if self.keep_photos not in KEEP_PHOTOS:
+            raise UsageError(f"keep_photos is one of {', '.join(KEEP_PHOTOS)}, not {self.keep_photos!r}")
+        if self.keep_photos != "no" and not self.prediction_log:
+            raise UsageError("keep_photos needs prediction_log: photos are kept to review predictions")
 
     def _require_room(self, whole: str, part: str) -> None:
         if getattr(self, whole) < getattr(self, part):

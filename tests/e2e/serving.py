@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-READY = re.compile(r"^animals: ready at (http://\S+) \(model (\S+) (\S+), (\w+), (\d+) threads?(?: in \d+ workers)?\)$")
+READY = re.compile(
+    r"^animals: ready at (http://\S+) \(models? (\S+) (\S+),(?: \S+ \S+,)* (\w+), (\d+) threads?(?: in \d+ workers)?\)$"
+)
 
 
 class Server:
@@ -26,6 +28,9 @@ class Server:
         self.folder = folder
         self._lines: list[str] = []
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANIMALS_")}
+        # Beside the folder, of which some tests want that nothing stays in it.
+        self.log = folder.with_name(f"{folder.name}-log")
+        environment["ANIMALS_LOG_FOLDER"] = str(self.log)
         self.process = subprocess.Popen(
             command("--port", "0", *options, name=name),
             stdout=subprocess.PIPE,

@@ -6,11 +6,12 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import httpx
 import psutil
 from PIL import Image
 
-from tests.e2e.serving import Server, wait_for
+from tests.e2e.serving import READY, Server, wait_for
 from tests.support.tiny_bundle import write_tiny_bundle
 
 Start = Callable[..., Server]
@@ -102,6 +103,32 @@ def test_a_model_that_is_not_there_is_one_line_with_workers_too(start: Start) ->
     assert server.process.returncode == 2
     (line,) = server.lines
     assert "no-such-model" in line
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.4])
+def test_a_stop_while_the_model_is_loaded_is_a_quiet_end(start: Start, seconds: float) -> None:
+    """A process that exits while a thread of its own is inside an engine is aborted."""
+    port = free_port()
+    server = start("--port", str(port), "--model", "photos")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+
+        def alive() -> bool | None:
+            with suppress(httpx.TransportError):
+                return client.get("/healthz").status_code == 200
+            return None
+
+        wait_for(alive, "an answer", lambda: server.output)
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(timeout=seconds)  # somewhere in the midst of it
+    assert server.stop() < 8
+    assert server.process.returncode == 0
+    assert [line for line in server.lines if not READY.match(line)] == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Visitor(threading.Thread):

@@ -2,7 +2,11 @@
 
 Bodies (multipart, a photo by itself, the Open Inference Protocol as JSON and binary) are damaged and sent under a right
 head; one case in twenty damages the head as well. What must come back is an answer below 500, or, where the head is
-broken, the end of the connection, within ``PATIENCE`` seconds. Afterwards the server must be well, and no larger.
+broken, the end of the connection, within ``PATIENCE`` seconds. Afterwards the server must be well.
+
+All are sent twice, and the server must not be larger the second time: the rare photos that declare many pixels make it
+grow to what the largest takes, once; what is kept of each request would add up. Compared is the least memory of many
+looks in the last fifth of each round, because such a photo takes tens of MB for a moment.
 """
 
 from __future__ import annotations
@@ -33,17 +37,17 @@ from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.imaging.drawing import corpus
 
 PATIENCE = 20.0
-# Cases before memory is looked at: photos that declare many pixels make it grow to what the largest of them takes.
-WARM_UP = 5000
+LOOK = 20  # cases from one look at memory to the next
 INFER = "/v2/models/tiny/infer"
 
 
 @dataclass
 class Tally:
-    """What came of the cases: statuses, and a line for each failure."""
+    """What came of the cases: statuses, a line for each failure, and the server's memory (MB) now and then."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
 
 
 def _part(name: str, photo: bytes) -> bytes:
@@ -104,9 +108,13 @@ async def send(port: int, request: bytes) -> str:
         writer.close()
 
 
-async def run(port: int, options: argparse.Namespace) -> Tally:
+async def run(port: int, process: psutil.Process, options: argparse.Namespace) -> Tally:
     """Send every case, some at a time."""
-    known, tally = seeds(), Tally()
+
+    def look() -> float:
+        return process.memory_info().rss / 1e6
+
+    known, tally = seeds(), Tally(memory=[look()])
     numbers = iter(range(options.count))
 
     async def visitor() -> None:
@@ -114,7 +122,9 @@ async def run(port: int, options: argparse.Namespace) -> Tally:
             request, broken = case(known, options.seed, number)
             status = await send(port, request)
             tally.statuses[status] += 1
-            fine = status in {"200", "400", "404", "405", "408", "413", "415", "422", "431"}
+            if number % LOOK == 0:
+                tally.memory.append(look())
+            fine = status in {"200", "307", "400", "404", "405", "408", "413", "415", "422", "431"}
             if not fine and not (broken and status == "closed"):
                 tally.failures.append(f"case {number}: {status}")
 
@@ -132,11 +142,10 @@ def fuzz(options: argparse.Namespace) -> tuple[Tally, bool]:
         )
         try:
             port = server.port
-            asyncio.run(run(port, argparse.Namespace(**{**vars(options), "count": min(WARM_UP, options.count)})))
             process = psutil.Process(server.process.pid)
-            before = process.memory_info().rss / 1e6
-            tally = asyncio.run(run(port, options))
-            after = process.memory_info().rss / 1e6
+            tally, again = (asyncio.run(run(port, process, options)) for _ in range(2))
+            tally.failures += again.failures
+            before, after = (min(memory[-max(1, len(memory) // 5) :]) for memory in (tally.memory, again.memory))
             _check_health(server.address, tally)
             if after > before + options.growth_mb:
                 tally.failures.append(f"memory grew from {before:.0f} to {after:.0f} MB")
@@ -161,7 +170,7 @@ def parse(words: Sequence[str] | None = None) -> Any:
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--concurrency", type=int, default=16)
-    parser.add_argument("--growth-mb", type=float, default=40.0)
+    parser.add_argument("--growth-mb", type=float, default=20.0)
     return parser.parse_args(words)
 
 

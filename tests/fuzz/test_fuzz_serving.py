@@ -14,7 +14,7 @@ from tests.fuzz import fuzz_serving
 
 @pytest.mark.timeout(120)
 def test_a_thousand_damaged_requests() -> None:
-    options = fuzz_serving.parse(["--count", "1000", "--seed", "7"])
+    options = fuzz_serving.parse(["--count", "1000", "--seed", "7", "--growth-mb", "40"])
     with ThreadPoolExecutor(1) as pool:  # Playwright, once started, keeps an event loop running in the main thread
         total, passed = pool.submit(fuzz_serving.fuzz, options).result()
     assert passed, "\n".join(total.failures)

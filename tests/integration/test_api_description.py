@@ -23,7 +23,8 @@ from tests.support.tiny_bundle import write_tiny_bundle
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("described")
     bundle = write_tiny_bundle(folder / "tiny")
-    server = Server("--no-page", "--model", str(bundle), "--engine", "onnxruntime", folder=folder, name="serve")
+    words = ("--no-page", "--model", str(bundle), "--engine", "onnxruntime", "--prediction-log")
+    server = Server(*words, folder=folder, name="serve")
     assert server.address
     yield server
     server.kill()

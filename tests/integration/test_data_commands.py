@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from animal_classification import data
 from animal_classification.cli import main as frame
 from animal_classification.data import Manifest
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -56,6 +57,17 @@ def test_inspect(animals: Animals, folder: Path, tmp_path: Path) -> None:
     told = json.loads(animals("inspect", folder, "--no-embed", "--json").out)
     assert told["counts"] == {"unreadable": 1, "duplicate": 1}
     assert told["root"] == str(folder)
+
+
+def test_only_those_who_need_to_know_look_twice(
+    animals: Animals, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(*_: object, **__: object) -> None:
+        raise AssertionError("reading the source has looked at every photo")
+
+    monkeypatch.setattr(data, "scan", scan, raising=False)
+    assert len(animals("version", folder).out) == 17
+    assert animals("get", folder, tmp_path / "copied").code == 0
 
 
 def test_clean_then_split(animals: Animals, folder: Path, tmp_path: Path) -> None:

@@ -23,19 +23,8 @@ from animal_classification.evaluation.evaluating import Options
 from animal_classification.inference import Classifier
 from animal_classification.inference.engine import create_engine
 from animal_classification.training.recipe import RECIPES
+from tests.support.reported import BLUE, GREEN, GREY, RED, SETS, draw
 from tests.support.tiny_bundle import write_tiny_bundle
-
-RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
-SETS = {"alpha": 0.1, "quantile": 0.9, "method": "raps", "penalty": 0.1, "free": 2, "n": 100}
-
-
-def photo(path: Path, colour: tuple[int, int, int], shade: int = 0) -> None:
-    """A photo of one colour; ``shade`` makes its bytes and its picture differ from others of that colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.full((64 + shade, 64, 3), colour, np.uint8)
-    if colour != GREY:  # which a patch would make less grey, and so less unknown
-        pixels[: 6 + shade, : 7 + 2 * shade] = (shade * 9 % 256, 40, 200)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -43,11 +32,11 @@ def photos(tmp_path: Path) -> Path:
     """Ten cats of which two are green (dogs, says the model), eight dogs, five grey wolves, one broken file."""
     folder = tmp_path / "photos"
     for number in range(10):
-        photo(folder / f"cat-id/{number}.png", GREEN if number < 2 else RED, number)
+        draw(folder / f"cat-id/{number}.png", GREEN if number < 2 else RED, number)
     for number in range(8):
-        photo(folder / f"Dog/{number}.png", GREEN, number)
+        draw(folder / f"Dog/{number}.png", GREEN, number)
     for number in range(5):
-        photo(folder / f"wolf/{number}.png", GREY, number)
+        draw(folder / f"wolf/{number}.png", GREY, number)
     (folder / "Dog/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 30)
     return folder
 
@@ -128,7 +117,7 @@ def test_photos_of_nothing_at_all_may_lie_elsewhere(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
-        photo(tmp_path / f"things/{number}.png", RED, number)
+        draw(tmp_path / f"things/{number}.png", RED, number)
     code, out, _ = run(capsys, "evaluate", model, photos, "--unknown", tmp_path / "things", "--json")
     assert code == 0
     found = json.loads(out)
@@ -141,9 +130,9 @@ def test_splits_and_copies(model: Path, tmp_path: Path) -> None:
     """Copies of one picture are one observation; the split that is asked for is the one that counts."""
     folder = tmp_path / "split"
     for number in range(4):
-        photo(folder / f"test/cat/{number}.png", RED, 3)
-        photo(folder / f"test/dog/{number}.png", GREEN, number)
-        photo(folder / f"train/dog/{number}.png", GREEN, 20 + number)
+        draw(folder / f"test/cat/{number}.png", RED, 3)
+        draw(folder / f"test/dog/{number}.png", GREEN, number)
+        draw(folder / f"train/dog/{number}.png", GREEN, 20 + number)
     result = evaluate(load(model), read_source(folder), "split")
     assert (result.data.scored, result.data.left_out) == (8, {"in train": 4})
     assert result.data.units <= 5

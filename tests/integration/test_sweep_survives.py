@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +22,7 @@ from animal_classification.training.sweep.running import plan, run_sweep
 from animal_classification.training.sweep.storage import StorageError
 from animal_classification.training.tracking.tracker import Tracker
 from animal_classification.training.training import train
+from tests.support.databases import Postgres
 from tests.support.predicting import run, start, wait_until
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -131,67 +128,18 @@ def test_a_wrong_call_is_one_line() -> None:
 # ---------------------------------------------------------------------------------------------------------- PostgreSQL
 
 
-@dataclass(frozen=True)
-class Database:
-    """A server that listens on this machine only."""
-
-    url: str
-    server: subprocess.Popen[bytes]
-
-
-def _programs() -> Path | None:
-    """Where ``initdb`` and ``postgres`` are: Debian keeps them off the path."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return versions[-1].parent if versions else None
-
-
 @pytest.fixture
-def postgres() -> Iterator[Database]:
+def postgres() -> Iterator[Postgres]:
     """A database of its own, which takes half a second."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    if os.name != "posix":
-        pytest.skip("it is started as Debian's is")
-    pytest.importorskip("psycopg")
-    folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())  # where another user may go
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # it refuses to run as root
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(folder, "nobody", "nogroup")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **user}
-    data = folder / "data"
-    subprocess.run([programs / "initdb", "-D", data, "-U", "animals", "-A", "trust", "-N"], check=True, **options)
-    words: list[Any] = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"]
-    with subprocess.Popen(words, **options) as process:
-        try:
-            wait_until(lambda: _answers(port) or process.poll() is not None)
-            assert process.poll() is None, "PostgreSQL did not start"
-            yield Database(f"postgresql://animals@127.0.0.1:{port}/postgres", process)
-        finally:
-            process.send_signal(signal.SIGINT)  # quick, and orderly
-            process.wait(timeout=30)
-            shutil.rmtree(folder, ignore_errors=True)
+    postgres = Postgres()
+    try:
+        postgres.start()
+        yield postgres
+    finally:
+        postgres.close()
 
 
-def _answers(port: int) -> bool:
-    import psycopg
-
-    with (
-        suppress(psycopg.OperationalError),
-        psycopg.connect(host="127.0.0.1", port=port, user="animals", dbname="postgres", connect_timeout=2),
-    ):
-        return True
-    return False
-
-
-def test_machines_share_a_study_on_postgresql(postgres: Database, data: list[str], tmp_path: Path) -> None:
+def test_machines_share_a_study_on_postgresql(postgres: Postgres, data: list[str], tmp_path: Path) -> None:
     """Two processes that share nothing but the database, where a third has done a trial before."""
     words = [*data, SPACE, f"sweep.storage={postgres.url}", "sweep.study=shared"]
     words += ["sweep.trials=6", "sweep.sampler=random"]
@@ -206,10 +154,9 @@ def test_machines_share_a_study_on_postgresql(postgres: Database, data: list[str
     assert {Path(row["bundle"]).relative_to(tmp_path).parts[0] for row in found["best"]} <= {"first", "a", "b"}
 
 
-def test_a_database_that_goes_away_is_one_line(postgres: Database, data: list[str], tmp_path: Path) -> None:
+def test_a_database_that_goes_away_is_one_line(postgres: Postgres, data: list[str], tmp_path: Path) -> None:
     def fail(config: Config, *, listeners: Sequence[Tracker]) -> NoReturn:
-        postgres.server.send_signal(signal.SIGQUIT)
-        postgres.server.wait(timeout=30)
+        postgres.stop(signal.SIGQUIT)
         listeners[0].log_metrics({"val/loss": 1.0}, step=1)
         raise AssertionError("it wrote to a database that is not there")
 

@@ -166,6 +166,7 @@ def test_a_real_training_carries_the_same_everywhere(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     done = animals("train", f"data.path={photos}", f"output={runs}", f"data.cache={tmp_path / 'cache'}", ALL, "--json")
     assert done.returncode == 0, done.stderr
+    assert "tracking with" not in done.stderr, "no tracker was given up"
     result = json.loads(done.stdout)
     run = Run(Path(result["run"]), resumed=False)
     numbers = read_metrics(run.path / "metrics.csv")

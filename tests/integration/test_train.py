@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from animal_classification import bundle as bundles
 from animal_classification.cli import main as frame
 from animal_classification.config.composing import compose
 from animal_classification.inference import Classifier
+from animal_classification.training.recipe import Job, Trained
 from animal_classification.training.tracking.tracker import NoTracker
 from animal_classification.training.training import train
+from tests.support import colour_recipe
 from tests.support.predicting import start
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -78,7 +81,7 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
     bundle = bundles.load(said["bundle"])
     assert bundle.info.metrics["accuracy"] == 1.0
     assert bundle.info.config["data"]["path"] == str(photos)
-    assert bundle.info.data.n_test == 12
+    assert (bundle.info.data.n_train, bundle.info.data.n_test) == (48, 12), "val is learned from as well"
     assert (bundle.reference() or {})["embedding"].shape == (48, 3)
     assert bundle.card().startswith("---\n")
     classifier = Classifier.load(said["bundle"])
@@ -124,7 +127,9 @@ def test_odd_data_give_a_model(animals: Animals, tmp_path: Path, counts: dict[st
 def test_mirrored_photos_may_be_learned_from(animals: Animals, tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 8))
     said = json.loads(animals(f"data.path={photos}", "recipe.flips=true", "--json").out)
-    assert len((bundles.load(said["bundle"]).reference() or {})["label"]) == 2 * 19
+    bundle = bundles.load(said["bundle"])
+    assert len((bundle.reference() or {})["label"]) == 2 * 19
+    assert bundle.info.data.n_train == 19, "photos, not views of them"
 
 
 def test_two_hundred_classes_of_five(animals: Animals, tmp_path: Path) -> None:
@@ -164,6 +169,32 @@ def test_what_nothing_can_be_learned_from_is_one_line(
     assert not list(tmp_path.glob("runs/*"))
 
 
+def test_the_crop_that_was_asked_for_is_what_the_model_keeps(animals: Animals, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 5))
+    said = json.loads(animals(f"data.path={photos}", "backbone.crop=0.8", "--json").out)
+    assert bundles.load(said["bundle"]).info.preprocess.crop_pct == 0.8
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("backbone=lite2", "timm is 'tf_efficientnet_lite2'"), ("backbone.weights=mine.pt", "weights is 'mine.pt'")],
+)
+def test_a_network_that_only_fine_tuning_can_use_is_refused(
+    animals: Animals, tmp_path: Path, word: str, told: str
+) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 5, "dog": 5})
+    result = animals(f"data.path={photos}", word, "backbone.bundle=photos")
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert f"backbone.{told}" in result.err
+    assert "recipe=finetune" in result.err
+
+
+def test_a_bundle_of_ones_own_may_stand_beside_a_network_for_fine_tuning(animals: Animals, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 5, "dog": 5})
+    assert animals(f"data.path={photos}", "backbone.timm=resnet18").code == 0
+
+
 def test_photos_that_vanish_are_left_out_or_told(tmp_path: Path, words: list[str]) -> None:
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 10))
     gone = []
@@ -176,6 +207,30 @@ def test_photos_that_vanish_are_left_out_or_told(tmp_path: Path, words: list[str
     result = train(compose([*words, f"data.path={photos}"]), progress=progress)
     assert len(gone) == 3
     assert result.accuracy == 1.0
+
+
+def test_what_the_test_says_follows_after_the_last_step(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever epoch was kept: W&B drops a step that goes back."""
+    steps: dict[str, int] = {}
+
+    class Listener(NoTracker):
+        def log_metrics(self, values: Mapping[str, float], *, step: int) -> None:
+            steps.update(dict.fromkeys(values, step))
+
+        def log_image(self, name: str, png: bytes, *, step: int) -> None:
+            steps[name] = step
+
+    def recipe(job: Job) -> Trained:
+        for step in (1, 2, 3):
+            job.tracker.log_metrics({"val/loss": 1.0}, step=step)
+        return replace(colour_recipe.train(job), metrics={"epoch": 1.0}, last_step=3)
+
+    monkeypatch.setattr("animal_classification.training.training.find_recipe", lambda name: recipe)
+    photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 10))
+    train(compose([*words, f"data.path={photos}"]), listeners=[Listener()])
+    assert {steps[name] for name in ("val/loss", "test/accuracy", "test/confusion", "test/examples")} == {3}
 
 
 def test_what_a_listener_raises_ends_the_run_and_the_next_goes_on(tmp_path: Path, words: list[str]) -> None:

@@ -22,6 +22,7 @@ def train(job: Job) -> Trained:
         labels=tuple(Label(id=name, name=name) for name in classes),
         preprocess=Preprocess(size=SIZE, crop_pct=1.0, interpolation="bilinear"),
         calibration=Calibration(temperature=2.0),
+        photos=len(pixels),
         reference={"embedding": pixels.mean(axis=(1, 2)) / np.float32(255), "label": job.dataset.train.targets},
         learned_from=job.dataset.train.rows,
     )

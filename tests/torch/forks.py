@@ -47,6 +47,7 @@ class Forks:
 
 def serve(log: str) -> None:
     import animal_classification.training.neural.cnn
+    import animal_classification.training.neural.finetune
     import animal_classification.training.neural.module
     import animal_classification.training.training  # noqa: F401
     from animal_classification.cli.main import main

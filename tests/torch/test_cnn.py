@@ -15,7 +15,6 @@ from animal_classification.inference import Classifier
 from animal_classification.training.finishing import finish
 from animal_classification.training.neural import checkpoints, exporting, optimising
 from animal_classification.training.neural.augmenting import augment
-from animal_classification.training.neural.calibrating import temperature
 from animal_classification.training.neural.cnn import choose_size, load_photos, train
 from animal_classification.training.neural.drawing import keys
 from animal_classification.training.neural.fitting import Plan, fit
@@ -167,11 +166,3 @@ def test_averaging_accumulating_and_every_optimiser_learn(photos: Path, tmp_path
         assert fitted.metrics["val/loss"] < fitted.history[0]["val/loss"]
         assert "| forward |" in (job.run.path / "profile" / "profile.md").read_text()
         assert (job.run.path / "profile" / "trace.json").stat().st_size > 1000
-
-
-def test_the_temperature_of_logits_that_are_twice_too_sure_is_two() -> None:
-    torch.manual_seed(0)
-    logits = torch.randn(20_000, 4)
-    targets = torch.distributions.Categorical(logits=logits).sample()
-    assert temperature(logits * 2, targets) == pytest.approx(2, rel=0.05)
-    assert temperature(torch.empty(0, 4), torch.empty(0, dtype=torch.int64)) == 1.0

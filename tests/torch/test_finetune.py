@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from PIL import Image
 from animal_classification.config.composing import compose
 from animal_classification.config.schema import BackboneConfig, Config
 from animal_classification.errors import UsageError
-from animal_classification.training.neural import drawing
+from animal_classification.training.neural import drawing, finetune
 from animal_classification.training.neural.finetune_backbone import load_backbone
 from animal_classification.training.neural.finetune_mixing import Mixing, pick_view, rand_augment
 from animal_classification.training.neural.finetune_network import split_backbone
-from animal_classification.training.neural.finetune_stages import Whole, groups_of, stages_of
+from animal_classification.training.neural.finetune_stages import Tail, Whole, groups_of, stages_of
 from animal_classification.training.tracking.tracker import NoTracker
 from animal_classification.training.training import Result, train
 
@@ -81,14 +82,19 @@ def run(config: Config, *, last: int | None = None) -> tuple[Result, Listener]:
     return train(config, listeners=[listener]), listener
 
 
-def test_it_learns_and_the_bundle_is_the_same_after_an_interruption(photos: Path, tmp_path: Path) -> None:
-    whole, listener = run(config(photos, tmp_path / "whole"))
+def test_it_learns_and_the_bundle_is_the_same_after_an_interruption(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three val photos say too little for the layers to be kept, and then there would be no second stage to interrupt.
+    monkeypatch.setattr(finetune, "_clearly_better", lambda before, after: True)
+    whole, listener = run(config(photos, tmp_path / "whole", "recipe.drop=0", "recipe.lr=1e-4"))
     assert whole.accuracy == 1.0
+    assert len(listener.train) > 2  # the second stage too
     assert listener.train[-1] == 1.0
-    for last in (1, 2):  # of an epoch, in either stage
+    for last in (1, 3):  # of an epoch, in either stage
         with pytest.raises(KilledError):
-            run(config(photos, tmp_path / "killed"), last=last)
-    again, _ = run(config(photos, tmp_path / "killed"))
+            run(config(photos, tmp_path / "killed", "recipe.drop=0", "recipe.lr=1e-4"), last=last)
+    again, _ = run(config(photos, tmp_path / "killed", "recipe.drop=0", "recipe.lr=1e-4"))
     assert again.resumed
     assert (again.bundle / "model.onnx").read_bytes() == (whole.bundle / "model.onnx").read_bytes()
 
@@ -98,10 +104,38 @@ def test_all_layers_learn_on_pixels_where_nothing_is_frozen(photos: Path, tmp_pa
     assert result.accuracy == 1.0
 
 
+def test_dropout_is_on_while_layers_learn_and_batch_norms_stay(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[bool, bool]] = set()
+    forward = Tail.forward
+
+    def watched(tail: Tail, inputs: Any) -> Any:
+        norms = [module.training for module in tail.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        if torch.is_grad_enabled():
+            seen.add((tail.dropout.training, any(norms)))
+        return forward(tail, inputs)
+
+    monkeypatch.setattr(Tail, "forward", watched)
+    run(config(photos, tmp_path))
+    assert seen == {(True, False)}
+
+
 def test_no_epoch_leaves_the_head_alone(photos: Path, tmp_path: Path) -> None:
     result, listener = run(config(photos, tmp_path, "recipe.epochs=0", "recipe.refit=false"))
     assert result.accuracy == 1.0
     assert not listener.train
+
+
+def test_layers_have_to_be_better_by_more_than_chance() -> None:
+    chance = torch.Generator().manual_seed(0)
+    before = torch.rand(100, generator=chance)
+    noise = torch.randn(100, generator=chance)
+    assert finetune._clearly_better(before, before - 0.5 - noise)
+    assert not finetune._clearly_better(before, before - 0.01 - (noise - noise.mean()))
+    assert not finetune._clearly_better(before, before)
+    assert not finetune._clearly_better(before[:1], before[:1] - 1)
+    assert finetune._clearly_better(before[:0], before[:0])
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "animal_classification"
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 TRAINING = ("cuda", "lightning", "nvidia", "pytorch", "tensorflow", "timm", "torch", "triton")
+SHIPPING = ("dvc", "gcp")  # in an environment of their own
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 ROOMS_WITH_TORCH = {"scale", "training"}
 
@@ -80,8 +81,9 @@ def test_locks_hold_what_the_project_asks_for(project: dict[str, Any]) -> None:
     asked = {
         "core": project["project"]["dependencies"],
         "app": extras["serve"] + extras["app"],
-        "dev": [need for name, needs in extras.items() if name not in ("train", "mlflow") for need in needs],
-        "train": [need for needs in extras.values() for need in needs],
+        "dev": [need for name, needs in extras.items() if name not in ("train", "mlflow", *SHIPPING) for need in needs],
+        "train": [need for name, needs in extras.items() if name not in SHIPPING for need in needs],
+        "ship": [need for name, needs in extras.items() if name not in ("train", "mlflow") for need in needs],
     }
     for name, needs in asked.items():
         pins = read_lock(name)
@@ -89,6 +91,12 @@ def test_locks_hold_what_the_project_asks_for(project: dict[str, Any]) -> None:
             if requirement.name != project["project"]["name"]:
                 version = pins[canonicalize_name(requirement.name)].removeprefix("==")
                 assert requirement.specifier.contains(version), f"{name}.txt is behind pyproject.toml: make lock"
+
+
+@pytest.mark.parametrize("name", ["image-api", "image-evaluate", "image-train", "image-mlflow"])
+def test_images_hold_what_was_tested(name: str) -> None:
+    tested, image = read_lock("train"), read_lock(name)
+    assert {pin: version for pin, version in image.items() if tested.get(pin) != version} == {}
 
 
 def test_the_changelog_begins_with_this_version() -> None:

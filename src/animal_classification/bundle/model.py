@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.bundle.schema import MODEL_FILE, BundleInfo
-from animal_classification.errors import BundleInvalidError
+from animal_classification.errors import BundleError, BundleInvalidError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 REFERENCE_FILE = "reference.npz"
 CARD_FILE = "README.md"
+CONFUSION_FILE = "confusion.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,21 @@ class Bundle:
         """The ONNX graph."""
         return self.path / MODEL_FILE
 
+    def content(self, name: str) -> bytes:
+        """The content of a file that ``bundle.json`` lists, checked again: it may have changed since it was verified.
+
+        Raises:
+            BundleError: It has, or it is gone.
+        """
+        from animal_classification.bundle.checking import check_hash
+
+        try:
+            data = (self.path / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{self.path}/{name}: cannot be read any more ({error.strerror})") from error
+        check_hash(hashlib.sha256(data).hexdigest(), self.info.files[name], name, str(self.path))
+        return data
+
     @property
     def preprocess_spec(self) -> PreprocessSpec:
         """What ``imaging`` must do to a photo for this model."""
@@ -51,26 +69,32 @@ class Bundle:
         """The arrays that describe the training data, or None where the bundle has none.
 
         Raises:
-            BundleInvalidError: The file is damaged or holds pickled objects, which are never loaded.
+            BundleError: The file has changed since, or is gone.
+            BundleInvalidError: It is no archive, or holds pickled objects, which are never loaded.
         """
         import numpy as np
 
         # A file that is not listed has no hash: anybody may have put it there.
         if REFERENCE_FILE not in self.info.files:
             return None
-        path = self.path / REFERENCE_FILE
+        data = self.content(REFERENCE_FILE)
         try:
-            # Opened here, because NumPy leaves a damaged file open.
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            with np.load(BytesIO(data), allow_pickle=False) as arrays:
                 return dict(arrays)
         except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-            raise BundleInvalidError(f"{path}: not an .npz file of plain arrays ({error}); export it again") from error
+            raise BundleInvalidError(
+                f"{self.path}/{REFERENCE_FILE}: not an .npz file of plain arrays ({error}); export it again"
+            ) from error
 
     def card(self) -> str:
-        """The model card in Markdown with its front matter; empty where the bundle has none."""
+        """The model card in Markdown with its front matter; empty where the bundle has none.
+
+        Raises:
+            BundleError: The file has changed since, or is gone.
+        """
         if CARD_FILE not in self.info.files:
             return ""
-        return (self.path / CARD_FILE).read_text(encoding="utf-8", errors="replace")
+        return self.content(CARD_FILE).decode("utf-8", "replace").replace("\r\n", "\n")
 
     def head(self) -> tuple[Array, Array]:
         """The linear layer that makes ``logits`` from ``embedding``, for class-activation maps.
@@ -81,10 +105,11 @@ class Bundle:
             ``weight [C, D]`` and ``bias [C]``, both float32.
 
         Raises:
+            BundleError: The graph has changed since, or is gone.
             BundleInvalidError: The model's last layer is not linear.
         """
         from animal_classification.bundle.graph import parse_graph
         from animal_classification.bundle.head import linear_head
 
         where = str(self.path)
-        return linear_head(parse_graph(self.model_path.read_bytes(), where), where)
+        return linear_head(parse_graph(self.content(MODEL_FILE), where), where)

@@ -127,6 +127,10 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="For each load.")
 @click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each load.")
 @click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="How many different ones.")
+@click.option("--peers", is_flag=True, help="Compare with FastAPI, LitServe and BentoML (make peers), in one run.")
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), help="A folder for pictures of what came out (SVG)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def serve(
     *,
@@ -139,6 +143,8 @@ def serve(
     seconds: float,
     repeat: int,
     photos: int,
+    peers: bool,
+    plots: Path | None,
     as_json: bool,
 ) -> None:
     """Put a server under load: throughput, latency, and how much of the cores it makes use of.
@@ -160,7 +166,18 @@ def serve(
     )
     if not options.concurrency and not options.rates:
         raise UsageError("nothing to measure: give --concurrency or --rate")
+    if peers and (address or options.rates or plots):
+        raise UsageError("--peers compares closed loops on servers of its own: leave out --address, --rate and --plots")
+    if peers:
+        from benchmarks.serve import compare  # type: ignore[import-not-found,unused-ignore]
+
+        report = compare.run(options, say)
+        click.echo(json.dumps(report, indent=2) if as_json else compare.render(report))
+        return
     report = module.run.run(options, say)
+    if plots:
+        for path in module.plots.write(report, plots):
+            say(f"written: {path}")
     click.echo(json.dumps(report, indent=2) if as_json else module.report.render(report))
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.cli.console import printable, say
+from animal_classification.cli.stages import Stages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,14 +22,14 @@ if TYPE_CHECKING:
     from animal_classification.data.scanning import Facts
     from animal_classification.data.sources import SourceOptions
 
-SILENT_SECONDS = 2.0
+SPLITS = ("test", "val", "train", "all")
 METHODS = ("calibrated", "cleanlab")
 KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
 
 
 @click.group(name="data")
 def command() -> None:
-    """Look at labelled photos, leave out what is wrong, divide them.
+    """Fetch labelled photos, look at them, leave out what is wrong, divide them.
 
     SOURCE is a folder with a folder for each class (and above them one for each split, if there are splits), a table of
     paths and labels (.csv, .jsonl, .parquet), an archive, a Hugging Face imagefolder, a manifest written here, a URL of
@@ -85,7 +83,8 @@ def rule_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the tables.")
 def inspect(source: str, options: SourceOptions, html: Path | None, as_json: bool, **rules: Any) -> None:
     """Say what is in SOURCE, and what is wrong with it."""
-    inspection = _inspect(source, options, **rules)
+    with Stages() as progress:
+        inspection = _inspect(source, options, progress, **rules)
     if html is not None:
         from animal_classification.data.report import write_page
 
@@ -120,7 +119,8 @@ def clean(
     from animal_classification.data.cleaning import check_kinds, clean
 
     check_kinds(keep)
-    inspection = _inspect(source, options, **rules)
+    with Stages() as progress:
+        inspection = _inspect(source, options, progress, **rules)
     cleaning = clean(inspection.manifest, inspection.findings, keep=keep)
     cleaning.manifest.write(output)
     before, after = len(inspection.manifest), len(cleaning.manifest)
@@ -162,7 +162,9 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     from animal_classification.data.splitting import split as divide
 
     checked = Plan(**plan)
-    manifest, facts = _read(source, options)
+    with Stages() as progress:
+        manifest = _read(source, options, progress)
+        facts = _facts(manifest, options)
     division = divide(manifest, facts, checked)
     division.manifest.write(output)
     counts = division.manifest.counts()
@@ -182,29 +184,81 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     say(f"animals: manifest {printable(str(output))}, data version {division.manifest.version}")
 
 
-def _read(source: str, options: SourceOptions) -> tuple[Manifest, list[Facts]]:
+@command.command()
+@source_options
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> None:
+    """Copy SOURCE's photos into FOLDER, with a manifest of them.
+
+    Labels, splits and groups are in FOLDER/manifest.parquet, which the other commands take as their SOURCE.
+    """
+    from animal_classification.data.getting import MANIFEST
+    from animal_classification.data.getting import get as copy
+
+    with Stages() as progress:
+        copied = copy(_read(source, options, progress), folder, progress=progress.of("copying photos"))
+    place = str(folder / MANIFEST)
+    if as_json:
+        click.echo(json.dumps({"manifest": place, "version": copied.version, "photos": len(copied)}))
+        return
+    say(f"animals: {len(copied)} photos are in {printable(str(folder))}; data version {copied.version}")
+    click.echo(printable(place))
+
+
+@command.command()
+@source_options
+@click.option("--since", metavar="SOURCE", help="Say what has changed since this state; a table in Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+def version(source: str, options: SourceOptions, since: str | None, as_json: bool) -> None:
+    """Print SOURCE's data version: sixteen digits for its bytes, labels, splits and groups.
+
+    What files are called, and where they lie, does not matter to it.
+    """
+    from animal_classification.data.difference import compare, text_lines
+
+    with Stages() as progress:
+        manifest = _read(source, options, progress)
+        difference = compare(_read(since, options, progress), manifest) if since else None
+    if as_json:
+        counts = {name: dict(by_split) for name, by_split in manifest.counts().items()}
+        facts = {"version": manifest.version, "photos": len(manifest), "usable": len(manifest.usable)}
+        changed = {"since": difference.as_object()} if difference else {}
+        click.echo(json.dumps({**facts, "classes": counts, **changed}, ensure_ascii=False))
+        return
+    _print(text_lines(difference) if difference else [manifest.version])
+
+
+def _read(source: str, options: SourceOptions, progress: Stages) -> Manifest:
     from dataclasses import replace
 
-    from animal_classification.data import read_source, scan
+    from animal_classification.data import read_source
 
-    with _bar("looking at photos") as progress:
-        manifest = read_source(source, replace(options, progress=progress))
-        return manifest, scan([manifest.file(row) for row in manifest], cache=options.cache)
+    return read_source(source, replace(options, progress=progress.of("looking at photos")))
 
 
-def _inspect(source: str, options: SourceOptions, *, embed: bool, model: str, **rules: Any) -> Inspection:
+def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
+    """What reading the source has just put into the cache."""
+    from animal_classification.data import scan
+
+    return scan([manifest.file(row) for row in manifest], cache=options.cache)
+
+
+def _inspect(
+    source: str, options: SourceOptions, progress: Stages, *, embed: bool, model: str, **rules: Any
+) -> Inspection:
     from animal_classification.data.quality.inspection import Rules, inspect
     from animal_classification.data.quality.labels import require
 
     if embed:
         require(rules["label_method"])
-    manifest, facts = _read(source, options)
-    embeddings = _embeddings(manifest, model, options.cache) if embed and manifest.usable else None
-    with _bar("checking") as progress:
-        return inspect(manifest, facts, embeddings=embeddings, rules=Rules(**rules), stage=progress.describe)
+    manifest = _read(source, options, progress)
+    facts = _facts(manifest, options)
+    embeddings = _embeddings(manifest, model, options.cache, progress) if embed and manifest.usable else None
+    return inspect(manifest, facts, embeddings=embeddings, rules=Rules(**rules), stage=progress.describe)
 
 
-def _embeddings(manifest: Manifest, model: str, cache: Path | None) -> NDArray[np.float32]:
+def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: Stages) -> NDArray[np.float32]:
     from animal_classification import bundle
     from animal_classification.data.embeddings import embed
     from animal_classification.registry import resolve_model
@@ -217,43 +271,8 @@ def _embeddings(manifest: Manifest, model: str, cache: Path | None) -> NDArray[n
         results = Classifier.load(model).predict_paths(((str(file), file) for file in files), top_k=1, embedding=True)
         return (result.prediction.embedding if result.prediction else None for result in results)
 
-    with _bar("embedding photos") as progress:
-        return embed(manifest, compute, model=bundle.load(model).sha256, cache=cache, progress=progress)
-
-
-class _Bar:
-    """A line on stderr that shows itself after two seconds, on a terminal."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._begun = time.monotonic()
-        self._shown = ""
-
-    def __call__(self, done: int, total: int) -> None:
-        self._show(f"{self._what}: {done} of {total}")
-
-    def describe(self, what: str) -> None:
-        """Say what is being done now."""
-        self._show(what)
-
-    def _show(self, text: str) -> None:
-        waited = time.monotonic() - self._begun
-        if sys.stderr.isatty() and waited > SILENT_SECONDS:
-            print(f"\r{text:{len(self._shown)}}", end="", file=sys.stderr, flush=True)
-            self._shown = text
-
-    def close(self) -> None:
-        if self._shown:
-            print(f"\r{'':{len(self._shown)}}\r", end="", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[_Bar]:
-    bar = _Bar(what)
-    try:
-        yield bar
-    finally:
-        bar.close()
+    shown = progress.of("embedding photos")
+    return embed(manifest, compute, model=bundle.load(model).sha256, cache=cache, progress=shown)
 
 
 def _print(lines: Iterable[str]) -> None:

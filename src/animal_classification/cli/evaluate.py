@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from animal_classification.cli.console import printable, say
-from animal_classification.cli.data import source_options
+from animal_classification.cli.data import SPLITS, source_options
 from animal_classification.inference.engine import ENGINES
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
     from animal_classification.evaluation.result import Evaluation
 
-SPLITS = ("test", "val", "train", "all")
 _ERRORS_SHOWN = 20
 
 
@@ -31,6 +30,9 @@ _ERRORS_SHOWN = 20
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON."
 )
+@click.option(
+    "--report", metavar="PATH", type=click.Path(path_type=Path), help="Write a page: a folder, or a name in .html."
+)
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", help="What runs the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
@@ -43,6 +45,7 @@ def command(
     unknown: tuple[str, ...],
     compare: str | None,
     output: Path | None,
+    report: Path | None,
     engine: str,
     as_json: bool,
     quiet: bool,
@@ -55,26 +58,38 @@ def command(
     \b
     animals evaluate runs/…/bundle photos
     animals evaluate photos my-photos --unknown things --output evaluation.json
+    animals evaluate runs/…/bundle photos --report report
     animals evaluate runs/new/bundle photos --compare runs/old/bundle
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from dataclasses import replace
+    from datetime import UTC, datetime
 
-    from animal_classification import bundle as bundles
+    from animal_classification.cli.reporting import load
     from animal_classification.cli.stages import Stages
-    from animal_classification.data import read_source
-    from animal_classification.evaluation.evaluating import Options, evaluate
     from animal_classification.evaluation.metrics import require
+    from animal_classification.evaluation.report.recipe import Recipe, measure, reading_of
 
     require()
-    loaded = bundles.load(model)
-    other = bundles.load(compare) if compare else None
+    if report is not None:
+        from animal_classification.evaluation.report import page
+
+        page.require()
+    recipe = Recipe(
+        created=datetime.now(UTC).replace(microsecond=0),
+        model=model,
+        source=source,
+        split=split,
+        unknown=unknown,
+        compare=compare,
+        engine=engine,
+        **reading_of(options),
+    )
     with Stages(shown=not quiet) as progress:
-        watched = replace(options, progress=lambda done, total: progress("looking at photos", done, total))
-        manifest = read_source(source, watched)
-        asked = Options(
-            split=split, unknown=unknown, compare=other, engine=engine, cache=options.cache, progress=progress
-        )
-        result = evaluate(loaded, manifest, source, asked)
+        measured = measure(recipe, load, progress, options.cache)
+        result = measured.result
+        if report is not None:
+            from animal_classification.evaluation.report.writing import write_report
+
+            written = write_report(measured, report)
     if output is not None:
         result.write(output)
     _complain(result)
@@ -90,6 +105,8 @@ def command(
             say(f"animals: {printable(note)}")
     if output is not None:
         say(f"animals: everything is in {printable(str(output))}")
+    if report is not None:
+        say(f"animals: the report is {printable(str(written.page))}, with a model card beside it")
 
 
 def _complain(result: Evaluation) -> None:

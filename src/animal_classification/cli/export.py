@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.cli.console import printable, say
-from animal_classification.cli.data import reading_options
+from animal_classification.cli.data import SPLITS, reading_options
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
     from animal_classification.optimisation import Exported
 
 # Said here, so that --help imports no engine; a test holds it to the real list.
-KINDS = ("int8", "fp16", "openvino", "torchscript", "exported-program")
-SPLITS = ("test", "val", "train", "all")
+KINDS = ("int8", "fp16", "pruned", "openvino", "torchscript", "exported-program")
 
 
 @click.command(name="export", context_settings={"show_default": True})
@@ -37,6 +36,18 @@ SPLITS = ("test", "val", "train", "all")
     default=0.5,
     help="Points of top-1 that it may lose; else it is refused.",
 )
+@click.option(
+    "--prune",
+    type=click.FloatRange(min=0, max=0.9, min_open=True),
+    default=0.3,
+    help="With --to pruned: share of the parameters to take out.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    help="With --to pruned: the longest that the recovery training may take.",
+)
 @click.option("-o", "--output", metavar="DIR", required=True, help="Where the bundle goes: a folder or URL.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
@@ -48,6 +59,8 @@ def command(
     source: str | None,
     options: SourceOptions,
     max_drop: float,
+    prune: float,
+    minutes: float,
     output: str,
     as_json: bool,
     quiet: bool,
@@ -56,7 +69,7 @@ def command(
     """Make MODEL smaller or faster, and write it only if it is as good as before.
 
     The test photos of SOURCE, which is whatever `animals data` reads, say how good it is; its train photos, or those of
-    --calibrate, are what eight bits are fitted to. They are never the same.
+    --calibrate, are what eight bits are fitted to, and what a pruned model learns from. They are never the same.
 
     \b
     animals export runs/…/bundle --to int8 --data photos -o zoo-int8
@@ -67,19 +80,25 @@ def command(
     from animal_classification import bundle as bundles
     from animal_classification.cli.stages import Stages
     from animal_classification.data import read_source
-    from animal_classification.optimisation.exporting import Request, export, trained_on
+    from animal_classification.evaluation.origin import training_source
+    from animal_classification.optimisation.exporting import Request, export
+    from animal_classification.optimisation.kinds import Pruning
+    from animal_classification.registry import resolve_model
 
-    loaded = bundles.load(model)
-    place = source or trained_on(loaded)
+    loaded = bundles.load(resolve_model(model))
+    if source is None:
+        origin = training_source(loaded.info, options)
+        source, options = origin.name, origin.options
     with Stages(shown=not quiet) as progress:
-        watched = replace(options, progress=lambda done, total: progress("looking at photos", done, total))
-        manifest = read_source(place, watched)
+        watched = replace(options, progress=progress.of("looking at photos"))
+        manifest = read_source(source, watched)
         request = Request(
             kind=to,
             target=output,
             manifest=manifest,
-            source=place,
+            source=source,
             max_drop=max_drop,
+            pruning=Pruning(prune, minutes),
             cache=options.cache,
             progress=progress,
             **rest,

@@ -30,12 +30,15 @@ COMMANDS = {
     "up": "Start the web page and the API on this machine.",
     "serve": "Start the API with every production setting.",
     "keys": "Make, list and revoke a server's API keys.",
-    "data": "Look at, clean and split a data set.",
+    "data": "Fetch, look at, clean, split and version a data set.",
     "train": "Make a model of your own from labelled photos.",
     "sweep": "Train many times to find good settings.",
     "evaluate": "Say how good a model is on labelled photos.",
+    "report": "Write a model's report as a page, and check that a report tells the truth.",
     "export": "Make a model smaller or faster, and check that it is still as good.",
     "models": "See which models there are; put one into production, or back.",
+    "monitor": "Watch a model in use: traffic, unknown photos, what people say of it.",
+    "deploy": "Put the API and trainings onto Google Cloud or Kubernetes.",
     "bench": "Measure how fast this machine names animals.",
 }
 INTERRUPTED = 130

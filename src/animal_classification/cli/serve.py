@@ -19,7 +19,12 @@ HELP = {
     "port": "TCP port; 0 takes a free one.",
     "workers": "Processes that answer on the port; the cores are divided among them.",
     "threads": "CPUs to use, by all workers together; 0 for all.",
-    "model": "A built-in name, a bundle's folder, its URL, or models:/NAME@production.",
+    "model": "A built-in name, a bundle's folder, its URL, or models:/NAME@production; NAME=MODEL to call it "
+    "otherwise. Once or several times: the first answers whoever does not say which.",
+    "canary": "NAME=MODEL@SHARE: a model that answers a share of the requests for NAME, such as 0.1. May be repeated.",
+    "shadow": "NAME=MODEL@SHARE: a model that is compared with NAME on a share of its answers, and does not answer "
+    "itself. May be repeated.",
+    "follow": "Seconds between two looks for newer versions of the models; 0 to take those of the start.",
     "tracking_uri": "The model registry that models:/ means: MLflow's address.",
     "engine": "auto, openvino or onnxruntime.",
     "page": "Serve the page at / beside the API; with one worker only.",
@@ -44,14 +49,26 @@ HELP = {
     "request_timeout": "Seconds from there in which it must be answered.",
     "drain": "Seconds for which a server that is told to stop goes on taking requests, while it is not ready any more.",
     "grace": "Seconds from there in which answers on their way are finished.",
+    "prediction_log": "Keep every prediction, for the review and for animals monitor.",
+    "log_folder": "Where predictions wait for the database, and photos are kept; the user's data folder by default.",
+    "log_url": "The log's database, sqlite:///… or postgresql://…; SQLite in the folder by default.",
+    "log_days": "After how many days predictions are deleted; 0 for never.",
+    "log_spool_bytes": "Bytes of predictions that may wait on disk while the database is gone.",
+    "keep_photos": "What is kept of photos for the review: no, thumbnail or original.",
+    "photo_days": "After how many days a photo is deleted; 0 for never.",
+    "photo_bytes": "Bytes that all kept photos may have; beyond it the oldest are deleted.",
 }
+REPEATED = {"model", "canary", "shadow"}
 
 
 def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     types, defaults = get_type_hints(Settings), {field.name: field.default for field in fields(Settings)}
     for name, words in reversed(HELP.items()):
         kind, default, flag = types[name], defaults[name], "--" + name.replace("_", "-")
-        if kind is bool:
+        if name in REPEATED:
+            shown = f"  [default: {', '.join(default)}]" if default else ""  # type: ignore[arg-type]
+            option = click.option(flag, name, multiple=True, help=words + shown)
+        elif kind is bool:
             text = f"{words}  [default: {'on' if default else 'off'}]"
             option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
         else:
@@ -70,7 +87,7 @@ def command(**options: Any) -> None:
     Every option can be set in the environment, for instance --max-files as ANIMALS_MAX_FILES. SIGTERM and Ctrl-C stop
     it when everything that came is answered. docs/serve.md has the whole story.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
     for name in given.keys() & {"cors", "trusted_proxies"}:
         given[name] = split_list(given[name])
     settings = replace(Settings.from_environment(), **given)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 SILENT_SECONDS = 2.0
@@ -30,10 +32,20 @@ class Stages:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        news = what != self._what or done == total or now - self._last > BETWEEN_SECONDS
-        if not self._shown or not news or now - self._begun < SILENT_SECONDS:
+        if what != self._what or done == total or now - self._last > BETWEEN_SECONDS:
+            self._show(what, f"{what}: {done} of {total}", now)
+
+    def describe(self, what: str) -> None:
+        """Say what is being done now, where nobody knows how much of it there is."""
+        self._show(what, what, time.monotonic())
+
+    def of(self, what: str) -> Callable[[int, int], None]:
+        """For whoever tells only how much is done."""
+        return partial(self, what)
+
+    def _show(self, what: str, text: str, now: float) -> None:
+        if not self._shown or now - self._begun < SILENT_SECONDS:
             return
         self._last, self._what = now, what
-        text = f"{what}: {done} of {total}"
         print(f"\r{text:{self._width}}", end="", file=sys.stderr, flush=True)
         self._width = max(self._width, len(text))

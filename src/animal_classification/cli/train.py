@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from animal_classification.cli.console import complain, printable, say
+from animal_classification.cli.pace import short_run
 
 if TYPE_CHECKING:
     from animal_classification.training.training import Result
@@ -48,7 +49,7 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
     from animal_classification.cli.stages import Stages
     from animal_classification.training.training import train
 
-    with Stages(shown=not quiet) as progress:
+    with short_run(), Stages(shown=not quiet) as progress:
         result = train(config, progress=progress, warn=complain)
     if not quiet:
         for note in result.notes:

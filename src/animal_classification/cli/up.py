@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.settings import Settings
+from animal_classification.prediction_log.places import place_of
+from animal_classification.settings import KEEP_PHOTOS, PREFIX, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from animal_classification.serving.server import Started
 
 SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
+
+LOG_VARIABLE, PHOTOS_VARIABLE = f"{PREFIX}PREDICTION_LOG", f"{PREFIX}KEEP_PHOTOS"
+THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @click.command(name="up")
@@ -24,6 +32,14 @@ SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipar
 @click.option("--engine", type=click.Choice(["auto", "openvino", "onnxruntime"]), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPUs to use; 0 for all.  [default: 0]")
 @click.option("--page/--no-page", default=None, help="Serve the page at / beside the API.  [default: page]")
+@click.option(
+    "--prediction-log/--no-prediction-log", default=None, help="Keep predictions for the review.  [default: on]"
+)
+@click.option(
+    "--keep-photos",
+    type=click.Choice(KEEP_PHOTOS),
+    help="What to keep of photos for the review.  [default: thumbnail for this machine alone, no where others may ask]",
+)
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the page in a browser when ready.")
 def command(open_browser: bool, **options: Any) -> None:
     """Name animals in a web page and over HTTP.
@@ -32,7 +48,9 @@ def command(open_browser: bool, **options: Any) -> None:
     also be set in the environment: ANIMALS_PORT=9000. Ctrl-C stops it. `animals serve` has every other setting.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    settings = replace(Settings.from_environment(), workers=1, **given)
+    if "model" in given:
+        given["model"] = (given["model"],)
+    settings = with_a_log(given)
     require_server("animals up")
     from animal_classification.serving.server import run_server
 
@@ -42,6 +60,43 @@ def command(open_browser: bool, **options: Any) -> None:
             click.launch(started.address)
 
     run_server(settings, on_ready=on_ready, on_trouble=lambda line: click.echo(f"animals: {line}", err=True))
+
+
+def with_a_log(given: Mapping[str, Any]) -> Settings:
+    """The settings of a server for the people at this machine: predictions are kept where they can be.
+
+    Photos are kept only where nobody else can send any: those of strangers are not ours to keep.
+    """
+    asked = "prediction_log" in given or LOG_VARIABLE in os.environ
+    environment = {LOG_VARIABLE: "1", **os.environ}
+    if given.get("prediction_log") is False:
+        environment[LOG_VARIABLE] = "0"
+        environment.pop(PHOTOS_VARIABLE, None)
+    elif "keep_photos" in given:
+        environment[PHOTOS_VARIABLE] = given["keep_photos"]
+    settings = replace(Settings.from_environment(environment), workers=1, **given)
+    if not settings.prediction_log:
+        return settings
+    # Whoever wants photos kept wants the log, and hears of it where that cannot be.
+    if not asked and settings.keep_photos == "no" and not _can_be_written(place_of(settings).folder):
+        return replace(settings, prediction_log=False)
+    if not environment.get(PHOTOS_VARIABLE) and not _others_may_ask(settings):
+        return replace(settings, keep_photos="thumbnail")
+    return settings
+
+
+def _others_may_ask(settings: Settings) -> bool:
+    """People elsewhere can send photos: directly, through a proxy on this machine, or from another site's page."""
+    behind_a_proxy = bool(settings.root_path or settings.trusted_proxies)
+    return settings.host not in THIS_MACHINE or behind_a_proxy or bool(settings.cors)
+
+
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def require_server(command: str) -> None:
@@ -59,4 +114,6 @@ def ready_line(started: Started) -> str:
     threads = f"{started.threads} thread{'s' if started.threads != 1 else ''}"
     if started.workers > 1:
         threads += f" in {started.workers} workers"
-    return f"animals: ready at {started.address} (model {started.model} {started.version}, {started.engine}, {threads})"
+    models = ", ".join((f"{started.model} {started.version}", *started.others))
+    what = "models" if started.others else "model"
+    return f"animals: ready at {started.address} ({what} {models}, {started.engine}, {threads})"

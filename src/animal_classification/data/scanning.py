@@ -34,7 +34,7 @@ _LIMITS = imaging.Limits()
 # usual models want as much, so that a photo has one fingerprint whether it is embedded or not.
 _LOOK = sufficient_side(imaging.PreprocessSpec())
 _BATCH = 256
-_CHUNK = 8
+_CHUNK = 24
 
 
 def scan(

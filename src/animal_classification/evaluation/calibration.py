@@ -15,8 +15,10 @@ from animal_classification.inference.decide import softmax
 
 BINS = 15
 _COLDEST, _HOTTEST = 0.01, 100.0
-_STEPS = 60
-_GOLDEN = (5**0.5 - 1) / 2
+_STEPS = 100
+_PRECISION = 1e-12
+# Further below the best than any network's logit: a class that could not be learned from the other folds.
+_RULED_OUT = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +43,71 @@ class Bin:
 def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.integer]) -> float:
     """The temperature at which logits give the targets the highest likelihood.
 
-    The likelihood has one maximum in the inverse of the temperature; golden-section search finds it.
-
     Args:
-        logits: ``[N, C]`` of photos that the model was not fitted to.
+        logits: ``[N, C]`` of photos that the model was not fitted to. A class that is ruled out for a photo has a
+            logit a million or more below the best.
         targets: ``[N]``, positions of the true classes.
 
     Returns:
         In [0.01, 100]; 1 without photos. Where every answer is right the likelihood only rises as it gets colder, so
         one photo counts as half wrong: no finite sample shows that a model never errs.
     """
-    if not len(logits):
-        return 1.0
-    exact = np.asarray(logits, dtype=np.float64)
-    exact = exact - exact.max(axis=1, keepdims=True)
-    own = np.arange(len(exact)), np.asarray(targets)
+    exact = _from_the_best(logits)
+    possible = exact > -_RULED_OUT
     # Half a photo's share of the uniform distribution in every target (label smoothing of 1/2N).
-    smooth = 0.5 / len(exact)
-    wanted = (1 - smooth) * exact[own] + smooth * exact.mean(axis=1)
+    smooth = 0.5 / max(len(exact), 1)
+    mean = np.where(possible, exact, 0.0).sum(axis=1) / possible.sum(axis=1)
+    return _best_temperature(exact, (1 - smooth) * exact[np.arange(len(exact)), np.asarray(targets)] + smooth * mean)
 
-    def loss(log_temperature: float) -> float:
-        factor = np.exp(-log_temperature)
-        return float((np.log(np.exp(exact * factor).sum(axis=1)) - wanted * factor).mean())
 
-    low, high = np.log(_COLDEST), np.log(_HOTTEST)
-    first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_first, at_second = loss(first), loss(second)
+def fit_temperature_to(logits: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
+    """The temperature at which logits are nearest to given probabilities, by Kullback-Leibler divergence from these.
+
+    Args:
+        logits: ``[N, C]``.
+        probabilities: ``[N, C]``, of the same photos.
+
+    Returns:
+        In [0.01, 100]; 1 without photos.
+    """
+    exact = _from_the_best(logits)
+    return _best_temperature(exact, (np.asarray(probabilities, dtype=np.float64) * exact).sum(axis=1))
+
+
+def _from_the_best(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    exact = np.asarray(logits, dtype=np.float64)
+    result: NDArray[np.float64] = exact - exact.max(axis=1, keepdims=True) if len(exact) else exact
+    return result
+
+
+def _best_temperature(exact: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    """Where the mean of ``log(sum(exp(exact / t))) - wanted / t`` has its minimum.
+
+    It is convex in ``1 / t``: Newton's steps, and bisection where one leaves what is known to hold the minimum.
+
+    Args:
+        exact: Logits ``[N, C]``, their maximum 0.
+        wanted: What they are on average over the target's distribution, ``[N]``.
+    """
+    if not len(exact):
+        return 1.0
+    aim = float(wanted.mean())
+    low, high = 1 / _HOTTEST, 1 / _COLDEST
+    inverse = 1.0
     for _ in range(_STEPS):
-        if at_first <= at_second:
-            high, second, at_second = second, first, at_first
-            first = high - _GOLDEN * (high - low)
-            at_first = loss(first)
-        else:
-            low, first, at_first = first, second, at_second
-            second = low + _GOLDEN * (high - low)
-            at_second = loss(second)
-    return float(np.exp((low + high) / 2))
+        weights = np.exp(exact * inverse)
+        weights /= weights.sum(axis=1, keepdims=True)
+        means = (weights * exact).sum(axis=1)
+        slope = float(means.mean()) - aim
+        curvature = float(((weights * exact**2).sum(axis=1) - means**2).mean())
+        low, high = (low, inverse) if slope > 0 else (inverse, high)
+        following = inverse - slope / curvature if curvature > 0 else np.inf
+        if not low < following < high:
+            following = float(np.sqrt(low * high))
+        if abs(following - inverse) <= _PRECISION * inverse:
+            break
+        inverse = following
+    return float(1 / inverse)
 
 
 def reliability(

@@ -34,11 +34,16 @@ def compare(
     )
 
 
+def finding(comparison: Comparison) -> str:
+    """Which is better, if either is, in a few words."""
+    difference = comparison.difference
+    if difference.low <= 0 <= difference.high:
+        return "no difference that chance does not explain"
+    return f"{'better' if difference.value > 0 else 'worse'} than {comparison.other.name}"
+
+
 def verdict(comparison: Comparison) -> str:
-    """What that means, in a sentence."""
+    """The same with its numbers, in a sentence."""
     difference = comparison.difference
     points = f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
-    if difference.low <= 0 <= difference.high:
-        return f"no difference that chance does not explain: {points}, p = {comparison.p_value:.2g}"
-    which = "better" if difference.value > 0 else "worse"
-    return f"{which} than {comparison.other.name}: {points}, p = {comparison.p_value:.2g}"
+    return f"{finding(comparison)}: {points}, p = {comparison.p_value:.2g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from animal_classification.evaluation import metrics
 from animal_classification.evaluation.comparing import compare
 from animal_classification.evaluation.examples import find_examples
 from animal_classification.evaluation.measuring import calibration_result, set_result, unknown_result
+from animal_classification.evaluation.origin import recipe_name
 from animal_classification.evaluation.outputs import Outputs, compute_outputs
 from animal_classification.evaluation.reference import Reference
 from animal_classification.evaluation.result import (
@@ -31,11 +32,11 @@ from animal_classification.evaluation.result import (
 from animal_classification.evaluation.rows import Judged, photo_rows
 from animal_classification.evaluation.selection import (
     NO_TARGET,
+    Others,
     Selection,
     Subject,
     independent_units,
     match_labels,
-    others,
     select,
 )
 from animal_classification.evaluation.slices import slices
@@ -59,7 +60,7 @@ class Options:
 
     Attributes:
         split: ``test``, ``val``, ``train`` or ``all``.
-        unknown: Files, folders and patterns of photos of none of the classes.
+        unknown: Photos of none of the classes.
         compare: Another model to set beside it.
         engine: As for predictions.
         threads: CPUs to use; all by default.
@@ -68,7 +69,7 @@ class Options:
     """
 
     split: str = "test"
-    unknown: tuple[str, ...] = ()
+    unknown: Others = field(default_factory=Others)
     compare: Bundle | None = None
     engine: str = "auto"
     threads: int | None = None
@@ -96,7 +97,7 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
     metrics.require()
     reference = Reference.of(bundle)
     selection = select(manifest, bundle.info, reference, wanted=options.split, cache=options.cache)
-    subjects = [*selection.subjects, *(others(options.unknown) if options.unknown else ())]
+    subjects = [*selection.subjects, *options.unknown.subjects]
     usable = [index for index, subject in enumerate(subjects) if subject.row.problem is None]
     outputs = _outputs(bundle, subjects, usable, options, "evaluating")
     judged = Judged.of(bundle.info, Decider.of(bundle), outputs, [subject.target for subject in subjects])
@@ -111,7 +112,7 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
     return Evaluation(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model_facts(bundle, outputs.engine),
-        data=_data_facts(manifest, source, selection, bundle.info, rows, units),
+        data=_data_facts(source, options, selection, bundle.info, rows, units),
         overall=metrics.overall(targets, probabilities, classes, units),
         classes=classes,
         confusion=metrics.confusion(targets, judged.answers, labels),
@@ -130,8 +131,6 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
 def model_facts(bundle: Bundle, engine: str) -> ModelFacts:
     """Which model that is."""
     info = bundle.info
-    recipe = info.config.get("recipe")
-    name = recipe.get("name") if isinstance(recipe, dict) else None
     return ModelFacts(
         name=info.name,
         version=info.version,
@@ -139,7 +138,7 @@ def model_facts(bundle: Bundle, engine: str) -> ModelFacts:
         classes=len(info.labels),
         data_version=info.data.version,
         n_train=info.data.n_train,
-        recipe=name if isinstance(name, str) else None,
+        recipe=recipe_name(info),
         engine=engine,
     )
 
@@ -187,8 +186,8 @@ def _comparison(
 
 
 def _data_facts(
-    manifest: Manifest,
     source: str,
+    options: Options,
     selection: Selection,
     info: BundleInfo,
     rows: Sequence[PhotoRow],
@@ -199,8 +198,10 @@ def _data_facts(
     unknown = Counter(row.truth for row in rows if row.error is None and not row.known)
     return DataFacts(
         source=source,
-        version=manifest.version,
+        version=selection.version,
         split=selection.split,
+        wanted=options.split,
+        others=list(options.unknown.words),
         photos=len(rows),
         scored=len(scored),
         unknown=sum(unknown.values()),

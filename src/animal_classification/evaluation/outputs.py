@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
-from animal_classification.inference.engine import Engine, available_cpus, create_engine
+from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
 from animal_classification.inference.stream import map_in_chunks
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def compute_outputs(
     """
     count = threads or available_cpus()
     if running is None:
-        running = create_engine(bundle.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+        running = start_engine(bundle, outputs=("logits", "embedding"), name=engine, threads=count)
     used = running
     spec = bundle.preprocess_spec
 
@@ -90,7 +90,7 @@ def compute_outputs(
         good = [one for one in pixels if not isinstance(one, str)]
         if not good:
             return [_One(error=str(one)) for one in pixels]
-        outputs = used.infer(np.stack(good))
+        outputs = infer_in_batches(used, np.stack(good))
         rows = iter(zip(outputs["logits"], outputs["embedding"], strict=True))
         return [
             _One(error=one) if isinstance(one, str) else _One(*next(rows), brightness=float(one.mean()))

@@ -18,7 +18,7 @@ from animal_classification.data.manifest import SPLITS, Manifest, Record
 from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.splitting import Plan, split
 from animal_classification.errors import UsageError
-from animal_classification.inference.photo_paths import PhotoPaths, WalkLog
+from animal_classification.inference.photo_paths import PhotoPaths
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -29,7 +29,7 @@ NOTHING = "(none of the classes)"
 NO_TARGET = -1
 # Comparing every photo with every other is not worth it beyond this; equal bytes are found all the same.
 _MOST_COMPARED = 20_000
-_IN_TRAINING = "in the training data"
+IN_TRAINING = "in the training data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,49 @@ class Selection:
     """The photos of one evaluation.
 
     Attributes:
+        version: The data version of the source.
         subjects: In the order of the source, unreadable ones included.
         split: Its name, or ``all``.
         left_out: Photos of the source that are not looked at, by reason.
         notes: What a person should know.
     """
 
+    version: str
     subjects: tuple[Subject, ...]
     split: str
     left_out: dict[str, int]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Others:
+    """Photos of none of the classes.
+
+    Attributes:
+        words: Files, folders and patterns, as they were named.
+        subjects: The photos.
+    """
+
+    words: tuple[str, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Others:
+        """Find them; without a word there are none.
+
+        Raises:
+            UsageError: Words stand for no photo.
+        """
+        if not words:
+            return cls()
+        found = []
+        for photo in PhotoPaths(words).walk():
+            file = Path(photo.path)
+            row = Record(path=photo.name, label=NOTHING, sha256=_hash(file))
+            found.append(Subject(row, file, NO_TARGET))
+        if not found:
+            raise UsageError(f"no photos in {', '.join(map(repr, words))}")
+        return cls(tuple(words), tuple(found))
 
 
 def select(
@@ -101,23 +134,7 @@ def select(
     if wanted != ALL and not has_splits:
         notes.append("the photos have no splits: all that the model has not seen in training are taken")
     _refuse_nothing(subjects, wanted, info, left_out)
-    return Selection(tuple(subjects), wanted if has_splits else ALL, dict(left_out), tuple(notes))
-
-
-def others(words: Sequence[str]) -> list[Subject]:
-    """Photos of none of the classes, as files, folders and patterns.
-
-    Raises:
-        UsageError: There are none.
-    """
-    found, log = [], WalkLog()
-    for photo in PhotoPaths(words).walk(log):
-        file = Path(photo.path)
-        row = Record(path=photo.name, label=NOTHING, sha256=_hash(file))
-        found.append(Subject(row, file, NO_TARGET))
-    if not found:
-        raise UsageError(f"no photos in {', '.join(map(repr, words))}")
-    return found
+    return Selection(manifest.version, tuple(subjects), wanted if has_splits else ALL, dict(left_out), tuple(notes))
 
 
 def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
@@ -162,7 +179,7 @@ def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[
         return manifest, []
     if division.manifest.version != info.data.version:
         return manifest, []
-    return division.manifest, ["divided as for the model's training, of which these are the data"]
+    return division.manifest, ["divided as for the model's training: each photo is in the split that it was in then"]
 
 
 def _plan_of(info: BundleInfo) -> Plan | None:
@@ -182,7 +199,7 @@ def _why_not(subject: Subject, wanted: str, has_splits: bool) -> str | None:
     if wanted == ALL:
         return None
     if not has_splits:
-        return _IN_TRAINING if subject.seen else None
+        return IN_TRAINING if subject.seen else None
     if row.split == wanted or (row.split is None and row.problem is not None):
         return None
     return f"in {row.split}" if row.split else "in no split"
@@ -191,7 +208,7 @@ def _why_not(subject: Subject, wanted: str, has_splits: bool) -> str | None:
 def _refuse_nothing(subjects: Sequence[Subject], wanted: str, info: BundleInfo, left_out: Mapping[str, int]) -> None:
     if any(subject.target != NO_TARGET and subject.row.problem is None for subject in subjects):
         return
-    if left_out.get(_IN_TRAINING):
+    if left_out.get(IN_TRAINING):
         raise UsageError(
             f"{info.name} has seen every one of these photos of its labels in training, so that they say nothing; "
             "give others, or --split all"

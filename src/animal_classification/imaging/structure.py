@@ -19,6 +19,7 @@ MAX_SCANS = 100  # encoders write about ten
 MAX_JUNK = 1_000_000  # bytes between JPEG segments, which Pillow skips one at a time
 MAX_RUN_LENGTH_BITMAP = 4_000_000  # bytes; Pillow unpacks these in Python, 4 MB a second
 MAX_TAGS = 4096
+MAX_WEBP_SIDE = 16_384  # of a frame; a canvas may declare a thousand times that, which Pillow would allocate and fill
 
 _CUT_SHORT = "is cut short (it ends inside its header)"
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -162,6 +163,9 @@ def _walk_webp(data: bytes, limits: Limits) -> None:
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    if max(width, height) > MAX_WEBP_SIDE:
+        declared = f"declares {width} x {height} pixels; WebP ends at {MAX_WEBP_SIDE:,} a side"
+        raise CorruptImageError(f"is damaged ({declared})")
     require_pixels(width, height, limits)
 
 

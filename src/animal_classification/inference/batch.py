@@ -78,7 +78,7 @@ def classify(
     try:
         for result in results:
             path = ahead.popleft()
-            if result.error is not None and (folder := _vanished_folder(path)):
+            if not result.reached and (folder := _vanished_folder(path)):
                 log.lost.setdefault(folder, "it is not there any more")
             else:
                 answer = result.prediction.answer.name if result.prediction else None

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from animal_classification import bundle as bundles
 from animal_classification import imaging
-from animal_classification.errors import ImageError, UsageError
+from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import Engine, available_cpus, create_engine
-from animal_classification.inference.heatmap import class_activation_map, overlay
+from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
+from animal_classification.inference.explaining import Explainer
 from animal_classification.inference.results import FileResult, Prediction
 from animal_classification.inference.stream import map_in_chunks
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from animal_classification.bundle.schema import BundleInfo
     from animal_classification.imaging import ImageSource, Limits
 
-# Decoding and inferring in turns, four photos at a time keep the caches warm: eight took a tenth longer, two a little.
-CHUNK = 4
+# Decoding and inferring take turns on a core, and each finds the caches full of the other: so the turns are long.
+CHUNK = 24
 
 
 class Classifier:
@@ -46,15 +45,15 @@ class Classifier:
         self.bundle = bundle
         self.threads = threads
         self._engine = engine
-        self._engine_name = engine_name
         self._limits = limits
         self._spec = bundle.preprocess_spec
         self._decider = Decider.of(bundle)
+        self._explainer = Explainer(bundle, engine=engine_name, threads=threads, limits=limits)
 
     @classmethod
     def load(
         cls,
-        model: str | os.PathLike[str] = "photos",
+        model: str | os.PathLike[str] | Bundle = "photos",
         *,
         engine: str = "auto",
         threads: int | None = None,
@@ -63,7 +62,7 @@ class Classifier:
         """Verify a bundle and start an engine on it.
 
         Args:
-            model: A built-in name, a bundle's folder, or an fsspec URL.
+            model: A built-in name, a bundle's folder, an fsspec URL, or a bundle that is loaded already.
             engine: ``auto``, ``openvino`` or ``onnxruntime``.
             threads: CPUs to use; all that the process may use by default.
             limits: Bounds on the bytes and pixels of a photo.
@@ -72,9 +71,9 @@ class Classifier:
             BundleError: The bundle is missing, damaged or too new.
             EngineError: The engine is not installed or refuses the graph.
         """
-        loaded = bundles.load(model)
+        loaded = model if isinstance(model, bundles.Bundle) else bundles.load(model)
         count = available_cpus() if threads is None else threads
-        started = create_engine(loaded.model_path, outputs=("logits", "embedding"), name=engine, threads=count)
+        started = start_engine(loaded, outputs=("logits", "embedding"), name=engine, threads=count)
         return cls(loaded, started, engine_name=engine, threads=count, limits=limits)
 
     @property
@@ -155,7 +154,8 @@ class Classifier:
         Raises:
             EngineError: The engine failed.
         """
-        return self._classify(pixels, top_k, embedding)
+        _check_top_k(top_k)
+        return self._decided(self._engine.infer(pixels), top_k, embedding)
 
     def heatmap(self, photo: ImageSource, label_id: str | None = None) -> NDArray[np.uint8]:
         """Show where the model looked.
@@ -170,55 +170,32 @@ class Classifier:
         Raises:
             UsageError: No such label, or the bundle's graph gives no feature map.
         """
-        pixels = self.prepare(photo)
-        outputs = self._explainer.infer(pixels[None])
-        if label_id is None:
-            index = int(outputs["logits"][0, : len(self.info.labels)].argmax())
-        else:
-            index = self._label_index(label_id)
-        weight, _ = self._head
-        return overlay(pixels, class_activation_map(outputs["features"][0], weight[index]))
-
-    @cached_property
-    def _explainer(self) -> Engine:
-        # A second engine, because giving out the feature map costs every prediction a copy that few of them need.
-        return create_engine(
-            self.bundle.model_path, outputs=("logits", "features"), name=self._engine_name, threads=self.threads
-        )
-
-    @cached_property
-    def _head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self.bundle.head()
-
-    def _label_index(self, label_id: str) -> int:
-        for index, label in enumerate(self.info.labels):
-            if label.id == label_id:
-                return index
-        raise UsageError(f"the model {self.info.name!r} has no label with the id {label_id!r}")
+        return self._explainer.heatmap(photo, label_id)
 
     def _pixels(self, photos: Sequence[ImageSource]) -> NDArray[np.uint8]:
         return np.stack([self.prepare(photo) for photo in photos])
 
     def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
         _check_top_k(top_k)
-        outputs = self._engine.infer(pixels)
+        return self._decided(infer_in_batches(self._engine, pixels), top_k, embedding)
+
+    def _decided(self, outputs: dict[str, NDArray[np.float32]], top_k: int, embedding: bool) -> list[Prediction]:
         return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding)
 
     def _classify_files(
         self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool
     ) -> list[FileResult]:
-        errors: dict[int, str] = {}
+        failed: dict[int, FileResult] = {}
         pixels = []
-        for index, (_, path) in enumerate(batch):
+        for index, (name, path) in enumerate(batch):
             try:
                 pixels.append(self.prepare(path))
+            except (ImageNotFoundError, ImageAccessError) as error:
+                failed[index] = FileResult(name, error=error.reason, reached=False)
             except ImageError as error:
-                errors[index] = error.reason
+                failed[index] = FileResult(name, error=error.reason)
         predictions = iter(self._classify(np.stack(pixels), top_k, embedding) if pixels else ())
-        return [
-            FileResult(name, error=errors[index]) if index in errors else FileResult(name, next(predictions))
-            for index, (name, _) in enumerate(batch)
-        ]
+        return [failed.get(index) or FileResult(name, next(predictions)) for index, (name, _) in enumerate(batch)]
 
 
 def _check_top_k(top_k: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from animal_classification.inference.known import FeatureDistance, known_scores, squashed
+from animal_classification.inference.products import product
 from animal_classification.inference.results import Answer, Candidate, Prediction
 from animal_classification.inference.sets import masses, set_sizes
 
@@ -75,7 +76,7 @@ class Decider:
         probabilities = self.probabilities(logits)
         labels = probabilities[:, : len(self._labels)]
         order = np.argsort(-labels, axis=1, kind="stable")[:, : max(1, top_k)]
-        groups = [(names, labels @ members) for names, members in self._levels]
+        groups = [(names, product(labels, members)) for names, members in self._levels]
         scores, unknown = self.judge(logits, embeddings, probabilities)
         sets = self._sets(labels)
         return [
@@ -177,8 +178,7 @@ def unknown_name(info: BundleInfo) -> str:
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Softmax over the last axis, in double precision so that sums over many classes stay exact."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
+    exponentials = np.exp(np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64))
     result: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return result
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import BundleInvalidError
+from animal_classification.inference.products import product
 
 if TYPE_CHECKING:
     from animal_classification.bundle.schema import Unknown
@@ -47,13 +48,13 @@ class FeatureDistance:
     def score(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
         """The negative relative distance of embeddings ``[N, D]``: higher means more like the classes."""
         moved = unit_length(embeddings) - self.centre
-        inside = moved @ self.basis
+        inside = product(moved, self.basis)
         left = np.maximum((moved * moved).sum(axis=1) - (inside * inside).sum(axis=1), 0.0)
-        whitened = inside @ self.within
+        whitened = product(inside, self.within)
         # |a - b|^2 multiplied out, because a difference with every class would be N x C x r numbers.
         lengths = (whitened * whitened).sum(axis=1)[:, None] + (self.means * self.means).sum(axis=1)
-        nearest = (lengths - 2.0 * (whitened @ self.means.T)).min(axis=1)
-        all_as_one = inside @ self.total
+        nearest = (lengths - 2.0 * product(whitened, self.means.T)).min(axis=1)
+        all_as_one = product(inside, self.total)
         result: NDArray[np.float64] = (all_as_one * all_as_one).sum(axis=1).astype(np.float64)
         result -= nearest + self.outside * left
         return result

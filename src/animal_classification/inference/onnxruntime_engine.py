@@ -23,13 +23,14 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, model: Path, outputs: tuple[str, ...], threads: int) -> None:
+    def __init__(self, model: Path, outputs: tuple[str, ...], threads: int, content: bytes | None = None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
+        source = str(model) if content is None else content
         try:
-            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no public base class
             raise EngineError(f"ONNX Runtime cannot run {model}: {str(error).strip().splitlines()[0]}") from error
         self._outputs = outputs

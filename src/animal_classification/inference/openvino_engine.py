@@ -21,7 +21,7 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, model: Path, outputs: tuple[str, ...], threads: int) -> None:
+    def __init__(self, model: Path, outputs: tuple[str, ...], threads: int, content: bytes | None = None) -> None:
         # f32 is asked for because OpenVINO would pick bfloat16 by itself on some CPUs: the same photo then gets
         # another answer on another machine, and top-1 drops by up to half a point.
         config = {
@@ -35,7 +35,7 @@ class OpenVinoEngine:
         self._tensor = ov.Tensor
         try:
             core = ov.Core()
-            graph = core.read_model(model)
+            graph = core.read_model(model if content is None else content)
             for result in list(graph.outputs):
                 if not result.get_names() & set(outputs):
                     graph.remove_result(result.get_node())

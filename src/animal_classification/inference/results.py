@@ -73,8 +73,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """The outcome for one file: exactly one of ``prediction`` and ``error`` is set."""
+    """The outcome for one file: exactly one of ``prediction`` and ``error`` is set.
+
+    Attributes:
+        path: As the caller named it.
+        prediction: The answer.
+        error: Why there is none, in one line without the file's name.
+        reached: False when the file was gone or could not be read, so that nothing is known of what is in it.
+    """
 
     path: str
     prediction: Prediction | None = None
     error: str | None = None
+    reached: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation.selection import Subject, independent_units
 from animal_classification.inference.engine import available_cpus
 from animal_classification.optimisation import measuring
-from animal_classification.optimisation.kinds import KINDS, Made, Progress, Source
+from animal_classification.optimisation.kinds import KINDS, Made, Progress, Pruning, Source
 from animal_classification.optimisation.photos import Chosen, choose
 from animal_classification.optimisation.text import Side, card_section
 from animal_classification.optimisation.weights import float32_size
@@ -46,6 +46,7 @@ class Request:
         split: Which of them to measure on.
         calibrate: Files, folders and patterns of other photos to calibrate with.
         max_drop: Points of top-1 accuracy that it may lose.
+        pruning: How much is taken out, for the kind ``pruned``.
         threads: CPUs to use; all by default.
         overwrite: Replace a bundle that is there.
         cache: Folder for what is known about files; the user's own by default.
@@ -59,6 +60,7 @@ class Request:
     split: str = "test"
     calibrate: tuple[str, ...] = ()
     max_drop: float = 0.5
+    pruning: Pruning = field(default_factory=Pruning)
     threads: int | None = None
     overwrite: bool = False
     cache: Path | None = None
@@ -102,7 +104,7 @@ def export(bundle: Bundle, request: Request) -> Exported:
     _check_free(request)
     chosen = choose(bundle, request.manifest, wanted=request.split, calibrate=request.calibrate, cache=request.cache)
     threads = request.threads or available_cpus()
-    source = Source(bundle, chosen.calibration, request.max_drop, threads, request.progress)
+    source = Source(bundle, chosen.calibration, request.max_drop, request.pruning, threads, request.progress)
     made = kind.make(source)
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
         staged = _write(str(Path(folder) / "staged"), bundle, made, _info(bundle, request, made), "")
@@ -116,21 +118,6 @@ def export(bundle: Bundle, request: Request) -> Exported:
     card = card_section(request.kind, sides, compared, float32, where)
     written = _write(request.target, bundle, made, info, card, overwrite=request.overwrite)
     return Exported(written, *sides, compared, float32, chosen.split, (*chosen.notes, *made.notes))
-
-
-def trained_on(bundle: Bundle) -> str:
-    """The data that a model was trained on, where its bundle says so.
-
-    Raises:
-        UsageError: It does not.
-    """
-    data = bundle.info.config.get("data")
-    path = data.get("path") if isinstance(data, Mapping) else None
-    if not isinstance(path, str):
-        raise UsageError(
-            f"{bundle.info.name} does not say what it was trained on; name labelled photos to measure on with --data"
-        )
-    return path
 
 
 def _check_free(request: Request) -> None:
@@ -217,6 +204,8 @@ def _info(bundle: Bundle, request: Request, made: Made, metrics: Mapping[str, An
         "calibrate": list(request.calibrate),
         "max_drop": request.max_drop,
     }
+    if request.kind == "pruned":
+        asked |= {"prune": request.pruning.share, "minutes": request.pruning.minutes}
     temperature = made.temperature or info.calibration.temperature
     return info.model_copy(
         update={

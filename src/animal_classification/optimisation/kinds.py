@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.schema import MODEL_FILE
-from animal_classification.errors import MissingExtraError
+from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.optimisation.choosing import Photos, find_int8, run_graph
 from animal_classification.optimisation.likeness import Original
 from animal_classification.optimisation.measuring import TORCH, TORCH_MODULE
-from animal_classification.optimisation.photos import calibration_pixels
+from animal_classification.optimisation.photos import pixels
 from animal_classification.optimisation.weights import narrowed
 
 if TYPE_CHECKING:
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
+INT8_PHOTOS, INT8_FEWEST = 512, 16
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What is asked for where channels are taken out.
+
+    Attributes:
+        share: Of the parameters.
+        minutes: That the recovery training may take at most.
+    """
+
+    share: float = 0.3
+    minutes: float = 10.0
+
 
 @dataclass(frozen=True)
 class Source:
@@ -35,8 +51,9 @@ class Source:
 
     Attributes:
         bundle: The original.
-        calibration: Photos to calibrate with.
+        calibration: Photos to calibrate with, or to learn from.
         max_drop: Points of accuracy that may be lost.
+        pruning: What is asked for where channels are taken out.
         threads: CPUs to use.
         progress: Told what is being done.
     """
@@ -44,23 +61,45 @@ class Source:
     bundle: Bundle
     calibration: tuple[Path, ...]
     max_drop: float
+    pruning: Pruning
     threads: int
     progress: Progress
 
     @cached_property
     def graph(self) -> ModelProto:
         """The original's graph."""
-        return parse_graph(self.bundle.model_path.read_bytes(), str(self.bundle.path))
+        return parse_graph(self.bundle.content(MODEL_FILE), str(self.bundle.path))
 
-    @cached_property
-    def photos(self) -> Photos:
-        """Pixels to calibrate with."""
-        return calibration_pixels(
+    def pixels(self, wanted: int, fewest: int, *, purpose: str = "calibrate with") -> NDArray[np.uint8]:
+        """Of the photos to calibrate with: uint8 ``[N, H, W, 3]``.
+
+        Raises:
+            UsageError: There are fewer than ``fewest``.
+        """
+        found = pixels(
             self.calibration,
             self.bundle,
+            wanted=wanted,
             threads=self.threads,
             progress=lambda done, total: self.progress("reading photos", done, total),
         )
+        if len(found) < fewest:
+            raise UsageError(
+                f"{len(found)} photos are too few to {purpose}; at least {fewest} are needed, better {wanted}: name "
+                "more with --calibrate"
+            )
+        return np.stack(found)
+
+    def ask_original(self, images: NDArray[np.uint8]) -> Original:
+        """What the original says of photos."""
+        info = self.bundle.info
+        logits = run_graph(
+            self.graph,
+            images,
+            self.threads,
+            lambda done, total: self.progress("asking the original", done, total),
+        )
+        return Original(logits, len(info.labels), info.calibration.temperature)
 
 
 @dataclass(frozen=True)
@@ -91,14 +130,9 @@ class Made:
 
 def to_int8(source: Source) -> Made:
     """Layers compute in eight bits; those that do harm stay in float32."""
-    photos, info = source.photos, source.bundle.info
-    logits = run_graph(
-        source.graph,
-        photos.choosing,
-        source.threads,
-        lambda done, total: source.progress("asking the original", done, total),
-    )
-    original = Original(logits, len(info.labels), info.calibration.temperature)
+    images = source.pixels(INT8_PHOTOS, INT8_FEWEST)
+    photos = Photos(ranges=images[::2], choosing=images[1::2])
+    original = source.ask_original(photos.choosing)
     found = find_int8(
         source.graph,
         photos,
@@ -128,6 +162,15 @@ def to_int8(source: Source) -> Made:
     )
 
 
+def to_pruned(source: Source) -> Made:
+    """Channels are taken out, and what is left is trained to answer as the original does."""
+    from animal_classification.optimisation.pruning import pruned
+
+    if find_spec(TORCH) is None:
+        raise MissingExtraError("pruning", "train")
+    return pruned(source)
+
+
 def to_fp16(source: Source) -> Made:
     """Weights are stored in half precision; it computes in float32 as before."""
     data = narrowed(source.graph).SerializeToString()
@@ -141,7 +184,7 @@ def to_openvino(source: Source) -> Made:
     """OpenVINO's own format, weights in half precision, in a folder of the bundle; the ONNX graph stays beside it."""
     from animal_classification.optimisation.openvino_ir import IR_FILES, IR_MODEL, as_ir
 
-    files = as_ir(source.bundle.model_path)
+    files = as_ir(source.bundle.content(MODEL_FILE), str(source.bundle.model_path))
     return Made(files=dict(zip(IR_FILES, files, strict=True)), engines={"openvino": IR_MODEL})
 
 
@@ -182,6 +225,9 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "int8": Kind(to_int8, "eight-bit integers, calibrated; layers that do harm stay in float32", calibrates=True),
     "fp16": Kind(to_fp16, "weights stored in half precision"),
+    "pruned": Kind(
+        to_pruned, "channels taken out, the rest trained to answer as before (extra train)", calibrates=True
+    ),
     "openvino": Kind(to_openvino, "OpenVINO's own format, beside the ONNX graph"),
     "torchscript": Kind(to_torchscript, "TorchScript, beside the ONNX graph (extra train)"),
     "exported-program": Kind(to_exported_program, "torch.export's format, beside the ONNX graph (extra train)"),

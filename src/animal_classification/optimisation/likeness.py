@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.evaluation.calibration import fit_temperature_to
 from animal_classification.inference.decide import softmax
-
-_COLDEST, _HOTTEST, _STEPS = 0.5, 2.0, 301
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,7 @@ class Original:
 
     def temperature_for(self, logits: NDArray[np.float32]) -> float:
         """The temperature at which another model's probabilities are nearest to the original's calibrated ones."""
-        wanted = softmax(self.logits / self.temperature)
-        candidates = self.temperature * np.geomspace(_COLDEST, _HOTTEST, _STEPS)
-        distances = [_divergence(wanted, softmax(logits / one)) for one in candidates]
-        return float(candidates[int(np.argmin(distances))])
+        return fit_temperature_to(logits, softmax(self.logits / self.temperature))
 
 
 def _divergence(wanted: NDArray[np.float64], given: NDArray[np.float64]) -> float:

@@ -20,9 +20,8 @@ from animal_classification.evaluation.outputs import Outputs, compute_outputs
 from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of
 from animal_classification.evaluation.result import Interval
 from animal_classification.evaluation.selection import Subject
-from animal_classification.inference.classifier import CHUNK
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import ENGINES, Engine, available_cpus, create_engine
+from animal_classification.inference.engine import BATCH, ENGINES, Engine, available_cpus, create_engine
 
 ROUNDS = 15
 TORCH = "torch"
@@ -172,13 +171,13 @@ def start(name: str, path: Path, threads: int) -> Engine:
 
 
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:
-    """Pixels of as many photos as predictions take at once, uint8 ``[4, H, W, 3]``."""
+    """Pixels of as many photos as predictions take at once, uint8 ``[2, H, W, 3]``."""
     pixels: list[NDArray[np.uint8]] = []
     for subject in measured:
         try:
             pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec))
         except ImageError:
             continue
-        if len(pixels) == CHUNK:
+        if len(pixels) == BATCH:
             break
-    return np.stack([pixels[index % len(pixels)] for index in range(CHUNK)])
+    return np.stack([pixels[index % len(pixels)] for index in range(BATCH)])

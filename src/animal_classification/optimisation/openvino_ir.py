@@ -12,8 +12,12 @@ IR_MODEL = "openvino/model.xml"
 IR_FILES = (IR_MODEL, "openvino/model.bin")
 
 
-def as_ir(model: Path) -> tuple[bytes, bytes]:
-    """The description and the weights, in half precision, of an ONNX file.
+def as_ir(model: bytes, where: str) -> tuple[bytes, bytes]:
+    """The description and the weights, in half precision, of an ONNX graph.
+
+    Args:
+        model: The graph.
+        where: What it is called in messages.
 
     Raises:
         EngineError: OpenVINO is not installed, or refuses the graph.
@@ -29,5 +33,5 @@ def as_ir(model: Path) -> tuple[bytes, bytes]:
         try:
             ov.save_model(ov.Core().read_model(model), target, compress_to_fp16=True)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot convert {model}: {str(error).strip().splitlines()[-1]}") from error
+            raise EngineError(f"OpenVINO cannot convert {where}: {str(error).strip().splitlines()[-1]}") from error
         return target.read_bytes(), target.with_suffix(".bin").read_bytes()

@@ -15,17 +15,13 @@ from animal_classification.data.scanning import scan
 from animal_classification.data.splitting import Plan, split
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.reference import Reference
-from animal_classification.evaluation.selection import ALL, NO_TARGET, Subject, others, select
+from animal_classification.evaluation.selection import ALL, NO_TARGET, Others, Subject, select
 from animal_classification.inference.stream import map_in_chunks
-from animal_classification.optimisation.choosing import Photos
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
     from animal_classification.data.manifest import Manifest
 
-RANGE_PHOTOS = 256
-CHOOSING_PHOTOS = 256
-FEWEST = 16
 _CHUNK = 8
 
 
@@ -73,7 +69,7 @@ def choose(bundle: Bundle, manifest: Manifest, *, wanted: str, calibrate: Sequen
         manifest, notes = divided.manifest, ["the photos have no splits and were divided for this export"]
     measured = tuple(one for one in selection.subjects if one.target != NO_TARGET and one.row.problem is None)
     if calibrate:
-        found = others(calibrate)
+        found = list(Others.of(calibrate).subjects)
     else:
         found = list(select(manifest, bundle.info, reference, wanted="train", cache=cache).subjects)
     calibration, same = _without(found, measured)
@@ -82,15 +78,23 @@ def choose(bundle: Bundle, manifest: Manifest, *, wanted: str, calibrate: Sequen
     return Chosen(measured, calibration, selection.split, tuple(notes))
 
 
-def calibration_pixels(
-    files: Sequence[Path], bundle: Bundle, *, threads: int, progress: Callable[[int, int], None] | None = None
-) -> Photos:
-    """Pixels to calibrate with: every other photo for the ranges, the rest to choose on.
+def pixels(
+    files: Sequence[Path],
+    bundle: Bundle,
+    *,
+    wanted: int,
+    threads: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[NDArray[np.uint8]]:
+    """Pixels of photos that nothing is measured on, ``[H, W, 3]`` each.
 
-    Raises:
-        UsageError: Fewer than 16 of the files are photos.
+    Args:
+        files: The photos; those that cannot be read are left out.
+        bundle: How they reach the model.
+        wanted: At most so many, spread evenly over ``files``.
+        threads: CPUs to use.
+        progress: Told how many are read.
     """
-    wanted = RANGE_PHOTOS + CHOOSING_PHOTOS
     files = _spread(files, wanted)
     spec = bundle.preprocess_spec
 
@@ -103,19 +107,13 @@ def calibration_pixels(
                 found.append(None)
         return found
 
-    pixels = []
+    kept = []
     for number, one in enumerate(map_in_chunks(work, files, workers=threads, chunk=_CHUNK)):
         if one is not None:
-            pixels.append(one)
+            kept.append(one)
         if progress is not None:
             progress(number + 1, len(files))
-    if len(pixels) < FEWEST:
-        raise UsageError(
-            f"{len(pixels)} photos are too few to calibrate with; at least {FEWEST} are needed, better "
-            f"{wanted}: name more with --calibrate"
-        )
-    images = np.stack(pixels)
-    return Photos(ranges=images[::2], choosing=images[1::2])
+    return kept
 
 
 def _spread(files: Sequence[Path], count: int) -> list[Path]:

@@ -1,8 +1,8 @@
 """A graph whose layers compute in eight bits: by the tools of ONNX Runtime, in the form that OpenVINO runs too.
 
-Weights are int8 with a scale for each output channel, activations uint8 with one range for a tensor, and a clip (ReLU,
-ReLU6) is merged into the range of what it gives. The last layer computes in float32 with int8 weights, so that logits
-and embedding are not rounded.
+Weights are int8, from -64 to 64, with a scale for each output channel, activations uint8 with one range for a tensor,
+and a clip (ReLU, ReLU6) is merged into the range of what it gives. The last layer computes in float32 with int8
+weights, so that logits and embedding are not rounded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collecti
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
-        reduce_range=False,
+        reduce_range=True,  # see weights.by_channel
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),

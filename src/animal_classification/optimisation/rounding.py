@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from animal_classification.optimisation.ranges import BATCH, reducing, start_session
-from animal_classification.optimisation.weights import by_channel
+from animal_classification.optimisation.weights import LAYER_MOST, by_channel
 
 Shifts = Mapping[str, NDArray[np.float32]]
 """By the name of a convolution: how much less its output is in the mean with rounded weights, ``[C]``."""
@@ -87,6 +87,6 @@ def _has_constant_bias(node: NodeProto, constants: Mapping[str, TensorProto]) ->
 
 def _lost(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """What int8 leaves out, by output channel."""
-    stored, scale = by_channel(weight, 0)
+    stored, scale = by_channel(weight, 0, LAYER_MOST)
     rounded = stored * scale.reshape(-1, *[1] * (weight.ndim - 1))
     return np.asarray(weight - rounded, dtype=np.float32)

@@ -12,7 +12,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 # Below this a tensor is no weight worth the Cast: biases, ranges, shapes.
 _LEAST_VALUES = 64
 _HALF_MAX = float(np.finfo(np.float16).max)
-_INT8_MAX = 127
+# Of what is computed in eight bits; see by_channel. Weights that are widened before use need no such room.
+LAYER_MOST, STORED_MOST = 64, 127
 HEAD_OPERATORS = ("Gemm", "MatMul")
 
 
@@ -64,18 +65,22 @@ def with_int8_head(model: ModelProto) -> ModelProto:
         return result
     name, axis = found
     tensors = {tensor.name: tensor for tensor in result.graph.initializer}
-    quantised, scale = by_channel(numpy_helper.to_array(tensors.pop(name)), axis)
+    quantised, scale = by_channel(numpy_helper.to_array(tensors.pop(name)), axis, STORED_MOST)
     constants: dict[str, NDArray[Any]] = {"int8": quantised, "scale": scale, "zero": np.zeros(len(scale), np.int8)}
     parts = [numpy_helper.from_array(value, f"{name}.{key}") for key, value in constants.items()]
     widen = helper.make_node("DequantizeLinear", [part.name for part in parts], [name], name=f"{name}.widen", axis=axis)
     return _with(result, [widen, *result.graph.node], [*tensors.values(), *parts])
 
 
-def by_channel(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric eight-bit values, and a scale for each index of the axis: as ONNX Runtime rounds weights too."""
+def by_channel(values: NDArray[np.float32], axis: int, most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric values in eight bits, at most ``most``, and a scale for each index of the axis.
+
+    As ONNX Runtime rounds weights too, with 64 at most where its ``reduce_range`` is asked for: CPUs without VNNI add
+    two products in 16 bits, and 255 * 127 twice would saturate there.
+    """
     others = tuple(number for number in range(values.ndim) if number != axis)
     largest = np.abs(values).max(axis=others, keepdims=True)
-    scale = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(_INT8_MAX)
+    scale = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(most)
     return np.round(values / scale).astype(np.int8), scale.reshape(-1)
 
 

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from animal_classification.registry.mlflow_client import tracking_uri
     from animal_classification.registry.promotion import Change, promote, rollback
     from animal_classification.registry.registering import Registration, register, register_if_better
-    from animal_classification.registry.resolving import local_bundle, resolve, resolve_model
+    from animal_classification.registry.resolving import find_bundle, local_bundle, resolve, resolve_model
     from animal_classification.registry.store import Registry
     from animal_classification.registry.version import Version
+    from animal_classification.registry.watching import AliasWatch
 
 _HOME = {
+    "AliasWatch": "watching",
     "Change": "promotion",
     "Comparison": "comparing",
     "Registration": "registering",
     "Registry": "store",
     "Version": "version",
     "compare": "comparing",
+    "find_bundle": "resolving",
     "local_bundle": "resolving",
     "promote": "promotion",
     "register": "registering",
@@ -35,12 +38,14 @@ _HOME = {
     "tracking_uri": "mlflow_client",
 }
 __all__ = [
+    "AliasWatch",
     "Change",
     "Comparison",
     "Registration",
     "Registry",
     "Version",
     "compare",
+    "find_bundle",
     "local_bundle",
     "promote",
     "register",

@@ -74,15 +74,21 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
             f"there is no model registry at {file}: train a model first, or name another one with --uri or "
             "ANIMALS_TRACKING_URI"
         )
+    with explained(uri):
+        client = import_client()
+        if _is_database(uri):
+            _knock(uri)
+        return client(tracking_uri=uri, registry_uri=uri)
+
+
+def import_client() -> type[MlflowClient]:
+    """MLflow's client, with our settings; takes two seconds, the first time."""
     os.environ.update(_NEVER)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    with explained(uri):
-        if _is_database(uri):
-            _knock(uri)
-        from mlflow.tracking.client import MlflowClient
+    from mlflow.tracking.client import MlflowClient
 
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return MlflowClient
 
 
 def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
@@ -135,9 +141,12 @@ def _make(file: Path) -> None:
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    from animal_classification.registry.mlflow_tables import make_tables
+
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
+        make_tables(temporary)
         artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
         SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
         _put_in_place(temporary, file)

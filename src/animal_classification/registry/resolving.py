@@ -41,11 +41,17 @@ def resolve_model(model: str, *, uri: str | None = None) -> str:
 
 def resolve(reference: str, *, uri: str | None = None) -> Path:
     """The local folder of a registered model's bundle, verified; errors as for :func:`resolve_model`."""
+    return find_bundle(reference, uri=uri)[1].path
+
+
+def find_bundle(reference: str, *, uri: str | None = None) -> tuple[Version, Bundle]:
+    """A registered model's version and its bundle, verified; errors as for :func:`resolve_model`."""
     parsed = parse_reference(reference)
     if parsed.alias is None and parsed.version is None:
         raise UsageError(f"{reference!r}: which version? write {PREFIX}{parsed}@{PRODUCTION} or {PREFIX}{parsed}/1")
     registry = Registry.open(uri)
-    return local_bundle(registry, registry.find(parsed)).path
+    version = registry.find(parsed)
+    return version, local_bundle(registry, version)
 
 
 def find(registry: Registry, text: str, *, alias: str) -> Version:

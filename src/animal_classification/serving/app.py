@@ -10,14 +10,18 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
-from animal_classification.serving import problems, reference
+from animal_classification.serving import feedback_api, problems, reference, tracing
 from animal_classification.serving.api import make_router
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
 from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
+from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
+from animal_classification.serving.predictions import Predictions
 from animal_classification.serving.service import Predictor, Service
+from animal_classification.serving.tabs import pages as tabs
+from animal_classification.serving.threads import PATIENCE, in_thread
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ class Application(FastAPI):
     """FastAPI with :class:`Observed` around everything, the answers to its own errors included."""
 
     access_log: Callable[[dict[str, Any]], None] | None = None
+    traces: tracing.Tracing | None = None
     prefix = ""
     wants_keys = False
 
@@ -56,7 +61,7 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Observed(super().build_middleware_stack(), self.state.service, self.access_log)
+        return Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
 
 
 def create_app(
@@ -74,23 +79,32 @@ def create_app(
         access_log: Gets the facts of each request when it is answered.
 
     Raises:
-        UsageError: The API keys cannot be read.
+        UsageError: The API keys cannot be read, or the prediction log's URL is for no database.
+        OutputError: The prediction log's folder cannot be written.
 
     Returns:
         The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
     """
     if settings.keys_file:
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
-    service = Service(settings)
+    metrics = Metrics()
+    predictions = Predictions(settings, metrics) if settings.prediction_log else None
+    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None)
     if classifier is not None:
         service.install(classifier)
+
+    traces = tracing.from_environment()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            service.close()
+            await in_thread(lambda: service.close(PATIENCE))
+            if predictions is not None:
+                await in_thread(predictions.close)
+            if traces is not None:
+                await in_thread(traces.close)
 
     app = Application(
         title="animals",
@@ -101,13 +115,21 @@ def create_app(
         redoc_url=None,
     )
     app.access_log = access_log
+    app.traces = traces
     app.prefix = settings.root_path
     app.wants_keys = bool(settings.keys_file)
     app.state.service = service
-    app.state.page = PageHost(wanted=settings.page and not settings.keys_file)
+    app.state.predictions = predictions
+    app.state.page = PageHost(
+        wanted=settings.page and not settings.keys_file, others=[(tab.path, tab.name) for tab in tabs.tabs_of(settings)]
+    )
     _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))
+    app.include_router(
+        feedback_api.make_router(service, predictions) if predictions else feedback_api.make_router_without()
+    )
+    app.include_router(tabs.make_router(settings))
     reference.install(app)
     # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
     app.router.default = app.state.page
@@ -122,7 +144,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
             max_age=600,

@@ -56,6 +56,18 @@ class Memory:
             self._held -= mine
 
 
+def refuse_encoded(request: Request) -> None:
+    """Make sure that a body is sent as it is: one that is unpacked could be a bomb, and photos do not get smaller.
+
+    Raises:
+        ProblemError: 415.
+    """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        detail = f"send the body as it is, not with Content-Encoding {coding[:40]!r}"
+        raise ProblemError(415, detail, kind="encoded-body", headers={"Accept-Encoding": "identity"})
+
+
 @asynccontextmanager
 async def within(seconds: float, late: Callable[[], ProblemError]) -> AsyncIterator[None]:
     """Raise what ``late`` makes when the context takes more than ``seconds``."""

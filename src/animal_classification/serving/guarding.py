@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,31 @@ if TYPE_CHECKING:
 
 PASS = "animals.pass"  # noqa: S105 - a name in the scope
 OPEN_PATHS = frozenset(
-    {"/", "/favicon.ico", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
+    {
+        "/",
+        "/favicon.ico",
+        "/healthz",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/docs",
+        "/openapi.json",
+        # Without any data: what they show comes from the API, with a key.
+        "/review",
+        "/model",
+        "/monitor",
+    }
 )
-OPEN_PREFIXES = ("/docs/assets/",)
-# By the beginning of the path, the first that fits. What stands nowhere needs `admin`.
-SCOPES = (("/v1/feedback", "feedback"), ("/v1/", "predict"), ("/v2", "predict"))
+OPEN_PREFIXES = ("/docs/assets/", "/tabs/")
+# What the path begins with, the first that fits. What stands nowhere needs `admin`.
+SCOPES = (
+    (re.compile(r"/v1/models/[^/]+/reload/?\Z"), "admin"),
+    (re.compile(r"/v1/feedback(/|\Z)"), "feedback"),
+    (re.compile(r"/v1/review(/|\Z)"), "feedback"),
+    (re.compile(r"/v1/monitor(/|\Z)"), "admin"),
+    (re.compile(r"/v1/"), "predict"),
+    (re.compile(r"/v2(/|\Z)"), "predict"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +144,7 @@ class Guarding:
             detail = "an API key is needed: send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY', once"
             raise ProblemError(401, detail, kind="no-key", headers={"WWW-Authenticate": 'Bearer realm="animals"'})
         notes_of(scope).key = key.name
-        wanted = next((scope_ for prefix, scope_ in SCOPES if _below(path, prefix)), "admin")
+        wanted = next((scope_ for beginning, scope_ in SCOPES if beginning.match(path)), "admin")
         if wanted not in key.scopes and "admin" not in key.scopes:
             raise ProblemError(403, f"this API key does not allow that: it lacks the scope {wanted!r}", kind="no-scope")
         return key
@@ -142,10 +163,6 @@ def describe_keys(document: dict[str, Any]) -> None:
                 operation["security"] = []
 
 
-def _below(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
-
-
 def _given_keys(scope: Scope) -> list[str]:
     """The keys in a request's headers, each as often as it is there."""
     keys = []
@@ -160,7 +177,7 @@ def _given_keys(scope: Scope) -> list[str]:
 
 
 def _answer(problem: ProblemError, path: str) -> JSONResponse:
-    if _below(path, "/v2"):  # that protocol has a form of its own
+    if f"{path}/".startswith("/v2/"):  # that protocol has a form of its own
         headers = dict(problem.headers or {})
         return JSONResponse({"error": problem.detail}, status_code=problem.status, headers=headers)
     return problem.response()

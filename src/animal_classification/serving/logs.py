@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from animal_classification.serving import tracing
 from animal_classification.serving.observing import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_WAITING = 10_000
+MODELS = "animal_classification.serving.models"
 
 
 class LineWriter:
@@ -81,6 +83,8 @@ class JsonHandler(logging.Handler):
         }
         if (request_id := REQUEST_ID.get()) is not None:
             facts["request_id"] = request_id
+        if (trace := tracing.current()) is not None:
+            facts["trace_id"] = trace.trace_id
         if record.exc_info:
             facts["exception"] = logging.Formatter().formatException(record.exc_info)
         self._writer.write(facts)
@@ -95,8 +99,10 @@ def installed(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | N
     """
     # It warns of every malformed body, which is the client's business.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    logging.getLogger(MODELS).setLevel(logging.INFO)  # who answers is worth knowing
     if not as_json:
-        yield None
+        with _models_as_text():
+            yield None
         return
     writer = LineWriter()
     handler = JsonHandler(writer)
@@ -106,6 +112,21 @@ def installed(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | N
     finally:
         logging.getLogger().removeHandler(handler)
         writer.close()
+
+
+@contextmanager
+def _models_as_text() -> Iterator[None]:
+    """What becomes of the models on stderr, as the command line says such things."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("animals: %(message)s"))
+    logger = logging.getLogger(MODELS)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
 
 
 def now() -> str:

@@ -22,25 +22,25 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from animal_classification.serving.models.metrics import OTHER, ModelMetrics
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from animal_classification.bundle import BundleInfo
-    from animal_classification.inference import Prediction
 
 # prometheus_client keeps its values in files of this folder where it is set before the import (see workers of server).
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-MAX_LABELS = 2000
-OTHER, UNKNOWN = "other", "unknown"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STAGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-_SHARES = tuple(step / 20 for step in range(1, 21))
 
 
 class Metrics:
-    """The metrics of one application; the names are those of the contract."""
+    """The metrics of one application; the names are those of the contract.
+
+    Attributes:
+        models: Those that are about the models.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -81,40 +81,19 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._predictions = Counter(
-            "animals_predictions",
-            "Photos answered, by label.",
-            ("model", "version", "label"),
-            registry=registry,
-        )
-        self._unknown = Counter(
-            "animals_unknown", "Photos that are none of the labels.", ("model", "version"), registry=registry
-        )
-        self._confidence = Histogram(
-            "animals_prediction_confidence",
-            "Probability of the most probable label.",
-            buckets=_SHARES,
-            registry=registry,
-        )
-        self._model = Gauge(
-            "animals_model_info",
-            "The model that answers.",
-            ("model", "version", "sha256"),
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
+        self.models = ModelMetrics(registry)
         self._rejected = Counter("animals_rejected", "Requests and photos refused.", ("reason",), registry=registry)
         self._lookups = Counter("animals_cache_lookups", "Photos looked up.", ("result",), registry=registry)
+        self._log_rows = Counter(
+            "animals_log_rows", "Predictions, by what became of them in the log.", ("result",), registry=registry
+        )
+        self._log_waiting = Gauge(
+            "animals_log_waiting_bytes",
+            "Predictions that wait on disk for the log's database.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
-        self._name = self._version = ""
-        self._labels: frozenset[str] = frozenset()
-
-    def installed(self, info: BundleInfo, sha256: str) -> None:
-        """A model answers from now on."""
-        self._name, self._version = info.name, info.version
-        self._labels = frozenset(label.name for label in info.labels[:MAX_LABELS])
-        self._model.labels(info.name, info.version, sha256).set(1)
-        self._unknown.labels(info.name, info.version)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -141,19 +120,17 @@ class Metrics:
         """So many photos wait."""
         self._depth.set(depth)
 
-    def predicted(self, prediction: Prediction) -> None:
-        """A photo was named."""
-        label = prediction.label if prediction.label in self._labels else OTHER
-        if prediction.unknown:
-            label = UNKNOWN
-        self._predictions.labels(self._name, self._version, label).inc()
-        self._confidence.observe(prediction.probability)
-        if prediction.unknown:
-            self._unknown.labels(self._name, self._version).inc()
-
     def rejected(self, reason: str) -> None:
         """A request, or one photo of it, was refused for a reason that this server has a word for."""
         self._rejected.labels(reason).inc()
+
+    def log_rows(self, what: str, count: int) -> None:
+        """So many predictions were ``written`` to the log, ``dropped``, ``refused`` or ``damaged``."""
+        self._log_rows.labels(what).inc(count)
+
+    def log_waiting(self, size: int) -> None:
+        """So many bytes wait for the log's database."""
+        self._log_waiting.set(size)
 
     def began(self) -> None:
         """A request came."""

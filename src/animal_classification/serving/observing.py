@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from animal_classification.serving.metrics import OTHER
+from animal_classification.serving import tracing
+from animal_classification.serving.models.metrics import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ class Notes:
         status: Of the answer; 499 if the client went away before.
         received: Bytes of the body.
         sent: Bytes of the answer.
+        trace: Where there are traces.
     """
 
     request_id: str
@@ -50,6 +52,7 @@ class Notes:
     status: int = 499
     received: int = 0
     sent: int = 0
+    trace: tracing.RequestTrace | None = None
 
 
 def notes_of(scope: Scope) -> Notes:
@@ -65,12 +68,20 @@ class Observed:
         app: The other; what it raises passes through.
         service: Whose metrics count, and who knows whether the server is about to stop.
         log: Gets the facts of each request when it is answered.
+        traces: Makes traces, if anything does.
     """
 
-    def __init__(self, app: ASGIApp, service: Service, log: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: Service,
+        log: Callable[[dict[str, Any]], None] | None = None,
+        traces: tracing.Tracing | None = None,
+    ) -> None:
         self._app = app
         self._service = service
         self._log = log
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,6 +90,9 @@ class Observed:
         started = time.perf_counter()
         notes = scope[NOTES] = Notes(_request_id(scope))
         token = REQUEST_ID.set(notes.request_id)
+        if self._traces is not None:
+            notes.trace = self._traces.begin(scope)
+            tracing.CURRENT.set(notes.trace)  # of this task, which answers nothing else before it is set again
         self._service.metrics.began()
 
         async def counted_receive() -> Message:
@@ -104,6 +118,8 @@ class Observed:
         present = {name.lower() for name, _ in headers}
         headers += [item for item in SECURITY_HEADERS.items() if item[0] not in present]
         headers.append((b"x-request-id", notes.request_id.encode("ascii")))
+        if notes.trace is not None:
+            headers.append((b"traceresponse", notes.trace.header.encode("ascii")))
         if scope["scheme"] == "https":
             headers.append((b"strict-transport-security", b"max-age=31536000"))
         if self._service.draining and b"connection" not in present:
@@ -113,11 +129,15 @@ class Observed:
     def _finished(self, scope: Scope, notes: Notes, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or notes.route
         self._service.metrics.answered(route, scope["method"], notes.status, seconds)
+        if notes.trace is not None:
+            notes.trace.end(scope["method"], route, notes.status)
         if self._log is not None:
             client = scope.get("client")
+            trace = {} if notes.trace is None else {"trace_id": notes.trace.trace_id}
             self._log(
                 {
                     "request_id": notes.request_id,
+                    **trace,
                     "client": client[0] if client else None,
                     "key": notes.key,
                     "method": scope["method"],

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
-from animal_classification.serving.bodies import Memory, too_late, too_slow, while_connected, within
+from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
 from animal_classification.serving.guarding import charge
 from animal_classification.serving.problems import ClientGoneError, ProblemError
 from animal_classification.serving.schemas import as_entry
@@ -25,7 +25,8 @@ from animal_classification.serving.uploads import bounded
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from animal_classification.serving.service import Predictor, Service
+    from animal_classification.serving.models.served import ServedModel
+    from animal_classification.serving.service import Service
     from animal_classification.settings import Settings
 
 
@@ -38,7 +39,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 INPUT = {"name": "photos", "datatype": "BYTES", "shape": [-1]}
 DOCUMENTED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}}
-ERRORS = errors(400, 401, 403, 404, 408, 413, 422, 429, 503)
+ERRORS = errors(400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
 FACT_ERRORS = errors(401, 403, 404, 422, 503)
 PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
 
@@ -53,8 +54,9 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
     @_errors_of_the_protocol
     async def infer(request: Request, name: str, version: str | None = None) -> Response:
         """Name the animals in photos."""
-        predictor = _chosen(service, name, version)
-        service.admit()
+        _require(service, name, version)
+        service.admit(name)
+        refuse_encoded(request)
         with memory.claim() as counted:
             async with within(settings.body_timeout, too_slow):
                 body = await _whole_body(request, counted(request.stream()), settings)
@@ -62,14 +64,16 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
                 asked, photos = await service.run(parse, body, request.headers.get(JSON_LENGTH), settings)
                 charge(request.scope, len(photos))
                 options = options_of(asked)
-                named = service.identify_as(
-                    lambda outcome: as_entry(outcome, predictor.info),
-                    photos,
-                    top_k=options.top_k,
-                    heatmap=options.heatmap,
-                )
-                entries = await while_connected(request, named)
-                answer = await service.run(render, asked, entries, predictor.info)
+                with service.using(name, photos, version) as model:
+                    named = service.identify_as(
+                        lambda outcome: as_entry(outcome, model.info),
+                        photos,
+                        top_k=options.top_k,
+                        heatmap=options.heatmap,
+                        model=model,
+                    )
+                    entries = await while_connected(request, named)
+                    answer = await service.run(render, asked, entries, model.info)
         return Response(answer, media_type="application/json")
 
     return router
@@ -96,11 +100,11 @@ def _add_facts(router: APIRouter, service: Service) -> None:
     @_errors_of_the_protocol
     async def model(name: str, version: str | None = None) -> JSONResponse:
         """What a model takes and gives."""
-        predictor = _chosen(service, name, version)
+        predictor = _require(service, name, version).predictor
         return JSONResponse(
             {
-                "name": predictor.info.name,
-                "versions": [predictor.info.version],
+                "name": name,
+                "versions": [model.info.version for model in service.models.find(name).answering()],
                 "platform": PLATFORMS.get(predictor.engine, predictor.engine),
                 "inputs": [INPUT],
                 "outputs": [{"name": key, "datatype": kind, "shape": [-1]} for key, kind in OUTPUTS.items()],
@@ -112,8 +116,8 @@ def _add_facts(router: APIRouter, service: Service) -> None:
     @_errors_of_the_protocol
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """Whether a model answers."""
-        predictor = _chosen(service, name, version)
-        body = {"name": predictor.info.name, "ready": service.ready}
+        _require(service, name, version)
+        body = {"name": name, "ready": service.ready}
         return JSONResponse(body, status_code=200 if service.ready else 503)
 
 
@@ -130,14 +134,8 @@ def _errors_of_the_protocol(route: Callable[..., Awaitable[Response]]) -> Callab
     return guarded
 
 
-def _chosen(service: Service, name: str, version: str | None) -> Predictor:
-    info = service.predictor.info
-    if name != info.name or version not in {None, info.version}:
-        asked = name if version is None else f"{name} {version}"
-        raise ProblemError(
-            404, f"no model {asked[:80]!r} here; there is: {info.name} {info.version}", kind="no-such-model"
-        )
-    return service.predictor
+def _require(service: Service, name: str, version: str | None) -> ServedModel:
+    return service.models.find(name).current if version is None else service.models.version(name, version)
 
 
 async def _whole_body(request: Request, chunks: Any, settings: Settings) -> bytes:

@@ -14,6 +14,8 @@ from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # A browser asks for these only. Gradio serves much more: others' uploads to whoever knows their path, a proxy,
@@ -44,11 +46,14 @@ class PageHost:
 
     Args:
         wanted: A page will come; otherwise ``/`` says that it is switched off.
+        others: Path and name of the tabs that are there in any case.
     """
 
-    def __init__(self, *, wanted: bool) -> None:
+    def __init__(self, *, wanted: bool, others: Sequence[tuple[str, str]] = ()) -> None:
         self._page: ASGIApp | None = None
-        self._title, self._text = ("Getting ready", GETTING_READY) if wanted else ("No page here", SWITCHED_OFF)
+        links = ", ".join(f"<a href='{path}'>{name}</a>" for path, name in others if path != ".")
+        off = SWITCHED_OFF + (f" There is more: {links}." if links else "")
+        self._title, self._text = ("Getting ready", GETTING_READY) if wanted else ("No page here", off)
         self._refresh = 1 if wanted else None
         self._closing = asyncio.Event()
         self._favicon = FAVICON.read_bytes()

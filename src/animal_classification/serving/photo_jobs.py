@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 
-from animal_classification.errors import ImageError
+from animal_classification.errors import BundleError, ImageError
 from animal_classification.inference.results import FileResult
-from animal_classification.serving.workers import deliver
+from animal_classification.serving import tracing
+from animal_classification.serving.threads import deliver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from animal_classification.bundle import Bundle, BundleInfo
     from animal_classification.inference import Prediction
     from animal_classification.serving.metrics import Metrics
+    from animal_classification.serving.models.metrics import VersionMetrics
     from animal_classification.serving.uploads import Photo
 
 
@@ -36,7 +40,7 @@ class Predictor(Protocol):
     @property
     def threads(self) -> int: ...
     def prepare(self, photo: bytes) -> NDArray[np.uint8]: ...
-    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5) -> list[Prediction]: ...
+    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]: ...
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
 
 
@@ -46,11 +50,34 @@ class Outcome:
 
     Attributes:
         result: A prediction, or the reason why there is none, under the photo's file name.
-        heatmap: uint8 ``[size, size, 3]``, where asked for.
+        heatmap: uint8 ``[size, size, 3]``, where asked for; ``None`` where the model's files have changed since.
+        seconds: That decoding it and its share of a batch took one core; ``None`` where nothing was computed.
+        id: Of this answer; unique.
     """
 
     result: FileResult
     heatmap: NDArray[np.uint8] | None = None
+    seconds: float | None = None
+    id: str = field(default_factory=lambda: str(uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A photo that was named, told to whoever keeps predictions.
+
+    Attributes:
+        photo: As it was sent.
+        outcome: With a prediction, and its embedding.
+        info: Of the model that made it.
+        seconds: From the photo's arrival.
+        sha256: Of the photo's bytes, where it is known already.
+    """
+
+    photo: Photo
+    outcome: Outcome
+    info: BundleInfo
+    seconds: float
+    sha256: bytes | None = None
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -64,6 +91,7 @@ class PhotoJob:
         then: Turns the outcome into what ``future`` gets; called on the thread, to keep the event loop free.
         future: Cancelled when nobody waits for the answer any more.
         arrived: When it was made, by ``time.monotonic``.
+        trace: Of the request that it came in, where there are traces.
     """
 
     photo: Photo
@@ -72,57 +100,131 @@ class PhotoJob:
     then: Callable[[Outcome], Any]
     future: asyncio.Future[Any]
     arrived: float = field(default_factory=time.monotonic)
+    trace: tracing.RequestTrace | None = field(default_factory=tracing.current)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    job: PhotoJob
+    pixels: NDArray[np.uint8]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told of each photo that was named, on the thread that named it; they must not raise.
+
+    Attributes:
+        before: Before the answer leaves: what keeps predictions.
+        after: When the answer is on its way: what compares models.
+    """
+
+    before: Callable[[Answered], None] | None = None
+    after: Callable[[Photo, Outcome], None] | None = None
 
 
 class PhotoHandler:
-    """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone."""
+    """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone.
 
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+    Args:
+        predictor: The model.
+        metrics: Where the work is counted.
+        answers: Where its answers are.
+        listeners: Who else is told.
+    """
+
+    def __init__(
+        self, predictor: Predictor, metrics: Metrics, answers: VersionMetrics, listeners: Listeners = Listeners()
+    ) -> None:
         self._predictor = predictor
         self._metrics = metrics
+        self._answers = answers
+        self._listeners = listeners
 
     def __call__(self, jobs: Sequence[PhotoJob]) -> None:
         results: list[tuple[asyncio.Future[Any], object]] = []
-        decoded: list[tuple[PhotoJob, NDArray[np.uint8]]] = []
+        decoded: list[_Decoded] = []
         for job in jobs:
             if job.future.cancelled():
                 continue
-            self._metrics.waited(time.monotonic() - job.arrived)
+            self._waited(job)
             try:
-                with self._metrics.stage("decode"):
-                    decoded.append((job, self._predictor.prepare(job.photo.data)))
+                decoded.append(self._decoded(job))
             except ImageError as error:
                 self._metrics.rejected("unreadable-photo")
                 outcome = Outcome(FileResult(job.photo.name, error=error.reason))
                 results.append((job.future, self._finished(job, outcome)))
             except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
                 results.append((job.future, error))
-        results += self._answered(decoded)
+        named: list[tuple[Photo, Outcome]] = []
+        results += self._answered(decoded, named)
         deliver(jobs[0].future.get_loop(), results)
+        if self._listeners.after is not None:
+            for photo, outcome in named:
+                self._listeners.after(photo, outcome)
+
+    def _waited(self, job: PhotoJob) -> None:
+        seconds = time.monotonic() - job.arrived
+        self._metrics.waited(seconds)
+        if job.trace is not None:
+            now = time.time_ns()
+            job.trace.step("queue", (now - int(1e9 * seconds), now))
+
+    def _decoded(self, job: PhotoJob) -> _Decoded:
+        started = time.time_ns()
+        try:
+            with self._metrics.stage("decode"):
+                pixels = self._predictor.prepare(job.photo.data)
+            return _Decoded(job, pixels, (time.time_ns() - started) / 1e9)
+        finally:
+            if job.trace is not None:
+                job.trace.step("decode", (started, time.time_ns()), links=(), **{"animals.bytes": len(job.photo.data)})
 
     def _answered(
-        self, decoded: Sequence[tuple[PhotoJob, NDArray[np.uint8]]]
+        self, decoded: Sequence[_Decoded], named: list[tuple[Photo, Outcome]]
     ) -> list[tuple[asyncio.Future[Any], object]]:
         if not decoded:
             return []
-        jobs = [job for job, _ in decoded]
-        self._metrics.batch(len(jobs))
+        self._metrics.batch(len(decoded))
+        started = time.time_ns()
         try:
             with self._metrics.stage("infer"):
-                pixels = np.stack([pixels for _, pixels in decoded])
-                predictions = self._predictor.classify(pixels, top_k=max(job.top_k for job in jobs))
+                pixels = np.stack([item.pixels for item in decoded])
+                predictions = self._predictor.classify(
+                    pixels,
+                    top_k=max(item.job.top_k for item in decoded),
+                    embedding=self._listeners.before is not None,
+                )
         except Exception as error:
-            return [(job.future, error) for job in jobs]
-        return [(job.future, self._named(job, answer)) for job, answer in zip(jobs, predictions, strict=True)]
+            return [(item.job.future, error) for item in decoded]
+        finally:
+            tracing.inferred([item.job.trace for item in decoded], started)
+        share = (time.time_ns() - started) / 1e9 / len(decoded)
+        results: list[tuple[asyncio.Future[Any], object]] = []
+        for item, prediction in zip(decoded, predictions, strict=True):
+            outcome = self._named(item.job, prediction, item.seconds + share)
+            if isinstance(outcome, Outcome):
+                named.append((item.job.photo, outcome))
+                results.append((item.job.future, self._finished(item.job, outcome)))
+            else:
+                results.append((item.job.future, outcome))
+        return results
 
-    def _named(self, job: PhotoJob, prediction: Prediction) -> object:
+    def _named(self, job: PhotoJob, prediction: Prediction, seconds: float) -> Outcome | Exception:
         prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
             heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
+        except BundleError as error:  # the model's files are not those of this model any more
+            logging.getLogger(__name__).warning("no heatmap: %s", error)
+            heatmap = None
         except Exception as error:
             return error
-        self._metrics.predicted(prediction)
-        return self._finished(job, Outcome(FileResult(job.photo.name, prediction), heatmap))
+        self._answers.predicted(prediction)
+        outcome = Outcome(FileResult(job.photo.name, prediction), heatmap, seconds)
+        if self._listeners.before is not None:
+            passed = time.monotonic() - job.arrived
+            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
+        return outcome
 
     @staticmethod
     def _finished(job: PhotoJob, outcome: Outcome) -> object:

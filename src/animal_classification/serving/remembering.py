@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from animal_classification.serving.photo_jobs import Outcome
@@ -48,7 +49,7 @@ class Answers:
             if outcome is None:
                 return None
             self._outcomes.move_to_end(key)
-        return replace(outcome, result=replace(outcome.result, path=name))
+        return replace(outcome, result=replace(outcome.result, path=name), seconds=None, id=str(uuid4()))
 
     def put(self, key: Key | None, outcome: Outcome) -> None:
         """Remember an outcome; from any thread. A photo that cannot be used is not remembered."""

@@ -6,7 +6,6 @@ import base64
 import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +32,14 @@ class PredictOptions(BaseModel):
 
     top_k: int = Field(default=5, ge=1, le=MAX_TOP_K, description="How many of the most probable labels to return.")
     heatmap: bool = Field(default=False, description="Add a picture of where the model looked to each prediction.")
+
+
+class PredictQuery(PredictOptions):
+    """The same, and who shall answer."""
+
+    model: str | None = Field(
+        default=None, min_length=1, max_length=255, description="Name of the model that answers; by default the first."
+    )
 
 
 class TopLabel(BaseModel):
@@ -77,6 +84,14 @@ class PredictResponse(BaseModel):
     predictions: list[PhotoPrediction]
 
 
+class CanarySummary(BaseModel):
+    """A model that answers a share of the requests for another one."""
+
+    name: str
+    version: str
+    share: float
+
+
 class ModelSummary(BaseModel):
     """A model that this server answers with."""
 
@@ -84,12 +99,21 @@ class ModelSummary(BaseModel):
     version: str
     classes: int
     engine: str
+    canary: CanarySummary | None = None
 
 
 class ModelsResponse(BaseModel):
     """The models, the default one first."""
 
     models: list[ModelSummary]
+
+
+class ReloadResponse(BaseModel):
+    """What answers after a look, and what did before."""
+
+    name: str
+    version: str
+    before: str
 
 
 class Health(BaseModel):
@@ -101,7 +125,7 @@ class Health(BaseModel):
 def as_entry(outcome: Outcome, info: BundleInfo) -> dict[str, Any]:
     """One entry of ``predictions``, with the contract's keys in the contract's order."""
     row = to_row(outcome.result, model=info.name, version=info.version)
-    entry: dict[str, Any] = {"id": str(uuid4()), "file": row["path"]}
+    entry: dict[str, Any] = {"id": outcome.id, "file": row["path"]}
     entry |= {key: value for key, value in row.items() if key not in {"path", "model", "model_version", "error"}}
     entry["answer"] = _answer(outcome.result.prediction)
     if outcome.heatmap is not None:

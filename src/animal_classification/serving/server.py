@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from animal_classification.inference.classifier import Classifier
 from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
+from animal_classification.serving.models.starting import install_models
 from animal_classification.serving.ports import address_of, listen
 from animal_classification.serving.protocol import guarded
-from animal_classification.serving.service import Service, fastest_batch, warm_up
+from animal_classification.serving.service import Service
 from animal_classification.serving.stopping import GracefulServer
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from animal_classification.settings import Settings
-
-Result = TypeVar("Result")
 
 # Seconds that uvicorn gives to what the server's own grace has not brought to an end.
 LAST_WORDS = 1
@@ -49,6 +46,22 @@ class Started:
     engine: str
     threads: int
     workers: int = 1
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Controls:
+    """What a process among several can be told; from any thread.
+
+    Attributes:
+        stop: Stops it.
+        reload: Has it look for newer versions of a model.
+        on_reload: Where to say which function passes a wish to reload on to the others.
+    """
+
+    stop: Callable[[], None]
+    reload: Callable[[str], None]
+    on_reload: Callable[[Callable[[str], None]], None]
 
 
 def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_trouble: Callable[[str], None]) -> None:
@@ -64,7 +77,7 @@ def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_tr
     """
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
-    with ignored_signals():
+    with listener, ignored_signals():
         serve_on(listener, settings, on_ready=on_ready, on_trouble=on_trouble)
 
 
@@ -74,7 +87,7 @@ def serve_on(
     *,
     on_ready: Callable[[Started], None],
     on_trouble: Callable[[str], None],
-    on_running: Callable[[Callable[[], None]], None] | None = None,
+    on_running: Callable[[Controls], None] | None = None,
 ) -> None:
     """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
 
@@ -84,7 +97,7 @@ def serve_on(
         on_ready: As above.
         on_trouble: As above.
         on_running: For a process among several, which listens only when its model is loaded: called at the beginning
-            with a function that stops the server, from any thread.
+            with what stops the server, and more, from any thread.
     """
     with logs.installed(as_json=settings.access_log) as access_log:
         asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log)))
@@ -96,7 +109,7 @@ class _Run:
     listener: socket.socket
     on_ready: Callable[[Started], None]
     on_trouble: Callable[[str], None]
-    on_running: Callable[[Callable[[], None]], None] | None
+    on_running: Callable[[Controls], None] | None
     access_log: Callable[[dict[str, Any]], None] | None
 
 
@@ -135,15 +148,9 @@ async def _serve(run: _Run) -> None:
         timeout_graceful_shutdown=LAST_WORDS,
     )
     server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        with suppress(RuntimeError):  # it has stopped already
-            loop.call_soon_threadsafe(server.begin_to_stop)
-
     if run.on_running is not None:
-        run.on_running(stop)
-        await _install(app.state.service, settings)
+        run.on_running(_controls(server, app.state.service))
+        await install_models(app.state.service, settings)
     serving = asyncio.create_task(server.serve(sockets=[run.listener]))
     starting = asyncio.create_task(_start(app, run))
     await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
@@ -155,11 +162,36 @@ async def _serve(run: _Run) -> None:
         await starting
 
 
+def _controls(server: GracefulServer, service: Service) -> Controls:
+    loop = asyncio.get_running_loop()
+    reloading: set[asyncio.Task[Any]] = set()
+
+    def begin_reload(name: str) -> None:
+        task = loop.create_task(service.reload(name))
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    def soon(work: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # it has stopped already
+            loop.call_soon_threadsafe(work, *arguments)
+
+    def pass_on(tell: Callable[[str], None]) -> None:
+        service.tell_others = tell
+
+    return Controls(
+        stop=lambda: soon(server.begin_to_stop),
+        reload=lambda name: soon(begin_reload, name),
+        on_reload=pass_on,
+    )
+
+
 async def _start(app: FastAPI, run: _Run) -> None:
     settings = run.settings
     service: Service = app.state.service
-    if not service.ready:
-        await _install(service, settings)
+    if run.on_running is None:
+        await install_models(service, settings)
+    if service.draining:
+        return
     classifier = service.predictor
     run.on_ready(
         Started(
@@ -168,9 +200,14 @@ async def _start(app: FastAPI, run: _Run) -> None:
             version=classifier.info.version,
             engine=classifier.engine,
             threads=classifier.threads,
+            others=tuple(slot.current.loaded.title for _, slot in list(service.models)[1:]),
         )
     )
     async with AsyncExitStack() as stack:
+        if settings.follow:
+            for follower in service.followers:
+                following = asyncio.create_task(follower.run())
+                stack.callback(following.cancel)
         if settings.page and not settings.keys_file:  # the page cannot ask with a key
             await _show_page(app, settings, stack, run.on_trouble)
         await asyncio.Event().wait()
@@ -186,50 +223,7 @@ async def _show_page(
     try:
         from animal_classification.serving.page.hosting import hosted_page
 
-        await stack.enter_async_context(hosted_page(app, settings, _in_thread))
+        await stack.enter_async_context(hosted_page(app, settings))
     except Exception as error:  # the API must go on whatever Gradio does
         app.state.page.explain(PAGE_BROKEN)
         on_trouble(f"no page: it could not be started: {error!r}")
-
-
-async def _install(service: Service, settings: Settings) -> None:
-    classifier, batch = await _in_thread(lambda: _load(settings))
-    service.install(classifier, batch=batch)
-
-
-def _load(settings: Settings) -> tuple[Classifier, int]:
-    from animal_classification.imaging import Limits
-    from animal_classification.registry import resolve_model
-
-    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
-    threads = settings.threads or None
-    model = resolve_model(settings.model, uri=settings.tracking_uri)
-    classifier = Classifier.load(model, engine=settings.engine, threads=threads, limits=limits)
-    warm_up(classifier)
-    return classifier, settings.batch or fastest_batch(classifier)
-
-
-async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Run slow work beside the event loop, on a thread that does not keep the process from stopping."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]
-
-    def target() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except BaseException as caught:  # handed to whoever waits
-            error = caught
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=target, name="animals-start", daemon=True).start()
-    return await done

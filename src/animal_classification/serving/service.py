@@ -1,62 +1,83 @@
-"""The one classifier that this process serves: installed when loaded, used off the event loop.
+"""The models that this process serves: installed when loaded, used off the event loop.
 
-The HTTP routes and the page share it and its threads, so that together they never work on more photos than it has
-threads for; what waits for a thread is bounded in number, in bytes and in time.
+The HTTP routes and the page share them and one set of threads, so that together they never work on more photos than
+there are threads; what waits for a thread is bounded in number, in bytes and in time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from animal_classification.inference.classifier import CHUNK
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.metrics import Metrics
-from animal_classification.serving.photo_jobs import Outcome, PhotoHandler, PhotoJob, Predictor
+from animal_classification.serving.models.loading import Loaded
+from animal_classification.serving.models.served import ServedModel
+from animal_classification.serving.models.shadow import Shadow
+from animal_classification.serving.models.slots import Slots
+from animal_classification.serving.models.warming import LARGEST_BATCH
+from animal_classification.serving.photo_jobs import (
+    Answered,
+    Listeners,
+    Outcome,
+    PhotoHandler,
+    PhotoJob,
+    Predictor,
+)
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.remembering import Answers, Key
-from animal_classification.serving.workers import QueueFullError, Workers
+from animal_classification.serving.workers import Bounds, Lane, QueueFullError, Workers
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
-    from numpy.typing import NDArray
-
+    from animal_classification.serving.models.following import Follower
+    from animal_classification.serving.models.following import Result as LookResult
     from animal_classification.serving.uploads import Photo
 
-__all__ = ["Outcome", "Predictor", "Service", "fastest_batch", "warm_up"]
+__all__ = ["Outcome", "Predictor", "Service"]
 
 Result = TypeVar("Result")
 MAX_RETRY_AFTER = 60
-# A batch makes its first photo wait for its last, so it must win at least this much.
-WORTH_IT = 0.9
 
 
 class Service:
-    """Holds the classifier and the threads that use it.
+    """Holds the models and the threads that use them.
 
     Args:
         settings: How much may wait, and how long.
         metrics: Where to count.
+        on_answer: Told of each photo that was named, before the answer leaves; from any thread, and must not raise.
+
+    Attributes:
+        models: Who answers under which name.
+        followers: Who watches for newer versions of them.
+        tell_others: Has the other workers look for newer versions of a model.
     """
 
-    def __init__(self, settings: Settings = Settings(), metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings = Settings(),
+        metrics: Metrics | None = None,
+        on_answer: Callable[[Answered], None] | None = None,
+    ) -> None:
         self.metrics = metrics or Metrics()
+        self._on_answer = on_answer
+        self.models = Slots()
+        self.followers: list[Follower] = []
+        self.tell_others: Callable[[str], None] = lambda _: None
         self._settings = settings
-        self._predictor: Predictor | None = None
-        self._workers: Workers[PhotoJob] | None = None
-        self._answers = Answers(settings.cache_size)
+        self._workers: Workers | None = None
         self._draining = False
 
     @property
     def ready(self) -> bool:
-        """A classifier is installed, and the server is not about to stop."""
-        return self._predictor is not None and not self._draining
+        """The models are installed, and the server is not about to stop."""
+        return self._workers is not None and not self._draining
 
     @property
     def draining(self) -> bool:
@@ -65,30 +86,58 @@ class Service:
 
     @property
     def predictor(self) -> Predictor:
-        """The classifier.
+        """What answers now by default; a request should rather hold a model by :meth:`using`.
 
         Raises:
-            ProblemError: 503 while none is installed.
+            ProblemError: 503 while nothing is installed.
         """
-        if self._predictor is None:
-            raise ProblemError(
-                503, "the model is still loading; try again", kind="not-ready", headers={"Retry-After": "1"}
-            )
-        return self._predictor
+        return self.models.find().current.predictor
 
-    def install(self, predictor: Predictor, *, batch: int = CHUNK) -> None:
-        """Start answering with ``predictor``, with up to ``batch`` photos in one call of the engine."""
-        self._workers = Workers(
-            PhotoHandler(predictor, self.metrics),
-            threads=predictor.threads,
-            chunk=batch,
-            size=self._settings.queue_size,
-            patience=self._settings.max_wait,
-            on_depth=self.metrics.queued,
-        )
-        self._answers = Answers(self._settings.cache_size)
-        self.metrics.installed(predictor.info, predictor.bundle.sha256)
-        self._predictor = predictor
+    def install(self, model: Predictor | Loaded, *, batch: int = LARGEST_BATCH, name: str | None = None) -> None:
+        """Let a model answer from now on, in place of the one of that name if there is one.
+
+        Requests on their way are answered by the one that they began with.
+
+        Args:
+            model: Warm.
+            batch: How many photos go into one call of the engine, unless ``model`` says so.
+            name: Under which name; its own by default.
+        """
+        loaded = model if isinstance(model, Loaded) else Loaded(model, batch)
+        name = name or loaded.predictor.info.name
+        before = [slot.current for known, slot in self.models if known == name]
+        self.models.install(name, self._served(loaded, partial(self._answered, name, loaded.predictor.info.version)))
+        self._count_changes(before)
+
+    def install_canary(self, name: str, loaded: Loaded | None, share: float) -> None:
+        """Let a model answer a share of the requests for ``name``; ``None`` for an end of that."""
+        before = [slot.canary for known, slot in self.models if known == name and slot.canary is not None]
+        self.models.install_canary(name, None if loaded is None else self._served(loaded), share)
+        self._count_changes(before)
+
+    def install_shadow(self, name: str, loaded: Loaded | None, share: float) -> None:
+        """Compare a model with the one of that name, on a share of what that one answers; ``None`` for a pause."""
+        slot = self.models.find(name)
+        if slot.shadow is None:
+            assert self._workers is not None
+            slot.shadow = Shadow(name, share, self._workers.spare, self.metrics.models)
+        slot.shadow.install(loaded)
+
+    def using(
+        self, name: str | None = None, photos: Sequence[Photo] = (), version: str | None = None
+    ) -> AbstractContextManager[ServedModel]:
+        """Hold the model that answers for these photos: it stays the same until the context ends.
+
+        Raises:
+            ProblemError: 503 while nothing is installed; 404 where there is no such model or version.
+        """
+        if name is not None and version is not None:
+            return self.models.version(name, version).held()
+        return self.models.find(name).choose(photos).held()
+
+    async def reload(self, name: str) -> list[LookResult]:
+        """Look now for newer versions of a model and of what stands beside it."""
+        return [await follower.look(now=True) for follower in self.followers if follower.name == name]
 
     def drain(self) -> None:
         """Say from now on that this server is not ready; it goes on answering."""
@@ -96,137 +145,143 @@ class Service:
 
     def close(self, timeout: float = 0.0) -> None:
         """Stop; photos that are not begun yet are dropped, the others are waited for during ``timeout`` seconds."""
+        for _, slot in self.models:
+            if slot.shadow is not None:
+                slot.shadow.close(timeout)
         if self._workers is not None:
             self._workers.close(timeout)
 
-    def admit(self) -> None:
+    def admit(self, name: str | None = None) -> None:
         """Make sure, before a body is read, that a photo would find a place.
 
         Raises:
-            ProblemError: 503 while the queue is full, or no classifier is installed.
+            ProblemError: 503 while the queue is full, or nothing is installed; 404 where there is no such model.
         """
-        _ = self.predictor
-        self._checked(lambda workers: workers.check())
+        _checked(self.models.find(name).current.lane, lambda lane: lane.check())
 
-    async def identify(self, photos: Sequence[Photo], *, top_k: int = 5, heatmap: bool = False) -> list[Outcome]:
+    async def identify(
+        self, photos: Sequence[Photo], *, top_k: int = 5, heatmap: bool = False, model: ServedModel | None = None
+    ) -> list[Outcome]:
         """Answer for each photo, in order; one that cannot be used gets the reason and does not stop the others.
 
         Raises:
             ProblemError: 503 where the queue has no room for all of them.
         """
-        return await self.identify_as(_as_it_is, photos, top_k=top_k, heatmap=heatmap)
+        return await self.identify_as(_as_it_is, photos, top_k=top_k, heatmap=heatmap, model=model)
 
     async def identify_as(
-        self, then: Callable[[Outcome], Result], photos: Sequence[Photo], *, top_k: int = 5, heatmap: bool = False
+        self,
+        then: Callable[[Outcome], Result],
+        photos: Sequence[Photo],
+        *,
+        top_k: int = 5,
+        heatmap: bool = False,
+        model: ServedModel | None = None,
     ) -> list[Result]:
         """As :meth:`identify`, with each outcome turned by ``then`` into something else, beside the event loop.
 
-        Cancelling it frees the places of the photos that still wait.
+        ``model`` is who answers, one that the caller holds; by default whoever answers for these photos. Cancelling it
+        frees the places of the photos that still wait.
         """
-        _ = self.predictor
-        keys = [await self._answers.key(photo, top_k, heatmap) for photo in photos]
-        loop = asyncio.get_running_loop()
-        jobs, waiting = [], []
-        for photo, key in zip(photos, keys, strict=True):
-            job = PhotoJob(
-                photo=photo,
-                top_k=top_k,
-                heatmap=heatmap,
-                then=self._remembering(key, then),
-                future=loop.create_future(),
-            )
-            jobs.append(job)
-            known = self._known(photo, key)
-            if known is None:
-                waiting.append(job)
-            else:
-                job.future.set_result(then(known))
-        self._checked(lambda workers: workers.put(waiting))
-        try:
-            return list(await asyncio.gather(*(job.future for job in jobs)))
-        except BaseException:
-            self._abandon(jobs)
-            raise
+        with self.using(photos=photos) if model is None else model.held() as held:
+            answers = held.answers
+            keys = [await answers.key(photo, top_k, heatmap) for photo in photos]
+            known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
+            loop = asyncio.get_running_loop()
+            jobs = [
+                PhotoJob(
+                    photo=photo,
+                    top_k=top_k,
+                    heatmap=heatmap,
+                    then=_remembering(answers, key, then),
+                    future=loop.create_future(),
+                )
+                for photo, key in zip(photos, keys, strict=True)
+            ]
+            waiting = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
+            _checked(held.lane, lambda lane: lane.put(waiting))
+            try:
+                for job, key, outcome in zip(jobs, keys, known, strict=True):
+                    if outcome is not None:
+                        self._tell(held, job.photo, key, outcome)
+                        job.future.set_result(then(outcome))
+                return list(await asyncio.gather(*(job.future for job in jobs)))
+            except BaseException:
+                _abandon(held.lane, jobs)
+                raise
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Run ``work(*arguments)`` on one of the classifier's threads."""
-        _ = self.predictor
+        """Run ``work(*arguments)`` on one of the threads."""
+        self.models.find()
         assert self._workers is not None
         return await self._workers.run(work, *arguments)
 
-    def _known(self, photo: Photo, key: Key | None) -> Outcome | None:
+    def _served(self, loaded: Loaded, on_answered: Callable[[Photo, Outcome], None] | None = None) -> ServedModel:
+        predictor = loaded.predictor
+        if self._workers is None:
+            self._workers = Workers(threads=predictor.threads, on_depth=self.metrics.queued)
+        counted = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
+        bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
+        lane: Lane[PhotoJob] = self._workers.lane(
+            PhotoHandler(predictor, self.metrics, counted, Listeners(self._on_answer, on_answered)), bounds
+        )
+        return ServedModel(loaded, lane, Answers(self._settings.cache_size))
+
+    def _answered(self, name: str, version: str, photo: Photo, outcome: Outcome) -> None:
+        shadow = self.models.find(name).shadow
+        if shadow is not None:
+            shadow.offer(photo, outcome, version)
+
+    def _count_changes(self, before: Sequence[ServedModel]) -> None:
+        present = [model.identity for _, slot in self.models for model in slot.answering()]
+        for model in before:
+            if model.identity not in present:
+                self.metrics.models.answers_no_more(model.info, model.sha256)
+
+    def _known(self, model: ServedModel, photo: Photo, key: Key | None) -> Outcome | None:
         """What can be said without a thread."""
         if photo.error is not None:
             self.metrics.rejected("file-too-large")
             return Outcome(FileResult(photo.name, error=photo.error))
-        known = self._answers.get(key, photo.name)
+        known = model.answers.get(key, photo.name)
         if key is not None:
             self.metrics.looked_up(found=known is not None)
         return known
 
-    def _remembering(self, key: Key | None, then: Callable[[Outcome], Result]) -> Callable[[Outcome], Result]:
-        if key is None:
-            return then
-        answers = self._answers
-
-        def remember(outcome: Outcome) -> Result:
-            answers.put(key, outcome)
-            return then(outcome)
-
-        return remember
-
-    def _checked(self, ask: Callable[[Workers[PhotoJob]], None]) -> None:
-        assert self._workers is not None
-        try:
-            ask(self._workers)
-        except QueueFullError as error:
-            seconds = min(MAX_RETRY_AFTER, max(1, math.ceil(error.retry_after)))
-            raise ProblemError(
-                503,
-                f"too many photos wait already; try again in {seconds} s",
-                kind="busy",
-                headers={"Retry-After": str(seconds)},
-            ) from None
-
-    def _abandon(self, jobs: Sequence[PhotoJob]) -> None:
-        for job in jobs:
-            if not job.future.cancel() and not job.future.cancelled():
-                job.future.exception()  # several may have failed, and only the first is told of
-        assert self._workers is not None
-        self._workers.withdraw()
+    def _tell(self, model: ServedModel, photo: Photo, key: Key | None, remembered: Outcome) -> None:
+        if key is not None and self._on_answer is not None:
+            self._on_answer(Answered(photo, remembered, model.info, 0.0, key[0]))
 
 
-def warm_up(predictor: Predictor) -> None:
-    """Answer once for a grey photo, so that the first visitor does not pay for what engines do on first use."""
-    predictor.classify(_grey(predictor))
+def _remembering(answers: Answers, key: Key | None, then: Callable[[Outcome], Result]) -> Callable[[Outcome], Result]:
+    if key is None:
+        return then
+
+    def remember(outcome: Outcome) -> Result:
+        answers.put(key, outcome)
+        return then(outcome)
+
+    return remember
 
 
-def fastest_batch(predictor: Predictor, *, largest: int = CHUNK, tries: int = 3) -> int:
-    """How many photos to infer at once on this machine: one, or ``largest`` where that is clearly faster.
-
-    Whether it is depends on the caches, and on who else uses them. Takes a tenth of a second or two.
-    """
-    many = np.repeat(_grey(predictor), largest, axis=0)
-    one, together = float("inf"), float("inf")
-    for _ in range(tries):  # side by side, and the best of each, because others may take the cores meanwhile
-        started = time.perf_counter()
-        for _ in range(largest):
-            predictor.classify(many[:1])
-        between = time.perf_counter()
-        predictor.classify(many)
-        one, together = min(one, between - started), min(together, time.perf_counter() - between)
-    return largest if together < WORTH_IT * one else 1
+def _checked(lane: Lane[PhotoJob], ask: Callable[[Lane[PhotoJob]], None]) -> None:
+    try:
+        ask(lane)
+    except QueueFullError as error:
+        seconds = min(MAX_RETRY_AFTER, max(1, math.ceil(error.retry_after)))
+        raise ProblemError(
+            503,
+            f"too many photos wait already; try again in {seconds} s",
+            kind="busy",
+            headers={"Retry-After": str(seconds)},
+        ) from None
 
 
-def _grey(predictor: Predictor) -> NDArray[np.uint8]:
-    """A grey photo, prepared: uint8 ``[1, size, size, 3]``."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    grey = BytesIO()
-    Image.new("RGB", (64, 64), (127, 127, 127)).save(grey, "JPEG")
-    return predictor.prepare(grey.getvalue())[None]
+def _abandon(lane: Lane[PhotoJob], jobs: Sequence[PhotoJob]) -> None:
+    for job in jobs:
+        if not job.future.cancel() and not job.future.cancelled():
+            job.future.exception()  # several may have failed, and only the first is told of
+    lane.withdraw()
 
 
 def _as_it_is(outcome: Any) -> Any:

@@ -17,7 +17,8 @@ from animal_classification.errors import AnimalsError
 from animal_classification.inference.engine import available_cpus
 from animal_classification.serving.metrics import SHARED_FOLDER
 from animal_classification.serving.ports import listen
-from animal_classification.serving.server import Started, ignored_signals, serve_on
+from animal_classification.serving.server import Controls, Started, ignored_signals, serve_on
+from animal_classification.serving.threads import PATIENCE
 
 if TYPE_CHECKING:
     import socket
@@ -44,6 +45,13 @@ class _Worker:
 class _Failure:
     text: str
     exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reload:
+    """A worker was asked to look for newer versions of a model; so shall the others."""
+
+    name: str
 
 
 def shares(cpus: int, workers: int) -> list[int]:
@@ -104,7 +112,8 @@ class _Supervisor:
         ours, theirs = self._context.Pipe()
         # Each knows only what it answers itself, so each grants its share of the rate.
         rate = self._settings.rate_limit / len(self._shares)
-        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate)
+        spool = self._settings.log_spool_bytes // len(self._shares)
+        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate, log_spool_bytes=max(1, spool))
         process = self._context.Process(target=_work, args=(self._listener, settings, theirs), name="animals-worker")
         process.start()
         theirs.close()
@@ -121,7 +130,12 @@ class _Supervisor:
             except (EOFError, OSError):
                 self._revive(number)
 
-    def _hear(self, number: int, message: Started | _Failure) -> None:
+    def _hear(self, number: int, message: Started | _Failure | _Reload) -> None:
+        if isinstance(message, _Reload):
+            for other in self._workers[:number] + self._workers[number + 1 :]:
+                with suppress(OSError):  # it has just died
+                    other.link.send(message)
+            return
         if isinstance(message, _Failure):
             if not self._told:
                 error = AnimalsError(message.text)
@@ -155,7 +169,7 @@ class _Supervisor:
         self._listener.close()
         for worker in self._workers:
             worker.link.close()  # which they take for a word
-        until = time.monotonic() + self._settings.drain + self._settings.grace + 5
+        until = time.monotonic() + self._settings.drain + self._settings.grace + PATIENCE + 5
         for worker in self._workers:
             worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.is_alive():
@@ -172,23 +186,31 @@ def _work(listener: socket.socket, settings: Settings, link: Connection) -> None
         serve_on(
             listener,
             settings,
-            on_ready=link.send,
+            on_ready=lambda started: _tell(link, started),
             on_trouble=lambda _: None,
-            on_running=lambda stop: _stop_at_end_of(link, stop),
+            on_running=lambda controls: _obey(link, controls),
         )
     except AnimalsError as error:
-        with suppress(OSError):  # another worker has said it already, and nobody listens any more
-            link.send(_Failure(str(error), error.exit_code))
+        _tell(link, _Failure(str(error), error.exit_code))
 
 
-def _stop_at_end_of(link: Connection, stop: Callable[[], None]) -> None:
-    def listen_for_the_end() -> None:
+def _tell(link: Connection, message: Started | _Failure | _Reload) -> None:
+    with suppress(OSError):  # the supervisor is stopping, or gone, and so is this worker, soon
+        link.send(message)
+
+
+def _obey(link: Connection, controls: Controls) -> None:
+    """Do what the supervisor says, and stop when it is gone; tell it what the other workers should know."""
+
+    def listen() -> None:
         try:
-            link.recv()
+            while True:
+                controls.reload(link.recv().name)
         except (EOFError, OSError):
-            stop()
+            controls.stop()
 
-    threading.Thread(target=listen_for_the_end, name="animals-supervised", daemon=True).start()
+    controls.on_reload(lambda name: _tell(link, _Reload(name)))
+    threading.Thread(target=listen, name="animals-supervised", daemon=True).start()
 
 
 @contextmanager

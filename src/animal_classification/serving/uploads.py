@@ -149,6 +149,7 @@ class _Reader:
         self._data = bytearray()
         self._too_large = False
         self._text_fields = 0
+        self._parts = 0
 
     def callbacks(self) -> MultipartCallbacks:
         return {
@@ -163,6 +164,12 @@ class _Reader:
         }
 
     def _begin(self) -> None:
+        # Parts of no use count as well: a body may have room for millions of them.
+        self._parts += 1
+        if self._parts > self._settings.max_files + MAX_FIELDS:
+            raise ProblemError(
+                413, "the body has too many parts; send the photos in several requests", kind="too-many-files"
+            )
         self._disposition = b""
         self._data = bytearray()
         self._too_large = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,12 +50,13 @@ def finish(job: Job, trained: Trained) -> Finished:
         measured = measure_served(job)
         _write(job, trained, rules, measured)
     metrics = measured.metrics(job.dataset.classes)
-    _tell(job, metrics, measured)
+    _tell(job, metrics, measured, step=trained.last_step)
     return Finished(metrics, len(measured), measured.notes)
 
 
 def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
     from animal_classification import bundle as bundles
+    from animal_classification.bundle.model import CONFUSION_FILE
 
     info = _info(job, trained, rules, measured)
     card = model_card(job, info, measured)
@@ -63,6 +65,10 @@ def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured |
         "reference.npz": _npz(reference_of(job, trained, rules)),
         "README.md": card.encode(),
     }
+    if measured is not None and len(measured):
+        matrix = measured.confusion(len(job.dataset.classes)).tolist()
+        names = [label.name for label in trained.labels]
+        files[CONFUSION_FILE] = json.dumps({"labels": names, "matrix": matrix}).encode()
     bundles.write(job.run.bundle, info, files, overwrite=True)
 
 
@@ -82,8 +88,8 @@ def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | 
         unknown=rules.unknown if rules else None,
         data=bundles.Data(
             version=dataset.version,
-            n_train=len(dataset.train),
-            n_test=len(dataset.test),
+            n_train=trained.photos,
+            n_test=len(dataset.test if measured is None else measured),
             classes=len(dataset.classes),
         ),
         code=bundles.Code(**facts["code"]),
@@ -99,12 +105,12 @@ def _npz(arrays: Mapping[str, object]) -> bytes:
     return stream.getvalue()
 
 
-def _tell(job: Job, metrics: Mapping[str, float], measured: Measured) -> None:
-    last = 1
+def _tell(job: Job, metrics: Mapping[str, float], measured: Measured, *, step: int) -> None:
+    """Once, after everything else: some trackers drop a step that goes back."""
     if metrics:
-        job.tracker.log_metrics(metrics, step=last)
+        job.tracker.log_metrics(metrics, step=step)
         classes = job.dataset.classes
-        job.tracker.log_image("test/confusion", confusion_png(measured.confusion(len(classes)), classes), step=last)
+        job.tracker.log_image("test/confusion", confusion_png(measured.confusion(len(classes)), classes), step=step)
         files = [job.dataset.test.files[index] for index in measured.positions]
-        job.tracker.log_image("test/examples", examples_png(measured, files, classes), step=last)
+        job.tracker.log_image("test/examples", examples_png(measured, files, classes), step=step)
     job.tracker.log_bundle(job.run.bundle)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, ImageError
+from animal_classification.evaluation.calibration import calibrated
 
 if TYPE_CHECKING:
     from animal_classification.training.dataset import Part
@@ -83,9 +84,7 @@ class Measured:
 def from_logits(part: Part, logits: NDArray[np.float32], temperature: float) -> Measured:
     """From logits ``[len(part), C]``; rows of NaN are photos that could not be read."""
     good = np.flatnonzero(np.isfinite(logits).all(axis=1)) if len(part) else np.empty(0, dtype=np.int64)
-    scaled = logits[good].astype(np.float64) / temperature
-    exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(good) else scaled
-    probabilities = exponents / exponents.sum(axis=1, keepdims=True) if len(good) else scaled
+    probabilities = calibrated(logits[good], temperature)
     return Measured(tuple(good.tolist()), part.targets[good], probabilities, _missing(len(part) - len(good)))
 
 
@@ -122,7 +121,7 @@ def check_served(job: Job, logits: NDArray[np.float32]) -> None:
     """
     from animal_classification import bundle as bundles
     from animal_classification import imaging
-    from animal_classification.inference.engine import create_engine
+    from animal_classification.inference.engine import start_engine
 
     part = job.dataset.test
     chosen = [index for index in _spread(len(part)) if np.isfinite(logits[index]).all()]
@@ -135,7 +134,7 @@ def check_served(job: Job, logits: NDArray[np.float32]) -> None:
             chosen.remove(index)
     if not chosen:
         return
-    served = create_engine(bundle.model_path, outputs=("logits",)).infer(np.stack(pixels))["logits"]
+    served = start_engine(bundle, outputs=("logits",)).infer(np.stack(pixels))["logits"]
     worst = float(np.abs(served - logits[chosen]).max())
     if worst > _TOLERANCE * max(1.0, float(np.abs(logits[chosen]).max())):
         raise AnimalsError(

@@ -63,8 +63,10 @@ class Trained:
         labels: In the order of the logits.
         preprocess: How pixels reach the graph.
         calibration: From photos that the model was not fitted to.
+        photos: How many it learned from: those of val too where it was fitted to them, none that could not be read.
         reference: Arrays of ``reference.npz``: at least ``embedding`` float32 ``[N, D]`` and ``label`` int ``[N]``.
         metrics: What the recipe measured on the way, by name.
+        last_step: The last at which it told the tracker numbers; those of the test follow there.
         held_out: What a model that was not fitted to them says of photos of the classes, where the recipe has it:
             prediction sets and the threshold for unknown photos come from it. Otherwise the val photos go through the
             bundle.
@@ -77,8 +79,10 @@ class Trained:
     labels: tuple[Label, ...]
     preprocess: Preprocess
     calibration: Calibration
+    photos: int
     reference: Mapping[str, object]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    last_step: int = 1
     held_out: HeldOut | None = None
     learned_from: tuple[Record, ...] = ()
     test_logits: NDArray[np.float32] | None = None

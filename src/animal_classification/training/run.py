@@ -7,8 +7,9 @@
         metrics.csv          where the csv tracker is on
         bundle/              the model
 
-The fingerprint stands for configuration, data and code: the same command finds its unfinished run again. A run that is
-finished is never touched: the same command then makes a folder with a number at its end.
+The fingerprint stands for configuration, data and code (version, and commit of a checkout): the same command finds its
+unfinished run again, and says so where other code began it. A run that is finished is never touched: the same command
+then makes a folder with a number at its end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -31,6 +31,7 @@ from typing import Any
 from animal_classification import __version__
 from animal_classification.config.composing import as_yaml
 from animal_classification.config.schema import Config
+from animal_classification.data.text_files import replace_text
 from animal_classification.errors import OutputError
 
 INFO = "run.json"
@@ -45,10 +46,12 @@ class Run:
     Attributes:
         path: The folder.
         resumed: It held unfinished work of the same run.
+        notes: What a person should know, a line each.
     """
 
     path: Path
     resumed: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -103,6 +106,7 @@ def open_run(config: Config, *, name: str, data_version: str) -> Run:
         if state is None:
             break
         number += 1
+    notes = _unfinished(base.parent, f"{name}-{config.recipe.name}-", config, data_version, code)
     facts = {
         "state": "running",
         "fingerprint": mark,
@@ -118,7 +122,7 @@ def open_run(config: Config, *, name: str, data_version: str) -> Run:
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another output=") from error
     _write_json(path / INFO, facts)
-    return Run(path, resumed=False)
+    return Run(path, resumed=False, notes=notes)
 
 
 def fingerprint(config: Config, data_version: str, code: Mapping[str, str | None]) -> str:
@@ -126,6 +130,31 @@ def fingerprint(config: Config, data_version: str, code: Mapping[str, str | None
     asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_WHAT_IS_COMPUTED)
     text = json.dumps([asked, data_version, dict(code)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unfinished(
+    folder: Path, beginning: str, config: Config, data_version: str, code: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Runs of the same configuration and data that another version of the code began and did not finish.
+
+    They are left alone: half a training by one version and half by another would be nobody's result.
+    """
+    notes = []
+    for path in sorted(folder.glob(f"{beginning}*/{INFO}")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            began = found["code"]
+            if (
+                found["state"] == "running"
+                and began != code
+                and found["fingerprint"] == fingerprint(config, data_version, began)
+            ):
+                which = (began["git"] or "")[:8] or began["version"]
+                notes.append(
+                    f"{path.parent} is an unfinished run of the same, begun by {which}; this is other code, so a new "
+                    "run begins (to go on with that one, go back to its code)"
+                )
+    return tuple(notes)
 
 
 def code_version() -> dict[str, str | None]:
@@ -177,11 +206,4 @@ def _state(path: Path) -> str | None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; make room") from error
+    replace_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)

@@ -13,7 +13,7 @@ from animal_classification.training.preparing import model_name, prepare
 from animal_classification.training.probe.looking import looking
 from animal_classification.training.recipe import Job, Progress, find_recipe
 from animal_classification.training.run import open_run
-from animal_classification.training.tracking.opening import check_installed, tracked
+from animal_classification.training.tracking.opening import begin_imports, check_installed, tracked
 from animal_classification.training.tracking.registering import offer
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def train(
         config: All of it.
         progress: Told what is being done.
         listeners: Told all numbers, as trackers are; what they raise ends the run and comes out of here.
-        warn: Told, on any thread, that a tracker has failed and that the run goes on; Python's logging by default.
+        warn: Told, on any thread, what a person should know before the end, as that a tracker has failed and that the
+            run goes on; Python's logging by default.
 
     Raises:
         UsageError: The configuration and the data do not go together.
@@ -72,9 +73,13 @@ def train(
     begun = time.monotonic()
     recipe = find_recipe(config.recipe.name)
     check_installed(config)
+    begin_imports(config)
     with looking(config) as embedder:
         dataset = prepare(config, progress, embedder=embedder)
     run = open_run(config, name=model_name(config), data_version=dataset.version)
+    if warn is not None:
+        for note in run.notes:
+            warn(note)  # before hours have gone by
     with tracked(config, run, listeners=listeners, warn=warn) as tracker:
         job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
         finished = finish(job, recipe(job))
@@ -89,5 +94,5 @@ def train(
         metrics=finished.metrics,
         seconds=seconds,
         resumed=run.resumed,
-        notes=(*dataset.notes, *finished.notes, *registered),
+        notes=(*dataset.notes, *(run.notes if warn is None else ()), *finished.notes, *registered),
     )

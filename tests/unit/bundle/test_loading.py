@@ -146,6 +146,24 @@ def test_a_reference_that_is_no_archive(tiny: Path, edit: Edit, content: bytes) 
         load(tiny).reference()
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "README.md", "reference.npz"])
+def test_a_file_that_changes_later_is_not_taken_for_what_was_verified(tiny: Path, name: str) -> None:
+    bundle = load(tiny)
+    reading: dict[str, Callable[[], object]] = {
+        "model.onnx": bundle.head,
+        "README.md": bundle.card,
+        "reference.npz": bundle.reference,
+    }
+    assert reading[name]()
+    assert bundle.content(name) == (tiny / name).read_bytes()
+    (tiny / name).write_bytes(b"another model's")
+    with pytest.raises(BundleError, match=f"{name}: its sha256 is"):
+        reading[name]()
+    (tiny / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: cannot be read any more"):
+        reading[name]()
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     _refused(tmp_path / "gone", "no such model; name a bundle's directory, a URL or a built-in", BundleNotFoundError)
 

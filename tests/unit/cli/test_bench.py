@@ -89,7 +89,7 @@ def test_contestants_take_turns_and_leave_nothing_behind(folder: Path, machine: 
     assert machine.order[-2:] == ["ours", "ours"]
     assert not any(work.exists() for work in machine.works)
     assert [row["key"] for row in measured["rows"]] == [
-        "ours", "ours-onnxruntime", "torch", "torch-tuned", "torch-bf16", "floor",
+        "ours", "ours-openvino", "torch", "torch-tuned", "torch-bf16", "floor",
     ]  # fmt: skip
     assert measured["distinct"] == 3
     assert measured["versions"]["torch"] == "2"
@@ -213,7 +213,12 @@ def test_a_failed_process_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_contestant_and_its_children(tmp_path: Path, number: int) -> None:
+def test_an_interruption_ends_the_contestant_and_its_children(
+    tmp_path: Path, number: int, request: pytest.FixtureRequest
+) -> None:
+    # Whoever is started in the background by a shell ignores SIGINT.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, usual))
     before = signal.getsignal(signal.SIGTERM)
     stub = script(tmp_path, f"sleep 100 & echo $! > {tmp_path}/child; kill -{int(number)} {os.getpid()}; wait")
     with pytest.raises(KeyboardInterrupt), processes.terminate_like_interrupt():

@@ -16,6 +16,7 @@ from animal_classification.evaluation.calibration import (
     calibration_error,
     error_by_chance,
     fit_temperature,
+    fit_temperature_to,
     log_loss,
     reliability,
 )
@@ -114,6 +115,27 @@ def test_a_model_that_never_errs_gets_a_finite_temperature() -> None:
     temperature = fit_temperature(logits, np.array([0, 1, 2] * 10))
     assert 0.5 < temperature < 5
     assert fit_temperature(np.empty((0, 3)), np.empty(0, np.int64)) == 1.0
+
+
+def test_the_temperature_stays_within_its_bounds() -> None:
+    wrong = np.eye(3)[[0, 1, 2] * 20]
+    assert fit_temperature(wrong * 9, np.array([1, 2, 0] * 20)) == pytest.approx(100, rel=1e-9)
+    assert fit_temperature(wrong * 1e-6, np.array([0, 1, 2] * 20)) == pytest.approx(0.01, rel=1e-9)
+
+
+def test_a_class_that_is_ruled_out_does_not_make_it_hotter() -> None:
+    generator = np.random.default_rng(5)
+    logits, targets = generator.normal(0, 2, (60, 4)), generator.integers(0, 3, 60)
+    logits[:, 3] = -1e9
+    assert fit_temperature(logits, targets) == pytest.approx(fit_temperature(logits[:, :3], targets), rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5.0))
+def test_the_temperature_of_given_probabilities_is_found_again(seed: int, temperature: float) -> None:
+    logits = np.random.default_rng(seed).normal(0, 3, (40, 5))
+    assert fit_temperature_to(logits, calibrated(logits, temperature)) == pytest.approx(temperature, rel=1e-9)
+    assert fit_temperature_to(logits[:0], calibrated(logits[:0], 1.0)) == 1.0
 
 
 @pytest.mark.parametrize("equal_mass", [True, False])

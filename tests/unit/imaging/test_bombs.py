@@ -106,6 +106,15 @@ def test_20000_by_20000_in_a_tiny_file(name: str) -> None:
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("canvas", [(71, 851_969), (16_385, 1)])
+def test_a_webp_canvas_that_no_frame_can_fill(canvas: tuple[int, int]) -> None:
+    data = encode(scene(), "WEBP", xmp=b"x")  # which makes it an extended file
+    assert data[12:16] == b"VP8X"
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in canvas)
+    with pytest.raises(CorruptImageError, match=rf"declares {canvas[0]} x {canvas[1]} pixels; WebP ends at 16,384"):
+        decode(patched(data, (24, sides)))
+
+
 def test_20000_by_20000_avif_and_heic() -> None:
     files = [encode(scene(), "AVIF", speed=10)] + ([heic(Image.fromarray(scene()))] if HAS_HEIF else [])
     for data in files:

@@ -25,7 +25,7 @@ def prediction(name: str = "dog", *, unknown: bool = False) -> Prediction:
 
 
 class FakeClassifier:
-    """Reads one file ahead; what is not a file is unreadable."""
+    """Reads one file ahead; what is not a file cannot be reached."""
 
     info = SimpleNamespace(name="fake", version="7", rollup=SimpleNamespace(threshold=0.65))
     closed = False
@@ -37,7 +37,8 @@ class FakeClassifier:
                 if waiting:
                     name, path = waiting.pop()
                     good = Path(path).is_file()
-                    yield FileResult(name, prediction()) if good else FileResult(name, error="is not there")
+                    gone = FileResult(name, error="is not there", reached=False)
+                    yield FileResult(name, prediction()) if good else gone
                 waiting.append(pair)
         finally:
             self.closed = True
@@ -69,6 +70,17 @@ def test_photos_of_a_folder_that_vanished_have_no_row(tmp_path: Path) -> None:
     items = run(FakeClassifier(), photos(tmp_path, "a.jpg", "gone/b.jpg", "gone/c.jpg"), log=log)
     assert [item.entry.row["path"] for item in items] == ["a.jpg"]
     assert log.lost == {str(tmp_path / "gone"): "it is not there any more"}
+
+
+def test_a_damaged_photo_keeps_its_row_when_its_folder_vanishes_afterwards(tmp_path: Path) -> None:
+    class Damaged(FakeClassifier):
+        def predict_paths(self, paths: Iterable[tuple[str, str]], *, top_k: int) -> Iterator[FileResult]:
+            yield from (FileResult(name, error="is cut short") for name, _ in paths)
+
+    log = WalkLog()
+    items = run(Damaged(), photos(tmp_path, "gone/b.jpg"), log=log)
+    assert [item.entry.row["error"] for item in items] == ["is cut short"]
+    assert not log.lost
 
 
 def test_it_stops_when_asked_and_closes_the_engine(tmp_path: Path) -> None:

@@ -105,3 +105,42 @@ def run(model: ModelProto, images: Array, *outputs: str) -> list[Array]:
     session = ort.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
     found: list[Array] = session.run(list(outputs), {"images": images})
     return found
+
+
+def block_model(*, width: int = 64, seed: int = 0, twins: bool = True) -> ModelProto:
+    """``conv_model`` with an inverted residual block.
+
+    With ``twins``, its expanded channel ``i + width / 2`` says the same as channel ``i``; what they are multiplied with
+    afterwards differs.
+    """
+    model = conv_model(seed=seed)
+    random = np.random.default_rng(seed + 1)
+    own, times = (width // 2, 2) if twins else (width, 1)
+
+    def drawn(mean: float, deviation: float, *shape: int) -> Array:
+        return np.concatenate([random.normal(mean, deviation, (own, *shape))] * times)
+
+    constants = {
+        "expand": drawn(0, 0.2, 8, 1, 1),
+        "expand_bias": drawn(1.0, 0.3),
+        "spatial": drawn(0.15, 0.05, 1, 3, 3),
+        "project": random.normal(0, 0.05, (8, width, 1, 1)),
+    }
+    nodes = [
+        helper.make_node("Conv", ["b", "expand", "expand_bias"], ["wide"], name="expand"),
+        helper.make_node("Clip", ["wide", "low", "high"], ["wider"]),
+        helper.make_node("Conv", ["wider", "spatial"], ["spread"], name="spatial", pads=[1] * 4, group=width),
+        helper.make_node("Clip", ["spread", "low", "high"], ["spreader"]),
+        helper.make_node("Conv", ["spreader", "project"], ["narrow"], name="project"),
+        helper.make_node("Add", ["narrow", "b"], ["joined"]),
+    ]
+    rest = list(model.graph.node)
+    for node in rest[5:]:
+        node.input[:] = ["joined" if name == "b" else name for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend([*rest[:5], *nodes, *rest[5:]])
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -62,9 +62,9 @@ class FakePredictor:
         self._before_decoding(photo)
         return self._real.prepare(photo)
 
-    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5) -> list[Prediction]:
+    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]:
         self._before_inference(pixels)
-        return self._real.classify(pixels, top_k=top_k)
+        return self._real.classify(pixels, top_k=top_k, embedding=embedding)
 
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]:
         return self._real.heatmap(photo, label_id)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from animal_classification.errors import EngineError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.photo_jobs import PhotoJob
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.service import Service
 from animal_classification.serving.uploads import Photo
@@ -50,7 +49,7 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def workers_of(service: Service) -> Workers[PhotoJob]:
+def workers_of(service: Service) -> Workers:
     assert service._workers is not None
     return service._workers
 
@@ -198,13 +197,13 @@ def test_a_long_wait_that_can_be_foreseen_is_refused_at_once(classifier: Classif
 
     async def scenario() -> None:
         async with running(gate, max_wait=0.5) as service:
-            workers = workers_of(service)
-            workers._pace = 2.0  # seconds a photo, as if measured
+            lane = service.models.find().current.lane
+            lane._pace = 2.0  # seconds a photo, as if measured
             tasks = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
             await both_busy(service)
             tasks.append(asyncio.create_task(service.identify([PHOTO])))
             await until(lambda: depth_of(service) == 1)
-            assert workers.expected_wait == 1.0
+            assert lane.expected_wait == 1.0
             with pytest.raises(ProblemError) as caught:
                 service.admit()
             assert caught.value.headers == {"Retry-After": "1"}

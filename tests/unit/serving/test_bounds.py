@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
@@ -134,3 +135,36 @@ def test_bytes_that_look_like_a_boundary_stay_in_the_photo(client: TestClient) -
 
 def test_sizes_in_words() -> None:
     assert [readable_size(count) for count in (7, 2048, 32 * MIB, 3 << 30)] == ["7 bytes", "2 kB", "32 MB", "3 GB"]
+
+
+def test_parts_of_no_use_are_counted_too(client_with: MakeClient) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\n\r\n'
+    client = client_with(max_files=2)
+    many = client.post("/v1/predict", content=part * 20_000 + b"--x--\r\n", headers=FORM)
+    assert_problem(many, 413, "too-many-files")
+    few = part * 5 + b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\n' + encoded(RED) + b"\r\n--x--\r\n"
+    assert len(client.post("/v1/predict", content=few, headers=FORM).json()["predictions"]) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'Content-Disposition: form-data; name="files"; filename="' + b"a" * 100_000 + b'"\r\n',
+        b"X-Odd: 1\r\n" * 1000,
+        b"X-" + b"o" * 100_000 + b": 1\r\n",
+    ],
+    ids=["value", "number", "name"],
+)
+def test_the_head_of_a_part_is_bounded(client: TestClient, head: bytes) -> None:
+    body = b"--x\r\n" + head + b"\r\n" + encoded(RED) + b"\r\n--x--\r\n"
+    assert_problem(client.post("/v1/predict", content=body, headers=FORM), 400, "malformed-body")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate, gzip", "br"])
+@pytest.mark.parametrize("path", ["/v1/predict", "/v2/models/tiny/infer"])
+def test_a_body_is_never_unpacked(client: TestClient, coding: str, path: str) -> None:
+    bomb = gzip.compress(bytes(30_000_000))
+    refused = client.post(path, content=bomb, headers={**FORM, "content-encoding": coding})
+    assert refused.status_code == 415
+    assert refused.headers["accept-encoding"] == "identity"
+    assert "Content-Encoding" in refused.text

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 from fastapi.testclient import TestClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from animal_classification.cli import keys as cli
 from animal_classification.errors import OutputError, UsageError
@@ -99,6 +100,20 @@ def test_scopes(zoo: Zoo) -> None:
     assert [status(scope, "/metrics") for scope in keys.SCOPES] == [403, 403, 200]
     assert [status(scope, "/v1/feedback") for scope in keys.SCOPES] == [403, 404, 404], "there is none yet"
     assert_problem(zoo.ask(bearer(zoo.texts["feedback"])), 403, "no-scope")
+
+
+@pytest.mark.parametrize("url", ["/v1/models/tiny/reload", "/v1/models/tiny/reload/", "/v1/models/tiny/re%6coad"])
+def test_only_admins_reload(zoo: Zoo, url: str) -> None:
+    for scope in ("predict", "feedback"):
+        assert_problem(zoo.ask(bearer(zoo.texts[scope]), url=url), 403, "no-scope")
+    answer = zoo.ask(bearer(zoo.texts["admin"]), url=url)
+    assert (answer.status_code, answer.json()) == (200, {"name": "tiny", "version": "1", "before": "1"})
+    assert_problem(zoo.ask(bearer(zoo.texts["admin"]), url="/v1/models/lion/reload"), 404, "no-such-model")
+
+
+def test_nobody_reloads_where_there_are_no_keys(classifier: Classifier) -> None:
+    client = TestClient(create_app(classifier))
+    assert_problem(client.post("/v1/models/tiny/reload"), 403, "no-scope")
 
 
 @pytest.mark.parametrize(
@@ -299,6 +314,20 @@ def test_without_keys_addresses_are_counted_and_headers_do_not_change_them(class
         for n in range(4)
     ]
     assert statuses == [200, 200, 429, 429]
+
+
+def test_behind_a_proxy_only_the_address_that_it_added_counts(classifier: Classifier) -> None:
+    # Two packages describe the same ASGI application in other words.
+    inner: Any = create_app(classifier, Settings(rate_limit=2))
+    app: Any = ProxyHeadersMiddleware(inner, trusted_hosts=["10.0.0.2"])
+
+    def ask(peer: str, forwarded: str) -> int:
+        client = TestClient(app, client=(peer, 50_000))
+        return client.post("/v1/predict", content=PHOTO, headers={**JPEG, "X-Forwarded-For": forwarded}).status_code
+
+    assert [ask("10.0.0.2", f"{n}.1.1.1, 192.0.2.7") for n in range(3)] == [200, 200, 429]
+    assert ask("10.0.0.2", "192.0.2.8") == 200, "somebody else"
+    assert [ask("10.0.0.9", f"{n}.1.1.1") for n in range(3)] == [200, 200, 429], "who is no proxy is not believed"
 
 
 def test_requests_at_the_same_time_cannot_overdraw(classifier: Classifier) -> None:

@@ -195,7 +195,7 @@ def test_examples(ask: Ask, gradio_folder: Path) -> None:
 
 def test_without_example_photos_the_page_does_without(tmp_path: Path) -> None:
     assert available(tmp_path) == ()
-    page = answers.fill("intake.html", max_files=1, max_bytes=1, examples=[], model="m", classes=1)
+    page = answers.fill("intake.html", max_files=1, max_bytes=1, examples=[], kept="Kept.")
     assert "Or try one of these" not in page
 
 
@@ -203,12 +203,25 @@ def test_nothing_on_the_page_comes_from_elsewhere() -> None:
     assert not re.search(r"https?://|url\([\"']?//", head())
 
 
-def test_every_form_element_has_a_name(service: Service, uploads: Path) -> None:
+def intake_of(service: Service, uploads: Path) -> str:
     async def build() -> Any:
         return make_page(service, Settings(), uploads)
 
     page = asyncio.run(build())
-    intake = next(block.value for block in page.blocks.values() if getattr(block, "elem_id", "") == "intake")
+    intake: str = next(block.value for block in page.blocks.values() if getattr(block, "elem_id", "") == "intake")
+    return intake
+
+
+def test_the_page_names_no_version_of_the_model_which_may_change_while_it_is_open(
+    service: Service, uploads: Path
+) -> None:
+    intake = intake_of(service, uploads)
+    assert '<a href="model">' in intake
+    assert f"{service.predictor.info.name} {service.predictor.info.version}" not in intake
+
+
+def test_every_form_element_has_a_name(service: Service, uploads: Path) -> None:
+    intake = intake_of(service, uploads)
     for button in re.findall(r"<button\b.*?</button>", intake, re.DOTALL):
         assert re.sub(r"<[^>]+>", "", button).strip(), button
     for image in re.findall(r"<img\b[^>]*>", intake):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,18 +11,28 @@ from fastapi.testclient import TestClient
 
 from animal_classification.serving import reference
 
-HTTP_METHODS = {"get", "post"}
+HTTP_METHODS = {"get", "post", "delete"}
+ANSWERS = {
+    "/metrics": "text/plain",
+    "/v1/models/{name}/card": "text/markdown",
+    "/v1/review/{prediction}/photo": "image/*",
+}
 
 
 @pytest.fixture
-def document(client: TestClient) -> dict[str, Any]:
+def document(client_with: Any, tmp_path: Path) -> dict[str, Any]:
+    client = client_with(prediction_log=True, log_folder=str(tmp_path))
     body: dict[str, Any] = client.get("/openapi.json").json()
     return body
 
 
 def test_the_contract_is_described(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.")
-    ours = {"/v1/predict", "/v1/models", "/v1/models/{name}", "/healthz", "/readyz", "/metrics"}
+    ours = {"/v1/predict", "/healthz", "/readyz", "/metrics"}
+    ours |= {"/v1/models", "/v1/models/{name}", "/v1/models/{name}/reload"}
+    ours |= {"/v1/models/{name}/card", "/v1/models/{name}/confusion"}
+    ours |= {"/v1/feedback", "/v1/feedback/{number}", "/v1/review", "/v1/review/labels", "/v1/monitor"}
+    ours.add("/v1/review/{prediction}/photo")
     assert {path for path in document["paths"] if not path.startswith("/v2")} == ours
     assert "/v2/models/{name}/infer" in document["paths"]
 
@@ -31,8 +42,8 @@ def test_predict_says_what_it_takes_and_gives(document: dict[str, Any]) -> None:
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["files"]
     assert form["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
-    assert form["properties"].keys() == {"files", "top_k", "heatmap"}
-    assert {item["name"] for item in predict["parameters"]} == {"top_k", "heatmap"}
+    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap"}
+    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap"}
     entry = document["components"]["schemas"]["PhotoPrediction"]
     assert {"id", "file", "label", "probability", "unknown", "top", "model", "version", "error"} <= set(
         entry["required"]
@@ -43,11 +54,11 @@ def test_every_problem_has_the_problem_type(document: dict[str, Any]) -> None:
     for path_name, path in document["paths"].items():
         for method in path.keys() & HTTP_METHODS:
             for status, response in path[method]["responses"].items():
-                answer = "text/plain" if path_name == "/metrics" else "application/json"
+                answer = ANSWERS.get(path_name, "application/json")
                 problem = "application/json" if path_name.startswith("/v2") else "application/problem+json"
                 if status == "503" and path_name == "/v2/health/ready":
                     continue
-                expected = answer if status == "200" else problem
+                expected = answer if status in {"200", "201"} else problem
                 assert list(response["content"]) == [expected], (path_name, status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -70,6 +70,21 @@ def test_options_win_over_the_environment(started: list[tuple[str, Settings]]) -
     assert started == [("workers", expected)]
     assert result.stdout == "", "stdout is the log's"
     assert "ready at" in result.stderr
+
+
+def test_several_models(started: list[tuple[str, Settings]]) -> None:
+    words = ("--model", "photos", "--model", "zoo=models:/zoo@production", "--canary", "zoo=models:/zoo@candidate@0.1")
+    result = invoke(*words, ANIMALS_SHADOW="photos=a@0.5, zoo=b@1", ANIMALS_MODEL="other", ANIMALS_FOLLOW="2.5")
+    expected = Settings(
+        model=("photos", "zoo=models:/zoo@production"),
+        canary=("zoo=models:/zoo@candidate@0.1",),
+        shadow=("photos=a@0.5", "zoo=b@1"),
+        follow=2.5,
+    )
+    assert started == [("server", expected)], result.output
+    assert ready_line(replace(STARTED, others=("zoo 3",))).endswith(
+        "(models tiny 1, zoo 3, onnxruntime, 4 threads in 2 workers)"
+    )
 
 
 @pytest.mark.parametrize(

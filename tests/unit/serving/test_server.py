@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from animal_classification.errors import BundleNotFoundError
+from animal_classification.inference import Classifier
 from animal_classification.serving import create_app, server
+from animal_classification.serving.ports import listen
+from animal_classification.serving.server import Controls, Started
+from animal_classification.serving.service import Service
 from animal_classification.settings import Settings
 
 HOSTING = "animal_classification.serving.page.hosting"
@@ -60,30 +63,34 @@ def test_a_page_that_cannot_start_leaves_the_api_alone(monkeypatch: pytest.Monke
         assert client.get("/healthz").status_code == 200
 
 
-def test_work_beside_the_loop() -> None:
-    def fail() -> Any:
-        raise KeyError("x")
+@pytest.mark.parametrize("told", ["while it loads", "never"])
+def test_a_worker_that_is_told_to_stop_while_it_loads_loads_once_and_tells_nobody_that_it_is_ready(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    loaded: list[Service] = []
+    ready: list[Started] = []
+    controls: list[Controls] = []
 
-    async def scenario() -> int:
-        with pytest.raises(KeyError):
-            await server._in_thread(fail)
-        return await server._in_thread(lambda: 7)
+    async def install_models(service: Service, _: Settings) -> None:
+        if told == "while it loads":
+            controls[0].stop()
+            await asyncio.sleep(0.05)
+        loaded.append(service)
+        service.install(classifier)
 
-    assert asyncio.run(scenario()) == 7
+    def on_ready(started: Started) -> None:
+        ready.append(started)
+        controls[0].stop()
 
-
-def test_work_that_nobody_waits_for_any_more() -> None:
-    async def scenario() -> None:
-        waiting = asyncio.ensure_future(server._in_thread(lambda: 7))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.sleep(0.05)
-        assert waiting.cancelled()
-
-    asyncio.run(scenario())
+    monkeypatch.setattr(server, "install_models", install_models)
+    with listen("127.0.0.1", 0) as listener, server.ignored_signals():
+        settings = Settings(port=listener.getsockname()[1], page=False)
+        server.serve_on(listener, settings, on_ready=on_ready, on_trouble=lambda _: None, on_running=controls.append)
+    assert len(loaded) == 1
+    assert len(ready) == (told == "never")
 
 
 def test_a_model_that_is_not_there_ends_the_server(tmp_path: Path) -> None:
-    settings = Settings(port=0, model=str(tmp_path / "nothing"), page=False)
+    settings = Settings(port=0, model=(str(tmp_path / "nothing"),), page=False)
     with pytest.raises(BundleNotFoundError):
         server.run_server(settings, on_ready=lambda *_: None, on_trouble=lambda _: None)

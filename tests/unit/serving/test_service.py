@@ -13,9 +13,12 @@ from fastapi.testclient import TestClient
 from animal_classification.errors import BundleError, EngineError, UsageError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.service import Service, fastest_batch, warm_up
+from animal_classification.serving.models.warming import fastest_batch, warm_up
+from animal_classification.serving.problems import ProblemError
+from animal_classification.serving.service import Service
 from animal_classification.serving.uploads import Photo
-from tests.unit.serving.conftest import RED, FakePredictor, assert_problem, encoded, send
+from animal_classification.settings import Settings
+from tests.unit.serving.conftest import BLUE, GREEN, RED, FakePredictor, assert_problem, encoded, send
 
 MakeClient = Callable[..., TestClient]
 
@@ -102,6 +105,45 @@ def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(cla
     assert most == classifier.threads
 
 
+def test_a_refused_request_tells_nobody_of_what_was_remembered(classifier: Classifier) -> None:
+    told: list[str] = []
+    red, green, blue = (Photo("a.jpg", encoded(colour)) for colour in (RED, GREEN, BLUE))
+
+    async def scenario() -> None:
+        settings = Settings(cache_size=10, queue_size=1, max_files=1)
+        service = Service(settings, on_answer=lambda answered: told.append(answered.outcome.id))
+        service.install(classifier)
+        first = await service.identify([red])
+        with pytest.raises(ProblemError, match="too many photos"):
+            await service.identify([red, green, blue])
+        again = await service.identify([red, green])
+        service.close(20)
+        assert sorted(told) == sorted(outcome.id for outcome in first + again)
+
+    asyncio.run(scenario())
+
+
+def test_the_end_waits_for_a_photo_that_is_at_work(classifier: Classifier) -> None:
+    """A process that exits while a thread is inside an inference engine is aborted."""
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(_: object) -> None:
+        begun.set()
+        assert gate.wait(20)
+        ended.set()
+
+    async def scenario() -> None:
+        app = create_app(FakePredictor(classifier, before_inference=slow))
+        async with app.router.lifespan_context(app):
+            asking = asyncio.create_task(app.state.service.identify([Photo("a.jpg", encoded(RED))]))
+            assert await asyncio.to_thread(begun.wait, 20)
+            asyncio.get_running_loop().call_later(0.05, gate.set)
+        assert ended.is_set()
+        asking.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_warm_up_answers_once(classifier: Classifier) -> None:
     seen: list[bytes] = []
 
@@ -109,9 +151,12 @@ def test_warm_up_answers_once(classifier: Classifier) -> None:
     assert len(seen) == 1
 
 
-def test_batches_are_made_where_they_are_clearly_faster(classifier: Classifier) -> None:
-    def predictor(first: float, more: float) -> FakePredictor:
-        return FakePredictor(classifier, before_inference=lambda pixels: time.sleep(first + more * (len(pixels) - 1)))
-
-    assert fastest_batch(predictor(0.02, 0.002)) == 4
-    assert fastest_batch(predictor(0.02, 0.02)) == 1
+@pytest.mark.parametrize(
+    ("milliseconds", "batch"),
+    [({1: 20, 2: 22, 4: 24}, 4), ({1: 20, 2: 45, 4: 95}, 1), ({1: 20, 2: 28, 4: 80}, 2)],
+)
+def test_batches_are_made_where_they_are_clearly_faster(
+    classifier: Classifier, milliseconds: dict[int, int], batch: int
+) -> None:
+    slow = FakePredictor(classifier, before_inference=lambda pixels: time.sleep(milliseconds[len(pixels)] / 1000))
+    assert fastest_batch(slow) == batch

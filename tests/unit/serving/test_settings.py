@@ -10,7 +10,7 @@ from animal_classification.settings import MIB, Settings
 
 def test_defaults() -> None:
     assert Settings.from_environment({}) == Settings()
-    assert (Settings().host, Settings().port, Settings().model) == ("127.0.0.1", 8080, "photos")
+    assert (Settings().host, Settings().port, Settings().model) == ("127.0.0.1", 8080, ("photos",))
 
 
 def test_every_field_can_be_set() -> None:
@@ -29,7 +29,7 @@ def test_every_field_can_be_set() -> None:
     expected = Settings(
         host="0.0.0.0",
         port=9000,
-        model="gs://zoo/model",
+        model=("gs://zoo/model",),
         engine="onnxruntime",
         threads=3,
         page=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,11 +11,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from animal_classification.cli import up
-from animal_classification.errors import MissingExtraError, UsageError
+from animal_classification.errors import MissingExtraError, OutputError, UsageError
+from animal_classification.prediction_log import places
 from animal_classification.serving import server
 from animal_classification.settings import Settings
 
 STARTED = server.Started(address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=2)
+
+
+@pytest.fixture(autouse=True)
+def data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the prediction log goes by itself, in place of the developer's own."""
+    folder = tmp_path / "data"
+    monkeypatch.setattr(places, "default_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture
@@ -37,14 +47,62 @@ def invoke(*words: str, **environment: str) -> Result:
 def test_defaults_and_the_ready_line(started: list[Settings]) -> None:
     result = invoke()
     assert result.exit_code == 0, result.output
-    assert started == [Settings()]
+    assert started == [Settings(prediction_log=True, keep_photos="thumbnail")]
     assert result.stdout == "animals: ready at http://localhost:8080 (model tiny 1, onnxruntime, 2 threads)\n"
     assert result.stderr == "animals: no page: it needs an extra\n"
 
 
 def test_options_win_over_the_environment(started: list[Settings]) -> None:
     invoke("--port", "9001", "--no-page", "--threads", "1", ANIMALS_PORT="9000", ANIMALS_HOST="0.0.0.0")
-    assert started == [Settings(host="0.0.0.0", port=9001, page=False, threads=1)]
+    assert started == [Settings(host="0.0.0.0", port=9001, page=False, threads=1, prediction_log=True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "kept"),
+    [
+        ((), {}, (True, "thumbnail")),
+        (("--host", "localhost"), {}, (True, "thumbnail")),
+        (("--host", "0.0.0.0"), {}, (True, "no")),
+        (("--host", "0.0.0.0", "--keep-photos", "original"), {}, (True, "original")),
+        (("--keep-photos", "no"), {}, (True, "no")),
+        ((), {"ANIMALS_KEEP_PHOTOS": "original"}, (True, "original")),
+        (("--no-prediction-log",), {"ANIMALS_KEEP_PHOTOS": "original"}, (False, "no")),
+        ((), {"ANIMALS_PREDICTION_LOG": "0"}, (False, "no")),
+        ((), {"ANIMALS_ROOT_PATH": "/zoo"}, (True, "no")),
+        ((), {"ANIMALS_TRUSTED_PROXIES": "127.0.0.1"}, (True, "no")),
+        ((), {"ANIMALS_CORS": "https://zoo.example"}, (True, "no")),
+        (("--keep-photos", "thumbnail"), {"ANIMALS_ROOT_PATH": "/zoo"}, (True, "thumbnail")),
+    ],
+)
+def test_photos_are_kept_where_only_this_machine_can_send_any(
+    started: list[Settings], words: tuple[str, ...], environment: dict[str, str], kept: tuple[bool, str]
+) -> None:
+    result = invoke(*words, **environment)
+    assert result.exit_code == 0, result.exception
+    assert [(settings.prediction_log, settings.keep_photos) for settings in started] == [kept]
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(started: list[Settings], data_folder: Path) -> None:
+    data_folder.write_text("not a folder")
+    assert invoke().exit_code == 0
+    assert started == [Settings()]
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"), [(("--keep-photos", "thumbnail"), {}), ((), {"ANIMALS_KEEP_PHOTOS": "original"})]
+)
+def test_photos_that_were_asked_for_are_not_left_out_silently(
+    data_folder: Path, words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    data_folder.write_text("not a folder")
+    result = invoke("--port", "0", "--no-page", *words, **environment)
+    assert isinstance(result.exception, OutputError)
+    assert "cannot be written" in str(result.exception)
+
+
+def test_photos_without_predictions_are_refused(started: list[Settings]) -> None:
+    assert isinstance(invoke("--no-prediction-log", "--keep-photos", "thumbnail").exception, UsageError)
+    assert not started
 
 
 @pytest.mark.parametrize("words", [("--port", "70000"), ("--threads", "-1"), ("--engine", "steam")])

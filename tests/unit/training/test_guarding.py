@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from animal_classification.training.tracking.guarding import BackgroundTracker, Guarded
-from animal_classification.training.tracking.tracker import NoTracker
+from animal_classification.config.composing import compose
+from animal_classification.training.run import open_run
+from animal_classification.training.tracking import opening
+from animal_classification.training.tracking.guarding import BackgroundTracker, Guarded, Warn
+from animal_classification.training.tracking.tracker import NoTracker, Tracker
 
 
 class Recorder(NoTracker):
@@ -95,3 +98,29 @@ def test_the_end_waits_only_so_long() -> None:
     [line] = warnings
     assert "after the end of the run, so the rest is lost there" in line
     gate.set()
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("tracking.to=[tensorboard]", 300.0),
+        ("tracking.to=[mlflow]", 300.0),
+        ("tracking.to=[mlflow] tracking.uri=http://localhost:1", 60.0),
+    ],
+)
+def test_a_busy_machine_is_waited_for_longer_than_a_server(
+    words: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a loaded machine making the SQLite file took longer than a server may, and its numbers were lost."""
+    found: list[float] = []
+
+    class Noted(Guarded):
+        def __init__(self, name: str, open_: Callable[[], Tracker], warn: Warn, *, patience: float) -> None:
+            found.append(patience)
+            super().__init__(name, NoTracker, warn)
+
+    monkeypatch.delenv("ANIMALS_TRACKING_URI", raising=False)
+    monkeypatch.setattr(opening, "BackgroundTracker", Noted)
+    config = compose([f"output={tmp_path}", *words.split()])
+    opening.open_tracker(config, open_run(config, name="zoo", data_version="d1")).close(failed=False)
+    assert found == [seconds]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animal_classification.training.card import _escaped
+from animal_classification.evaluation.report.card import escaped
 from animal_classification.training.measuring import Measured
 from animal_classification.training.pictures import confusion_png, examples_png
 
@@ -34,4 +34,4 @@ def test_numbers_of_an_empty_test_are_none() -> None:
 
 
 def test_a_label_is_no_markup() -> None:
-    assert _escaped("a|b\n# c <script>") == r"a\|b \# c \<script\>"
+    assert escaped("a|b\n# c <script>") == r"a\|b \# c \<script\>"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from animal_classification.inference.decide import softmax
 from animal_classification.training.probe.folds import deal
-from animal_classification.training.probe.head import choose, fit, temperature_of
+from animal_classification.training.probe.head import choose, fit
 from animal_classification.training.probe.opinions import Examples, Head, Opinions
-from animal_classification.training.probe.solving import Problem, basis, logistic, softmax
+from animal_classification.training.probe.solving import Problem, basis, logistic
 
 STRENGTHS = (0.01, 0.1)
 
@@ -95,10 +96,3 @@ def test_folds_keep_together_what_belongs_together_and_classes_even() -> None:
     for group in range(20):
         assert len({fold for fold, number in zip(folds, groups, strict=True) if number == group}) == 1
     assert {int((folds[targets == target] == fold).sum()) for target in range(4) for fold in range(5)} == {5}
-
-
-def test_the_temperature_is_the_one_that_fits_best() -> None:
-    numbers = np.random.default_rng(0)
-    truth = numbers.normal(size=(4000, 3)) * 2
-    targets = np.array([numbers.choice(3, p=row) for row in softmax(truth)])
-    assert temperature_of(truth * 0.3, targets)[0] == pytest.approx(0.3, rel=0.1)

@@ -1,4 +1,4 @@
-"""A new last layer: what stays, what goes, and that the engine agrees with NumPy."""
+"""A new last layer, another size: what stays, what goes, and that the engine agrees with NumPy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from animal_classification.bundle.head import linear_head
 from animal_classification.inference.engine import create_engine
-from animal_classification.training.probe.surgery import with_head
+from animal_classification.training.probe.surgery import with_head, with_size
 from tests.support.tiny_bundle import Head, tiny_model
 
 WEIGHT = np.arange(15, dtype=np.float32).reshape(5, 3)
@@ -31,3 +32,36 @@ def test_any_head_is_replaced(tmp_path: Path, head: Head, features: bool) -> Non
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     outputs = create_engine(tmp_path / "model.onnx", outputs=("logits", "embedding"), threads=1).infer(pixels)
     assert np.allclose(outputs["logits"], outputs["embedding"] @ WEIGHT.T + BIAS, atol=1e-4)
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_a_graph_looks_at_larger_photos(tmp_path: Path, features: bool) -> None:
+    data = with_size(tiny_model(4, features=features), 48)
+    onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
+    (tmp_path / "small.onnx").write_bytes(tiny_model(4, features=features))
+    (tmp_path / "large.onnx").write_bytes(data)
+    flat = np.full((1, 48, 48, 3), 90, dtype=np.uint8)  # looks the same at any size
+    small = create_engine(tmp_path / "small.onnx", outputs=("logits",), threads=1).infer(flat[:, :32, :32])
+    large = create_engine(tmp_path / "large.onnx", outputs=("logits",), threads=1).infer(flat)
+    assert np.allclose(small["logits"], large["logits"], atol=1e-4)
+
+
+def test_a_graph_of_one_size_says_so() -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["floats"], ["embedding"]),
+            helper.make_node("MatMul", ["embedding", "weight"], ["logits"]),
+        ],
+        "fixed",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 8, 8, 3])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 192]),
+        ],
+        [numpy_helper.from_array(np.ones((192, 2), dtype=np.float32), "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    assert with_size(model, 8)
+    with pytest.raises(ValueError, match=r"(?i)(embedding|dimension|shape)"):
+        with_size(model, 16)

@@ -257,6 +257,10 @@ def test_what_was_tried_before_is_not_trained_again(tmp_path: Path) -> None:
     assert states(outcome) == [TrialState.COMPLETE] * 8
     assert len(training.configs) == 2
     assert report.best_first(outcome)[0].params == {"recipe.lr": 0.1}
+    assert report.as_object(outcome, None)["repeated"] == 6
+    assert outcome.notes == (
+        "6 of 8 trials had values of earlier ones and took their results; the space has only 2 points",
+    )
 
 
 def test_a_study_is_for_one_thing(sweep: Callable[..., Sweep]) -> None:

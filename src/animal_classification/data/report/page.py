@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import uuid
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +12,7 @@ from animal_classification.data.quality.inspection import Inspection
 from animal_classification.data.report.plots import class_bars, size_scatter
 from animal_classification.data.report.thumbnails import thumbnail
 from animal_classification.data.summary import Summary, summarise
-from animal_classification.errors import OutputError
+from animal_classification.data.text_files import write_text
 
 # A page that a browser opens at once: the JSON has the rest.
 MOST_FINDINGS = 60
@@ -37,16 +35,7 @@ def write_page(inspection: Inspection, source: str, target: Path) -> None:
     Raises:
         OutputError: The system refuses.
     """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(render(inspection, source), encoding="utf-8", errors="replace")
-        temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_text(render(inspection, source), target)
 
 
 def render(inspection: Inspection, source: str) -> str:

@@ -15,13 +15,18 @@ SIDE = 132
 _QUALITY = 75
 
 
-def thumbnail(file: Path) -> str | None:
-    """A data URL, or ``None`` where there is no picture to be seen."""
+def thumbnail(file: Path, side: int = SIDE) -> str | None:
+    """A data URL of a picture of at most ``side`` pixels, or ``None`` where there is nothing to be seen."""
     try:
-        picture = Image.fromarray(imaging.decode(file, min_side=SIDE))
+        picture = Image.fromarray(imaging.decode(file, min_side=side))
     except ImageError:
         return None
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((side, side))
+    return data_url(picture)
+
+
+def data_url(picture: Image.Image) -> str:
+    """A picture as a JPEG inside a URL."""
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -31,6 +31,11 @@ CLASSES = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", 
 _SIDE = 28
 
 
+def is_animal_mnist(reference: str, kind: str = "auto") -> bool:
+    """Whether this names it."""
+    return kind == PACKAGE or reference.replace("_", "-") == PACKAGE
+
+
 def list_animal_mnist(cache: Path) -> Listing:
     """Lay out the silhouettes, if that has not been done, and list them.
 

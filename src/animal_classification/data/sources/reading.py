@@ -12,7 +12,7 @@ from animal_classification.data.manifest import Manifest, Record
 from animal_classification.data.manifest_file import is_manifest
 from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.sources import folders, remote
-from animal_classification.data.sources.animal_mnist import PACKAGE, list_animal_mnist
+from animal_classification.data.sources.animal_mnist import is_animal_mnist, list_animal_mnist
 from animal_classification.data.sources.archives import is_archive_name, unpack
 from animal_classification.data.sources.cells import TABLE_SUFFIXES
 from animal_classification.data.sources.imagefolder import has_metadata, list_imagefolder
@@ -44,7 +44,7 @@ def read_source(reference: str | Path, options: SourceOptions = _DEFAULTS) -> Ma
         raise UsageError(f"no such kind of source: {options.kind!r}; one of {', '.join(KINDS)}")
     cache = options.cache or default_directory()
     text = str(reference)
-    if options.kind == "animal-mnist" or text.replace("_", "-") == PACKAGE:
+    if is_animal_mnist(text, options.kind):
         return _scanned(list_animal_mnist(cache), options)
     if options.kind == "kaggle" or is_kaggle(text):
         return _scanned(_list_folder(fetch_kaggle(text), "auto", options), options)

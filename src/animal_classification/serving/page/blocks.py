@@ -16,12 +16,15 @@ from animal_classification.serving.page import answers
 from animal_classification.serving.page.examples import Example, available, chosen
 from animal_classification.serving.page.hosting import KEEP, SWEEP_EVERY
 from animal_classification.serving.page.pictures import EXAMPLE, FULL, THUMBNAIL, picture
+from animal_classification.serving.page.words import counted
 from animal_classification.serving.problems import ProblemError
+from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.uploads import Photo, base_name, readable_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from animal_classification.serving.models.served import ServedModel
     from animal_classification.serving.service import Service
     from animal_classification.settings import Settings
 
@@ -76,10 +79,16 @@ def make_page(service: Service, settings: Settings, uploads: Path) -> gr.Blocks:
     with gr.Blocks(
         title="Which animal is this?", analytics_enabled=False, fill_width=True, delete_cache=(SWEEP_EVERY, KEEP)
     ) as blocks:
-        gr.HTML(answers.fill("head.html"), elem_id="head", apply_default_css=False, js_on_load=None)
+        links = tabs.navigation(tabs.tabs_of(settings), tabs.CLASSIFY)
+        gr.HTML(
+            answers.fill("head.html", navigation=links),
+            elem_id="head",
+            apply_default_css=False,
+            js_on_load=None,
+        )
         answer = gr.HTML("", elem_id="answer", apply_default_css=False, js_on_load=_script("answer"))
         intake = gr.HTML(
-            _intake(service, settings, examples),
+            _intake(settings, examples),
             elem_id="intake",
             apply_default_css=False,
             js_on_load=_script("intake"),
@@ -98,25 +107,34 @@ def make_page(service: Service, settings: Settings, uploads: Path) -> gr.Blocks:
 
 def head() -> str:
     """What goes into the page's head."""
-    return f"{HEAD}<style>{(HERE / 'static' / 'style.css').read_text('utf-8')}</style>"
+    style = "".join(path.read_text("utf-8") for path in (tabs.STATIC / "palette.css", HERE / "static" / "style.css"))
+    return f"{HEAD}<style>{style}</style>"
 
 
 def _script(name: str) -> str:
     return (HERE / "static" / f"{name}.js").read_text("utf-8")
 
 
-def _intake(service: Service, settings: Settings, examples: Sequence[Example]) -> str:
+def _intake(settings: Settings, examples: Sequence[Example]) -> str:
     limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     shown = ((example, picture(example.path(GRADIO).read_bytes(), EXAMPLE, limits)) for example in examples)
-    info = service.predictor.info
     return answers.fill(
         "intake.html",
         max_files=settings.max_files,
         max_bytes=settings.max_file_bytes,
         examples=[{"key": item.key, "title": item.title, "url": image.url} for item, image in shown if image],
-        model=f"{info.name} {info.version}",
-        classes=len(info.labels),
+        kept=_what_is_kept(settings),
     )
+
+
+def _what_is_kept(settings: Settings) -> str:
+    """What becomes of a photo, in one sentence that is true."""
+    if settings.keep_photos == "no":
+        kept = "but what I say of them is kept for the review" if settings.prediction_log else ""
+        return f"Photos go nowhere else and are deleted within minutes{', ' * bool(kept)}{kept}."
+    what = "small copies of them" if settings.keep_photos == "thumbnail" else "they"
+    days = f" for {counted(round(settings.photo_days), 'day')}" if settings.photo_days else ""
+    return f"Photos go nowhere else; {what} are kept on this server{days}, for the review."
 
 
 def _received(visit: Visit, examples: tuple[Example, ...], uploads: Path, settings: Settings) -> list[Photo]:
@@ -150,18 +168,19 @@ async def _answer(
     photos = await service.run(_received, visit, examples, uploads, settings)
     if not photos:
         return answers.trouble("There was no photo", "Please drop one, or choose one.")
-    looks = await _look(service, photos, Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels))
-    predictor = service.predictor
-    if len(looks) == 1:
-        return await service.run(answers.one, looks[0], predictor.info, predictor.bundle.preprocess_spec)
-    return await service.run(partial(answers.many, looks, predictor.info, left_out=visit.left_out))
+    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+    with service.using(photos=photos) as model:
+        looks = await _look(service, photos, limits, model)
+        if len(looks) == 1:
+            return await service.run(answers.one, looks[0], model.info, model.predictor.bundle.preprocess_spec)
+        return await service.run(partial(answers.many, looks, model.info, left_out=visit.left_out))
 
 
-async def _look(service: Service, photos: Sequence[Photo], limits: Limits) -> list[answers.Look]:
+async def _look(service: Service, photos: Sequence[Photo], limits: Limits, model: ServedModel) -> list[answers.Look]:
     single = len(photos) == 1
     side = FULL if single else THUMBNAIL
     outcomes, pictures = await asyncio.gather(
-        service.identify(photos, heatmap=single),
+        service.identify(photos, heatmap=single, model=model),
         asyncio.gather(*(service.run(picture, photo.data, side, limits) for photo in photos)),
     )
     return [answers.Look(outcome, shown) for outcome, shown in zip(outcomes, pictures, strict=True)]

@@ -14,9 +14,10 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from animal_classification.serving.page.gradio_import import without_stub_files
+from animal_classification.serving.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from animal_classification.settings import Settings
 
@@ -33,15 +34,12 @@ ENVIRONMENT = {
 
 
 @asynccontextmanager
-async def hosted_page(
-    app: FastAPI, settings: Settings, in_thread: Callable[[Callable[[], FastAPI]], Awaitable[FastAPI]]
-) -> AsyncIterator[None]:
+async def hosted_page(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     """Show the page at ``/`` of ``app`` until the context ends; then every file of Gradio's is deleted.
 
     Args:
         app: From ``create_app``, with a classifier installed.
         settings: Bounds on photos.
-        in_thread: Runs slow work beside the event loop.
     """
     with tempfile.TemporaryDirectory(prefix="animals-page-", ignore_cleanup_errors=True) as folder:
         page = await in_thread(lambda: asyncio.run(_build(app, settings, Path(folder))))

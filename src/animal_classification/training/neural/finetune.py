@@ -7,6 +7,7 @@ together are learned from.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,10 +21,10 @@ from torch.nn import functional
 
 from animal_classification.bundle import Calibration, Label
 from animal_classification.config.schema import FinetuneConfig
+from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.evaluation.rules import HeldOut
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.training.neural.answering import answers, spread
-from animal_classification.training.neural.calibrating import temperature
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.exporting import export
 from animal_classification.training.neural.finetune_backbone import load_backbone
@@ -65,6 +66,42 @@ class Stand:
         return self.network.tail if len(self.network.trunk) else self.network
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What val says of the network's present weights; nothing where val is empty.
+
+    Attributes:
+        logits: float32 ``[N, C]``.
+        embedding: float32 ``[N, D]``.
+        temperature: The one that suits the logits best.
+        losses: In nats, of each photo ``[N]``, at that temperature.
+        metrics: ``val/loss`` and ``val/accuracy``.
+    """
+
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    temperature: float
+    losses: Tensor
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What fitting came to.
+
+    Attributes:
+        epoch: The best; 0 where the head alone stays.
+        last_step: The last epoch that was told to the tracker; 0 for none.
+        metrics: Of the best epoch.
+        judgement: Of the weights that the network has now.
+    """
+
+    epoch: int
+    last_step: int
+    metrics: Mapping[str, float]
+    judgement: Judgement
+
+
 def train(job: Job) -> Trained:
     """Fine-tune.
 
@@ -78,14 +115,16 @@ def train(job: Job) -> Trained:
     torch.manual_seed(job.config.seed)
     stand = _stand(job, config, load_backbone(job.config.backbone))
     pretrained = _copied(stand.learner)
-    epoch, metrics = _tune(job, config, stand)
-    warmth, held_out = _warmth(stand), None
+    tuned = _tune(job, config, stand)
+    temperature, last_step, held_out = tuned.judgement.temperature, tuned.last_step, None
     if len(stand.photos.val) and config.refit:
-        held_out = _held_out(stand)
+        held_out = _held_out(stand, tuned.judgement)
         stand.learner.load_state_dict(pretrained)
         stand = _together(stand)
-        _tune(job, config, stand, epochs=epoch)
-    return _trained(job, stand, warmth, {**metrics, "epoch": float(epoch)}, held_out)
+        last_step = max(last_step, _tune(job, config, stand, epochs=tuned.epoch).last_step)
+    metrics = {**tuned.metrics, "epoch": float(tuned.epoch)}
+    trained = _trained(job, stand, temperature, metrics, held_out)
+    return replace(trained, last_step=max(1, last_step))
 
 
 def _stand(job: Job, config: FinetuneConfig, backbone: Backbone) -> Stand:
@@ -114,17 +153,15 @@ def _stand(job: Job, config: FinetuneConfig, backbone: Backbone) -> Stand:
     return Stand(network=network, train=train_features, val=val_features, photos=loaded, spec=spec)
 
 
-def _tune(
-    job: Job, config: FinetuneConfig, stand: Stand, *, epochs: int | None = None
-) -> tuple[int, Mapping[str, float]]:
-    """Fit head and layers; the number of the best epoch (0 for the head alone), and its metrics."""
+def _tune(job: Job, config: FinetuneConfig, stand: Stand, *, epochs: int | None = None) -> Tuned:
+    """Fit head and layers."""
     network, photos = stand.network, stand.photos
     stage = "tune" if epochs is None else "refit"
     head = starting_head(stand.train.embeddings, photos, job, own=network.own, balance=config.balance)
     network.begin_with(head)
     start, before = _copied(stand.learner), _judged(stand)
     if epochs == 0 or config.epochs == 0:
-        return 0, before
+        return Tuned(epoch=0, last_step=0, metrics=before.metrics, judgement=before)
     plan = Plan(
         stage=stage,
         epochs=epochs or config.epochs,
@@ -138,11 +175,25 @@ def _tune(
     )
     fitted = fit(job, stand.learner, groups_of(network.tail, job.config.optim, config.layer_decay), photos, plan)
     _blend(stand.learner, start, config.blend)
-    after = _judged(stand)
-    if before and after["val/loss"] >= before["val/loss"]:
+    after, last_step = _judged(stand), plan.first_epoch + fitted.epochs
+    if not _clearly_better(before.losses, after.losses):
         stand.learner.load_state_dict(start)
-        return 0, before
-    return fitted.epoch, {**fitted.metrics, **after}
+        return Tuned(epoch=0, last_step=last_step, metrics=before.metrics, judgement=before)
+    metrics = {**fitted.metrics, **after.metrics}
+    return Tuned(epoch=fitted.epoch, last_step=last_step, metrics=metrics, judgement=after)
+
+
+def _clearly_better(before: Tensor, after: Tensor) -> bool:
+    """Whether losses of the same photos fell by more than one standard error; true where nothing can be said.
+
+    The head alone was chosen by cross-validation over all of train, val is small: without a doubt in its favour, every
+    other lucky val would take layers that are worse.
+    """
+    gains = before - after
+    if not len(gains):
+        return True
+    error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
+    return float(gains.mean()) > error
 
 
 def _blend(learner: nn.Module, start: Weights, share: float) -> None:
@@ -153,38 +204,34 @@ def _blend(learner: nn.Module, start: Weights, share: float) -> None:
                 value.lerp_(start[name], 1 - share)
 
 
-def _judged(stand: Stand) -> dict[str, float]:
+def _judged(stand: Stand) -> Judgement:
     """How good it is on val."""
     stand.learner.eval()
-    if not len(stand.photos.val):
-        return {}
-    logits, targets = _val_logits(stand), torch.from_numpy(stand.photos.val_targets)
-    scaled = logits / temperature(logits, targets)
-    return {
-        "val/loss": float(functional.cross_entropy(scaled, targets)),
-        "val/accuracy": float((logits.argmax(1) == targets).float().mean()),
-    }
+    photos = stand.photos
+    if not len(photos.val):
+        nothing = np.empty((0, 0), dtype=np.float32)
+        return Judgement(logits=nothing, embedding=nothing, temperature=1.0, losses=torch.empty(0), metrics={})
+    found = answers(stand.learner, photos.val, np.arange(len(photos.val)))
+    logits, targets = torch.from_numpy(found["logits"]), torch.from_numpy(photos.val_targets)
+    temperature = fit_temperature(found["logits"], photos.val_targets)
+    losses = functional.cross_entropy(logits / temperature, targets, reduction="none")
+    accuracy = float((logits.argmax(1) == targets).float().mean())
+    return Judgement(
+        logits=found["logits"],
+        embedding=found["embedding"],
+        temperature=temperature,
+        losses=losses,
+        metrics={"val/loss": float(losses.mean()), "val/accuracy": accuracy},
+    )
 
 
-def _val_logits(stand: Stand) -> Tensor:
-    found = answers(stand.learner, stand.photos.val, np.arange(len(stand.photos.val)))
-    return torch.from_numpy(found["logits"])
-
-
-def _warmth(stand: Stand) -> float:
-    if not len(stand.photos.val):
-        return 1.0
-    return temperature(_val_logits(stand), torch.from_numpy(stand.photos.val_targets))
-
-
-def _held_out(stand: Stand) -> HeldOut:
+def _held_out(stand: Stand, judgement: Judgement) -> HeldOut:
     """What the network that has not seen val says of it, before another is fitted to train and val."""
-    val = answers(stand.learner, stand.photos.val, np.arange(len(stand.photos.val)))
     chosen = spread(len(stand.photos.train))
     return HeldOut(
-        logits=val["logits"],
+        logits=judgement.logits,
         targets=stand.photos.val_targets,
-        embedding=val["embedding"],
+        embedding=judgement.embedding,
         fit_embedding=answers(stand.learner, stand.photos.train, chosen)["embedding"],
         fit_label=stand.photos.train_targets[chosen],
     )
@@ -207,7 +254,9 @@ def _together(stand: Stand) -> Stand:
     return replace(stand, train=merged, val=nothing, photos=joined)
 
 
-def _trained(job: Job, stand: Stand, warmth: float, metrics: Mapping[str, float], held_out: HeldOut | None) -> Trained:
+def _trained(
+    job: Job, stand: Stand, temperature: float, metrics: Mapping[str, float], held_out: HeldOut | None
+) -> Trained:
     job.progress("exporting", 0, 1)
     chosen = spread(len(stand.photos.train))
     embedding: NDArray[np.float32] = answers(stand.learner, stand.photos.train, chosen)["embedding"]
@@ -218,7 +267,8 @@ def _trained(job: Job, stand: Stand, warmth: float, metrics: Mapping[str, float]
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
         preprocess=stand.network.preprocess,
-        calibration=Calibration(temperature=warmth),
+        calibration=Calibration(temperature=temperature),
+        photos=len(stand.photos.train),
         reference={"embedding": embedding, "label": stand.photos.train_targets[chosen]},
         metrics=metrics,
         held_out=held_out,

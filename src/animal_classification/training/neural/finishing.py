@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from animal_classification.bundle import Calibration, Label, Preprocess
+from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.training.neural.answering import answers, spread
-from animal_classification.training.neural.calibrating import temperature
 from animal_classification.training.neural.exporting import export
 from animal_classification.training.recipe import Trained
 
@@ -36,15 +35,17 @@ def finish(job: Job, network: nn.Module, fitted: Fitted, photos: Photos, spec: P
     model = export(network, spec.size)
     job.progress("exporting", 1, 1)
     if recalls:
-        job.tracker.log_metrics(recalls, step=fitted.epoch)
+        job.tracker.log_metrics(recalls, step=fitted.epochs)
     return Trained(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
         preprocess=Preprocess(size=spec.size, crop_pct=spec.crop_pct, interpolation=spec.interpolation),
         calibration=Calibration(temperature=warmth),
+        photos=len(photos.train),
         reference={"embedding": reference, "label": photos.train_targets[chosen]},
         learned_from=tuple(job.dataset.train.rows[index] for index in chosen),
         metrics={**fitted.metrics, **recalls, "epoch": float(fitted.epoch), "epochs": float(fitted.epochs)},
+        last_step=fitted.epochs,
     )
 
 
@@ -53,7 +54,7 @@ def _judge(job: Job, network: nn.Module, photos: Photos) -> tuple[float, Mapping
     if not len(photos.val):
         return 1.0, {}
     logits = answers(network, photos.val, np.arange(len(photos.val)))["logits"]
-    warmth = temperature(torch.from_numpy(logits), torch.from_numpy(photos.val_targets))
+    warmth = fit_temperature(logits, photos.val_targets)
     return warmth, _recalls(logits.argmax(axis=1), photos.val_targets, job.dataset.classes)
 
 

@@ -114,6 +114,7 @@ def fit(job: Job, network: nn.Module, groups: Groups, photos: Photos, plan: Plan
     if state is not None:
         module.restore(state)
     if not module.finished:
+        network.train()  # Lightning leaves it as it comes, and whoever judged it before left dropout off
         _run(job, module, plan)
         module.finished = True
         module.save()

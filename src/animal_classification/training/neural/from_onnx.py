@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from animal_classification.errors import AnimalsError
 
 TORCHSCRIPT = ".pt"  # an ExportedProgram is a .pt2
 OUTPUTS = ("logits", "embedding")
+_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 # By ONNX's numbers.
 _TYPES: Mapping[int, torch.dtype] = {
     1: torch.float32,
@@ -35,11 +36,26 @@ Operator = Callable[..., Tensor]
 class GraphModule(nn.Module):
     """uint8 ``[N, H, W, 3]`` in; logits ``[N, C]`` and embedding ``[N, D]`` out.
 
+    Args:
+        model: The graph.
+        first: Position of the first node that is computed, for a part of it.
+        given: The tensor that it is given there.
+        wanted: Tensors to give back; those of ``OUTPUTS`` that there are, by default.
+        learning: Weights and biases are parameters.
+
     Raises:
         AnimalsError: The graph has an operator that is not known here.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(
+        self,
+        model: ModelProto,
+        *,
+        first: int = 0,
+        given: str = "images",
+        wanted: Sequence[str] | None = None,
+        learning: bool = False,
+    ) -> None:
         super().__init__()
         unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
         if unknown:
@@ -47,21 +63,37 @@ class GraphModule(nn.Module):
                 f"the graph cannot be turned into a PyTorch module: it has {', '.join(unknown)}; export the original "
                 "and not a quantised model"
             )
-        self._places: dict[str, str] = {}
-        for number, tensor in enumerate(model.graph.initializer):
-            place = f"constant_{number}"
-            self.register_buffer(place, torch.from_numpy(numpy_helper.to_array(tensor).copy()))
-            self._places[tensor.name] = place
-        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        self._steps = [_step(node, constants) for node in model.graph.node]
+        nodes = list(model.graph.node)[first:]
+        used = {name for node in nodes for name in node.input}
+        weights = {name for node in nodes if node.op_type in _WITH_WEIGHTS for name in node.input[1:]}
+        constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer if one.name in used}
+        self._places = {name: f"constant_{number}" for number, name in enumerate(constants)}
+        for name, place in self._places.items():
+            value = torch.from_numpy(constants[name].copy())
+            if learning and name in weights:
+                self.register_parameter(place, nn.Parameter(value))
+            else:
+                self.register_buffer(place, value)
+        self._steps = [_step(node, constants) for node in nodes]
+        self._given = given
+        made = {output for _, _, output, _ in self._steps}
+        self._wanted = tuple(wanted) if wanted is not None else tuple(name for name in OUTPUTS if name in made)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
         values: dict[str, Tensor | None] = {name: getattr(self, place) for name, place in self._places.items()}
-        values |= {"": None, "images": images}
+        values |= {"": None, self._given: given}
         for operator, inputs, output, attributes in self._steps:
             values[output] = operator(attributes, *(values[name] for name in inputs))
-        found = [values[name] for name in OUTPUTS]
-        return tuple(value for value in found if value is not None)
+        return tuple(value for name in self._wanted if (value := values[name]) is not None)
+
+    def learned(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Weights and biases by their names in the graph, where they are parameters."""
+        parameters = dict(self.named_parameters())
+        return {
+            name: parameters[place].detach().cpu().numpy()
+            for name, place in self._places.items()
+            if place in parameters
+        }
 
 
 def to_torchscript(model: ModelProto, images: np.ndarray[Any, Any]) -> bytes:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.evaluation.calibration import calibrated, fit_temperature
 from animal_classification.training.probe.blas import one_thread
 from animal_classification.training.probe.opinions import Examples, Head, Opinions, blended
-from animal_classification.training.probe.solving import Floats, softmax
+from animal_classification.training.probe.solving import Floats
 
 Blend = tuple[float, float, float]
 
@@ -19,7 +20,6 @@ Blend = tuple[float, float, float]
 BLENDS: tuple[Blend, ...] = ((1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.3), (1.0, 1.0, 0.3))
 # Where nothing can be judged.
 _USUAL = BLENDS[-1]
-_TEMPERATURES = np.exp(np.linspace(np.log(0.02), np.log(5.0), 112))
 _NEVER = -1e9
 
 
@@ -114,27 +114,15 @@ def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], streng
             continue
         pairs = zip(opinions, blend, strict=False)
         logits = sum((share * logits for logits, share in pairs), start=np.zeros_like(opinions[0]))
-        temperature, loss = temperature_of(logits, targets)
+        temperature = fit_temperature(logits, targets)
+        loss = loss_at(logits, targets, temperature)
         choices.append(Choice(strength, blend, temperature, loss, accuracy(logits, targets), positions, logits))
     return min(choices, key=lambda choice: choice.loss)
 
 
-def temperature_of(logits: Floats, targets: NDArray[np.int64]) -> tuple[float, float]:
-    """The temperature at which logits fit the labels best, and the loss there (Guo et al. 2017)."""
-    low, high = 0, len(_TEMPERATURES) - 1
-    while high - low > 2:  # the loss has one valley
-        third = (high - low) // 3
-        first, second = low + third, high - third
-        left, right = (loss_at(logits, targets, float(_TEMPERATURES[place])) for place in (first, second))
-        low, high = (low, second) if left <= right else (first, high)
-    losses = {place: loss_at(logits, targets, float(_TEMPERATURES[place])) for place in range(low, high + 1)}
-    best = min(losses, key=losses.__getitem__)
-    return float(_TEMPERATURES[best]), losses[best]
-
-
 def loss_at(logits: Floats, targets: NDArray[np.int64], temperature: float) -> float:
     """Mean cross-entropy in nats."""
-    own = softmax(logits / temperature)[np.arange(len(targets)), targets]
+    own = calibrated(logits, temperature)[np.arange(len(targets)), targets]
     return -float(np.log(np.maximum(own, 1e-12)).mean())
 
 

@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.training.probe.solving import Floats, Problem, basis, logistic, softmax
+from animal_classification.inference.decide import softmax
+from animal_classification.training.probe.solving import Floats, Problem, basis, logistic
 
 # Beyond so many principal components of the embeddings nothing changes but the time.
 DIMENSIONS = 512

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.inference.decide import softmax
+
 Floats = NDArray[np.float64]
 
 _RANK = 1e-9
@@ -39,13 +41,6 @@ def basis(rows: Floats, *, width: int | None = None) -> Floats:
         result: Floats = rows.T @ (vectors[:, keep] / np.sqrt(values[keep]))
         return result
     return np.ascontiguousarray(vectors[:, keep])
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities by row."""
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: Floats = exponents / exponents.sum(axis=1, keepdims=True)
-    return result
 
 
 @dataclass(frozen=True)

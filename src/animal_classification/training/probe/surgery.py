@@ -1,4 +1,4 @@
-"""A new last layer for an ONNX graph: everything before ``embedding`` stays as it is."""
+"""What a probe changes of an ONNX graph: its last layer, and how large the photos are that it looks at."""
 
 from __future__ import annotations
 
@@ -41,6 +41,34 @@ def with_head(model: bytes, weight: NDArray[np.float32], bias: NDArray[np.float3
     _replace(graph.graph.initializer, [*graph.graph.initializer, *constants])
     _drop_unused(graph.graph)
     result: bytes = graph.SerializeToString()
+    return result
+
+
+def with_size(model: bytes, size: int) -> bytes:
+    """The same graph for photos of another size; its weights stay as they are.
+
+    Args:
+        model: A bundle's ``model.onnx``.
+        size: Height and width of ``images``, in pixels.
+
+    Raises:
+        ValueError: It computes with one size only.
+    """
+    import onnx
+
+    graph = onnx.load_model_from_string(model)
+    images = next(value for value in graph.graph.input if value.name == "images")  # old graphs list constants as well
+    _, height, width, _ = images.type.tensor_type.shape.dim
+    height.dim_value = width.dim_value = size
+    for output in graph.graph.output:
+        for axis in output.type.tensor_type.shape.dim[2:]:  # of the feature map; shapes are inferred below
+            axis.Clear()
+    del graph.graph.value_info[:]
+    try:
+        inferred = onnx.shape_inference.infer_shapes(graph, check_type=True, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise ValueError(str(error).strip().splitlines()[0]) from error
+    result: bytes = inferred.SerializeToString()
     return result
 
 

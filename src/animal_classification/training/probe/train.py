@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,13 @@ def train(job: Job) -> Trained:
     Raises:
         AnimalsError: Too few photos could be read.
     """
+    begun = time.monotonic()
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
     backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
+    photos = len(rows)
     if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
         mirrored = _mirrored(job, backbone, rows)
         good = np.flatnonzero(np.isfinite(mirrored).all(axis=1))
@@ -51,13 +54,15 @@ def train(job: Job) -> Trained:
     choice = choose(examples, folds, config.strengths, workers=available_cpus())
     head = fit(examples, choice)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
-    model = with_head(backbone.bundle.model_path.read_bytes(), weight, bias)
-    metrics = _log(job, choice, examples, head)
+    model = with_head(backbone.model, weight, bias)
+    speed = len(rows) / max(1e-9, time.monotonic() - begun)
+    metrics = _log(job, choice, examples, head, speed)
     return Trained(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
         preprocess=backbone.preprocess,
         calibration=Calibration(temperature=choice.temperature),
+        photos=photos,
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
         held_out=HeldOut(
@@ -124,7 +129,7 @@ def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Reco
     return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
 
 
-def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, float]:
+def _log(job: Job, choice: Choice, examples: Examples, head: Head, speed: float) -> dict[str, float]:
     """Numbers under the names that every recipe uses; val is what was left out in turn."""
     metrics = {
         "train/loss": loss_at(head.logits(examples.embeddings), examples.targets, choice.temperature),
@@ -134,7 +139,7 @@ def _log(job: Job, choice: Choice, examples: Examples, head: Head) -> dict[str, 
     }
     # Where no photo could be judged there is no val.
     metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
-    job.tracker.log_metrics(metrics, step=1)
+    job.tracker.log_metrics({**metrics, "images_per_second": speed}, step=1)
     return {**metrics, "strength": choice.strength}
 
 

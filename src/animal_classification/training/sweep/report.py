@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import html
 import io
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.errors import OutputError
-from animal_classification.training.sweep.running import BUNDLE, METRICS, SECONDS, Outcome
+from animal_classification.data.text_files import replace_text
+from animal_classification.training.sweep.running import BUNDLE, METRICS, SAME_AS, SECONDS, Outcome
 from animal_classification.training.sweep.storage import url_of, without_password
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def as_object(outcome: Outcome, page: Path | None) -> dict[str, Any]:
         "finished": complete + pruned,
         "complete": complete,
         "pruned": pruned,
+        "repeated": sum(SAME_AS in trial.user_attrs for trial in outcome.trials),
         "bundle": ranked[0].user_attrs[BUNDLE] if ranked else None,
         "value": ranked[0].value if ranked else None,
         "best": [_row(trial) for trial in ranked[:_SHOWN]],
@@ -76,11 +76,11 @@ def write(outcome: Outcome) -> Path | None:
         OutputError: The system refuses.
     """
     folder = outcome.sweep.folder
-    _put(folder / "trials.csv", _csv(outcome))
+    replace_text(_csv(outcome), folder / "trials.csv")
     if not best_first(outcome):
         return None
     page = folder / "sweep.html"
-    _put(page, _page(outcome))
+    replace_text(_page(outcome), page)
     return page
 
 
@@ -153,16 +153,6 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem
 table { border-collapse: collapse; } td, th { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #ddd; }
 td { font-variant-numeric: tabular-nums; }
 </style>"""
-
-
-def _put(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; make room") from error
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -153,7 +153,7 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Out
         found = tuple(study.get_trials())
         if not any(trial.state is optuna.trial.TrialState.RUNNING for trial in found):
             worker.tidy()
-    return Outcome(sweep=sweep, trials=found, seconds=time.monotonic() - begun, notes=_notes(sweep))
+    return Outcome(sweep=sweep, trials=found, seconds=time.monotonic() - begun, notes=_notes(sweep, found))
 
 
 def _run(sweep: Sweep, trials: Trials, train: Train, tell: Tell) -> None:
@@ -290,10 +290,11 @@ def _fingerprint(config: Config, space: Space) -> str:
     return hashlib.sha256(json.dumps([asked, tried], sort_keys=True).encode()).hexdigest()
 
 
-def _notes(sweep: Sweep) -> tuple[str, ...]:
-    points = size(sweep.space)
+def _notes(sweep: Sweep, trials: Sequence[FrozenTrial]) -> tuple[str, ...]:
+    points, repeats = size(sweep.space), sum(SAME_AS in trial.user_attrs for trial in trials)
     if sweep.wanted < sweep.settings.trials:
         return (f"the grid has {sweep.wanted} points, so there are {sweep.wanted} trials",)
-    if points < sweep.wanted:
-        return (f"the space has only {points:.0f} points; what was tried before is not trained again",)
+    if repeats:
+        of = f"; the space has only {points:.0f} points" if points < sweep.wanted else ""
+        return (f"{repeats} of {len(trials)} trials had values of earlier ones and took their results{of}",)
     return ()

@@ -13,7 +13,9 @@ from animal_classification.registry.mlflow_client import one_line
 from animal_classification.training.tracking.tracker import Tracker
 
 QUEUE_LENGTH = 10_000
+# Seconds that the end of a run waits: for a server, and for what is late only because this machine is busy.
 PATIENCE = 60.0
+LOCAL_PATIENCE = 300.0
 
 Call = Callable[[Tracker], None]
 Warn = Callable[[str], None]

@@ -10,7 +10,7 @@ _LONGEST = 240  # MLflow: 250
 
 
 def picture_file(name: str, step: int) -> str:
-    """A relative file name for a picture: ``val/examples`` at step 3 is ``val/examples-3.png``."""
+    """A relative file name for a picture: ``test/examples`` at step 3 is ``test/examples-3.png``."""
     return f"{plain_name(name)}-{step}.png"
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.registry.mlflow_client import shown, tracking_uri
+from animal_classification.registry.mlflow_client import import_client, shown, sqlite_file, tracking_uri
 from animal_classification.training.tracking.fanout import Fanout, flat
-from animal_classification.training.tracking.guarding import BackgroundTracker, Guarded, Warn
+from animal_classification.training.tracking.guarding import LOCAL_PATIENCE, PATIENCE, BackgroundTracker, Guarded, Warn
 from animal_classification.training.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -67,9 +68,23 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
     tell = warn or logging.getLogger(_HOME).warning
     trackers: list[Guarded] = []
     for name in dict.fromkeys(config.tracking.to):  # each once
-        kind = Guarded if name in _LOCAL_AND_QUICK else BackgroundTracker
-        trackers.append(kind(_label(name, config), partial(_open, name, config, run), tell))
+        label, opener = _label(name, config), partial(_open, name, config, run)
+        if name in _LOCAL_AND_QUICK:
+            trackers.append(Guarded(label, opener, tell))
+        else:
+            trackers.append(BackgroundTracker(label, opener, tell, patience=_patience(name, config)))
     return _AllAtOnce(trackers)
+
+
+def begin_imports(config: Config) -> None:
+    """Import what trackers need, on a thread: while photos are decoded nobody notices, and later others would wait."""
+    if "mlflow" in config.tracking.to:
+        Thread(target=_import_mlflow, name="animals-import", daemon=True).start()
+
+
+def _import_mlflow() -> None:
+    with suppress(Exception):  # whoever needs it meets it again, and can say so
+        import_client()
 
 
 def check_installed(config: Config) -> None:
@@ -86,6 +101,14 @@ def check_installed(config: Config) -> None:
 def _label(name: str, config: Config) -> str:
     """What messages call a tracker."""
     return f"mlflow at {shown(tracking_uri(config.tracking.uri, output=config.output))}" if name == "mlflow" else name
+
+
+def _patience(name: str, config: Config) -> float:
+    """Seconds that the end of the run waits for a tracker; files on this machine are late only where it is busy."""
+    local = name == "tensorboard" or (
+        name == "mlflow" and sqlite_file(tracking_uri(config.tracking.uri, output=config.output)) is not None
+    )
+    return LOCAL_PATIENCE if local else PATIENCE
 
 
 def _open(name: str, config: Config, run: Run) -> Tracker:

@@ -1,7 +1,8 @@
 """The interface of all trackers, and the names that every recipe uses.
 
-train/loss  train/accuracy  val/loss  val/accuracy  lr  images_per_second     by step: the number of the epoch, from 1
-test/accuracy  test/top5  test/recall/<class>                                 once, at the end
+train/loss  train/accuracy  val/loss  val/accuracy  images_per_second     by step: the number of the epoch, from 1
+lr                                                                        the same; not of ``probe``, which has none
+test/accuracy  test/top5  test/recall/<class>                             once, at the last step
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Tracker(Protocol):
         ...
 
     def log_image(self, name: str, png: bytes, *, step: int) -> None:
-        """A picture, such as ``test/confusion`` or ``val/examples``."""
+        """A picture, such as ``test/confusion`` or ``test/examples``."""
         ...
 
     def log_bundle(self, bundle: Path) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 NAME = "wandb"
 # Set before wandb is imported; what the user has set stays.
 _ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
-# How long a server may keep the run waiting, at its beginning (its thread) and at its end.
-_INIT_SECONDS = 15.0
-_FINISH_SECONDS = 30.0
+# How long a server may keep the run waiting, at its beginning (its thread) and at its end. Where none is asked there is
+# only this machine to wait for, however busy it is: W&B's own patience and the thread's are enough.
+_SERVER_LIMITS = {"init_timeout": 15.0, "finish_timeout": 30.0, "finish_timeout_raises": True}
 
 
 class WandbTracker:
@@ -80,6 +80,7 @@ def open_wandb(config: Config, run: Run) -> WandbTracker:
     folder = run.path.absolute()
     resumed = run.resumed and NAME in recall(folder)
     identifier = recall(folder)[NAME]["run_id"] if resumed else uuid.uuid4().hex[:8]
+    mode = _mode(wandb.Settings().base_url)
     started = wandb.init(
         project=config.tracking.project,
         id=identifier,
@@ -87,9 +88,9 @@ def open_wandb(config: Config, run: Run) -> WandbTracker:
         job_type="train",
         tags=[config.recipe.name],
         resume="allow",
-        mode=_mode(wandb.Settings().base_url),
+        mode=mode,
         dir=str(folder),
-        settings=_settings(),
+        settings=_settings(mode),
     )
     if not resumed:
         remember(folder, NAME, {"run_id": identifier, "project": config.tracking.project})
@@ -116,8 +117,8 @@ def has_key(server: str) -> bool:
     return False
 
 
-def _settings() -> Any:
-    """Only what was logged: no statistics of the machine, no copy of console or code; and no endless waiting."""
+def _settings(mode: str) -> Any:
+    """Only what was logged: no statistics of the machine, no copy of console or code; and no server waits for ever."""
     import wandb
 
     return wandb.Settings(
@@ -131,7 +132,5 @@ def _settings() -> Any:
         x_disable_machine_info=True,
         x_save_requirements=False,
         x_transaction_log_flush_interval=1.0,
-        init_timeout=_INIT_SECONDS,
-        finish_timeout=_FINISH_SECONDS,
-        finish_timeout_raises=True,
+        **({} if mode == "offline" else _SERVER_LIMITS),
     )

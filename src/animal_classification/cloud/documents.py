@@ -1,0 +1,92 @@
+"""A rendered document: what it is, what a service is asked for, and how it differs from what is there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from animal_classification.errors import OutputError
+
+# What a call has made, so that the next one takes away that and nothing else.
+_LIST = ".rendered"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One resource.
+
+    Attributes:
+        kind: A key of ``messages.TYPES``, or ``kubernetes``.
+        name: The resource's full name, or the file's for Kubernetes.
+        body: As the service's API takes it, in its JSON names.
+    """
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+
+    @property
+    def is_rights(self) -> bool:
+        """Whether it says who may do what with a resource."""
+        return self.kind.endswith("-policy") and self.kind != "alert-policy"
+
+    @property
+    def file(self) -> str:
+        """Where it is written to, relative to the target's folder."""
+        return self.name if self.kind == "kubernetes" else f"{self.kind}-{self.name.rsplit('/', maxsplit=1)[-1]}.yaml"
+
+    def text(self) -> str:
+        """As YAML, in the order in which it was made."""
+        return as_yaml(self.body if self.kind == "kubernetes" else {"kind": self.kind, "name": self.name, **self.body})
+
+
+def as_yaml(value: Any) -> str:
+    """YAML that people can read."""
+    import yaml
+
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def difference(old: str, new: str, name: str) -> str:
+    """A unified diff; empty where nothing differs."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"{name} (is)", f"{name} (will be)", lineterm="")
+    return "\n".join(lines)
+
+
+def changes(documents: Iterable[Document], folder: Path) -> list[str]:
+    """How documents differ from the files in a folder, those of an earlier call included that nobody renders now."""
+    new = {document.file: document.text() for document in documents}
+    known = [folder / name for name in sorted({*new, *_rendered(folder)})]
+    old = {path.name: path.read_text(encoding="utf-8") for path in known if path.is_file()}
+    found = (difference(old.get(name, ""), new.get(name, ""), name) for name in sorted({*old, *new}))
+    return [text for text in found if text]
+
+
+def _rendered(folder: Path) -> set[str]:
+    """Names of the files that an earlier call put there."""
+    listed = folder / _LIST
+    return {Path(name).name for name in listed.read_text(encoding="utf-8").split()} if listed.is_file() else set()
+
+
+def write(documents: Iterable[Document], folder: Path) -> None:
+    """Put documents into a folder; those that an earlier call made and that are not among them go.
+
+    Raises:
+        OutputError: The system refuses.
+    """
+    new = {document.file: document.text() for document in documents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in new.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(folder / name)
+        for name in _rendered(folder) - new.keys():
+            (folder / name).unlink(missing_ok=True)
+        (folder / _LIST).write_text("\n".join(sorted(new)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from error

@@ -1,0 +1,69 @@
+"""What Google's services are told, as their own client libraries define it: each document has a message type."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+from animal_classification.cloud.documents import Document
+from animal_classification.errors import AnimalsError, MissingExtraError
+
+TYPES = {
+    "run-service": "google.cloud.run_v2:Service",
+    "vertex-job": "google.cloud.aiplatform_v1:CustomJob",
+    "vertex-study": "google.cloud.aiplatform_v1:HyperparameterTuningJob",
+    "repository": "google.cloud.artifactregistry_v1:Repository",
+    "build-trigger": "google.cloud.devtools.cloudbuild_v1:BuildTrigger",
+    "alert-policy": "google.cloud.monitoring_v3:AlertPolicy",
+    "service-account": "google.cloud.iam_admin_v1:ServiceAccount",
+}
+_POLICY = "google.iam.v1.policy_pb2:Policy"
+
+
+def find(place: str) -> Any:
+    """``package:Name`` of Google's, imported.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+    """
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        raise MissingExtraError("animals deploy apply", "gcp") from error
+
+
+def message(document: Document) -> Any:
+    """A document as the message that is sent.
+
+    Raises:
+        AnimalsError: The type has no such field, or a field has another type.
+        MissingExtraError: Google's client libraries are not installed.
+    """
+    kind = find(TYPES.get(document.kind, _POLICY))
+    from google.protobuf.json_format import ParseDict, ParseError  # type: ignore[import-untyped]
+
+    try:
+        if hasattr(kind, "from_json"):
+            return kind.from_json(json.dumps(document.body))
+        return ParseDict(document.body, kind())
+    except ParseError as error:
+        raise AnimalsError(f"{document.file}: {' '.join(str(error).split())}") from error
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """A message in the names and forms of JSON."""
+    from google.protobuf.json_format import MessageToDict
+
+    found: dict[str, Any] = MessageToDict(value._pb if hasattr(value, "_pb") else value)
+    return found
+
+
+def restricted(found: Any, wanted: Any) -> Any:
+    """Of what a service knows only what is asked of it: it fills in much by itself."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return {key: restricted(found[key], value) for key, value in wanted.items() if key in found}
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        return [restricted(one, other) for one, other in zip(found, wanted, strict=True)]
+    return found

@@ -1,0 +1,63 @@
+"""From settings to documents: what each target consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from animal_classification.cloud import access, alerts, delivery, kubernetes, service, vertex
+from animal_classification.cloud.documents import Document
+from animal_classification.cloud.settings import DeploySettings
+
+TARGETS = ("cloudrun", "vertex", "k8s")
+
+
+def render(target: str, settings: DeploySettings) -> list[Document]:
+    """The documents of a target, in the order in which they can be applied."""
+    makers: dict[str, Callable[[DeploySettings], list[Document]]] = {
+        "cloudrun": _cloudrun,
+        "vertex": _vertex,
+        "k8s": kubernetes.manifests,
+    }
+    return makers[target](settings)
+
+
+def _cloudrun(settings: DeploySettings) -> list[Document]:
+    data = ("data",) if settings.github else ()
+    return merged(
+        [
+            *access.accounts(settings, "api", "push", *data),
+            delivery.repository(settings),
+            service.service(settings),
+            *access.service_bindings(settings),
+            *access.github_bindings(settings),
+            *delivery.triggers(settings),
+            *alerts.policies(settings),
+        ]
+    )
+
+
+def _vertex(settings: DeploySettings) -> list[Document]:
+    studies = [vertex.study(settings)] if settings.study else []
+    return [
+        *access.accounts(settings, "train"),
+        *access.training_bindings(settings),
+        vertex.job(settings),
+        *studies,
+    ]
+
+
+def merged(documents: list[Document]) -> list[Document]:
+    """Rights on one resource in one document."""
+    found: dict[tuple[str, str], Document] = {}
+    for document in documents:
+        key = (document.kind, document.name)
+        if key not in found:
+            found[key] = document
+            continue
+        rights: dict[str, list[str]] = {}
+        for binding in (*found[key].body["bindings"], *document.body["bindings"]):
+            known = rights.setdefault(binding["role"], [])
+            known += [member for member in binding["members"] if member not in known]
+        bindings = [{"role": role, "members": members} for role, members in rights.items()]
+        found[key] = Document(document.kind, document.name, {"bindings": bindings})
+    return list(found.values())

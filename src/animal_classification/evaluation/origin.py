@@ -1,0 +1,67 @@
+"""What a bundle says of its own training: by which recipe, and from which photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.data.sources import Columns, SourceOptions
+from animal_classification.errors import UsageError
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import BundleInfo
+
+_DEFAULTS = SourceOptions()
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """Photos that a model learned from, the test photos that were kept apart included.
+
+    Attributes:
+        name: As it was named.
+        options: How it was read.
+    """
+
+    name: str
+    options: SourceOptions
+
+
+def recipe_name(info: BundleInfo) -> str | None:
+    """What ``animals train`` made it with; ``None`` where something else made it."""
+    recipe = info.config.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, Mapping) else None
+    return name if isinstance(name, str) and name else None
+
+
+def training_source(info: BundleInfo, asked: SourceOptions = _DEFAULTS) -> TrainingSource:
+    """The photos that a model learned from.
+
+    Args:
+        info: The bundle's.
+        asked: How somebody wants them read; what it leaves open is as it was in training.
+
+    Raises:
+        UsageError: The bundle does not say which photos.
+    """
+    data = info.config.get("data")
+    path = data.get("path") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping) or not isinstance(path, str):
+        raise UsageError(f"{info.name!r} does not say what it was trained on; name labelled photos with --data")
+    kind, root = (_text(data.get(key)) for key in ("kind", "root"))
+    columns = data.get("columns")
+    then = {name: _text(columns.get(name)) for name in asdict(asked.columns)} if isinstance(columns, Mapping) else {}
+    options = replace(
+        asked,
+        kind=asked.kind if asked.kind != _DEFAULTS.kind else kind or _DEFAULTS.kind,
+        root=asked.root or (None if root is None else Path(root)),
+        columns=Columns(**{name: now or then.get(name) for name, now in asdict(asked.columns).items()}),
+    )
+    return TrainingSource(path, options)
+
+
+def _text(value: object) -> str | None:
+    """A bundle may come from anybody: what is no text says nothing."""
+    return value if isinstance(value, str) and value else None

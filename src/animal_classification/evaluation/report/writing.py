@@ -1,0 +1,196 @@
+"""The files of a report, and whether those that are there say what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification import __version__
+from animal_classification.data.sources import SourceOptions
+from animal_classification.data.text_files import read_text, write_text
+from animal_classification.errors import UsageError
+from animal_classification.evaluation.origin import training_source
+from animal_classification.evaluation.report import card, page
+from animal_classification.evaluation.report.card_numbers import simple
+from animal_classification.evaluation.report.checking import (
+    differences_in_json,
+    differences_in_page,
+    differences_in_text,
+)
+from animal_classification.evaluation.report.numbers import Ledger, Sentence
+from animal_classification.evaluation.report.pictures import NoPictures, PhotosAtHand
+from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure, reading_of
+from animal_classification.evaluation.result import Evaluation
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import Bundle
+    from animal_classification.evaluation.evaluating import Progress
+
+PAGE, CARD, NUMBERS = "report.html", "model-card.md", "evaluation.json"
+_PAGES = (".html", ".htm")
+_TEXTS = (".md", ".markdown")
+_AS_TRAINED = SourceOptions()
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a report's files are; the card is not written where the bundle is not at hand."""
+
+    page: Path
+    card: Path | None
+
+
+def write_report(measurement: Measurement, target: Path) -> Written:
+    """Write the page and, beside it, the model card; in a folder, all numbers as JSON as well.
+
+    Args:
+        measurement: What to report.
+        target: A folder, or the page's own name, which ends in ``.html``.
+
+    Raises:
+        OutputError: The system refuses.
+        MissingExtraError: Jinja2 is not installed.
+    """
+    single = target.suffix.lower() in _PAGES
+    where = target if single else target / PAGE
+    text = page.render(measurement, PhotosAtHand(measurement), Ledger())
+    write_text(text, where)
+    beside = None
+    if measurement.bundle is not None:
+        beside = where.with_suffix(".md") if single else target / CARD
+        write_text(card.as_text(card.card_of(measurement, Ledger())), beside)
+    if not single:
+        measurement.result.write(target / NUMBERS)
+    return Written(where, beside)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """A report that is there, and how to measure what it says.
+
+    Attributes:
+        path: Where it is.
+        text: Its content.
+        recipe: How it was made.
+        trained: It is the card that training put into a bundle.
+    """
+
+    path: Path
+    text: str
+    recipe: Recipe
+    trained: bool
+
+    @classmethod
+    def read(cls, path: Path, load: Callable[[str], Bundle]) -> Claims:
+        """Read a report: a page or a model card.
+
+        Raises:
+            UsageError: It is not there, or is no report.
+        """
+        if path.suffix.lower() not in (*_PAGES, *_TEXTS):
+            raise UsageError(f"{str(path)!r} is neither a page (.html) nor Markdown (.md)")
+        text = read_text(path)
+        if (path.parent / "bundle.json").is_file() and path.suffix.lower() in _TEXTS:
+            return cls(path, text, recipe_of(load(str(path.parent)), str(path.parent)), trained=True)
+        return cls(path, text, Recipe.found_in(text, str(path)), trained=False)
+
+    def differences(self, measurement: Measurement) -> list[str]:
+        """A line for each thing that it says and that was not measured."""
+        # When it was made and by which version cannot be measured; the page must say what its recipe says.
+        found = self._found(replace(measurement, recipe=self.recipe))
+        if found and self.recipe.program != __version__:
+            old, new = self.recipe.program, __version__
+            found.insert(0, f"written by version {old} and checked by {new}, whose words and drawings may be others")
+        return found
+
+    def _found(self, known: Measurement) -> list[str]:
+        numbers = Ledger()
+        if self.path.suffix.lower() in _PAGES:
+            return differences_in_page(self.text, page.render(known, NoPictures(), numbers), numbers.numbers)
+        if self.trained:
+            return differences_in_text(self.text, _trained_card(known, numbers))
+        return differences_in_text(self.text, card.card_of(known, numbers))
+
+
+def check(
+    path: Path, load: Callable[[str], Bundle], progress: Progress, *, changed: Mapping[str, str], cache: Path | None
+) -> list[str]:
+    """Measure again what a report says, and compare.
+
+    Args:
+        path: A page, a model card, or a folder with a report in it.
+        load: Finds a model by what it is called.
+        progress: Told what is being done.
+        changed: Where the model and the photos are now, under the names of ``Recipe``.
+        cache: Folder for what is known about files.
+
+    Returns:
+        A line for each difference.
+    """
+    paths = [path / name for name in (PAGE, CARD) if (path / name).is_file()] if path.is_dir() else [path]
+    if not paths:
+        raise UsageError(f"{str(path)!r} holds neither {PAGE} nor {CARD}")
+    found: list[str] = []
+    measurements: dict[Recipe, Measurement] = {}
+    for one in paths:
+        claims = Claims.read(one, load)
+        recipe = claims.recipe.model_copy(update=dict(changed))
+        # Reports of one evaluation differ in nothing that is measured.
+        if recipe not in measurements:
+            measurements[recipe] = measure(recipe, load, progress, cache)
+        lines = claims.differences(_as_then(measurements[recipe], claims.recipe))
+        found += [f"{one.name}: {line}" for line in lines] if path.is_dir() else lines
+    if (path / NUMBERS).is_file():
+        measured = _as_then(measurements[recipe], claims.recipe).result
+        found += [f"{NUMBERS}: {line}" for line in _differences_in_numbers(path / NUMBERS, measured)]
+    return found
+
+
+def _differences_in_numbers(path: Path, measured: Evaluation) -> list[str]:
+    """Those of the JSON beside a page; when it was made and how long it took is not measured again."""
+    left_out = {"created", "seconds"}
+    claimed = Evaluation.read(path).model_dump(mode="json", exclude=left_out)
+    return sorted(differences_in_json(claimed, measured.model_dump(mode="json", exclude=left_out)))
+
+
+def _as_then(measured: Measurement, recipe: Recipe) -> Measurement:
+    """The photos may lie elsewhere than when the report was made: that is no difference."""
+    data = measured.result.data.model_copy(update={"source": recipe.source})
+    return replace(measured, result=measured.result.model_copy(update={"data": data}))
+
+
+def recipe_of(bundle: Bundle, model: str, options: SourceOptions = _AS_TRAINED) -> Recipe:
+    """How to measure a model on the photos that training kept apart.
+
+    Args:
+        bundle: The model.
+        model: What it is called.
+        options: How the photos are read, where otherwise than in training.
+
+    Raises:
+        UsageError: The bundle does not say what it learned from.
+    """
+    source = training_source(bundle.info, options)
+    return Recipe(created=bundle.info.created, model=model, source=source.name, **reading_of(source.options))
+
+
+def _trained_card(measurement: Measurement, numbers: Ledger) -> list[Sentence]:
+    """The card that training would write of a bundle with these numbers."""
+    bundle = measurement.bundle
+    assert bundle is not None
+    found = simple(*_summary(measurement.result), measurement.recipe.source, measurement.result.data.scored, numbers)
+    return card.card_lines(bundle.info, found, numbers, use=bundle.path.name)
+
+
+def _summary(result: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
+    """Under the names that training uses."""
+    overall = result.overall
+    summary = {
+        "accuracy": overall.accuracy.value,
+        "balanced_accuracy": overall.balanced_accuracy.value,
+        "top5": overall.top.get(5, 1.0),
+        "loss": result.calibration.after.log_loss,
+    }
+    return summary, {one.name: one.recall for one in result.classes if one.n}

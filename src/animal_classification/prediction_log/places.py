@@ -1,0 +1,65 @@
+"""Where a log is, from the settings: the same for who writes and for who reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from animal_classification.prediction_log.database import check_url, url_in
+
+if TYPE_CHECKING:
+    from animal_classification.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogPlace:
+    """Where the log is.
+
+    Attributes:
+        folder: For rows that wait, for photos, and for SQLite's file where no URL is given.
+        url: Of the database; empty for SQLite in the folder.
+        spool_bytes: How many bytes of rows may wait.
+        days: After how many days rows are deleted; 0 for never.
+    """
+
+    folder: Path
+    url: str = ""
+    spool_bytes: int = 1024**3
+    days: float = 0.0
+
+    @property
+    def spool(self) -> Path:
+        """Where rows wait."""
+        return self.folder / "spool"
+
+    @property
+    def photos(self) -> Path:
+        """Where photos are kept."""
+        return self.folder / "photos"
+
+    @property
+    def database(self) -> str:
+        """The URL, whoever chose it.
+
+        Raises:
+            UsageError: It is for no database that the log can be in.
+        """
+        return check_url(self.url or url_in(self.folder))
+
+
+def place_of(settings: Settings) -> LogPlace:
+    """Where the log of a server with these settings is."""
+    return LogPlace(
+        folder=Path(settings.log_folder) if settings.log_folder else default_folder(),
+        url=settings.log_url,
+        spool_bytes=settings.log_spool_bytes,
+        days=settings.log_days,
+    )
+
+
+def default_folder() -> Path:
+    """The user's data folder, as the system defines it (``XDG_DATA_HOME`` on Linux)."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("animals")) / "predictions"

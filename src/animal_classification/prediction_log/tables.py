@@ -1,0 +1,93 @@
+"""The tables, as SQLAlchemy Core knows them. A change here needs a revision in ``migrations/versions``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: PostgreSQL's ``timestamptz``, and UTC without saying so where SQLite keeps it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+predictions = Table(
+    "animals_predictions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("time", UtcTime, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("photo", String(64), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("label_id", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("known", Double, nullable=False),
+    Column("unknown", Boolean, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("top", JSON, nullable=False),
+    Column("latency", Double, nullable=False),
+    Column("embedding", LargeBinary, nullable=False),
+    Column("doubt", Double, nullable=False),
+)
+Index(None, predictions.c.time)
+Index(None, predictions.c.doubt, predictions.c.id)
+
+feedback = Table(
+    "animals_feedback",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("prediction", String(36), ForeignKey(predictions.c.id, ondelete="CASCADE"), nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("label", Text),
+    Column("label_id", Text),
+    Column("note", Text),
+    Column("who", Text),
+    Column("undone", UtcTime),
+)
+Index(None, feedback.c.prediction, feedback.c.number)

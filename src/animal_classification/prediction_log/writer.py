@@ -1,0 +1,235 @@
+"""The log of a process that serves: rows go to a file at once, and from there to the database on a thread of its own.
+
+Whatever the database does, a prediction costs a write of some kilobytes to a file, and no answer waits for more. When
+the database is gone the files grow, up to a bound, and are drained in their order when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from animal_classification.prediction_log.database import LogDatabaseError, connect
+from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.spool import Spool, orphans, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+ROWS = 500  # in one transaction
+INTERVAL = 0.5
+RETRY = (0.5, 1.0, 2.0, 4.0)  # seconds between looks whether the database is back
+LOOK_FOR_ORPHANS = 20.0
+RETENTION_EVERY = 3600.0
+
+
+class Counts(Protocol):
+    """Who wants to know what became of rows."""
+
+    def log_rows(self, what: str, count: int) -> None:
+        """So many rows were ``written``, ``dropped``, ``refused`` or ``damaged``."""
+        ...
+
+    def log_waiting(self, size: int) -> None:
+        """So many bytes wait on disk."""
+        ...
+
+
+class NoCounts:
+    """Nobody."""
+
+    def log_rows(self, what: str, count: int) -> None:
+        """Forget it."""
+
+    def log_waiting(self, size: int) -> None:
+        """Forget it."""
+
+
+class PredictionLog:
+    """Keeps predictions; made once in a process.
+
+    Args:
+        place: Where.
+        counts: Told what becomes of rows.
+        interval: Seconds between two batches.
+
+    Raises:
+        UsageError: The URL is for no database that the log can be in.
+        OutputError: The folder cannot be written.
+    """
+
+    def __init__(self, place: LogPlace, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
+        self.place = place
+        self._url = place.database
+        if place.url:
+            connect(self._url).dispose()  # what it cannot be is told of at the start
+        self._counts = counts or NoCounts()
+        self._interval = interval
+        self._spool = Spool(place.spool, place.spool_bytes)
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
+        self._wake = threading.Event()
+        self._turned = threading.Condition()
+        self._turns = self._wanted_turns = 0
+        self._closing = False
+        self._dropped = 0
+        self._failures = 0
+        self._retry_at = 0.0
+        self._look_at = 0.0
+        self._retention_at = time.monotonic() + RETENTION_EVERY
+        self._thread = threading.Thread(target=self._run, name="animals-predictions", daemon=True)
+        self._thread.start()
+
+    def write(self, record: Record) -> None:
+        """Keep a prediction; from any thread, in microseconds. It survives the end of this process from here on."""
+        if not self._spool.append(record.to_line()):
+            self._dropped += 1
+
+    def database(self) -> Engine:
+        """The database with its tables, to be used beside the event loop.
+
+        Raises:
+            LogDatabaseError: It cannot be used now.
+        """
+        from animal_classification.prediction_log.migrating import migrate
+
+        with self._opening:
+            if self._engine is None:
+                engine = connect(self._url)
+                try:
+                    migrate(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Let the thread have a turn now, and wait until it is through with all that was written before."""
+        with self._turned:
+            # The turn that is under way may have looked before; the one after it has not.
+            wanted = self._wanted_turns = self._turns + 2
+            self._wake.set()
+            self._turned.wait_for(lambda: self._turns >= wanted or self._closing, timeout)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Write what waits; what is not written in ``timeout`` seconds waits on disk for the next process."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            closing = self._closing
+            try:
+                self._turn()
+            except LogDatabaseError as error:
+                self._on_down(error)
+            except Exception:  # a bug must not end the log
+                logging.getLogger(__name__).exception("the prediction log failed at a batch; it goes on")
+                self._retry_at = time.monotonic() + RETRY[-1]
+            with self._turned:
+                self._turns += 1
+                if self._turns < self._wanted_turns:
+                    self._wake.set()
+                self._turned.notify_all()
+            if closing:
+                break
+        self._spool.close()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _turn(self) -> None:
+        self._tell()
+        now = time.monotonic()
+        if now < self._retry_at and not self._closing:
+            self._spool.sync()
+            return
+        if now >= self._look_at:
+            self._look_at = now + LOOK_FOR_ORPHANS
+            self._take_over()
+        if self._spool.waiting_bytes:
+            self._drain()
+        if now >= self._retention_at and self.place.days:
+            from animal_classification.prediction_log.store import delete_older
+
+            self._retention_at = now + RETENTION_EVERY
+            delete_older(self.database(), self.place.days)
+
+    def _take_over(self) -> None:
+        """Write what dead processes left."""
+        for folder in orphans(self.place.spool, self._spool.folder):
+            for segment in segments(folder):
+                self._ship(segment)
+                segment.unlink()
+
+    def _drain(self) -> None:
+        self.database()  # while it is gone, one file goes on growing
+        for segment in self._spool.rotate():
+            self._ship(segment)
+            self._spool.remove(segment)
+        if self._failures:
+            logging.getLogger(__name__).warning("the prediction log's database is back; what waited is written")
+        self._failures = 0
+
+    def _ship(self, segment: Path) -> None:
+        from animal_classification.prediction_log.store import insert
+
+        for records, damaged in batches(segment, ROWS):
+            refused = insert(self.database(), records)
+            self._count("damaged", damaged)
+            self._count("refused", refused)
+            self._count("written", len(records) - refused)
+        self._counts.log_waiting(self._spool.waiting_bytes)
+
+    def _on_down(self, error: LogDatabaseError) -> None:
+        if not self._failures:
+            logging.getLogger(__name__).warning("%s; predictions wait in %s", error, self.place.spool)
+        self._retry_at = time.monotonic() + RETRY[min(self._failures, len(RETRY) - 1)]
+        self._failures += 1
+        with self._opening:
+            engine, self._engine = self._engine, None  # what comes back may be another one, without tables
+        if engine is not None:
+            engine.dispose()
+        with suppress(OSError):
+            self._spool.sync()
+        self._counts.log_waiting(self._spool.waiting_bytes)
+
+    def _tell(self) -> None:
+        dropped, self._dropped = self._dropped, 0
+        self._count("dropped", dropped)
+        if dropped:
+            logging.getLogger(__name__).error(
+                "%d predictions are not in the log: %s is full, or cannot be written", dropped, self.place.spool
+            )
+
+    def _count(self, what: str, count: int) -> None:
+        if count:
+            self._counts.log_rows(what, count)
+
+
+def batches(segment: Path, size: int) -> Iterator[tuple[list[Record], int]]:
+    """The rows of a file in their order, at most ``size`` at a time, and how many lines among them are damaged."""
+    records: list[Record] = []
+    damaged = 0
+    with segment.open("rb") as file:
+        for line in file:
+            record = Record.from_line(line)
+            if record is None:
+                damaged += 1
+            else:
+                records.append(record)
+            if len(records) >= size:
+                yield records, damaged
+                records, damaged = [], 0
+    if records or damaged:
+        yield records, damaged

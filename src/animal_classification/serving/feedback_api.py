@@ -1,0 +1,343 @@
+"""The routes of the review: what is worth a person's look, and what people say of it. Nothing here names animals."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from animal_classification import imaging
+from animal_classification.errors import ImageError
+from animal_classification.imaging.sniff import Format, identify
+from animal_classification.prediction_log import feedback as store
+from animal_classification.prediction_log.database import LogDatabaseError
+from animal_classification.serving.observing import notes_of
+from animal_classification.serving.predictions import thumbnail
+from animal_classification.serving.problems import ProblemError, documented
+from animal_classification.serving.schemas import Probability, TopLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.serving.predictions import Predictions
+    from animal_classification.serving.service import Service
+
+Result = TypeVar("Result")
+ID_LENGTH = 36
+# A prediction of another worker is in the database after half a second, and its reader may be quicker than that.
+TRIES, PAUSE = 4, 0.3
+SHOWN_BY_BROWSERS = frozenset({Format.JPEG, Format.PNG, Format.GIF, Format.WEBP, Format.AVIF, Format.BMP})
+PICTURE: dict[str, Any] = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+# What the validator of a word asks for, in the words of JSON Schema.
+WITH_LABEL: dict[str, Any] = {
+    "if": {"properties": {"verdict": {"const": "corrected"}}},
+    "then": {"required": ["label"], "properties": {"label": {"type": "string", "pattern": r"\S"}}},
+    "else": {"properties": {"label": {"type": "null"}}},
+}
+SINCE = r"^[1-9][0-9]{0,3}[mhdw]$"
+OFF = "this server keeps no predictions: start it with --prediction-log"
+
+
+class Word(BaseModel):
+    """A person's word on one prediction."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=WITH_LABEL)
+
+    id: str = Field(min_length=1, max_length=ID_LENGTH, pattern=r"\S", description="Of the prediction.")
+    verdict: Literal["confirmed", "corrected", "none"] = Field(
+        description="It is right; it shows `label`; it shows none of the model's labels."
+    )
+    label: str | None = Field(default=None, max_length=200, description="Id or name of a label, where corrected.")
+    note: str | None = Field(default=None, max_length=store.MAX_NOTE)
+    who: str | None = Field(
+        default=None, max_length=store.MAX_WHO, description="Whose word it is; else the API key's name."
+    )
+
+    @model_validator(mode="after")
+    def _label_where_corrected(self) -> Word:
+        if (self.verdict == "corrected") != bool(self.label):
+            raise ValueError("`label` goes with the verdict `corrected`, and with no other")
+        return self
+
+
+class KeptWord(BaseModel):
+    """A word as it is kept."""
+
+    number: int = Field(description="For undoing it.")
+    verdict: Literal["confirmed", "corrected", "none"]
+    label: str | None
+    label_id: str | None
+    note: str | None
+    who: str | None
+    time: datetime
+    undone: datetime | None = None
+
+
+class Feedback(BaseModel):
+    """What stands on a prediction now."""
+
+    id: str
+    said: KeptWord | None = Field(description="What was just said, or undone.")
+    stands: KeptWord | None = Field(description="The last word that is not undone.")
+
+
+class Reviewable(BaseModel):
+    """A prediction to look at."""
+
+    id: str
+    time: datetime
+    file: str
+    label: str
+    label_id: str
+    probability: Probability
+    unknown: bool
+    answer: str
+    level: str
+    set: list[str]
+    top: list[TopLabel]
+    model: str
+    version: str
+    doubt: Probability = Field(description="How much a look is worth; the order of the list.")
+    photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
+    feedback: KeptWord | None
+
+
+class Page(BaseModel):
+    """A page of the review."""
+
+    predictions: list[Reviewable]
+    total: int = Field(description="On all pages.")
+    next: str | None = Field(description="What to send as `after` for the next page.")
+
+
+class LabelEntry(BaseModel):
+    """A label that a correction can name."""
+
+    id: str
+    name: str
+    group: str | None
+
+
+class Labels(BaseModel):
+    """The labels of the model that answers."""
+
+    labels: list[LabelEntry]
+
+
+def make_router(service: Service, predictions: Predictions) -> APIRouter:
+    """The routes over ``predictions``."""
+    router = APIRouter(tags=["feedback"])
+    _add_words(router, service, predictions)
+    _add_review(router, service, predictions)
+    _add_monitor(router, predictions)
+    return router
+
+
+def make_router_without() -> APIRouter:
+    """The same paths where no predictions are kept; each says so."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/v1/feedback", methods=["GET", "POST", "DELETE"])
+    @router.api_route("/v1/feedback/{rest:path}", methods=["GET", "POST", "DELETE"])
+    @router.api_route("/v1/review", methods=["GET"])
+    @router.api_route("/v1/review/{rest:path}", methods=["GET"])
+    @router.api_route("/v1/monitor", methods=["GET"])
+    async def off(rest: str = "") -> Response:
+        raise ProblemError(404, OFF, kind="no-prediction-log")
+
+    return router
+
+
+def _add_words(router: APIRouter, service: Service, predictions: Predictions) -> None:
+    @router.post(
+        "/v1/feedback",
+        status_code=201,
+        response_model=Feedback,
+        responses=documented(400, 401, 403, 404, 422, 429, 503),
+    )
+    async def say(request: Request, word: Word) -> JSONResponse:
+        """Confirm or correct a prediction. Every word is kept, and the last one counts."""
+        found = await _found(predictions, word.id)
+        label = _label(service, found, word.label) if word.label else None
+        kept = store.Feedback(
+            prediction=found["id"],
+            verdict=word.verdict,
+            label=label[1] if label else None,
+            label_id=label[0] if label else None,
+            note=word.note or None,
+            who=word.who or notes_of(request.scope).key,
+        )
+        said = await _ask(predictions, lambda: store.add(predictions.log.database(), kept))
+        if said is None:
+            raise _no_such_prediction()
+        return _json(Feedback(id=word.id, said=KeptWord(**_known(said)), stands=KeptWord(**_known(said))), status=201)
+
+    @router.delete("/v1/feedback/{number}", response_model=Feedback, responses=documented(401, 403, 404, 422, 429, 503))
+    async def undo(number: int) -> JSONResponse:
+        """Take a word back; the one before it, if there is one, stands again."""
+        within = 0 < number < 2**63
+        said = await _ask(predictions, lambda: store.undo(predictions.log.database(), number)) if within else None
+        if said is None:
+            raise ProblemError(404, "there is no feedback of that number", kind="no-such-feedback")
+        identity = said["prediction"]
+        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        stands = found and found["feedback"]
+        return _json(
+            Feedback(id=identity, said=KeptWord(**_known(said)), stands=KeptWord(**_known(stands)) if stands else None)
+        )
+
+
+def _model(service: Service, name: str) -> BundleInfo | None:
+    """What answers and goes by that name, a canary too; ``None`` where nothing does."""
+    answering = (model.info for _, slot in service.models for model in slot.answering())
+    return next((info for info in answering if info.name == name), None)
+
+
+def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
+    @router.get(
+        "/v1/monitor", tags=["monitor"], response_model=dict[str, Any], responses=documented(401, 403, 422, 429, 503)
+    )
+    async def monitor(
+        since: Annotated[str, Query(pattern=SINCE, description="How far to look back: 30m, 24h, 7d, 4w.")] = "24h",
+    ) -> JSONResponse:
+        """What the log says of the model in use; as `animals monitor status --json`."""
+        from animal_classification.monitoring.status import seconds_of, status
+
+        seconds, place = seconds_of(since), predictions.log.place
+        found = await _ask(predictions, lambda: status(predictions.log.database(), place, seconds))
+        # Where a database is, is nobody's business.
+        shown = {name: value for name, value in found.items() if name != "database"}
+        return JSONResponse(shown, headers={"Cache-Control": "no-store"})
+
+
+def _add_review(router: APIRouter, service: Service, predictions: Predictions) -> None:
+    @router.get("/v1/review", response_model=Page, responses=documented(401, 403, 422, 429, 503))
+    async def review(
+        state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
+    ) -> JSONResponse:
+        """Predictions for a person to look at: uncertain and unknown ones first, or what was said last."""
+
+        def look() -> tuple[list[dict[str, Any]], int]:
+            rows, total = store.to_review(predictions.log.database(), done=state == "done", limit=limit, after=after)
+            return [_entry(row, predictions) for row in rows], total
+
+        if after is None:
+            await predictions.beside(lambda: predictions.log.flush(1.0))
+        rows, total = await _ask(predictions, look)
+        following = rows[-1]["id"] if len(rows) == limit else None
+        return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
+
+    @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 503))
+    async def labels(
+        model: Annotated[
+            str | None, Query(max_length=200, description="Whose; of the one that answers by default.")
+        ] = None,
+    ) -> JSONResponse:
+        """What a correction can say."""
+        info = (_model(service, model) if model else None) or service.models.find(model).current.info
+        entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
+        return _json(Labels(labels=entries))
+
+    @router.get(
+        "/v1/review/{prediction}/photo",
+        response_class=Response,
+        responses={200: PICTURE, **documented(401, 403, 404, 422, 503)},
+    )
+    async def photo(prediction: str) -> Response:
+        """The photo of a prediction, where it is kept."""
+
+        def look() -> tuple[bytes, str]:
+            found = store.prediction(predictions.log.database(), prediction)
+            data = predictions.photos.read(found["photo"]) if found else None
+            return _showable(data or b"", predictions.limits)
+
+        shown, kind = await _ask(predictions, look)
+        if not shown:
+            raise ProblemError(404, "this photo is not kept (any more)", kind="no-such-photo")
+        headers = {
+            "Cache-Control": "private, max-age=600",
+            # Whatever a stranger sent is a picture or nothing.
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
+        return Response(shown, media_type=kind, headers=headers)
+
+
+async def _found(predictions: Predictions, identity: str) -> dict[str, Any]:
+    for number in range(TRIES):
+        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        if found is not None:
+            return found
+        if number == 0:
+            await predictions.beside(lambda: predictions.log.flush(1.0))
+        else:
+            await asyncio.sleep(PAUSE)
+    raise _no_such_prediction()
+
+
+async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
+    """Ask the database, beside the event loop.
+
+    Raises:
+        ProblemError: 503 where it is gone.
+    """
+    try:
+        return await predictions.beside(query)
+    except LogDatabaseError:
+        # The log of this server says more; the address of a database is nobody's business.
+        detail = "the database of the prediction log cannot be reached; try again in a few seconds"
+        raise ProblemError(503, detail, kind="log-unavailable", headers={"Retry-After": "5"}) from None
+
+
+def _label(service: Service, found: dict[str, Any], text: str) -> tuple[str, str]:
+    """Id and name of the label of that id, or of that name.
+
+    First among those that the prediction itself gave, then among its model's; where that one has gone since, among
+    those of the model that answers by default.
+    """
+    info = _model(service, found["model"]) or service.models.find().current.info
+    own = [(identity, name) for name, identity, _ in found["top"]]
+    wanted = text.casefold()
+    for labels in (own, [(label.id, label.name) for label in info.labels]):
+        for identity, name in sorted(labels, key=lambda label: label[0] != text):  # an id wins over a name
+            if identity == text or name.casefold() == wanted:
+                return identity, name
+    detail = f"the model {info.name} has no label {text[:80]!r}; /v1/review/labels lists them"
+    raise ProblemError(422, detail, kind="no-such-label")
+
+
+def _no_such_prediction() -> ProblemError:
+    return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
+
+
+def _entry(row: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
+    top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
+    photo = f"review/{row['id']}/photo" if predictions.photos.has(row["photo"]) else None
+    said = row["feedback"] and _known(row["feedback"])
+    chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
+    return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}
+
+
+def _known(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name in KeptWord.model_fields}
+
+
+def _showable(data: bytes, limits: imaging.Limits) -> tuple[bytes, str]:
+    """A kept photo as browsers can show it, and its type."""
+    try:
+        kind = identify(data)
+    except ImageError:
+        return b"", "application/octet-stream"
+    if kind in SHOWN_BY_BROWSERS:
+        return data, f"image/{kind.value.lower()}"
+    return thumbnail(data, limits) or b"", "image/jpeg"
+
+
+def _json(model: BaseModel, status: int = 200) -> JSONResponse:
+    return JSONResponse(model.model_dump(mode="json"), status_code=status, headers={"Cache-Control": "no-store"})

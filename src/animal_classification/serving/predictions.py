@@ -1,0 +1,128 @@
+"""The prediction log of this server: what is kept of each answer, and of its photo where photos are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from io import BytesIO
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from animal_classification import imaging
+from animal_classification.errors import ImageError
+from animal_classification.prediction_log.photos import PhotoFolder, PhotoKeeper
+from animal_classification.prediction_log.places import place_of
+from animal_classification.prediction_log.records import Record, storable
+from animal_classification.prediction_log.writer import PredictionLog
+from animal_classification.serving.threads import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from animal_classification.serving.metrics import Metrics
+    from animal_classification.serving.photo_jobs import Answered
+    from animal_classification.settings import Settings
+
+Result = TypeVar("Result")
+TOP = 5
+# Questions to the database: where it is slow, neither threads nor connections are there for all who ask.
+AT_ONCE = 2
+# Enough for a person to look at, and for training: models see 224 to 384 pixels.
+THUMBNAIL = 1024
+_QUALITY = 88
+
+
+class Predictions:
+    """Keeps what this process answers.
+
+    Args:
+        settings: Where, and whether photos are kept.
+        metrics: Where rows are counted.
+
+    Raises:
+        UsageError: The URL is for no database that the log can be in.
+        OutputError: The folder cannot be written.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        place = place_of(settings)
+        self.log = PredictionLog(place, metrics)
+        self.photos = PhotoFolder(place.photos)
+        self.limits = limits = imaging.Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._keeper = None
+        if settings.keep_photos != "no":
+            original = settings.keep_photos == "original"
+            self._keeper = PhotoKeeper(
+                self.photos,
+                (lambda data: data) if original else lambda data: thumbnail(data, limits),
+                most_bytes=settings.photo_bytes,
+                days=settings.photo_days,
+            )
+
+    def keep(self, answered: Answered) -> None:
+        """Keep an answer; called on the thread that made it, before it leaves. Never raises."""
+        try:
+            record = as_record(answered)
+            self.log.write(record)
+            if self._keeper is not None:
+                self._keeper.keep(record.photo, answered.photo.data)
+        except Exception:  # the answer matters more
+            logging.getLogger(__name__).exception("a prediction could not be kept")
+
+    async def beside(self, work: Callable[[], Result]) -> Result:
+        """Ask the database, or look for a photo, beside the event loop; others wait for their turn."""
+        async with self._turns:
+            return await in_thread(work)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Write what waits; called when the last answer has left."""
+        if self._keeper is not None:
+            self._keeper.close(timeout)
+        self.log.close(timeout)
+
+
+def as_record(answered: Answered) -> Record:
+    """What is kept of an answer."""
+    prediction, info = answered.outcome.result.prediction, answered.info
+    assert prediction is not None
+    embedding = b""
+    if prediction.embedding is not None:
+        embedding = prediction.embedding.astype("<f2").tobytes()
+    return Record(
+        id=answered.outcome.id,
+        time=time.time(),
+        model=info.name,
+        version=info.version,
+        photo=(answered.sha256 or hashlib.sha256(answered.photo.data).digest()).hex(),
+        file=storable(answered.photo.name),
+        label=prediction.label,
+        label_id=prediction.label_id,
+        probability=prediction.probability,
+        known=prediction.known_score,
+        unknown=prediction.unknown,
+        answer=prediction.answer.name,
+        level=prediction.answer.level,
+        labels=prediction.set,
+        top=tuple((item.label, item.label_id, round(item.probability, 6)) for item in prediction.top[:TOP]),
+        latency=answered.seconds,
+        embedding=embedding,
+    )
+
+
+def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:
+    """A photo as a small JPEG: upright, and without what a camera writes beside it, such as where it was taken."""
+    from PIL import Image
+
+    try:
+        pixels = imaging.decode(data, limits=limits, min_side=THUMBNAIL)
+    except ImageError:
+        return None
+    shown = Image.fromarray(np.asarray(pixels))
+    shown.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = BytesIO()
+    shown.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()

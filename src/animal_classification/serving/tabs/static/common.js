@@ -1,0 +1,117 @@
+// What the tabs share: asking the API, signing in where it wants a key, making elements without any HTML in strings.
+const KEY = "animals.key";
+const page = document.getElementById("page");
+const form = document.getElementById("sign-in");
+const signOut = document.getElementById("sign-out");
+const troubleLine = document.getElementById("trouble");
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem?.detail ?? `the server answered ${status}`);
+    this.status = status;
+    this.kind = (problem?.type ?? "").split(":").pop();
+  }
+}
+
+async function send(path, options = {}) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = { ...(options.headers ?? {}), ...(key ? { "X-API-Key": key } : {}) };
+  const answer = await fetch(path, { ...options, headers, credentials: "omit", cache: "no-store" });
+  if (answer.ok) return answer;
+  let problem = null;
+  try {
+    problem = await answer.json();
+  } catch {
+    // not every answer on the way is ours
+  }
+  throw new Refused(answer.status, problem);
+}
+
+export const get = async (path) => (await send(path)).json();
+export const text = async (path) => (await send(path)).text();
+export const picture = async (path) => URL.createObjectURL(await (await send(path)).blob());
+export const remove = async (path) => (await send(path, { method: "DELETE" })).json();
+export const post = async (path, body) =>
+  (
+    await send(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    })
+  ).json();
+
+// Make an element: its name, attributes (on… are listeners), children that are elements or text.
+export function make(name, attributes = {}, ...children) {
+  const vector = ["svg", "g", "rect", "path", "line", "text", "title"].includes(name) && attributes.vector !== false;
+  const element = vector
+    ? document.createElementNS("http://www.w3.org/2000/svg", name)
+    : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "vector" || value === false || value === null || value === undefined) continue;
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export function say(error) {
+  troubleLine.hidden = !error;
+  troubleLine.textContent = error
+    ? error instanceof Refused
+      ? `${error.message[0].toUpperCase()}${error.message.slice(1)}.`
+      : "The server does not answer. Is it still running?"
+    : "";
+}
+
+export const percent = (share) => {
+  if (share === null || share === undefined) return "–";
+  if (share >= 0.995 && share < 1) return ">99%";
+  if (share > 0 && share < 0.005) return "<1%";
+  return `${Math.round(100 * share)}%`;
+};
+
+// Runs `work` now, and again when somebody has signed in. A refusal for want of a key shows the form.
+export function start(work) {
+  const run = async () => {
+    try {
+      await work();
+      say(null);
+      page.hidden = false;
+      form.hidden = true;
+      signOut.hidden = !sessionStorage.getItem(KEY);
+    } catch (error) {
+      handle(error);
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const input = document.getElementById("key");
+    sessionStorage.setItem(KEY, input.value.trim());
+    input.value = "";
+    run();
+  });
+  signOut.addEventListener("click", () => {
+    sessionStorage.removeItem(KEY);
+    location.reload();
+  });
+  run();
+}
+
+export function handle(error) {
+  if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
+    const tried = sessionStorage.getItem(KEY) !== null;
+    sessionStorage.removeItem(KEY);
+    page.hidden = true;
+    form.hidden = false;
+    document.getElementById("sign-in-why").textContent = !tried
+      ? "This server wants an API key."
+      : error.status === 401
+        ? "That key is not known here, or has expired."
+        : `That key does not allow this: ${error.message.split(": ").pop()}.`;
+    document.getElementById("key").focus();
+    return;
+  }
+  if (!(error instanceof Refused) && !(error instanceof TypeError)) console.error(error);
+  say(error);
+}

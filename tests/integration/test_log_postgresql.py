@@ -1,0 +1,238 @@
+"""The prediction log on a real PostgreSQL that is stopped and started, under load, and a server that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+import httpx
+from sqlalchemy import Engine, event
+
+from animal_classification.prediction_log import feedback
+from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.feedback import Feedback
+from animal_classification.prediction_log.migrating import current, migrate, newest
+from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.spool import waiting
+from animal_classification.prediction_log.store import delete_older, insert
+from tests.e2e.serving import Server
+from tests.e2e.test_serve import photo
+from tests.support.databases import Postgres
+from tests.support.log_records import record
+from tests.support.tiny_bundle import write_tiny_bundle
+from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
+from tests.unit.prediction_log.test_migrating import differences, tables
+
+CONCURRENCY = 16
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[Postgres]:
+    postgres = Postgres()
+    yield postgres
+    postgres.close()
+
+
+@pytest.fixture
+def postgres(installed: Postgres) -> Postgres:
+    """A running one, with an empty database."""
+    if not installed.answers():
+        installed.start()
+    installed.rows("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return installed
+
+
+@pytest.fixture
+def engine(postgres: Postgres) -> Iterator[Engine]:
+    engine = connect(postgres.url)
+    yield engine
+    engine.dispose()
+
+
+def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp_path: Path) -> None:
+    assert migrate(engine) == (None, newest())
+    assert differences(engine) == []
+    assert migrate(engine, "0001") == (newest(), "0001")
+    assert migrate(engine, "base") == ("0001", None)
+    assert tables(engine) == set()
+    engines = [connect(postgres.url) for _ in range(4)]
+    threads = [threading.Thread(target=migrate, args=(other,)) for other in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert current(engine) == newest()
+    for other in engines:
+        other.dispose()
+
+    old, one = record(time=datetime(2020, 1, 1, tzinfo=UTC).timestamp()), record(file="löwe.jpg")
+    assert insert(engine, [old, one]) == 0
+    assert insert(engine, [one, record(label=None), one]) == 1
+    said = feedback.add(engine, Feedback(prediction=one.id, verdict="corrected", label="dog", label_id="dog-id"))
+    assert said is not None
+    found = feedback.prediction(engine, one.id)
+    assert found is not None
+    assert found["feedback"]["label"] == "dog"
+    assert found["time"] == one.to_row()["time"]
+    assert [row["id"] for row in feedback.to_review(engine)[0]] == [old.id]
+    assert [row["id"] for row in feedback.to_review(engine, done=True)[0]] == [one.id]
+    feedback.undo(engine, said["number"])
+    assert feedback.to_review(engine, after=one.id)[1] == 2
+    assert delete_older(engine, 30) == 1
+    assert postgres.rows("SELECT id FROM animals_predictions") == [(one.id,)]
+
+    migrate(engine, "base")
+    fill(postgres.url)
+    assert_says_what_is_there(LogPlace(folder=tmp_path, url=postgres.url))
+
+
+def test_words_that_postgresql_would_not_take(engine: Engine, postgres: Postgres) -> None:
+    migrate(engine)
+    one = record()
+    insert(engine, [one])
+    said = feedback.add(engine, Feedback(prediction=one.id, verdict="confirmed", note="a\x00mane", who="A\x00da"))
+    assert said is not None
+    assert (said["note"], said["who"]) == ("a\N{REPLACEMENT CHARACTER}mane", "A\N{REPLACEMENT CHARACTER}da")
+    assert feedback.prediction(engine, "a\x00b") is None
+    assert feedback.to_review(engine, done=True, after="a\x00b") == ([], 1)
+    assert feedback.add(engine, Feedback(prediction="lions", verdict="none")) is None
+
+    def delete_first(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT INTO animals_feedback"):
+            postgres.rows("DELETE FROM animals_predictions")
+
+    event.listen(engine, "before_cursor_execute", delete_first)
+    assert feedback.add(engine, Feedback(prediction=one.id, verdict="none")) is None, "it has just been deleted"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    servers: list[Server] = []
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+
+    def start(*options: str) -> Server:
+        words = ["--model", str(bundle), "--engine", "onnxruntime", "--no-page", "--prediction-log"]
+        words += ["--log-folder", str(tmp_path / "log")]
+        servers.append(Server(*words, *options, folder=tmp_path, name="serve"))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+class Load:
+    """So many clients that ask again and again, and remember what they were told."""
+
+    def __init__(self, server: Server) -> None:
+        self.ids: list[str] = []
+        self.failed: list[object] = []
+        self._address = server.address
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()))
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    async def _all(self) -> None:
+        async with httpx.AsyncClient(base_url=self._address, timeout=60) as client:
+            await asyncio.gather(*(self._visitor(client) for _ in range(CONCURRENCY)))
+
+    async def _visitor(self, client: httpx.AsyncClient) -> None:
+        body = photo()
+        while not self._stop.is_set():
+            try:
+                answer = await client.post("/v1/predict", content=body, headers={"content-type": "image/jpeg"})
+            except httpx.TransportError as error:
+                self.failed.append(error)
+                return
+            if answer.status_code == 200:
+                self.ids.append(answer.json()["predictions"][0]["id"])
+            else:
+                self.failed.append(answer.text)
+
+    def wait_for(self, count: int) -> None:
+        """Until so many more are answered."""
+        wanted = len(self.ids) + count
+        wait_until(lambda: len(self.ids) >= wanted or bool(self.failed))
+
+
+def wait_until(check: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def kept(postgres: Postgres) -> list[str]:
+    return [row[0] for row in postgres.rows("SELECT id FROM animals_predictions")]
+
+
+def test_the_database_stops_and_starts_under_load(postgres: Postgres, start: Start, tmp_path: Path) -> None:
+    server = start("--log-url", postgres.url, "--workers", "2", "--threads", "2")
+    with Load(server) as load:
+        load.wait_for(100)
+        for number in (signal.SIGINT, signal.SIGQUIT):  # told to stop, and crashed
+            postgres.stop(number)
+            load.wait_for(100)
+            assert waiting(tmp_path / "log" / "spool").bytes > 0
+            postgres.start()
+            load.wait_for(50)
+    assert load.failed == []
+    assert server.stop() < 15
+    assert waiting(tmp_path / "log" / "spool").files == 0
+    found = kept(postgres)
+    assert sorted(found) == sorted(load.ids), "each answer is in the log, once"
+
+
+def test_a_server_that_is_killed_loses_nothing_that_it_answered(
+    postgres: Postgres, start: Start, tmp_path: Path
+) -> None:
+    server = start("--log-url", postgres.url)
+    load = Load(server)
+    with load, suppress(AssertionError):
+        load.wait_for(200)
+        server.kill()
+    answered = set(load.ids)
+    assert len(answered) >= 200
+    again = start("--log-url", postgres.url)
+    assert again.address
+    wait_until(lambda: waiting(tmp_path / "log" / "spool").files == 0)
+    again.stop()
+    found = kept(postgres)
+    assert answered <= set(found)
+    assert len(found) == len(set(found))
+    assert len(found) - len(answered) <= CONCURRENCY, "more than was on its way when the end came"
+
+
+def test_a_stop_while_the_database_is_gone_keeps_the_rows(postgres: Postgres, start: Start, tmp_path: Path) -> None:
+    postgres.stop()
+    server = start("--log-url", postgres.url)
+    with Load(server) as load:
+        load.wait_for(50)
+    assert load.failed == []
+    assert server.stop() < 15
+    assert server.process.returncode == 0
+    postgres.start()
+    again = start("--log-url", postgres.url)
+    assert again.address
+    wait_until(lambda: waiting(tmp_path / "log" / "spool").files == 0)
+    again.stop()
+    assert sorted(kept(postgres)) == sorted(load.ids)

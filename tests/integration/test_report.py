@@ -1,0 +1,341 @@
+"""The report of an evaluation: what it shows, and that a number which is changed by hand is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("sklearn")
+pytest.importorskip("jinja2")
+
+from animal_classification.bundle import load
+from animal_classification.cli.main import main
+from animal_classification.evaluation import selection
+from animal_classification.evaluation.report.numbers import Ledger
+from animal_classification.evaluation.report.page import render
+from animal_classification.evaluation.report.pictures import NO_PICTURE, NoPictures
+from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure
+from animal_classification.evaluation.report.writing import CARD, PAGE, Claims, write_report
+from animal_classification.inference import engine
+from animal_classification.training.recipe import RECIPES
+from tests.support.reported import GREY, HARM, draw, measured
+
+CLAIM = re.compile(r'data-claim="([^"]+)">([^<]*)<')
+
+
+@pytest.fixture(scope="module")
+def measurement(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
+    return measured(tmp_path_factory.mktemp("measured"))
+
+
+@pytest.fixture(scope="module")
+def written(measurement: Measurement, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("report")
+    write_report(measurement, target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def page(written: Path) -> str:
+    return (written / PAGE).read_text()
+
+
+def differences(written: Path, name: str, text: str, measurement: Measurement) -> list[str]:
+    claims = Claims.read(written / name, load)
+    return Claims(claims.path, text, claims.recipe, trained=False).differences(measurement)
+
+
+def another(number: str) -> str:
+    """The same with another last digit."""
+    place = max(index for index, one in enumerate(number) if one.isdigit())
+    return f"{number[:place]}{(int(number[place]) + 1) % 10}{number[place + 1 :]}"
+
+
+def test_the_page_needs_nothing_else_and_believes_no_name(page: str) -> None:
+    body = page.partition("</style>")[2]
+    assert HARM not in page
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.search(r'(?:src|href)="(?!data:)', body)
+    assert not re.search(r"url\(|@import", page)
+    assert page.count(NO_PICTURE) == 0, "every photo is at hand"
+    assert "cat/&lt;b&gt;0&amp;amp;.png" in page
+    assert body.count("<svg") > 10
+
+
+def test_what_a_stranger_reads_first(page: str) -> None:
+    words = " ".join(re.sub(r"<[^>]+>", "", page.partition("<main")[2]).split())
+    assert "It names the animal in 90.9% of 22 photos." in words
+    assert "It recognises cat (83.3% of 12) least." in words
+    assert "Its commonest mistake: cat taken for dog&lt;script&gt;alert(1)&lt;/script&gt;, 2 times." in words
+    assert "It calls 100.0% of 5 photos that show none of its animals unknown" in words
+
+
+def test_a_report_that_nobody_touched_is_true(written: Path, measurement: Measurement) -> None:
+    for name in (PAGE, CARD):
+        assert differences(written, name, (written / name).read_text(), measurement) == []
+
+
+def test_every_number_of_the_page_is_checked(written: Path, page: str, measurement: Measurement) -> None:
+    """Each place in which a number is shown, in text, tables and plots, changed by hand in its last digit."""
+    places = list(CLAIM.finditer(page))
+    assert len(places) > 100
+    kinds = {re.sub(r"\d+", "#", place[1]) for place in places}
+    assert {
+        "overall.accuracy.value", "overall.accuracy.low", "overall.balanced_accuracy.value", "classes.#.recall",
+        "classes.#.f#", "classes.#.n", "confusion.#.#", "confusion.pairs.#", "calibration.before.bins_equal_width.#.n",
+        "calibration.after.ece.decimal", "sets.coverage.value", "sets.sizes.#", "unknown.own.auroc",
+        "unknown.max_probability.fpr#", "slices.#.accuracy.value", "comparison.difference.value", "comparison.p_value",
+        "photos.#.probability", "data.photos", "data.unreadable", "model.n_train",
+    } <= kinds  # fmt: skip
+    seen: dict[str, int] = {}
+    for place in places:
+        kind = re.sub(r"\d+", "#", place[1])
+        seen[kind] = seen.get(kind, 0) + 1
+        if seen[kind] > 3:  # three of each kind, not every one of a hundred
+            continue
+        changed = page[: place.start(2)] + another(place[2]) + page[place.end(2) :]
+        found = differences(written, PAGE, changed, measurement)
+        assert len(found) == 1, place[0]
+        assert found[0].startswith(f"{place[1]}: the report says '{another(place[2])}', measured")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda page: re.sub(r'(class="filled"[^>]*?)/?>', r'\1 dx="7">', page, count=1), "built otherwise"),
+        (lambda page: re.sub(r'(<rect x="0" y="1" width=")[\d.]+("[^>]*"filled")', r"\g<1>12\2", page, count=1),
+         "<rect> width: the report has '12'"),
+        (lambda page: page.replace(">75%<", ">76%<", 1), "the report says '76%', measured '75%'"),
+        (lambda page: page.replace("version 1<", "version 2<", 1), "version 2"),
+        (lambda page: re.sub(r"<dd>[0-9a-f]{64}", f"<dd>{'0' * 64}", page, count=1), "0000"),
+        (lambda page: page.replace("fewer than 20 photos", "fewer than 30 photos", 1), "30 photos"),
+        (lambda page: re.sub(r"<h1>\w+", "<h1>Perfect", page), "Perfect"),
+        (lambda page: page.replace("</main>", "<p>100% right</p></main>"), "100% right"),
+        (lambda page: page.replace("</style>", "h1::before { content: '100%' }</style>"), "100%"),
+        (lambda page: re.sub(r'<span data-claim="overall.acc[^<]*</span>', "99.9%", page, count=1), "99.9%"),
+        (lambda page: page.replace("<small>95% interval", "<small>99% interval", 1), "99% interval"),
+        (lambda page: re.sub(r"(?s)<section><h2>Prediction sets.*?</section>", "", page), "Prediction sets"),
+    ],
+)  # fmt: skip
+def test_whatever_else_is_changed_is_found(
+    change: Callable[[str], str], line: str, written: Path, page: str, measurement: Measurement
+) -> None:
+    changed = change(page)
+    assert changed != page
+    found = differences(written, PAGE, changed, measurement)
+    assert any(line in one for one in found), found
+
+
+def test_every_number_of_the_card_is_checked(written: Path, measurement: Measurement) -> None:
+    text = (written / CARD).read_text()
+    body = text[: text.index("<!--")]
+    numbers = list(re.finditer(r"(?<![\w.`-])\d[\d,]*(?:\.\d+)?%?(?![\w.`-]*`)", body))
+    assert len(numbers) > 40
+    for one in numbers:
+        changed = f"{text[: one.start()]}{another(one[0])}{text[one.end() :]}"
+        found = differences(written, CARD, changed, measurement)
+        assert len(found) == 1, f"{one[0]}: {found}"
+        assert found[0].startswith("line ")
+
+
+def test_the_card_can_be_read_by_a_hub(written: Path) -> None:
+    text = (written / CARD).read_text()
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["pipeline_tag"] == "image-classification"
+    result = front["model-index"][0]["results"][0]
+    assert [one["type"] for one in result["metrics"]] == ["accuracy", "f1"]
+    assert result["metrics"][0]["value"] == pytest.approx(20 / 22, abs=5e-5)
+    assert r"dog\<script\>alert" in text
+    assert "<script" not in text.replace(r"\<script", "")
+
+
+def test_what_somebody_adds_to_a_card_is_left_alone(written: Path, measurement: Measurement) -> None:
+    text = (written / CARD).read_text()
+    added = text.replace("## Limits", "## History\n\nFrom 1,234 photos of 2019.\n\n## Limits")
+    added = added.replace("## Use", "A line without numbers.\n\n## Use")
+    assert differences(written, CARD, added, measurement) == []
+
+
+def test_the_commands(measurement: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, photos = str(measurement.recipe.model), measurement.recipe.source
+    target = tmp_path / "deep/report"
+    assert main(["evaluate", model, photos, "--report", str(target), "-q"]) == 0
+    assert sorted(path.name for path in target.iterdir()) == ["evaluation.json", CARD, PAGE]
+    assert main(["report", "check", str(target), "-q"]) == 0
+    page = target / PAGE
+    page.write_text(page.read_text().replace(">90.9%<", ">91.9%<", 1))
+    capsys.readouterr()
+    assert main(["report", "check", str(target), "-q", "--json"]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["differences"] == ["report.html: overall.accuracy.value: the report says '91.9%', measured 90.9%"]
+    assert len(said.err.splitlines()) == 1
+
+    numbers = target / "evaluation.json"
+    text = numbers.read_text()
+    numbers.write_text(re.sub(r'"f1": 0\.\d+', '"f1": 0.5', text, count=1))
+    assert main(["report", "check", str(target), "-q", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["differences"]
+    assert len(found) == 2
+    assert any(re.fullmatch(r"evaluation.json: \S+f1: it says '0.5', measured '0\.\d+'", line) for line in found)
+    numbers.write_text(text)
+
+    moved = tmp_path / "moved"
+    Path(photos).rename(moved)
+    try:
+        assert main(["report", "check", str(target / CARD), "-q"]) == 2
+        assert "no such file or folder" in capsys.readouterr().err
+        assert main(["report", "check", str(target / CARD), "-q", "--data", str(moved)]) == 0
+    finally:
+        moved.rename(photos)
+    single = tmp_path / "one.html"
+    assert main(["report", "html", str(target / "evaluation.json"), "-o", str(single), "-q"]) == 0
+    assert not single.with_suffix(".md").exists(), "without the model there is no card"
+    assert "alert(1)" in single.read_text()
+    words = ["report", "html", str(target / "evaluation.json"), "--model", str(measurement.recipe.compare), "-q"]
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "is about another model" in capsys.readouterr().err
+
+
+def test_a_page_made_from_an_evaluation_is_as_true_as_one_that_was_measured(
+    measurement: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The split that was asked for, the engine, other photos and the model beside it are those of the evaluation."""
+    model, other, photos = str(measurement.recipe.model), str(measurement.recipe.compare), measurement.recipe.source
+    for number in range(3):
+        draw(tmp_path / f"things/{number}.png", GREY, 20 + number)
+    said, page = tmp_path / "evaluation.json", tmp_path / "page.html"
+    words = ["--unknown", str(tmp_path / "things"), "--compare", other, "--engine", "onnxruntime", "-q"]
+    assert main(["evaluate", model, photos, *words, "-o", str(said)]) == 0
+    html = ["report", "html", str(said), "-o", str(page), "--model", model, "-q"]
+    assert main(html) == 0
+    recipe = Recipe.found_in(page.read_text(), "the page")
+    assert (recipe.split, recipe.engine, recipe.unknown) == ("test", "onnxruntime", (str(tmp_path / "things"),))
+    assert recipe.compare == load(other).info.name
+    assert main(["report", "check", str(page), "--compare", other, "-q"]) == 0, capsys.readouterr()
+    assert main([*html, "--compare", other]) == 0
+    assert Recipe.found_in(page.read_text(), "the page").compare == other
+    assert page.read_text().count(NO_PICTURE) == 0, "every photo is at hand"
+    assert main(["report", "check", str(page), "-q"]) == 0, capsys.readouterr()
+    capsys.readouterr()
+    assert main([*html, "--compare", model]) == 1
+    assert "is about another model" in capsys.readouterr().err
+    assert main([*html, "--split", "all"]) == 2
+    assert "is about the split 'test', not 'all'" in capsys.readouterr().err
+    assert main(["evaluate", model, photos, "-q", "-o", str(said)]) == 0
+    assert main([*html, "--compare", other]) == 2
+    assert "does not compare two models" in capsys.readouterr().err
+
+
+def test_a_page_of_an_evaluation_whose_photos_are_gone_has_grey_squares(
+    measurement: Measurement, tmp_path: Path
+) -> None:
+    data = measurement.result.data.model_copy(update={"source": "gone", "others": [str(tmp_path / "gone")]})
+    measurement.result.model_copy(update={"data": data}).write(tmp_path / "evaluation.json")
+    assert main(["report", "html", str(tmp_path / "evaluation.json"), "-o", str(tmp_path / "page.html"), "-q"]) == 0
+    assert NO_PICTURE.partition("%")[0] in (tmp_path / "page.html").read_text()
+
+
+def test_photos_are_read_and_engines_started_no_oftener_than_needed(
+    measurement: Measurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other photos are hashed once, and the page starts the engine that makes heatmaps and none besides."""
+    hashed: list[str] = []
+    started: list[tuple[str, ...]] = []
+    hash_photo = selection._hash
+
+    def hash_noted(file: Path) -> str | None:
+        hashed.append(file.name)
+        return hash_photo(file)
+
+    monkeypatch.setattr(selection, "_hash", hash_noted)
+    create = engine.create_engine
+
+    def noted(*words: Any, **options: Any) -> Any:
+        started.append(options["outputs"])
+        return create(*words, **options)
+
+    monkeypatch.setattr(engine, "create_engine", noted)
+    for number in range(2):
+        draw(tmp_path / f"things/{number}.png", GREY, 20 + number)
+    recipe = measurement.recipe.model_copy(update={"unknown": (str(tmp_path / "things"),), "compare": None})
+    write_report(measure(recipe, load, lambda *_: None, tmp_path / "cache"), tmp_path / "report")
+    assert sorted(hashed) == ["0.png", "1.png"]
+    assert started == [("logits", "embedding"), ("logits", "features")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.html", "<p>96%</p>", "does not say how it was made"),
+        ("a.md", "<!-- animals-report {} -->", "is damaged (created: Field required)"),
+        ("a.txt", "x", "is neither a page"),
+        ("none.html", None, "cannot read"),
+    ],
+)
+def test_what_is_no_report_is_one_line(
+    name: str, content: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert main(["report", "check", str(tmp_path / name)]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_run_is_reported_and_its_own_card_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "probe", "tests.support.colour_recipe")
+    for place, name in enumerate(("a", "b", "c")):
+        colour = [(255, 0, 0), (0, 255, 0), (0, 0, 255)][place]
+        for number in range(12):
+            draw(tmp_path / f"colours/{name}/{number}.png", colour, 12 * place + number)
+    words = ["data.test=0.4", "data.val=0.2", "tracking=none", f"output={tmp_path}/runs", "--json", "-q"]
+    assert main(["train", f"data.path={tmp_path}/colours", *words]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    card = Path(trained["bundle"]) / "README.md"
+    assert main(["report", "check", str(card), "-q"]) == 0, capsys.readouterr()
+    assert main(["report", "html", trained["run"], "-o", str(tmp_path / "page.html"), "-q"]) == 0
+    assert main(["report", "check", str(tmp_path / "page.html"), "-q"]) == 0
+    assert main(["report", "check", str(tmp_path / "page.md"), "-q"]) == 0
+    text = card.read_text()
+    accuracy = re.search(r"\| accuracy \| (\S+)", text)
+    assert accuracy is not None
+    card.write_text(text.replace(f"| accuracy | {accuracy[1]}", "| accuracy | 0.123"))
+    capsys.readouterr()
+    # The bundle notices by itself that one of its files was changed.
+    assert main(["report", "check", str(card), "-q"]) == 1
+    assert "README.md" in capsys.readouterr().err
+    info = json.loads((card.parent / "bundle.json").read_text())
+    info["files"]["README.md"] = hashlib.sha256(card.read_bytes()).hexdigest()
+    (card.parent / "bundle.json").write_text(json.dumps(info))
+    assert main(["report", "check", str(card), "-q"]) == 1
+    assert f"accuracy: the card says 0.123, measured {accuracy[1]}" in capsys.readouterr().out
+
+
+def test_a_page_without_photos_or_rules(measurement: Measurement, tmp_path: Path) -> None:
+    """All that a page can lack."""
+    from dataclasses import replace
+
+    bare = measurement.result.model_copy(update={"sets": None, "unknown": None, "slices": [], "comparison": None})
+    found = replace(measurement, result=bare, bundle=None, manifest=None)
+    write_report(found, tmp_path / "bare.html")
+    text = (tmp_path / "bare.html").read_text()
+    assert NO_PICTURE.partition("%")[0] in text
+    assert "has no rule for unknown photos" in text
+    numbers = Ledger()
+    render(found, NoPictures(), numbers)
+    said = {key.partition(".")[0] for key in numbers.numbers}
+    assert {"overall", "classes", "confusion", "calibration", "data"} <= said
+    assert not said & {"sets", "unknown", "slices", "comparison"}

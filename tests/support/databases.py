@@ -1,0 +1,96 @@
+"""A PostgreSQL of one's own: Debian's programs, a folder that goes away, a user who is not root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Postgres:
+    """A server that listens on this machine only, stopped until :meth:`start` is called."""
+
+    def __init__(self) -> None:
+        programs = _programs()
+        if programs is None:
+            pytest.skip("PostgreSQL is not installed (make postgres, or Debian: apt-get install postgresql)")
+        if os.name != "posix":
+            pytest.skip("PostgreSQL is started as Debian's is")
+        pytest.importorskip("psycopg")
+        self._programs = programs
+        self._folder = Path(tempfile.mkdtemp(prefix="animals-pg-", dir="/tmp"))  # where another user may go
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # it refuses to run as root
+            self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self._folder, "nobody", "nogroup")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "-D", self._folder / "data", "-U", "animals", "-A", "trust", "-N")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://animals@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        words: list[Any] = [self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
+        words += ["-h", "127.0.0.1", "-k", self._folder]
+        self._process = subprocess.Popen(words, **self._options())
+        deadline = time.monotonic() + 30
+        while not self.answers():
+            assert self._process.poll() is None, "PostgreSQL did not start"
+            assert time.monotonic() < deadline, "PostgreSQL did not answer"
+            time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """SIGINT ends connections in an orderly way, SIGQUIT as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def answers(self) -> bool:
+        import psycopg
+
+        with (
+            suppress(psycopg.OperationalError),
+            psycopg.connect(self.url, connect_timeout=2),
+        ):
+            return True
+        return False
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        with psycopg.connect(self.url, connect_timeout=5) as connection:
+            cursor = connection.execute(query)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def _run(self, program: str, *words: Any) -> None:
+        subprocess.run([self._programs / program, *words], check=True, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {"cwd": self._folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **self._user}
+
+
+def _programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are: Debian keeps them off the path."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None

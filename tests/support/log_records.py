@@ -1,0 +1,32 @@
+"""Predictions for the log, made up."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from animal_classification.prediction_log.records import Record
+
+
+def record(**given: Any) -> Record:
+    values: dict[str, Any] = {
+        "id": str(uuid4()),
+        "time": time.time(),
+        "model": "tiny",
+        "version": "1",
+        "photo": "ab" * 32,
+        "file": "a.jpg",
+        "label": "cat",
+        "label_id": "cat-id",
+        "probability": 0.9,
+        "known": 0.95,
+        "unknown": False,
+        "answer": "cat",
+        "level": "label",
+        "labels": ("cat",),
+        "top": (("cat", "cat-id", 0.9), ("dog", "dog-id", 0.1)),
+        "latency": 0.02,
+        "embedding": b"\x00\x3c\x00\xc0",
+    }
+    return Record(**(values | given))

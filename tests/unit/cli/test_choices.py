@@ -1,0 +1,17 @@
+"""What options offer, said again so that --help imports nothing, is what there is."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from animal_classification.cli.data import KINDS, METHODS, SPLITS
+from animal_classification.data.manifest import SPLITS as ALL_SPLITS
+from animal_classification.data.quality import labels
+from animal_classification.data.sources import reading
+from animal_classification.evaluation.selection import ALL
+
+
+def test_choices_are_what_there_is() -> None:
+    assert reading.KINDS == KINDS
+    assert set(SPLITS) == {*ALL_SPLITS, ALL}
+    assert get_args(labels.Method) == METHODS

@@ -1,0 +1,132 @@
+"""Rows, each once; words, of which the last one stands; what is old goes."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from animal_classification.errors import MissingExtraError, UsageError
+from animal_classification.prediction_log import database, feedback
+from animal_classification.prediction_log.feedback import Feedback
+from animal_classification.prediction_log.migrating import migrate
+from animal_classification.prediction_log.store import delete_older, insert
+from animal_classification.prediction_log.tables import feedback as words
+from animal_classification.prediction_log.tables import predictions
+from tests.support.log_records import record
+
+
+@pytest.fixture(autouse=True)
+def made(engine: Engine) -> None:
+    migrate(engine)
+
+
+def count(engine: Engine, table: object) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())  # type: ignore[arg-type]
+
+
+def test_a_row_is_kept_whole_and_once(engine: Engine) -> None:
+    one = record(file="löwe.jpg", unknown=True, known=0.2)
+    assert insert(engine, [one, record()]) == 0
+    assert insert(engine, [one, record(), one]) == 0
+    assert count(engine, predictions) == 3
+    with engine.connect() as connection:
+        row = connection.execute(select(predictions).where(predictions.c.id == one.id)).mappings().one()
+    assert dict(row) == one.to_row()
+    assert row["time"].tzinfo is UTC
+
+
+def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(engine: Engine) -> None:
+    assert insert(engine, [record(), record(label=None), record()]) == 1
+    assert count(engine, predictions) == 2
+
+
+def test_what_is_old_goes_with_what_was_said_of_it(engine: Engine) -> None:
+    old, young = record(time=time.time() - 10 * 86400), record()
+    insert(engine, [old, young])
+    for item in (old, young):
+        assert feedback.add(engine, Feedback(prediction=item.id, verdict="confirmed"))
+    assert delete_older(engine, 9) == 1
+    assert delete_older(engine, 9) == 0
+    assert (count(engine, predictions), count(engine, words)) == (1, 1)
+
+
+def said(engine: Engine, identity: str) -> tuple[str, str | None] | None:
+    found = feedback.prediction(engine, identity)
+    assert found is not None
+    return found["feedback"] and (found["feedback"]["verdict"], found["feedback"]["label"])
+
+
+def test_the_last_word_that_is_not_taken_back_stands(engine: Engine) -> None:
+    item = record()
+    insert(engine, [item])
+    assert said(engine, item.id) is None
+    first = feedback.add(engine, Feedback(prediction=item.id, verdict="confirmed"))
+    second = feedback.add(
+        engine, Feedback(prediction=item.id, verdict="corrected", label="dog", label_id="dog-id", who="Ada")
+    )
+    assert first is not None
+    assert second is not None
+    assert said(engine, item.id) == ("corrected", "dog")
+    for _ in range(2):
+        undone = feedback.undo(engine, second["number"])
+        assert undone is not None
+        assert undone["undone"] <= datetime.now(UTC)
+    assert said(engine, item.id) == ("confirmed", None)
+    feedback.undo(engine, first["number"])
+    assert said(engine, item.id) is None
+    assert count(engine, words) == 2, "nothing that was said is forgotten"
+
+
+def test_words_on_nothing(engine: Engine) -> None:
+    assert feedback.add(engine, Feedback(prediction="lions", verdict="none")) is None
+    assert feedback.undo(engine, 7) is None
+    assert feedback.prediction(engine, "lions") is None
+    assert count(engine, words) == 0
+
+
+def test_pages_of_the_review(engine: Engine) -> None:
+    items = [record(probability=share / 100) for share in range(40, 90)]
+    strangers = [record(unknown=True, known=known / 10) for known in range(5)]
+    insert(engine, [*items, *strangers])
+    by_doubt = [item.id for item in sorted([*items, *strangers], key=lambda item: (item.doubt, item.id), reverse=True)]
+    found: list[str] = []
+    after = None
+    while page := feedback.to_review(engine, limit=7, after=after)[0]:
+        found += [row["id"] for row in page]
+        after = found[-1]
+    assert found == by_doubt
+    assert feedback.to_review(engine)[1] == 55
+
+    for identity in by_doubt[:9]:
+        feedback.add(engine, Feedback(prediction=identity, verdict="confirmed"))
+    assert [row["id"] for row in feedback.to_review(engine, limit=3)[0]] == by_doubt[9:12]
+    assert feedback.to_review(engine)[1] == 46
+    done, total = feedback.to_review(engine, done=True, limit=5)
+    assert total == 9
+    assert [row["id"] for row in done] == by_doubt[8:3:-1]
+    rest, _ = feedback.to_review(engine, done=True, limit=5, after=done[-1]["id"])
+    assert [row["id"] for row in rest] == by_doubt[3::-1]
+
+
+@pytest.mark.parametrize("url", ["mysql://zoo", "lions", "", "http://zoo.example/db", "sqlite"])
+def test_what_is_no_database_is_told_of(url: str) -> None:
+    with pytest.raises(UsageError, match="must begin with sqlite:/// or postgresql://"):
+        database.check_url(url)
+
+
+def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="postgres"):
+        database.check_url("postgresql://zoo/log")
+
+
+def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() -> None:
+    engine = database.connect("postgresql://keeper:geheim@127.0.0.1:1/zoo")
+    with pytest.raises(database.LogDatabaseError, match="cannot be used") as caught:
+        insert(engine, [record()])
+    assert "geheim" not in str(caught.value)
+    assert "\n" not in str(caught.value)

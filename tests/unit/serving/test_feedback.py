@@ -1,0 +1,312 @@
+"""The prediction log and the review, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from animal_classification.inference import Classifier
+from animal_classification.prediction_log import feedback
+from animal_classification.serving import create_app
+from animal_classification.serving.models.loading import Loaded
+from animal_classification.serving.predictions import AT_ONCE
+from animal_classification.settings import Settings
+from tests.support.tiny_bundle import write_tiny_bundle
+from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
+
+MakeClient = Callable[..., TestClient]
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def logged(client_with: MakeClient, tmp_path: Path) -> TestClient:
+    return client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail")
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    with sqlite3.connect(folder / "predictions.db") as connection:
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute("SELECT * FROM animals_predictions ORDER BY rowid")]
+    connection.close()
+    return found
+
+
+def predicted(client: TestClient, *colours: tuple[int, int, int]) -> list[dict[str, Any]]:
+    response = send(client, *((f"{number}.jpg", encoded(colour)) for number, colour in enumerate(colours)))
+    entries: list[dict[str, Any]] = response.json()["predictions"]
+    return entries
+
+
+def say(client: TestClient, identity: str, verdict: str = "confirmed", **more: Any) -> Any:
+    return client.post("/v1/feedback", json={"id": identity, "verdict": verdict, **more})
+
+
+def opened(client: TestClient, **query: Any) -> dict[str, Any]:
+    page: dict[str, Any] = client.get("/v1/review", params=query).json()
+    return page
+
+
+def test_what_is_answered_is_in_the_log(logged: TestClient, tmp_path: Path, classifier: Classifier) -> None:
+    cat, chair = predicted(logged, RED, YELLOW)
+    notes = send(logged, ("notes.txt", b"no photo")).json()["predictions"]
+    assert notes[0]["error"]
+    assert opened(logged)["total"] == 2, "what could not be read is no prediction"
+    found = {row["id"]: row for row in rows(tmp_path)}
+    assert found.keys() == {cat["id"], chair["id"]}
+    row = found[cat["id"]]
+    assert (row["file"], row["label"], row["label_id"], row["model"], row["version"]) == (
+        "0.jpg",
+        "cat",
+        "cat-id",
+        "tiny",
+        "1",
+    )
+    assert row["probability"] == pytest.approx(cat["probability"], abs=1e-6)
+    assert found[chair["id"]]["unknown"] == 1
+    assert 0 < row["latency"] < 60
+    embedding = np.frombuffer(row["embedding"], "<f2")
+    expected = classifier.predict(encoded(RED), embedding=True).embedding
+    assert expected is not None
+    np.testing.assert_allclose(embedding, expected, atol=1e-3)
+
+
+def test_remembered_answers_and_the_other_protocol_are_in_the_log(client_with: MakeClient, tmp_path: Path) -> None:
+    client = client_with(prediction_log=True, log_folder=str(tmp_path), cache_size=10)
+    ids = [predicted(client, RED)[0]["id"] for _ in range(3)]
+    body = {"inputs": [{"name": "photos", "datatype": "BYTES", "shape": [1], "data": [_base64(encoded(BLUE))]}]}
+    assert client.post("/v2/models/tiny/infer", json=body).status_code == 200
+    assert opened(client)["total"] == 4
+    found = rows(tmp_path)
+    assert [row["id"] for row in found[:3]] == ids
+    assert [row["label"] for row in found] == ["cat", "cat", "cat", "lion"]
+
+
+def _base64(data: bytes) -> str:
+    import base64
+
+    return base64.b64encode(data).decode()
+
+
+def test_a_server_without_a_log_says_so(client: TestClient) -> None:
+    for method, path in (("POST", "/v1/feedback"), ("GET", "/v1/review"), ("GET", "/v1/monitor")):
+        assert "--prediction-log" in assert_problem(client.request(method, path), 404, "no-prediction-log")["detail"]
+    assert "/v1/feedback" not in client.get("/openapi.json").json()["paths"]
+
+
+def test_corrections_and_undoing_them(logged: TestClient) -> None:
+    (cat,) = predicted(logged, RED)
+    first = say(logged, cat["id"]).json()
+    second = say(logged, cat["id"], "corrected", label="Lion", note="a mane!", who="Ada")
+    assert second.status_code == 201
+    said = second.json()["said"]
+    assert (said["verdict"], said["label"], said["label_id"]) == ("corrected", "lion", "lion-id")
+    assert (said["note"], said["who"]) == ("a mane!", "Ada")
+    assert opened(logged, state="done")["predictions"][0]["feedback"]["label"] == "lion"
+    after = logged.delete(f"/v1/feedback/{said['number']}").json()
+    assert after["stands"]["number"] == first["said"]["number"]
+    assert after["said"]["undone"]
+    assert logged.delete(f"/v1/feedback/{first['said']['number']}").json()["stands"] is None
+    assert opened(logged, state="done")["total"] == 0
+    assert opened(logged)["total"] == 1
+
+
+def test_no_character_of_a_word_is_too_much_for_a_database(logged: TestClient) -> None:
+    (cat,) = predicted(logged, RED)
+    said = say(logged, cat["id"], note="a\x00mane", who="A\x00da")
+    assert said.status_code == 201
+    for word in (said.json()["said"], opened(logged, state="done")["predictions"][0]["feedback"]):
+        assert (word["note"], word["who"]) == ("a\N{REPLACEMENT CHARACTER}mane", "A\N{REPLACEMENT CHARACTER}da")
+
+
+def test_none_of_the_labels(logged: TestClient) -> None:
+    (chair,) = predicted(logged, YELLOW)
+    assert say(logged, chair["id"], "none").json()["stands"]["verdict"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "kind"),
+    [
+        ({"id": "lions", "verdict": "confirmed"}, 404, "no-such-prediction"),
+        ({"id": NOBODY, "verdict": "none"}, 404, "no-such-prediction"),
+        ({"id": "a\x00b", "verdict": "none"}, 404, "no-such-prediction"),
+        ({"id": "", "verdict": "none"}, 422, "invalid-values"),
+        ({"id": "x" * 37, "verdict": "none"}, 422, "invalid-values"),
+        ({"id": "ID", "verdict": "corrected", "label": "unicorn"}, 422, "no-such-label"),
+        ({"id": "ID", "verdict": "corrected"}, 422, "invalid-values"),
+        ({"id": "ID", "verdict": "confirmed", "label": "cat"}, 422, "invalid-values"),
+        ({"id": "ID", "verdict": "perhaps"}, 422, "invalid-values"),
+        ({"id": "ID", "verdict": "none", "mood": "bad"}, 422, "invalid-values"),
+        ({"id": "ID", "verdict": "none", "note": "x" * 2001}, 422, "invalid-values"),
+    ],
+)
+def test_words_that_cannot_be_kept(logged: TestClient, word: dict[str, Any], status: int, kind: str) -> None:
+    (cat,) = predicted(logged, RED)
+    word = {key: cat["id"] if value == "ID" else value for key, value in word.items()}
+    assert_problem(logged.post("/v1/feedback", json=word), status, kind)
+
+
+def test_a_page_elsewhere_cannot_send_words_without_being_asked(logged: TestClient) -> None:
+    """A form or a script of another site may send text without the browser asking this server first, but no JSON."""
+    (cat,) = predicted(logged, RED)
+    text = f'{{"id":"{cat["id"]}","verdict":"confirmed"}}'
+    response = logged.post("/v1/feedback", content=text, headers={"content-type": "text/plain"})
+    assert_problem(response, 422, "invalid-values")
+    assert opened(logged, state="done")["total"] == 0
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "7", str(2**70), "one"])
+def test_there_is_nothing_to_undo(logged: TestClient, number: str) -> None:
+    assert logged.delete(f"/v1/feedback/{number}").status_code in {404, 422}
+
+
+def test_the_review_has_the_doubtful_ones_first_with_their_photos(logged: TestClient, tmp_path: Path) -> None:
+    cat, chair, dog = predicted(logged, RED, YELLOW, GREEN)
+    deadline = time.monotonic() + 30
+    while len(list(tmp_path.glob("photos/??/*"))) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    page = opened(logged, limit=2)
+    assert page["predictions"][0]["id"] == chair["id"]
+    assert page["next"] == page["predictions"][1]["id"]
+    rest = opened(logged, limit=2, after=page["next"])
+    assert rest["next"] is None
+    seen = [row["id"] for row in page["predictions"] + rest["predictions"]]
+    assert sorted(seen) == sorted([cat["id"], chair["id"], dog["id"]])
+    row = page["predictions"][0]
+    assert row["unknown"]
+    assert [item["label"] for item in row["top"]] == [item["label"] for item in chair["top"]]
+    photo = logged.get(f"/v1/{row['photo']}")
+    assert photo.headers["content-type"] == "image/jpeg"
+    assert "sandbox" in photo.headers["content-security-policy"]
+    with Image.open(BytesIO(photo.content)) as shown:
+        assert shown.getpixel((5, 5)) == pytest.approx(YELLOW, abs=4)
+    assert not shown.getexif()
+
+
+@pytest.mark.parametrize("name", ["lions", "..%2F..%2Fpredictions.db", NOBODY])
+def test_photos_that_are_not_there(logged: TestClient, name: str) -> None:
+    assert logged.get(f"/v1/review/{name}/photo").status_code == 404
+
+
+def test_photos_are_not_kept_unless_asked(client_with: MakeClient, tmp_path: Path) -> None:
+    client = client_with(prediction_log=True, log_folder=str(tmp_path))
+    predicted(client, RED)
+    (row,) = opened(client)["predictions"]
+    assert row["photo"] is None
+    assert_problem(client.get(f"/v1/review/{row['id']}/photo"), 404, "no-such-photo")
+    assert not (tmp_path / "photos").exists()
+
+
+def test_originals_are_kept_as_they_came(client_with: MakeClient, tmp_path: Path) -> None:
+    client = client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="original")
+    png, tiff = encoded(RED, form="PNG"), encoded(RED, form="TIFF")
+    send(client, ("a.png", png), ("b.tiff", tiff))
+    deadline = time.monotonic() + 30
+    while len(list(tmp_path.glob("photos/??/*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    by_name = {row["file"]: client.get(f"/v1/{row['photo']}") for row in opened(client)["predictions"]}
+    assert by_name["a.png"].content == png
+    assert by_name["a.png"].headers["content-type"] == "image/png"
+    assert by_name["b.tiff"].headers["content-type"] == "image/jpeg", "a browser cannot show the original"
+
+
+def test_the_labels_for_corrections(logged: TestClient) -> None:
+    labels = logged.get("/v1/review/labels").json()["labels"]
+    assert labels[0] == {"id": "cat-id", "name": "cat", "group": "feline > small cat"}
+
+
+def test_a_correction_is_in_the_words_of_the_model_that_answered(client_with: MakeClient, tmp_path: Path) -> None:
+    """Whatever its name, if only as a canary, and what it answered itself even when it has gone since."""
+    names = ("wolf", "bear", "fox", "hare", "deer", "boar", "lynx")
+    path = write_tiny_bundle(tmp_path / "wild", names=names, name="wild")
+    client = client_with(prediction_log=True, log_folder=str(tmp_path / "log"))
+    service = client.app.state.service  # type: ignore[attr-defined]
+    service.install_canary("tiny", Loaded(Classifier.load(path, engine="onnxruntime", threads=1)), 1.0)
+    (wolf,) = predicted(client, RED)
+    assert wolf["model"] == "wild"
+    labels = client.get("/v1/review/labels", params={"model": "wild"}).json()["labels"]
+    assert [label["name"] for label in labels] == list(names)
+    own = {item["label"] for item in wolf["top"]}
+    rest = next(name for name in names if name not in own)
+    for name in ("wolf", "Wolf", "wolf-id", rest, f"{rest}-id"):
+        said = say(client, wolf["id"], "corrected", label=name)
+        assert said.status_code == 201, said.text
+        assert said.json()["said"]["label"] == name.lower().removesuffix("-id")
+    assert_problem(say(client, wolf["id"], "corrected", label="cat"), 422, "no-such-label")
+
+    service.install_canary("tiny", None, 1.0)
+    assert_problem(client.get("/v1/review/labels", params={"model": "wild"}), 404, "no-such-model")
+    assert say(client, wolf["id"], "corrected", label="wolf-id").json()["said"]["label"] == "wolf"
+    assert_problem(say(client, wolf["id"], "corrected", label=rest), 422, "no-such-label")
+    assert say(client, wolf["id"], "corrected", label="cat").json()["said"]["label"] == "cat"
+
+
+def test_a_database_that_is_gone_is_503_and_answers_go_on(client_with: MakeClient, tmp_path: Path) -> None:
+    (tmp_path / "predictions.db").mkdir()
+    client = client_with(prediction_log=True, log_folder=str(tmp_path))
+    (cat,) = predicted(client, RED)
+    assert cat["label"] == "cat"
+    for response in (client.get("/v1/review"), say(client, cat["id"]), client.get("/v1/monitor")):
+        problem = assert_problem(response, 503, "log-unavailable")
+        assert str(tmp_path) not in problem["detail"]
+    (tmp_path / "predictions.db").rmdir()
+    assert say(client, cat["id"]).status_code == 201
+
+
+def test_a_slow_database_holds_up_only_those_who_ask_it(
+    tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask: asyncio's own threads, which others use too, are not for this."""
+    gate = threading.Event()
+    at_work: list[None] = []
+    real = feedback.to_review
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        at_work.append(None)
+        assert gate.wait(20)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(feedback, "to_review", slow)
+    app = create_app(classifier, Settings(prediction_log=True, log_folder=str(tmp_path)))
+
+    async def scenario() -> None:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        async with app.router.lifespan_context(app), client:
+            asking = [asyncio.create_task(client.get("/v1/review", params={"after": NOBODY})) for _ in range(64)]
+            try:
+                async with asyncio.timeout(10):
+                    while len(at_work) < AT_ONCE:
+                        await asyncio.sleep(0.005)
+                    assert await asyncio.to_thread(lambda: 7) == 7
+                    assert (await client.get("/metrics")).status_code == 200
+                assert len(at_work) == AT_ONCE
+            finally:
+                gate.set()
+            assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
+
+    asyncio.run(scenario())
+
+
+def test_a_status_for_the_page(logged: TestClient) -> None:
+    cat, _ = predicted(logged, RED, YELLOW)
+    say(logged, cat["id"])
+    status = logged.get("/v1/monitor", params={"since": "1h"}).json()
+    assert status["predictions"] == 2
+    assert status["unknown"]["share"] == 0.5
+    assert status["feedback"]["agreement"] == 1.0
+    assert "database" not in status
+    assert logged.get("/v1/monitor", params={"since": "9999w"}).json()["predictions"] == 2
+    assert_problem(logged.get("/v1/monitor", params={"since": "lions"}), 422, "invalid-values")
