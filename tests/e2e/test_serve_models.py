@@ -96,5 +96,5 @@ def test_two_models_a_canary_and_a_shadow(start: Start, tmp_path: Path) -> None:
             return (shadow["compared"], shadow["agreement"]) == (1, 0.0) or None
 
         wait_for(compared, "the shadow", lambda: server.output)
-    assert server.stop() < 10
+    server.stop()
     assert server.process.returncode == 0

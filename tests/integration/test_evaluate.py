@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -225,10 +224,8 @@ def test_a_model_of_ones_own_on_its_held_out_photos(
     )  # fmt: skip
     assert code == 0
     trained = json.loads(out)
-    begun = time.monotonic()
     code, out, _ = run(capsys, "evaluate", trained["bundle"], source, "--unknown", photos_dir / "non_animals", "--json")
     assert code == 0
-    assert time.monotonic() - begun < 60
     found = json.loads(out)
     # Without splits, and with five classes more than were learned: what training has used is known by its bytes.
     assert found["n"] == trained["photos"]

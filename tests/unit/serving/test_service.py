@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from numpy.typing import NDArray
 
 from animal_classification.errors import BundleError, EngineError, UsageError
 from animal_classification.inference import Classifier
@@ -158,5 +160,10 @@ def test_warm_up_answers_once(classifier: Classifier) -> None:
 def test_batches_are_made_where_they_are_clearly_faster(
     classifier: Classifier, milliseconds: dict[int, int], batch: int
 ) -> None:
-    slow = FakePredictor(classifier, before_inference=lambda pixels: time.sleep(milliseconds[len(pixels)] / 1000))
-    assert fastest_batch(slow) == batch
+    passed = 0
+
+    def infer(pixels: NDArray[np.uint8]) -> None:
+        nonlocal passed
+        passed += milliseconds[len(pixels)]
+
+    assert fastest_batch(FakePredictor(classifier, before_inference=infer), clock=lambda: passed / 1000) == batch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -81,13 +80,11 @@ def test_a_tracker_that_cannot_be_opened(kind: type[Guarded]) -> None:
 def test_a_slow_tracker_holds_nobody_up() -> None:
     gate, warnings = threading.Event(), list[str]()
     tracker = BackgroundTracker("mlflow", lambda: Recorder(gate=gate), warnings.append, patience=0.2, length=50)
-    begun = time.monotonic()
     for step in range(100):
         tracker.log_metrics({"loss": 1.0}, step=step)
     assert warnings == ["tracking with mlflow stopped: too slow, 50 messages are waiting; the run itself goes on"]
     tracker.close(failed=False)
-    assert time.monotonic() - begun < 5
-    gate.set()
+    gate.set()  # only here: nothing above has waited for it
 
 
 def test_the_end_waits_only_so_long() -> None:

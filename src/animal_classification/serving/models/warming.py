@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from animal_classification.inference import Prediction
@@ -35,7 +37,7 @@ def warm_all(predictor: Predictor, batch: int) -> None:
             list(pool.map(lambda _, size=size: predictor.classify(many[:size]), range(predictor.threads)))
 
 
-def fastest_batch(predictor: Predictor, *, tries: int = 3) -> int:
+def fastest_batch(predictor: Predictor, *, tries: int = 3, clock: Callable[[], float] = time.perf_counter) -> int:
     """How many photos to infer at once on this machine: more than one where that is faster by what it must win.
 
     Whether it is depends on the caches, and on who else uses them. Takes a tenth of a second or two.
@@ -44,10 +46,10 @@ def fastest_batch(predictor: Predictor, *, tries: int = 3) -> int:
     best = dict.fromkeys(WORTH_IT, float("inf"))
     for _ in range(tries):  # side by side, and the best of each, because others may take the cores meanwhile
         for size in best:
-            started = time.perf_counter()
+            started = clock()
             for _ in range(LARGEST_BATCH // size):
                 predictor.classify(many[:size])
-            best[size] = min(best[size], time.perf_counter() - started)
+            best[size] = min(best[size], clock() - started)
     return min(best, key=lambda size: best[size] / WORTH_IT[size])
 
 
