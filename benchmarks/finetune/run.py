@@ -1,7 +1,6 @@
 """`recipe=finetune` beside a plain Lightning + timm loop and fastai's `fine_tune`: time to an accuracy.
 
     python benchmarks/finetune/run.py --data ../shared/data/animals22 --cap 360
-    python benchmarks/finetune/run.py --data ../shared/data/animals22 --seeds 0 1 2 --only margin
 
 One process at a time, everything counted from the start of the process: imports, reading, decoding. On a machine that
 others use as well, `taskset -c 1 env OMP_NUM_THREADS=1 python … --clock cpu` gives every contestant the same core and
@@ -21,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean, stdev
 from threading import Timer
 
 HERE = Path(__file__).parent
@@ -137,27 +135,6 @@ def _show(results: dict[str, Points], options: argparse.Namespace) -> None:
     print(json.dumps(results), flush=True)
 
 
-def margin(options: argparse.Namespace, folder: Path) -> None:
-    """What comes from the backbone and what from fine-tuning, over the seeds; each has a split of its own."""
-    contestants = {
-        "probe (lite0)": ("recipe=probe",),
-        "finetune, head only (recipe.epochs=0)": ("recipe=finetune", "recipe.epochs=0"),
-        "finetune": ("recipe=finetune",),
-    }
-    found: dict[str, list[float]] = {name: [] for name in contestants}
-    for seed in options.seeds:
-        table = write_split(options.data, seed, folder)
-        for name, words in contestants.items():
-            found[name].append(ours(table, folder, seed, *words)[-1]["accuracy"])
-    first = next(iter(found.values()))
-    print("\n| | accuracy by seed | mean | spread | more than probe |\n|---|---|---|---|---|")
-    for name, values in found.items():
-        gains = [value - base for value, base in zip(values, first, strict=True)]
-        spread = stdev(values) if len(values) > 1 else float("nan")
-        shown = " ".join(f"{value:.3f}" for value in values)
-        print(f"| {name} | {shown} | {mean(values):.4f} | {spread:.4f} | {mean(gains):+.4f} |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder of photos, or whatever else data.path may be")
@@ -168,10 +145,9 @@ def main() -> None:
     parser.add_argument("--lite", type=int, choices=tuple(SIZES), default=0, help="which EfficientNet-Lite")
     parser.add_argument("--rounds", type=int, default=1, help="of the race; each takes the next seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--only", choices=("race", "margin"), default="race")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        (race if options.only == "race" else margin)(options, Path(folder))
+        race(options, Path(folder))
 
 
 if __name__ == "__main__":

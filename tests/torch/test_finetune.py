@@ -17,6 +17,7 @@ from PIL import Image
 from animal_classification.config.composing import compose
 from animal_classification.config.schema import BackboneConfig, Config
 from animal_classification.errors import UsageError
+from animal_classification.inference import Classifier
 from animal_classification.training.neural import drawing, finetune
 from animal_classification.training.neural.finetune_backbone import load_backbone
 from animal_classification.training.neural.finetune_mixing import Mixing, pick_view, rand_augment
@@ -26,6 +27,7 @@ from animal_classification.training.tracking.tracker import NoTracker
 from animal_classification.training.training import Result, train
 
 SIZE = 64
+PAIR = "tf_efficientnet_lite0+tf_efficientnet_lite1"
 COLOURS = {"lynx": (190, 70, 60), "newt": (60, 190, 70), "orca": (70, 60, 190)}
 
 
@@ -156,6 +158,43 @@ def test_a_cut_network_answers_like_the_whole_one(lite: BackboneConfig) -> None:
     assert not any(parameter.requires_grad for parameter in network.trunk.parameters())
 
 
+def test_two_networks_side_by_side_are_one_that_can_be_cut() -> None:
+    backbone = load_backbone(BackboneConfig(bundle="photos", timm=PAIR, size=SIZE, crop=0.9))
+    members = [load_backbone(BackboneConfig(bundle="photos", timm=name, size=SIZE)) for name in PAIR.split("+")]
+    assert (backbone.preprocess.size, backbone.preprocess.crop_pct) == (SIZE, 0.9)
+    network = split_backbone(backbone, None, classes=3, drop=0.2).eval()
+    assert len(network.trunk)
+    images = torch.rand(2, 3, SIZE, SIZE) * 255
+    with torch.inference_mode():
+        found = network.outputs(images)
+        alone = [split_backbone(member, 0, classes=3, drop=0.2).eval().outputs(images) for member in members]
+    for name in ("embedding", "features"):
+        assert torch.allclose(found[name], torch.cat([one[name] for one in alone], dim=1), atol=1e-4)
+    # Their own opinion is the mean of both.
+    assert network.own
+    both = [split_backbone(member, 0, classes=3, drop=0.2).own for member in members]
+    opinions = [own.logits(one["embedding"].double().numpy()) for own, one in zip(both, alone, strict=True) if own]
+    assert np.allclose(network.own.logits(found["embedding"].double().numpy()), np.mean(opinions, axis=0), atol=1e-3)
+    rates = {group["lr_scale"] for group in groups_of(network.tail, compose(["recipe=finetune"]).optim, 0.5)}
+    assert len(rates) == len(network.tail.stages)
+
+
+def test_two_networks_learn_and_serve(photos: Path, tmp_path: Path) -> None:
+    result, _ = run(config(photos, tmp_path, f"backbone.timm={PAIR}", "recipe.epochs=1"))
+    assert result.accuracy == 1.0
+    classifier = Classifier.load(str(result.bundle))
+    embedding = classifier.predict(next(photos.rglob("*.png")), embedding=True).embedding
+    assert embedding is not None
+    assert embedding.shape == (2560,)
+
+
+def test_networks_whose_stages_differ_learn_as_a_whole() -> None:
+    wanted = BackboneConfig(bundle="photos", timm="resnet18+mobilenetv3_small_100", weights="none", size=SIZE)
+    backbone = load_backbone(wanted)
+    assert isinstance(stages_of(backbone.network, SIZE)[0], Whole)
+    assert split_backbone(backbone, None, classes=3, drop=0.0).eval()(torch.rand(2, 3, SIZE, SIZE)).shape == (2, 3)
+
+
 def test_each_stage_learns_slower_than_the_one_after_it(lite: BackboneConfig, tmp_path: Path) -> None:
     network = split_backbone(load_backbone(lite), 0, classes=3, drop=0.2)
     optim = config(tmp_path, tmp_path).optim
@@ -202,6 +241,13 @@ def test_too_many_frozen_stages(lite: BackboneConfig) -> None:
         ({"weights": "nowhere.pt"}, "there is no file 'nowhere.pt'"),
         ({"weights": "broken.pt"}, "holds no weights"),
         ({"weights": "other.pt"}, "holds 1 tensors that do not fit"),
+        ({"timm": PAIR, "weights": "other.pt"}, "is the file of one network, and backbone.timm names 2"),
+        ({"timm": "resnet18+tf_efficientnet_lite0", "weights": "none"}, "their pixels are scaled differently"),
+        (
+            {"timm": "resnet18+deit_tiny_patch16_224", "weights": "none"},
+            r"maps are \[512, 7, 7\] and \[197, 192\]; name",
+        ),
+        ({"timm": "tf_efficientnet_lite0+"}, "timm knows no network ''"),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -77,6 +77,17 @@ def test_equal_photos_are_no_trouble() -> None:
     assert np.isfinite(fit(data, choose(data, folds_of(data), STRENGTHS, workers=1)).weight).all()
 
 
+def test_a_channel_that_is_silent_in_training_does_not_decide_alone() -> None:
+    """Divided by its own spread it would be thousands of times as loud as the others, where it speaks at last."""
+    data = examples()
+    quiet = np.random.default_rng(1).normal(size=(len(data.targets), 1)) * 1e-4 + data.targets[:, None] * 1e-4
+    data = Examples(np.hstack([data.embeddings, quiet]), data.targets, data.classes)
+    head = fit(data, choose(data, folds_of(data), STRENGTHS, workers=1))
+    speaks = data.embeddings.copy()
+    speaks[:, -1] = 1.0
+    assert (head.logits(speaks).argmax(axis=1) == data.targets).mean() > 0.9
+
+
 def test_balance_helps_the_rare() -> None:
     numbers = np.random.default_rng(0)
     targets = np.array([0] * 90 + [1] * 10)

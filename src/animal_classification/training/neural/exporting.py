@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from animal_classification.errors import AnimalsError
 from animal_classification.inference.engine import create_engine
+from animal_classification.training.neural.graph_tidying import tidied
 
 OPSET = 17
 TOLERANCE = 2e-3  # of the largest value: engines add up in another order
@@ -56,7 +57,7 @@ def export(network: nn.Module, size: int) -> bytes:
             opset_version=OPSET,
             dynamo=False,
         )
-    model = stream.getvalue()
+    model = tidied(stream.getvalue())
     _check(model, images, dict(zip(names, expected, strict=True)))
     return model
 

@@ -138,7 +138,14 @@ def _stand(job: Job, config: FinetuneConfig, backbone: Backbone) -> Stand:
     if config.freeze == "auto" and photos * network.bytes_kept > job.config.trainer.cache_bytes:
         network = split_backbone(backbone, 0, classes=classes, drop=config.drop)
     train_features, val_features = (
-        features_of(part.files, network, spec, keep=job.run.checkpoints / f"{name}.npz", progress=job.progress)
+        features_of(
+            part.files,
+            network,
+            spec,
+            mirrored=config.epochs > 0,  # the head is fitted to photos as they are
+            keep=job.run.checkpoints / f"{name}.npz",
+            progress=job.progress,
+        )
         for name, part in (("train", dataset.train), ("val", dataset.val))
     )
     loaded = Photos(

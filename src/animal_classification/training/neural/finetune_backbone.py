@@ -1,11 +1,11 @@
-"""A pretrained network of timm's, with its weights and what its pixels must look like."""
+"""A pretrained network of timm's, or several side by side, with their weights and what their pixels must look like."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from animal_classification.bundle import Preprocess
 from animal_classification.config.composing import nearest
 from animal_classification.errors import UsageError
+from animal_classification.training.neural.finetune_ensemble import Ensemble
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import BackboneConfig
@@ -32,7 +33,7 @@ class Backbone:
     """A network that still ends in whatever it was trained to tell apart.
 
     Attributes:
-        network: timm's, in evaluation mode.
+        network: timm's, or an `Ensemble` of them, in evaluation mode.
         mean: Of its pixels, by channel, where white is 1.
         std: The same for the deviation.
         preprocess: How photos reach it.
@@ -45,47 +46,102 @@ class Backbone:
 
 
 def load_backbone(config: BackboneConfig) -> Backbone:
-    """Make the network and give it its weights.
+    """Make the network, or several whose names are joined by `+`, and give them their weights.
 
     Raises:
-        UsageError: timm knows no such network, or its weights cannot be had.
+        UsageError: timm knows no such network, its weights cannot be had, or these do not go together.
     """
+    names = config.timm.split("+")
+    if len(names) > 1 and config.weights not in ("auto", "none"):
+        raise UsageError(
+            f"backbone.weights: {config.weights!r} is the file of one network, and backbone.timm names {len(names)}; "
+            "set it to auto or none, or name one network"
+        )
+    members = [_load(name, config.weights) for name in names]
+    size = config.size or max(member.preprocess.size for member in members)
+    for member in members:
+        if size != member.preprocess.size and hasattr(member.network, "set_input_size"):
+            member.network.set_input_size(img_size=size)
+        _settle_padding(member.network, size)
+    first = members[0]
+    crop = config.crop or max(member.preprocess.crop_pct for member in members)
+    preprocess = first.preprocess.model_copy(update={"size": size, "crop_pct": crop})
+    network = first.network if len(members) == 1 else _together(config.timm, members, size)
+    return replace(first, network=network, preprocess=preprocess)
+
+
+def _settle_padding(network: nn.Module, size: int) -> None:
+    """TensorFlow's "same" padding depends on the size of the input, and here that is known.
+
+    timm computes it again for every input: in a graph that is dozens of nodes, which no other tool can read.
+    """
+    from timm.layers.conv2d_same import Conv2dSame, Conv2dSameExport
+
+    for parent in list(network.modules()):
+        for name, conv in parent.named_children():
+            if type(conv) is Conv2dSame:
+                settled = Conv2dSameExport(
+                    conv.in_channels,
+                    conv.out_channels,
+                    conv.kernel_size,
+                    stride=conv.stride,
+                    dilation=conv.dilation,
+                    groups=conv.groups,
+                    bias=conv.bias is not None,
+                )
+                settled.weight, settled.bias = conv.weight, conv.bias
+                setattr(parent, name, settled)
+    with torch.inference_mode():  # it remembers the first input's
+        cast(Any, network).eval().forward_features(torch.zeros(1, 3, size, size))
+
+
+def _load(name: str, weights: str) -> Backbone:
+    """One network, for pixels as it was trained with."""
     import timm
 
-    if not timm.is_model(config.timm.split(".")[0]):
-        raise UsageError(
-            f"backbone.timm: timm knows no network {config.timm!r}{nearest(config.timm, timm.list_models())}"
-        )
-    network: Any = _with_weights(config).eval()
+    if not timm.is_model(name.split(".", maxsplit=1)[0]):
+        raise UsageError(f"backbone.timm: timm knows no network {name!r}{nearest(name, timm.list_models())}")
+    network: Any = _with_weights(name, weights).eval()
     facts = cast(Any, timm.data).resolve_model_data_config(network)
-    size = config.size or int(facts["input_size"][-1])
-    if size != facts["input_size"][-1] and hasattr(network, "set_input_size"):
-        network.set_input_size(img_size=size)
-    lite = config.timm in _PACKAGES
+    lite = name in _PACKAGES
     return Backbone(
         network=network,
         mean=(_LITE_MEAN,) * 3 if lite else tuple(facts["mean"]),
         std=(_LITE_STD,) * 3 if lite else tuple(facts["std"]),
         preprocess=Preprocess(
-            size=size,
-            crop_pct=config.crop or float(facts["crop_pct"]),
+            size=int(facts["input_size"][-1]),
+            crop_pct=float(facts["crop_pct"]),
             interpolation=_interpolation(str(facts["interpolation"])),
         ),
     )
 
 
-def _with_weights(config: BackboneConfig) -> nn.Module:
-    if config.weights == "none":
-        return _create(config.timm)
-    if config.weights != "auto":
-        return _filled(_create(config.timm), _read(Path(config.weights).expanduser()), config.weights)
-    if config.timm in _PACKAGES:
-        return _filled(_create(config.timm), _packaged(config.timm), config.timm)
+def _together(names: str, members: Sequence[Backbone], size: int) -> Ensemble:
+    with torch.inference_mode():
+        maps = [member.network.forward_features(torch.zeros(1, 3, size, size)).shape for member in members]
+    if len({(member.mean, member.std) for member in members}) > 1:
+        reason = "their pixels are scaled differently"
+    elif any(len(shape) != 4 or shape[2:] != maps[0][2:] for shape in maps):
+        reason = f"at {size} pixels their feature maps are {' and '.join(str(list(shape[1:])) for shape in maps)}"
+    else:
+        together = Ensemble([member.network for member in members])
+        together.eval()
+        return together
+    raise UsageError(f"backbone.timm: {names!r} cannot stand side by side: {reason}; name networks of one family")
+
+
+def _with_weights(name: str, weights: str) -> nn.Module:
+    if weights == "none":
+        return _create(name)
+    if weights != "auto":
+        return _filled(_create(name), _read(Path(weights).expanduser()), weights)
+    if name in _PACKAGES:
+        return _filled(_create(name), _packaged(name), name)
     try:
-        return _create(config.timm, pretrained=True)
+        return _create(name, pretrained=True)
     except Exception as error:  # whatever the hub's client, its HTTP library and timm raise
         raise UsageError(
-            f"backbone.timm: the weights of {config.timm!r} cannot be had from the hub ({_first_line(error)}); without "
+            f"backbone.timm: the weights of {name!r} cannot be had from the hub ({_first_line(error)}); without "
             f"network use one of {', '.join(_PACKAGES)}, or set backbone.weights to a file, or to none"
         ) from error
 

@@ -1,7 +1,7 @@
 """What frozen stages make of photos: computed once, by the engine that serves (three times as fast as torch), and kept.
 
-Every photo is seen as it is and mirrored. What is kept lies in the run's folder until the run is finished, so that one
-that goes on after a kill learns from the very same numbers.
+Every photo is seen as it is and, where layers learn, mirrored. What is kept lies in the run's folder until the run is
+finished, so that one that goes on after a kill learns from the very same numbers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from animal_classification import imaging
 from animal_classification.errors import AnimalsError, ImageError, OutputError
 from animal_classification.inference.engine import Engine, available_cpus, create_engine
 from animal_classification.inference.stream import map_in_chunks
+from animal_classification.training.neural.graph_tidying import tidied
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.finetune_network import FinetuneNetwork
@@ -39,9 +40,9 @@ class Features:
     """Of some photos, in their order.
 
     Attributes:
-        activations: What the frozen stages give: float16 ``[N, h, w, 2C]``, the mirrored view after the photo as it is.
-            They are ``Pixels`` for the loop. Without frozen stages there are none: ``[N, 0, 0, 0]``.
-        embeddings: What the whole pretrained network gives for the same: float32 ``[N, 2, D]``.
+        activations: What the frozen stages give: float16 ``[N, h, w, VC]`` for ``V`` views, the mirrored one after the
+            photo as it is. They are ``Pixels`` for the loop. Without frozen stages there are none: ``[N, 0, 0, 0]``.
+        embeddings: What the whole pretrained network gives for the same: float32 ``[N, V, D]``.
     """
 
     activations: NDArray[np.float16]
@@ -74,7 +75,13 @@ class _Frozen(nn.Module):
 
 
 def features_of(
-    files: Sequence[Path], network: FinetuneNetwork, spec: imaging.PreprocessSpec, *, keep: Path, progress: Progress
+    files: Sequence[Path],
+    network: FinetuneNetwork,
+    spec: imaging.PreprocessSpec,
+    *,
+    mirrored: bool,
+    keep: Path,
+    progress: Progress,
 ) -> Features:
     """Compute features, or read those that are kept.
 
@@ -82,6 +89,7 @@ def features_of(
         files: The photos.
         network: Not trained yet.
         spec: How photos reach it.
+        mirrored: Look at mirrored photos as well.
         keep: The file in which they are kept.
         progress: Told how far it is.
 
@@ -96,20 +104,27 @@ def features_of(
         model = Path(folder) / "frozen.onnx"
         model.write_bytes(_exported(network, spec.size))
         engine = create_engine(model, outputs=("activations", "embedding") if len(network.trunk) else ("embedding",))
-        pairs = _passed(files, network, engine, spec, progress)
+        pairs = _passed(files, network, engine, spec, mirrored=mirrored, progress=progress)
     if not pairs:
-        return Features(np.empty((0, 0, 0, 0), dtype=np.float16), np.empty((0, 2, 0), dtype=np.float32))
+        return Features(np.empty((0, 0, 0, 0), dtype=np.float16), np.empty((0, 1, 0), dtype=np.float32))
     features = Features(np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs]))
     _save(keep, features)
     return features
 
 
 def _passed(
-    files: Sequence[Path], network: FinetuneNetwork, engine: Engine, spec: imaging.PreprocessSpec, progress: Progress
+    files: Sequence[Path],
+    network: FinetuneNetwork,
+    engine: Engine,
+    spec: imaging.PreprocessSpec,
+    *,
+    mirrored: bool,
+    progress: Progress,
 ) -> list[_Pair]:
     def work(batch: Sequence[Path]) -> list[_Pair]:
         pixels = np.stack([_pixels(file, spec) for file in batch])
-        views = [engine.infer(view) for view in (pixels, pixels[:, :, ::-1])]
+        looked_at = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
+        views = [engine.infer(view) for view in looked_at]
         embeddings = np.stack([view["embedding"] for view in views], axis=1)
         if not len(network.trunk):
             return [(np.empty((0, 0, 0), dtype=np.float16), embedding) for embedding in embeddings]
@@ -139,7 +154,7 @@ def _exported(network: FinetuneNetwork, size: int) -> bytes:
             opset_version=_OPSET,
             dynamo=False,
         )
-    return stream.getvalue()
+    return tidied(stream.getvalue())
 
 
 def _pixels(file: Path, spec: imaging.PreprocessSpec) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 def starting_head(
     embeddings: NDArray[np.float32], photos: Photos, job: Job, *, own: Head | None, balance: bool
 ) -> Head:
-    """Fitted to embeddings ``[N, 2, D]`` of the training photos as they are, at the temperature that suits it."""
+    """Fitted to embeddings ``[N, V, D]`` of the training photos as they are, at the temperature that suits it."""
     rows = [*job.dataset.train.rows, *job.dataset.val.rows][: len(embeddings)]
     units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
     targets = photos.train_targets

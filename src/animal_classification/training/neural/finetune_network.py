@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from animal_classification.errors import UsageError
+from animal_classification.training.neural.finetune_ensemble import in_a_row
 from animal_classification.training.neural.finetune_stages import Ending, Tail, Whole, stages_of
 from animal_classification.training.probe.opinions import Head
 
@@ -37,7 +38,7 @@ class FinetuneNetwork(nn.Module):
     def __init__(self, backbone: Backbone, stages: list[nn.Module], *, freeze: int, classes: int, drop: float) -> None:
         super().__init__()
         size = backbone.preprocess.size
-        self.trunk = nn.Sequential(*stages[:freeze]).requires_grad_(False)
+        self.trunk = nn.Sequential(*in_a_row(stages[:freeze])).requires_grad_(False)
         self.preprocess = backbone.preprocess
         self.own = _own(backbone.network)
         with torch.inference_mode():
@@ -67,7 +68,9 @@ class FinetuneNetwork(nn.Module):
 
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
         """``logits``, ``embedding`` and, where there is one of that depth, the feature map."""
-        features = self.tail.stages(self.trunk(self.normalised(images)))
+        # Of one piece, so that an exported graph does not join networks again and again.
+        stages = nn.Sequential(*in_a_row([*self.trunk, *self.tail.stages]))
+        features = stages(self.normalised(images))
         embedding = self.tail.ending(features)
         found = {"logits": self.tail.head(embedding), "embedding": embedding}
         return {**found, "features": features} if self.maps else found

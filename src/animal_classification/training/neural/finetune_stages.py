@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from animal_classification.training.neural import optimising
+from animal_classification.training.neural.finetune_ensemble import Ensemble, side_by_side
 from animal_classification.training.neural.optimising import Groups
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def stages_of(network: nn.Module, size: int) -> list[nn.Module]:
     probe = torch.linspace(-1, 1, 3 * size * size).reshape(1, 3, size, size)
     with torch.inference_mode():
         expected = cast(Any, network).forward_features(probe)
+        if isinstance(network, Ensemble):
+            stages = side_by_side([stages_of(member, size) for member in network.members], size)
+            return stages if len(stages) > 1 and _same(nn.Sequential(*stages), probe, expected) else [Whole(network)]
         for names in _ROWS:
             stages = list(_row(network, names))
             if len(stages) > 1 and _same(nn.Sequential(*stages), probe, expected):

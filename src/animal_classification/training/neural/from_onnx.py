@@ -191,6 +191,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Add": lambda _, a, b: a + b,
     "Cast": lambda attributes, a: a.to(_TYPES[attributes["to"]]),
     "Clip": lambda _, a, low=None, high=None: torch.clamp(a, low, high),
+    "Concat": lambda attributes, *parts: torch.cat(parts, dim=attributes["axis"]),
     "Conv": _conv,
     "Div": lambda _, a, b: a / b,
     "Dropout": lambda _, a, *__: a,

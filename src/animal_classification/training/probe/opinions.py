@@ -21,6 +21,9 @@ from animal_classification.training.probe.solving import Floats, Problem, basis,
 # Beyond so many principal components of the embeddings nothing changes but the time.
 DIMENSIONS = 512
 SHRINKAGE = 0.2
+# A channel that hardly moves on these photos may move on others, and must not decide alone then: no spread counts as
+# less than this share of the usual one.
+QUIET = 0.1
 _STILL = 1e-6  # a spread below it is no spread
 
 
@@ -86,6 +89,7 @@ class Space:
     def of(cls, embeddings: Floats) -> Space:
         """The space of these examples ``[N, D]``."""
         mean, spread = embeddings.mean(axis=0), embeddings.std(axis=0)
+        spread = np.maximum(spread, QUIET * np.median(spread))
         spread = np.where(spread > _STILL, spread, 1.0)
         rows = (embeddings - mean) / spread
         directions = basis(rows, width=DIMENSIONS)
