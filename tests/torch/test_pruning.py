@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from animal_classification.errors import AnimalsError
 from animal_classification.optimisation.channels import groups, without
 from animal_classification.optimisation.weights import parameters
+from animal_classification.training.neural import pruning
 from animal_classification.training.neural.from_onnx import GraphModule
 from animal_classification.training.neural.pruning import PruningPlan, prune
 from animal_classification.training.neural.pruning_order import Moments, cuts, moments, order, packs
@@ -106,6 +107,22 @@ def test_the_same_twice() -> None:
     first, second = (prune(block_model(), pictures(64), ask(0.4, epochs=3), silent).model for _ in range(2))
     for one, other in zip(first.graph.initializer, second.graph.initializer, strict=True):
         assert numpy_helper.to_array(one).tobytes() == numpy_helper.to_array(other).tobytes()
+
+
+def test_what_would_not_fit_into_memory_is_said_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, photos = block_model(), pictures(64)
+    photo = photos[:1].transpose(0, 3, 1, 2)
+    needed = 32 * sum(
+        value.nbytes
+        for value in run(model, photos[:1], *(name for node in model.graph.node for name in node.output))
+        if value.dtype == np.float32
+    )
+    assert needed >= 32 * 4 * photo.size
+    monkeypatch.setattr(pruning, "_MOST_BYTES", needed + 1)
+    prune(model, photos, ask(0.4), silent)
+    monkeypatch.setattr(pruning, "_MOST_BYTES", needed - 1)
+    with pytest.raises(AnimalsError, match=r"would take \d+ GB of memory: .*; choose a smaller --prune, --to int8, or"):
+        prune(model, photos, ask(0.4), silent)
 
 
 def test_what_cannot_be_taken_out_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from torch import Tensor
 
 from animal_classification.errors import AnimalsError
@@ -19,7 +20,7 @@ from animal_classification.inference.stream import map_in_chunks
 from animal_classification.optimisation.channels import Group, bottlenecks, groups, without
 from animal_classification.optimisation.weights import parameters, widened
 from animal_classification.training.neural.from_onnx import GraphModule
-from animal_classification.training.neural.pruning_order import Moments, Pack, cuts, moments, packs
+from animal_classification.training.neural.pruning_order import BATCH, Moments, Pack, cuts, moments, packs
 from animal_classification.training.neural.pruning_recovery import Plan, Recovered, recover
 
 Progress = Callable[[str, int, int], None]
@@ -28,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 # so, because what stands before it need not be computed again in every step.
 _ROOM = 2.4
 _MEASURED_ON = 256
+# Of activations, for the photos of one step; as much again is needed for their gradients.
+_MOST_BYTES = 4e9
 _CHUNK = 4
 
 
@@ -79,12 +82,19 @@ def prune(model: ModelProto, photos: NDArray[np.uint8], plan: PruningPlan, progr
         progress: Told what is being done.
 
     Raises:
-        AnimalsError: The graph has not so many channels that can be taken out, or operators that are not known.
+        AnimalsError: The graph has not so many channels that can be taken out, operators that are not known, or so much
+            to compute anew that memory would not do.
     """
     torch.set_num_threads(plan.threads)
     torch.manual_seed(0)
     model = widened(model)
     first, given = _place(model, plan.share)
+    if (needed := _bytes_of_a_step(model, first)) > _MOST_BYTES:
+        raise AnimalsError(
+            f"taking out {plan.share:.0%} would take {2 * needed / 1e9:.0f} GB of memory: it has to begin where maps are "
+            "large, or in two networks at once; choose a smaller --prune, --to int8, or a model that stands on one "
+            "network (finetune: backbone=lite2)"
+        )
     views = _views(model, photos, first, given, plan.threads, progress)
     teacher = GraphModule(model, first=first, given=given).eval()
     found = _moments(model, views, first, given, plan, progress)
@@ -117,6 +127,20 @@ def _place(model: ModelProto, share: float) -> tuple[int, str]:
             "choose a smaller --prune"
         )
     return 0, "images"
+
+
+def _bytes_of_a_step(model: ModelProto, first: int) -> int:
+    """Of all that is computed from this place on."""
+    sized = ModelProto()
+    sized.CopyFrom(model)
+    for value in (*sized.graph.input, *sized.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = BATCH
+    found = shape_inference.infer_shapes(sized).graph
+    sizes = {
+        value.name: 4 * math.prod(side.dim_value for side in value.type.tensor_type.shape.dim)
+        for value in (*found.value_info, *found.output)
+    }
+    return sum(sizes.get(name, 0) for node in list(model.graph.node)[first:] for name in node.output)
 
 
 def _views(

@@ -26,7 +26,7 @@ from animal_classification.training.neural.from_onnx import GraphModule
 
 # Of the mean second moment of a layer's inputs: keeps the inverse sound where channels say the same.
 _DAMPING = 1e-3
-_BATCH = 32
+BATCH = 32
 # Channels go in packs, because engines compute in packs; thin layers are cut channel by channel.
 PACK = 8
 _THIN = 64
@@ -82,7 +82,7 @@ def moments(
     shapes = {one.name: tuple(one.dims) for one in model.graph.initializer}
     sums: dict[Group, list[Any]] = {group: [0.0, 0.0] for group in groups}
     chance = torch.Generator().manual_seed(0)
-    for batch in activations.split(_BATCH):
+    for batch in activations.split(BATCH):
         values = dict(zip([*names, "logits", "embedding"], module(batch.float().requires_grad_()), strict=True))
         score = _score(values["logits"] / temperature, values["embedding"], chance)
         gradients = torch.autograd.grad(score, [values[node.output[0]] for node in consumers])
