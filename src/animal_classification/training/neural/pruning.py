@@ -91,8 +91,8 @@ def prune(model: ModelProto, photos: NDArray[np.uint8], plan: PruningPlan, progr
     first, given = _place(model, plan.share)
     if (needed := _bytes_of_a_step(model, first)) > _MOST_BYTES:
         raise AnimalsError(
-            f"taking out {plan.share:.0%} would take {2 * needed / 1e9:.0f} GB of memory: it has to begin where maps are "
-            "large, or in two networks at once; choose a smaller --prune, --to int8, or a model that stands on one "
+            f"taking out {plan.share:.0%} would take {2 * needed / 1e9:.0f} GB of memory: it has to begin where maps "
+            "are large, or in two networks at once; choose a smaller --prune, --to int8, or a model that stands on one "
             "network (finetune: backbone=lite2)"
         )
     views = _views(model, photos, first, given, plan.threads, progress)

@@ -34,7 +34,7 @@ CROP = 0.95
 PHOTOS, PHOTOS_SIZE = "photos", 256
 # What only fine-tuning reads, as far as it is the network in `photos`.
 _PHOTOS_NETWORK = {"timm": "tf_efficientnet_lite0", "weights": "auto"}
-# Silhouettes of 28 pixels gain little from more: 0.979 with it, 0.981 in two and a half times the time (docs/train.md).
+# Silhouettes of 28 pixels gain little from more: 0.978 with it, 0.981 in two and a half times the time (docs/train.md).
 SILHOUETTES_SIZE = 128
 
 
