@@ -36,7 +36,8 @@ def _fold(model: ModelProto) -> None:
     nodes = []
     for node in model.graph.node:
         given = [name for name in node.input if name]
-        if wanted & set(node.output) or not all(name in known for name in given):
+        drawn = not given and node.op_type != "Constant"  # random numbers, anew for every photo
+        if drawn or wanted & set(node.output) or not all(name in known for name in given):
             nodes.append(node)
             continue
         for name, value in zip(node.output, _computed(model, node, {name: known[name] for name in given}), strict=True):
