@@ -44,7 +44,15 @@ def service_bindings(settings: DeploySettings) -> list[Document]:
     secrets = {*settings.service.secrets.values(), *settings.service.secret_files.values()}
     names = sorted({value.partition("/")[0] for value in secrets})
     bindings += [_secret_reader(settings, name) for name in names]
-    return [*bindings, _invokers(settings)]
+    return [*bindings, *_photo_bucket(settings), _invokers(settings)]
+
+
+def _photo_bucket(settings: DeploySettings) -> list[Document]:
+    """Photos that are kept for the review are written to a bucket, and deleted there."""
+    scheme, _, rest = settings.service.environment.get("ANIMALS_PHOTOS_URL", "").partition("://")
+    bucket = rest.partition("/")[0]
+    rights = {"roles/storage.objectUser": [settings.account("api")]}
+    return [_binding("bucket", bucket, rights)] if scheme in {"gs", "gcs"} and bucket else []
 
 
 def _invokers(settings: DeploySettings) -> Document:

@@ -270,7 +270,8 @@ def test_a_shared_log_is_rendered() -> None:
     photos = {"ANIMALS_KEEP_PHOTOS": "thumbnail", "ANIMALS_PHOTOS_URL": "gs://zoo-animals/photos"}
     asked = {"environment": {**CONTENT["service"]["environment"], **DATABASE, **photos}}
     assert environment(service=asked)["ANIMALS_LOG_URL"] == DATABASE["ANIMALS_LOG_URL"]
-    assert render("cloudrun", settings(service=asked))
+    (rights,) = find(render("cloudrun", settings(service=asked)), "bucket-policy")
+    assert "roles/storage.objectUser" in {binding["role"] for binding in rights.body["bindings"]}
 
 
 @pytest.mark.parametrize(("cpu", "threads"), [("2", "2"), ("0.5", "1"), ("1500m", "2"), ("4.0", "4")])
