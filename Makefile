@@ -154,9 +154,9 @@ postgres:  ## PostgreSQL for the tests that need one: found, or installed where 
 
 .PHONY: prometheus
 prometheus:  ## Prometheus for the tests of metrics and alerts: found, or installed where we may; never started as a service
-	@if command -v prometheus && command -v promtool; then :; \
+	@if command -v prometheus && command -v promtool && command -v prometheus-alertmanager; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } \
+	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } \
 	    || echo "WARNING: Prometheus could not be installed: the tests with it will be skipped"; \
 	else echo "WARNING: no Prometheus here: the tests with it will be skipped"; fi
 
