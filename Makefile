@@ -64,7 +64,7 @@ install: .venv/.installed  ## install what `make up` runs, and do not start it
 # -------------------------------------------------------------------------------------------------------- developers
 
 .PHONY: test
-test: check browser postgres prometheus pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
+test: check browser axe postgres prometheus docs pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
 
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
@@ -74,15 +74,16 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report
 
 .PHONY: pytest-nightly
-pytest-nightly: .venv-train/.installed  ## the tests with PyTorch that take minutes
+pytest-nightly: .venv-dev/.installed .venv-train/.installed docs axe  ## the tests that take minutes
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 1800
 	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.
@@ -132,8 +133,8 @@ train-env: .venv-train/.installed  ## install what the recipes with PyTorch and 
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may
@@ -142,6 +143,12 @@ browser:  ## Chromium for the browser tests: found, or installed where we may
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	    || echo "WARNING: Chromium could not be installed: the browser tests will be skipped"; \
 	else echo "WARNING: no Chromium here: the browser tests will be skipped"; fi
+
+.PHONY: axe
+axe:  ## axe-core for the tests of accessibility, from npm: exactly what its lock file says
+	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix tools/axe \
+	    || echo "WARNING: axe-core could not be installed: the tests of accessibility will be skipped"; \
+	else echo "WARNING: no npm here: the tests of accessibility will be skipped"; fi
 
 .PHONY: postgres
 postgres:  ## PostgreSQL for the tests that need one: found, or installed where we may; never started as a service

@@ -17,10 +17,12 @@
     ├── RegistryError             the model registry cannot be reached, or refuses
     └── OutputError               a result cannot be written
 
-A message is one line: what is wrong, where, and what to do next. Imports nothing of this package.
+A message is one line: what is wrong, where, and what to do next.
 """
 
 from __future__ import annotations
+
+from animal_classification.install_hint import pip_install
 
 
 class AnimalsError(Exception):
@@ -41,7 +43,7 @@ class MissingExtraError(UsageError):
     def __init__(self, feature: str, extra: str) -> None:
         self.feature = feature
         self.extra = extra
-        super().__init__(f"{feature} needs an extra: pip install 'animal-classification[{extra}]'")
+        super().__init__(f"{feature} needs an extra: {pip_install(extra)}")
 
 
 class ImageError(AnimalsError):

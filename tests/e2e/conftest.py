@@ -29,7 +29,7 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    pytest.importorskip("gradio", reason="the page needs: pip install 'animal-classification[app]'")
+    pytest.importorskip("gradio", reason="the page needs the extra app")
     server = Server(folder=tmp_path_factory.mktemp("server"))
     server.wait_for_page()
     yield server

@@ -107,7 +107,7 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 def test_what_is_installed_says_what_it_is() -> None:
-    about = metadata.metadata("animal-classification")
+    about = metadata.metadata("animals-in-photos")
     assert about["Version"] == animal_classification.__version__
     assert about["License-Expression"] == "Apache-2.0"
     assert {"LICENSE", "NOTICE"} <= set(about.get_all("License-File") or [])
@@ -133,7 +133,7 @@ def test_the_wheel_holds_everything_that_the_package_holds(tmp_path: Path) -> No
         for path in PACKAGE.rglob("*")
         if path.is_file() and path.suffix not in {".pyc", ".pyo"}
     }
-    information = f"animal_classification-{animal_classification.__version__}.dist-info"
+    information = f"animals_in_photos-{animal_classification.__version__}.dist-info"
     assert here - inside == set()
     assert {name for name in inside if not name.startswith((f"{information}/", "animal_classification/"))} == set()
     assert {f"{information}/licenses/LICENSE", f"{information}/licenses/NOTICE"} <= inside

@@ -19,7 +19,7 @@ HELP = {
     "port": "TCP port; 0 takes a free one.",
     "workers": "Processes that answer on the port; the cores are divided among them.",
     "threads": "CPUs to use, by all workers together; 0 for all.",
-    "model": "A built-in name, a bundle's folder, its URL, or models:/NAME@production; NAME=MODEL to call it "
+    "model": "A built-in name, a bundle's folder, its URL, or NAME@production of the registry; NAME=MODEL to call it "
     "otherwise. Once or several times: the first answers whoever does not say which.",
     "canary": "NAME=MODEL@SHARE: a model that answers a share of the requests for NAME, such as 0.1. May be repeated.",
     "shadow": "NAME=MODEL@SHARE: a model that is compared with NAME on a share of its answers, and does not answer "

@@ -24,6 +24,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from animal_classification.errors import CorruptImageError, ImageError, ImageTooLargeError, UnsupportedImageError
 from animal_classification.imaging.sniff import Format
+from animal_classification.install_hint import pip_install
 
 _CUT_SHORT = ("unexpected end", "not enough", "incomplete", "eof", "end of file", "only got", "too short")
 _CANNOT = ("cannot handle", "unsupported", "not supported", "unknown pixel mode", "unknown data organization")
@@ -127,5 +128,5 @@ def _heif_plugin() -> type[ImageFile]:
     try:
         plugin: type[ImageFile] = importlib.import_module("pillow_heif").HeifImageFile
     except ImportError as error:
-        raise UnsupportedImageError("is HEIC, which needs: pip install 'animal-classification[heic]'") from error
+        raise UnsupportedImageError(f"is HEIC, which needs: {pip_install('heic')}") from error
     return plugin

@@ -48,7 +48,8 @@ class Spool:
             self.folder, self._lock = _own_folder(root)
         except OSError as error:
             raise OutputError(
-                f"{root}: the prediction log cannot be written here ({error.strerror}); choose another --log-folder"
+                f"{root}: the prediction log cannot be written here ({error.strerror}); name another folder with "
+                "ANIMALS_LOG_FOLDER"
             ) from error
 
     @property

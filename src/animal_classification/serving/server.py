@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import signal
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from animal_classification.install_hint import pip_install
 from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.models.starting import install_models
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 # Seconds that uvicorn gives to what the server's own grace has not brought to an end.
 LAST_WORDS = 1
 PAGE_MISSING = (
-    "The page needs an extra that is not installed: <code>pip install 'animal-classification[app]'</code>. "
+    f"The page needs an extra that is not installed: <code>{html.escape(pip_install('app'))}</code>. "
     "The API works without: see <a href='docs'>/docs</a>."
 )
 PAGE_BROKEN = "The page could not be started; the server's log says why. The API works: see <a href='docs'>/docs</a>."
@@ -218,7 +220,7 @@ async def _show_page(
 ) -> None:
     if find_spec("gradio") is None:
         app.state.page.explain(PAGE_MISSING)
-        on_trouble("no page: it needs an extra: pip install 'animal-classification[app]'")
+        on_trouble(f"no page: it needs an extra: {pip_install('app')}")
         return
     try:
         from animal_classification.serving.page.hosting import hosted_page

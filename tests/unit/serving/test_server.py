@@ -39,9 +39,9 @@ def test_without_gradio_the_page_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(server, "find_spec", lambda _: None)
     app = create_app(None)
     (line,) = show_page(app)
-    assert "pip install 'animal-classification[app]'" in line
+    assert 'pip install ".[app]"' in line
     with TestClient(app) as client:
-        assert "pip install 'animal-classification[app]'" in client.get("/").text
+        assert "pip install &quot;.[app]&quot;" in client.get("/").text
 
 
 def test_a_page_that_cannot_start_leaves_the_api_alone(monkeypatch: pytest.MonkeyPatch) -> None:
