@@ -55,6 +55,7 @@ help:  ## this list
 
 .PHONY: up
 up: .venv/.installed  ## the page and the API on http://localhost:8080 (ARGS="--port 9000")
+	@echo "animals: for folders of photos, in another terminal: $(abspath $(APP))/animals predict FOLDER"
 	@exec $(APP)/animals up $(ARGS)
 
 .PHONY: install
