@@ -255,6 +255,10 @@ core: package  ## try the wheel with the core's requirements only
 	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
 	$(CORE)/animals predict .venv-core/drawn.jpg --json
 
+.PHONY: first-hour
+first-hour: .venv-dev/.installed  ## README and tutorials replayed from an empty folder, as a new user would
+	$(DEV)/python tools/ci/first_hour.py $(if $(PHOTOS),--photos $(PHOTOS))
+
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
 	$(LOCK) --extra all --extra train --extra mlflow --group dev pyproject.toml -o requirements/train.txt
