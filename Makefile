@@ -55,6 +55,7 @@ help:  ## this list
 
 .PHONY: up
 up: .venv/.installed  ## the page and the API on http://localhost:8080 (ARGS="--port 9000")
+	@echo "animals: for folders of photos, in another terminal: $(abspath $(APP))/animals predict FOLDER"
 	@exec $(APP)/animals up $(ARGS)
 
 .PHONY: install
@@ -253,6 +254,10 @@ core: package  ## try the wheel with the core's requirements only
 	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
 	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
 	$(CORE)/animals predict .venv-core/drawn.jpg --json
+
+.PHONY: first-hour
+first-hour: .venv-dev/.installed  ## README and tutorials replayed from an empty folder, as a new user would
+	$(DEV)/python tools/ci/first_hour.py $(if $(PHOTOS),--photos $(PHOTOS))
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
