@@ -20,6 +20,7 @@ const limits = {
   tooLarge: box.dataset.tooLarge,
 };
 const MOST_KEPT = 64; // answers that are there again after a look at another page
+let visit = 0; // how often photos came
 let running = null; // ends what is on its way
 let unfinished = null; // photos that wait until somebody has signed in
 
@@ -57,28 +58,26 @@ async function lookAtOne(photo, signal) {
 // Cards appear in the order of the photos, as soon as all before them are there.
 function listOf(photos) {
   const cards = make("ul", { class: "cards" });
-  const made = [];
+  const made = new Map();
+  const cardOf = (photo) => {
+    if (!made.has(photo)) made.set(photo, card(photo));
+    return made.get(photo);
+  };
+  let next = 0;
   const draw = () => {
-    while (photos[made.length]?.entry) {
-      const photo = photos[made.length];
-      made.push(card(photo));
-      cards.append(made.at(-1));
-    }
+    for (; photos[next]?.entry; next++) cards.append(cardOf(photos[next]));
   };
-  const picture = (photo) => {
-    const shown = made[photos.indexOf(photo)];
-    if (shown && photo.thumbnail) show(shown, photo);
-  };
-  return { cards, draw, picture };
+  // What was stopped has gaps: all that is answered comes along.
+  const fill = () => cards.replaceChildren(...photos.filter((photo) => photo.entry).map(cardOf));
+  const picture = (photo) => made.has(photo) && photo.thumbnail && show(made.get(photo), photo);
+  return { cards, draw, fill, picture };
 }
 
 async function lookAtMany(photos, signal) {
   forget();
   const list = listOf(photos);
-  const looking = make("article", { class: "answer many", "aria-label": "Answers so far" }, list.cards);
-  present(looking, false);
+  present(make("article", { class: "answer many", "aria-label": "Answers so far" }, list.cards), false);
   bar.max = photos.length;
-  bar.hidden = stop.hidden = false;
   const doing = () => {
     const done = photos.filter((photo) => photo.entry).length;
     bar.value = done;
@@ -87,25 +86,22 @@ async function lookAtMany(photos, signal) {
     list.draw();
   };
   const onWait = (seconds) => (seconds ? (status.textContent = `The server is busy: going on in ${counted(Math.ceil(seconds), "second")}…`) : doing());
-  const pictures = drawThumbnails(photos, list, signal);
+  const mine = visit;
+  const pictures = drawThumbnails(photos, list, () => visit === mine);
   await sendAll(photos, { limits, signal, onAnswer: doing, onWait });
   const done = photos.filter((photo) => photo.entry);
-  list.draw();
   if (!done.length) return;
-  // What was stopped has gaps: all that is answered comes along.
-  const cards = done.length === photos.length ? list.cards : make("ul", { class: "cards" }, ...done.map(card));
-  present(many(photos, cards, columns));
-  await pictures;
-  if (done.length <= MOST_KEPT) keep(done);
+  list.fill();
+  present(many(photos, list.cards, columns));
+  pictures.then(() => visit === mine && done.length <= MOST_KEPT && keep(done));
 }
 
 // One after the other: a photo of twelve megapixels takes 48 MB while it is drawn.
-async function drawThumbnails(photos, list, signal) {
+async function drawThumbnails(photos, list, isWanted) {
   for (const photo of photos) {
-    if (signal.aborted) return;
-    if (photo.thumbnail !== undefined) continue;
-    photo.thumbnail = await thumbnail(photo.file);
-    list.picture(photo);
+    if (!isWanted()) return;
+    photo.thumbnail ??= await thumbnail(photo.file);
+    if (isWanted()) list.picture(photo);
   }
 }
 
@@ -114,6 +110,7 @@ async function look(photos) {
   closeCamera();
   drop();
   say(null);
+  visit += 1;
   const mine = (running = new AbortController());
   try {
     photos.forEach((photo) => (photo.picture = photo.file));
