@@ -52,7 +52,8 @@ class Settings:
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         threads: CPUs to use, by all workers together; 0 for all that the process may use.
         workers: Processes that answer.
-        page: Serve the web page beside the API; with one worker only.
+        page: Serve the Classify page at ``/`` beside the API.
+        gradio: Serve Gradio's front end at ``/gradio`` as well; with one worker, and where no keys are asked for.
         root_path: Under which prefix the world sees this server, such as ``/animals``.
         trusted_proxies: Addresses whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed; ``*`` for all.
         cors: Origins whose pages may ask, such as ``https://zoo.example``; ``*`` for all.
@@ -95,6 +96,7 @@ class Settings:
     threads: int = 0
     workers: int = 1
     page: bool = True
+    gradio: bool = False
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
@@ -154,6 +156,12 @@ class Settings:
             raise UsageError(f"keep_photos is one of {', '.join(KEEP_PHOTOS)}, not {self.keep_photos!r}")
         if self.keep_photos != "no" and not self.prediction_log:
             raise UsageError("keep_photos needs prediction_log: photos are kept to review predictions")
+        if self.gradio and self.workers > 1:
+            raise UsageError(
+                "gradio needs workers=1: its sessions live in one process; the page at / has no such limit"
+            )
+        if self.gradio and self.keys_file:
+            raise UsageError("gradio cannot ask with API keys; leave out keys_file, or use the page at /, which can")
 
     def _require_room(self, whole: str, part: str) -> None:
         if getattr(self, whole) < getattr(self, part):

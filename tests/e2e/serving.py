@@ -79,8 +79,8 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode("utf-8")
 
-    def wait_for_page(self) -> None:
-        wait_for(lambda: "gradio_config" in self.get("/")[1] or None, "the page", lambda: self.output)
+    def wait_for_gradio(self) -> None:
+        wait_for(lambda: "gradio_config" in self.get("/gradio/")[1] or None, "Gradio", lambda: self.output)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end and wait for that, for less time than its grace is."""

@@ -87,8 +87,9 @@ def test_training_makes_a_model_that_knows_photos_it_has_not_seen(job: Job, bund
 def test_the_page_starts_and_answers(bundle: Path, tmp_path: Path) -> None:
     server = Server("--model", str(bundle), folder=tmp_path)
     try:
-        server.wait_for_page()
+        assert server.address
         assert server.get("/readyz")[0] == 200
+        assert "Drop photos here" in server.get("/")[1]
     finally:
         server.kill()
 

@@ -27,7 +27,8 @@ HELP = {
     "follow": "Seconds between two looks for newer versions of the models; 0 to take those of the start.",
     "tracking_uri": "The model registry that models:/ means: MLflow's address.",
     "engine": "auto, openvino or onnxruntime.",
-    "page": "Serve the page at / beside the API; with one worker only.",
+    "page": "Serve the Classify page at / beside the API.",
+    "gradio": "Serve Gradio's front end at /gradio as well; with one worker, and without keys.",
     "root_path": "The prefix under which a proxy shows this server, such as /animals.",
     "trusted_proxies": "Addresses whose X-Forwarded-For and -Proto are believed, joined by commas; * for all.",
     "cors": "Origins whose pages may ask, joined by commas; * for all.",
@@ -91,7 +92,7 @@ def command(**options: Any) -> None:
     for name in given.keys() & {"cors", "trusted_proxies"}:
         given[name] = split_list(given[name])
     settings = replace(Settings.from_environment(), **given)
-    require_server("animals serve")
+    require_server("animals serve", settings)
     from animal_classification.serving import server, supervisor
 
     run = supervisor.run_workers if settings.workers > 1 else server.run_server

@@ -34,6 +34,7 @@ THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 @click.option("--engine", type=click.Choice(["auto", "openvino", "onnxruntime"]), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPUs to use; 0 for all.  [default: 0]")
 @click.option("--page/--no-page", default=None, help="Serve the page at / beside the API.  [default: page]")
+@click.option("--gradio/--no-gradio", default=None, help="Serve Gradio's front end at /gradio.  [default: no-gradio]")
 @click.option(
     "--prediction-log/--no-prediction-log", default=None, help="Keep predictions for the review.  [default: on]"
 )
@@ -53,7 +54,7 @@ def command(open_browser: bool, **options: Any) -> None:
     if "model" in given:
         given["model"] = (given["model"],)
     settings = with_a_log(given)
-    require_server("animals up")
+    require_server("animals up", settings)
     from animal_classification.serving.server import run_server
 
     def on_ready(started: Started) -> None:
@@ -129,14 +130,16 @@ def own_address() -> str:
     return "" if address.startswith("127.") else address
 
 
-def require_server(command: str) -> None:
-    """Make sure that what a server needs is installed.
+def require_server(command: str, settings: Settings) -> None:
+    """Make sure that what a server with these settings needs is installed.
 
     Raises:
         MissingExtraError: It is not.
     """
     if not all(find_spec(name) for name in SERVER_PACKAGES):
         raise MissingExtraError(command, "serve")
+    if settings.gradio and not find_spec("gradio"):
+        raise MissingExtraError(f"{command} --gradio", "gradio")
 
 
 def ready_line(started: Started) -> str:

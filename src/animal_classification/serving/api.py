@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 OPTIONS = PredictOptions.model_json_schema()["properties"]
 # What a form can say for true and false.
-YES_OR_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"]
+YES_OR_NO = {
+    "type": "string",
+    "enum": ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"],
+    "default": "false",
+}
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -49,7 +53,8 @@ PREDICT_BODY: dict[str, Any] = {
                         },
                         "model": {"type": "string", "minLength": 1, "maxLength": 255},
                         "top_k": OPTIONS["top_k"],
-                        "heatmap": OPTIONS["heatmap"] | {"type": "string", "enum": YES_OR_NO, "default": "false"},
+                        "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
+                        "words": OPTIONS["words"] | YES_OR_NO,
                     },
                     "additionalProperties": False,
                 },
@@ -92,7 +97,7 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
             with service.using(options.model, form.photos) as model:
                 async with within(settings.request_timeout, too_late):
                     named = service.identify_as(
-                        lambda outcome: encoded_entry(outcome, model.info),
+                        lambda outcome: encoded_entry(outcome, model.info, words=options.words),
                         form.photos,
                         top_k=options.top_k,
                         heatmap=options.heatmap,

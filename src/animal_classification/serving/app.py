@@ -1,4 +1,4 @@
-"""The application: API, its reference at ``/docs``, and a place for the page at ``/``."""
+"""The application: API, its reference at ``/docs``, and the pages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from animal_classification import __version__
 from animal_classification.serving import feedback_api, problems, reference, tracing
 from animal_classification.serving.api import make_router
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
+from animal_classification.serving.gradio_host import GRADIO_PATH, GradioHost
 from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
 from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
-from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.predictions import Predictions
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.serving.tabs import pages as tabs
@@ -75,7 +75,7 @@ def create_app(
     Args:
         classifier: What answers; ``None`` to install one later with ``app.state.service.install``, so that the
             process is alive, and says that it is not ready, while the model loads.
-        settings: Bounds on requests, and whether there is a page.
+        settings: Bounds on requests, and which pages there are.
         access_log: Gets the facts of each request when it is answered.
 
     Raises:
@@ -83,7 +83,7 @@ def create_app(
         OutputError: The prediction log's folder cannot be written.
 
     Returns:
-        The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
+        The application; ``app.state.service`` holds the classifier.
     """
     if settings.keys_file:
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
@@ -120,9 +120,7 @@ def create_app(
     app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.predictions = predictions
-    app.state.page = PageHost(
-        wanted=settings.page and not settings.keys_file, others=[(tab.path, tab.name) for tab in tabs.tabs_of(settings)]
-    )
+    app.state.gradio = GradioHost() if settings.gradio else None
     _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))
@@ -131,8 +129,8 @@ def create_app(
     )
     app.include_router(tabs.make_router(settings))
     reference.install(app)
-    # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
-    app.router.default = app.state.page
+    if settings.gradio:
+        app.mount(GRADIO_PATH, app.state.gradio)
     return app
 
 

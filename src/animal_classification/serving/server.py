@@ -1,18 +1,15 @@
-"""A process that serves: the API answers first, then the page is fetched from Gradio in the background."""
+"""A process that serves: models are loaded while it listens; Gradio, where it is wanted, comes last."""
 
 from __future__ import annotations
 
 import asyncio
-import html
 import signal
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from animal_classification.install_hint import pip_install
 from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.models.starting import install_models
@@ -31,11 +28,6 @@ if TYPE_CHECKING:
 
 # Seconds that uvicorn gives to what the server's own grace has not brought to an end.
 LAST_WORDS = 1
-PAGE_MISSING = (
-    f"The page needs an extra that is not installed: <code>{html.escape(pip_install('app'))}</code>. "
-    "The API works without: see <a href='docs'>/docs</a>."
-)
-PAGE_BROKEN = "The page could not be started; the server's log says why. The API works: see <a href='docs'>/docs</a>."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +64,7 @@ def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_tr
     Args:
         settings: Where and what.
         on_ready: Called once when the API answers.
-        on_trouble: Called with a line when the page cannot be started; the API goes on.
+        on_trouble: Called with a line when Gradio's front end cannot be started; the rest goes on.
 
     Raises:
         AnimalsError: The port is taken, or the model cannot be loaded.
@@ -134,7 +126,8 @@ async def _serve(run: _Run) -> None:
 
     def on_stop() -> None:
         app.state.service.drain()
-        app.state.page.close()
+        if app.state.gradio is not None:
+            app.state.gradio.close()
 
     config = uvicorn.Config(
         app,
@@ -210,22 +203,16 @@ async def _start(app: FastAPI, run: _Run) -> None:
             for follower in service.followers:
                 following = asyncio.create_task(follower.run())
                 stack.callback(following.cancel)
-        if settings.page and not settings.keys_file:  # the page cannot ask with a key
-            await _show_page(app, settings, stack, run.on_trouble)
+        if settings.gradio:
+            await _show_gradio(app, settings, stack, run.on_trouble)
         await asyncio.Event().wait()
 
 
-async def _show_page(
+async def _show_gradio(
     app: FastAPI, settings: Settings, stack: AsyncExitStack, on_trouble: Callable[[str], None]
 ) -> None:
-    if find_spec("gradio") is None:
-        app.state.page.explain(PAGE_MISSING)
-        on_trouble(f"no page: it needs an extra: {pip_install('app')}")
-        return
     try:
-        from animal_classification.serving.page.hosting import hosted_page
-
-        await stack.enter_async_context(hosted_page(app, settings))
-    except Exception as error:  # the API must go on whatever Gradio does
-        app.state.page.explain(PAGE_BROKEN)
-        on_trouble(f"no page: it could not be started: {error!r}")
+        await stack.enter_async_context(app.state.gradio.shown(app, settings))
+    except Exception as error:  # the API and the pages must go on whatever Gradio does
+        app.state.gradio.explain("It could not be started; the server's log says why.")
+        on_trouble(f"no Gradio: it could not be started: {error!r}")

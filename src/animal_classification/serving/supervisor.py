@@ -75,7 +75,7 @@ def run_workers(settings: Settings, *, on_ready: Callable[[Started], None], on_t
         AnimalsError: The port is taken, or a worker cannot start.
     """
     listener = listen(settings.host, settings.port)
-    settings = replace(settings, port=listener.getsockname()[1], page=False)
+    settings = replace(settings, port=listener.getsockname()[1])
     with _shared_metrics(), listener, ignored_signals():
         _Supervisor(settings, listener, on_ready, on_trouble).run()
 

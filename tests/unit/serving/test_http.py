@@ -91,7 +91,7 @@ def test_behind_a_prefix_whether_or_not_the_proxy_takes_it_away(client_with: Mak
     (entry,) = client.post(f"{sent}/v1/predict", content=encoded(RED), headers=JPEG).json()["predictions"]
     assert entry["label"] == "cat"
     assert client.get(f"{sent}/healthz").status_code == 200
-    assert "Getting ready" in client.get(f"{sent}/").text
+    assert "Which animal is this?" in client.get(f"{sent}/").text
     assert client.get(f"{sent}/docs").status_code == 200
     assert client.get(f"{sent}/docs/assets/swagger-ui.css").status_code == 200
     assert client.get(f"{sent}/openapi.json").json()["servers"] == [{"url": "/animals"}]

@@ -79,7 +79,7 @@ def test_without_a_key_only_health_and_the_reference_answer(zoo: Zoo) -> None:
         assert_problem(refused, 401, "no-key")
         assert refused.headers["www-authenticate"].startswith("Bearer")
     assert zoo.client.get("/v2/models/tiny").json().keys() == {"error"}
-    assert "switched off" in zoo.client.get("/").text
+    assert "Sign in" in zoo.client.get("/").text
 
 
 def test_the_description_says_how_keys_are_sent(zoo: Zoo, classifier: Classifier) -> None:

@@ -42,8 +42,8 @@ def test_predict_says_what_it_takes_and_gives(document: dict[str, Any]) -> None:
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["files"]
     assert form["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
-    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap"}
-    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap"}
+    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap", "words"}
+    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap", "words"}
     entry = document["components"]["schemas"]["PhotoPrediction"]
     assert {"id", "file", "label", "probability", "unknown", "top", "model", "version", "error"} <= set(
         entry["required"]

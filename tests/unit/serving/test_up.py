@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from animal_classification.cli import up
+from animal_classification.install_hint import pip_install
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
 from animal_classification.prediction_log import places
 from animal_classification.serving import server
@@ -35,7 +36,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     def run_server(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
         calls.append(settings)
         on_ready(STARTED)
-        on_trouble("no page: it needs an extra")
+        on_trouble("no Gradio: it is broken")
 
     monkeypatch.setattr(server, "run_server", run_server)
     return calls
@@ -51,7 +52,7 @@ def test_defaults_and_the_ready_line(started: list[Settings]) -> None:
     assert started == [Settings(prediction_log=True, keep_photos="thumbnail")]
     ready = "animals: ready at http://localhost:8080 (model tiny 1, onnxruntime, 2 threads)\n"
     assert result.stdout == f"{ready}animals: stopped\n"
-    assert result.stderr == "animals: no page: it needs an extra\n"
+    assert result.stderr == "animals: no Gradio: it is broken\n"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,16 @@ def test_the_browser_opens_only_on_request(started: list[Settings], monkeypatch:
     assert opened == []
     invoke("--open")
     assert opened == ["http://localhost:8080"]
+
+
+def test_gradio_is_an_extra_of_its_own(monkeypatch: pytest.MonkeyPatch, started: list[Settings]) -> None:
+    assert invoke("--gradio").exit_code == 0
+    assert started[0].gradio
+    monkeypatch.setattr(up, "find_spec", lambda name: None if name == "gradio" else object())
+    assert invoke().exit_code == 0
+    error = invoke("--gradio").exception
+    assert str(error) == f"animals up --gradio needs an extra: {pip_install('gradio')}"
+    assert len(started) == 2
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

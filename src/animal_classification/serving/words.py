@@ -1,4 +1,7 @@
-"""An answer in plain English: what the model is sure of, what it is not, and what else it might be."""
+"""An answer in plain English: what the model is sure of, what it is not, and what else it might be.
+
+The one place for it: the API hands it out (`words=true`), and the page and Gradio's front end show it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _SPOKEN_CONSONANT = ("eu", "ewe", "uni")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the page says about one photo.
+    """What is said about one photo.
 
     Attributes:
         headline: The name, large.
