@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette._utils import get_route_path
 from starlette.responses import Response
 
+from animal_classification.serving.access import OPEN, admit
 from animal_classification.serving.observing import notes_of
+from animal_classification.serving.paths import path_below_root
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 
@@ -74,7 +75,9 @@ class PageHost:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
-        path = get_route_path(scope)
+        path = path_below_root(scope)
+        if path in OWN_PATHS:
+            admit(scope, OPEN)
         if path in OWN_PATHS or (self._page is not None and _is_open(path)):
             notes_of(scope).route = "page"
         if path == "/" and scope["method"] not in {"GET", "HEAD"}:

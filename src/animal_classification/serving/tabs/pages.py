@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from animal_classification.serving.access import OPEN, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -62,23 +63,26 @@ def tabs_of(settings: Settings) -> tuple[Tab, ...]:
 
 def make_router(settings: Settings) -> APIRouter:
     """The routes; each answers without the model and without the database."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
     tabs = tabs_of(settings)
     for tab in tabs:
         if tab is not CLASSIFY:
             router.add_api_route(f"/{tab.path}", _show(tab, tabs), methods=["GET"], name=tab.path)
 
     @router.get("/tabs/tabs.css")
+    @scoped(OPEN)
     async def style() -> Response:
         return Response(_style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
     @router.get("/tabs/fonts/{name}")
+    @scoped(OPEN)
     async def font(name: str) -> FileResponse:
         if name not in FONT_FILES:
             raise ProblemError(404, "there is no such font")
         return FileResponse(FONTS / name, media_type="font/woff2", headers={"Cache-Control": "max-age=86400"})
 
     @router.get("/tabs/{name}")
+    @scoped(OPEN)
     async def script(name: str) -> FileResponse:
         if name not in SCRIPTS:
             raise ProblemError(404, "there is no such script")
@@ -100,6 +104,7 @@ def _show(tab: Tab, tabs: Sequence[Tab]) -> Callable[[], Awaitable[HTMLResponse]
     content = (STATIC / f"{tab.path}.html").read_text("utf-8")
     html = frame.substitute(title=tab.name, name=tab.path, navigation=navigation(tabs, tab), content=content)
 
+    @scoped(OPEN)
     async def show() -> HTMLResponse:
         return HTMLResponse(html, headers=HEADERS)
 
