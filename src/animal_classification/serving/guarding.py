@@ -201,7 +201,11 @@ class Guarding:
             if gate.settle() is None:
                 await send(message)
 
-        await self._app(scope, receive_when_let_in, send_when_let_in)
+        try:
+            await self._app(scope, receive_when_let_in, send_when_let_in)
+        except Exception:
+            if gate.refusal is None:  # else it is what comes of a client that seems to have gone
+                raise
         if gate.refusal is not None:
             await self._refuse(gate.refusal, scope, receive, send)
 
