@@ -193,8 +193,8 @@ def test_the_access_log_is_json_and_the_ready_line_is_not_in_it(start: Start, ti
 
 def test_the_page_works_behind_a_prefix_and_a_proxy_that_ends_tls(tmp_path: Path, tiny: str) -> None:
     pytest.importorskip("gradio")
-    options = ("--model", tiny, "--engine", "onnxruntime", "--root-path", "/animals", "--trusted-proxies", "127.0.0.1")
-    options += ("--allowed-hosts", "zoo.example")
+    proxy = ("--root-path", "/animals", "--trusted-proxies", "127.0.0.1", "--allowed-hosts", "zoo.example")
+    options = ("--model", tiny, "--engine", "onnxruntime", *proxy)
     server = Server(*options, folder=tmp_path, name="serve")
     try:
         root = server.address.removesuffix("/animals")

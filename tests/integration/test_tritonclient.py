@@ -111,3 +111,5 @@ def test_errors_are_read_and_not_decoded_in_vain(client: Any, headers: dict[str,
         with pytest.raises(InferenceServerException) as caught:
             attempt()
         assert words in caught.value.message()
+        assert "decoding" not in caught.value.message()
+        assert "urn:animals" not in caught.value.message()

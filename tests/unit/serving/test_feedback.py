@@ -176,8 +176,8 @@ def test_a_word_is_said_in_the_name_of_its_key_and_only_that_key_or_an_admin_tak
     settings = {"keys_file": str(tmp_path / "keys.json"), "log_folder": str(tmp_path)}
     client = client_with(prediction_log=True, **settings)
     send_key = {name: {"X-API-Key": text} for name, (text, _) in made.items()}
-    photo = {"content": encoded(RED), "headers": {"content-type": "image/jpeg", **send_key["boss"]}}
-    identity = client.post("/v1/predict", **photo).json()["predictions"][0]["id"]
+    headers = {"content-type": "image/jpeg", **send_key["boss"]}
+    identity = client.post("/v1/predict", content=encoded(RED), headers=headers).json()["predictions"][0]["id"]
 
     def word(name: str, who: str | None = None) -> int:
         body = {"id": identity, "verdict": "confirmed", "who": who}

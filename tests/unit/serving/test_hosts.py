@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from animal_classification.errors import UsageError
 from animal_classification.serving import hosts
+from animal_classification.serving.problems import ProblemError
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import RED, assert_problem, encoded
 
@@ -52,7 +54,7 @@ STRANGERS = (
 @pytest.fixture(autouse=True)
 def known_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real ones; this machine has a name."""
-    monkeypatch.setattr(hosts.socket, "gethostname", lambda: "Keeper.zoo.example")
+    monkeypatch.setattr(socket, "gethostname", lambda: "Keeper.zoo.example")
 
 
 def status(client: TestClient, host: str, path: str = "/v1/models") -> int:
@@ -106,7 +108,7 @@ def test_a_list_adds_names(client_with: MakeClient) -> None:
 def test_what_sends_no_host_is_no_browser_and_two_are_one_too_many(client_with: MakeClient) -> None:
     known = hosts.Hosts(Settings())
     known.require([])
-    with pytest.raises(hosts.ProblemError):
+    with pytest.raises(ProblemError):
         known.require(["localhost", "localhost"])
 
 
