@@ -19,6 +19,7 @@ from animal_classification.serving.keys import read_keys
 from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
+from animal_classification.serving.paths import describe_paths
 from animal_classification.serving.predictions import Predictions
 from animal_classification.serving.proxies import Forwarded
 from animal_classification.serving.service import Predictor, Service
@@ -49,6 +50,7 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        describe_paths(document)
         if self.wants_keys:
             describe_keys(document)
         return document
