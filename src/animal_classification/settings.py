@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from math import inf
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -32,6 +33,8 @@ _AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace
 _SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
+MOST_PROXIES = 20
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 KEEP_PHOTOS = ("no", "thumbnail", "original")
@@ -55,7 +58,10 @@ class Settings:
         page: Serve the Classify page at ``/`` beside the API.
         gradio: Serve Gradio's front end at ``/gradio`` as well; with one worker, and where no keys are asked for.
         root_path: Under which prefix the world sees this server, such as ``/animals``.
-        trusted_proxies: Addresses whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed; ``*`` for all.
+        trusted_proxies: Whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed: addresses and networks, or
+            how many proxies there are, or ``*`` for one of any address.
+        allowed_hosts: Names under which this server answers beside its own: ``zoo.example``, ``*.zoo.example``; ``*``
+            for all.
         cors: Origins whose pages may ask, such as ``https://zoo.example``; ``*`` for all.
         keys_file: Who may ask (``animals keys``); everybody where it is empty.
         rate_limit: Photos a minute for each API key, or for each address where no keys are asked for; 0 for any number.
@@ -99,6 +105,7 @@ class Settings:
     gradio: bool = False
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     keys_file: str = ""
     rate_limit: float = 0.0
@@ -149,6 +156,12 @@ class Settings:
     def _require_form(self) -> None:
         if self.root_path and not _PREFIX.fullmatch(self.root_path):
             raise UsageError(f"root_path must look like /animals, not {self.root_path!r}")
+        if not _are_proxies(self.trusted_proxies):
+            detail = "addresses and networks such as 10.0.0.0/8, or a number of proxies alone, or * alone"
+            raise UsageError(f"trusted_proxies takes {detail}, not {', '.join(self.trusted_proxies)!r}")
+        for host in self.allowed_hosts:
+            if host != "*" and not _HOST.fullmatch(host):
+                raise UsageError(f"allowed_hosts takes names such as zoo.example or *.zoo.example, not {host!r}")
         for origin in self.cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise UsageError(f"cors takes origins such as https://zoo.example, not {origin!r}")
@@ -181,6 +194,16 @@ class Settings:
             if text := environment.get(variable, "").strip():
                 values[field.name] = _parse(variable, text, types[field.name])
         return cls(**values)
+
+
+def _are_proxies(words: tuple[str, ...]) -> bool:
+    alone = words[0] if len(words) == 1 else ""
+    if alone == "*" or (alone.isascii() and alone.isdecimal()):
+        return alone == "*" or 1 <= int(alone) <= MOST_PROXIES
+    try:
+        return all("*" not in word and ip_network(word, strict=False) for word in words)
+    except ValueError:
+        return False
 
 
 def _parse(variable: str, text: str, kind: Any) -> object:

@@ -30,7 +30,10 @@ HELP = {
     "page": "Serve the Classify page at / beside the API.",
     "gradio": "Serve Gradio's front end at /gradio as well; with one worker, and without keys.",
     "root_path": "The prefix under which a proxy shows this server, such as /animals.",
-    "trusted_proxies": "Addresses whose X-Forwarded-For and -Proto are believed, joined by commas; * for all.",
+    "trusted_proxies": "Whose X-Forwarded-For and -Proto are believed: addresses and networks, joined by commas; or "
+    "how many proxies stand in front; * for one.",
+    "allowed_hosts": "Names under which this server answers, beside its own and addresses: zoo.example, *.zoo.example, "
+    "joined by commas; * for all.",
     "cors": "Origins whose pages may ask, joined by commas; * for all.",
     "keys_file": "Only who has a key in this file may ask (see animals keys).",
     "rate_limit": "Photos a minute for each key, or each address without keys; 0 for any number.",
@@ -89,7 +92,7 @@ def command(**options: Any) -> None:
     it when everything that came is answered. docs/serve.md has the whole story.
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    for name in given.keys() & {"cors", "trusted_proxies"}:
+    for name in given.keys() & {"cors", "trusted_proxies", "allowed_hosts"}:
         given[name] = split_list(given[name])
     settings = replace(Settings.from_environment(), **given)
     require_server("animals serve", settings)

@@ -93,7 +93,7 @@ def with_a_log(given: Mapping[str, Any]) -> Settings:
 
 def _others_may_ask(settings: Settings) -> bool:
     """People elsewhere can send photos: directly, through a proxy on this machine, or from another site's page."""
-    behind_a_proxy = bool(settings.root_path or settings.trusted_proxies)
+    behind_a_proxy = bool(settings.root_path or settings.trusted_proxies or settings.allowed_hosts)
     return settings.host not in THIS_MACHINE or behind_a_proxy or bool(settings.cors)
 
 

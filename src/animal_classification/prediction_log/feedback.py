@@ -59,8 +59,13 @@ def add(engine: Engine, feedback: Feedback) -> dict[str, Any] | None:
         return None
 
 
-def undo(engine: Engine, number: int) -> dict[str, Any] | None:
+def undo(engine: Engine, number: int, own: str | None = None) -> dict[str, Any] | None:
     """Take a word back; returns what it was, or ``None`` where there is none of that number.
+
+    Args:
+        engine: The database.
+        number: Of the word.
+        own: Whose word it has to be; anybody's by default. Another's stays, and comes back with ``undone`` empty.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
@@ -71,6 +76,8 @@ def undo(engine: Engine, number: int) -> dict[str, Any] | None:
 
     with troubles(engine.url), writing(engine) as connection:
         statement = update(table).where(table.c.number == number, table.c.undone.is_(None))
+        if own is not None:
+            statement = statement.where(table.c.who == storable(own, MAX_WHO))
         connection.execute(statement.values(undone=datetime.now(UTC)))
         row = connection.execute(select(table).where(table.c.number == number)).mappings().first()
         return None if row is None else dict(row)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from animal_classification.serving import model_files, model_routes, open_inference
+from animal_classification.serving.access import HEALTH, METRICS, PREDICT, ScopedRoute, scoped
 from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
 from animal_classification.serving.guarding import charge
 from animal_classification.serving.metrics import CONTENT_TYPE
@@ -68,7 +69,7 @@ PREDICT_BODY: dict[str, Any] = {
 
 def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes over ``service``, within the bounds of ``settings``."""
-    router = APIRouter()
+    router = APIRouter(route_class=ScopedRoute)
     memory = Memory(settings.max_memory_bytes)
 
     # The busiest route comes first, because routes are tried in order.
@@ -79,6 +80,7 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         responses=documented(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
         openapi_extra=PREDICT_BODY,
     )
+    @scoped(PREDICT)
     async def predict(request: Request, options: Annotated[PredictQuery, Query()]) -> Response:
         """Name the animals in one photo or many.
 
@@ -125,11 +127,13 @@ async def _read(request: Request, body: AsyncIterator[bytes], settings: Settings
 
 def _add_health(router: APIRouter, service: Service) -> None:
     @router.get("/healthz", tags=["health"], response_model=Health)
+    @scoped(HEALTH)
     async def healthz() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"status": "alive"})
 
     @router.get("/readyz", tags=["health"], response_model=Health, responses=documented(503))
+    @scoped(HEALTH)
     async def readyz() -> JSONResponse:
         """The models are loaded and warm; 503 until they are, and when the server is about to stop."""
         service.models.find()
@@ -140,6 +144,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
 
 def _add_metrics(router: APIRouter, service: Service) -> None:
     @router.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    @scoped(METRICS)
     async def metrics() -> PlainTextResponse:
         """For Prometheus."""
         text = await asyncio.to_thread(service.metrics.render)

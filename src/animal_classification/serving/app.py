@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving import feedback_api, problems, reference, tracing
+from animal_classification.serving.access import OPEN, ScopedMount, ScopedRoute
 from animal_classification.serving.api import make_router
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
 from animal_classification.serving.gradio_host import GRADIO_PATH, GradioHost
@@ -18,7 +19,9 @@ from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
 from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
+from animal_classification.serving.paths import describe_paths
 from animal_classification.serving.predictions import Predictions
+from animal_classification.serving.proxies import Forwarded
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.threads import PATIENCE, in_thread
@@ -42,10 +45,12 @@ class Application(FastAPI):
     access_log: Callable[[dict[str, Any]], None] | None = None
     traces: tracing.Tracing | None = None
     prefix = ""
+    trusted_proxies: tuple[str, ...] = ()
     wants_keys = False
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        describe_paths(document)
         if self.wants_keys:
             describe_keys(document)
         return document
@@ -61,7 +66,8 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
+        observed = Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
+        return Forwarded(observed, self.trusted_proxies) if self.trusted_proxies else observed
 
 
 def create_app(
@@ -113,10 +119,13 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
     )
+    app.router.route_class = ScopedRoute
     app.access_log = access_log
     app.traces = traces
     app.prefix = settings.root_path
+    app.trusted_proxies = settings.trusted_proxies
     app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.predictions = predictions
@@ -130,13 +139,12 @@ def create_app(
     app.include_router(tabs.make_router(settings))
     reference.install(app)
     if settings.gradio:
-        app.mount(GRADIO_PATH, app.state.gradio)
+        app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", wanted=OPEN))
     return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    if settings.keys_file or settings.rate_limit:
-        app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
+    app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
     app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
     if settings.cors:
         app.add_middleware(

@@ -17,9 +17,9 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from starlette._utils import get_route_path
 
 from animal_classification.prediction_log.locking import locked
+from animal_classification.serving.paths import path_below_root
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 from animal_classification.serving.threads import in_thread
@@ -109,7 +109,7 @@ class GradioHost:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
-        path = get_route_path(scope)
+        path = path_below_root(scope)
         if self._page is None or not (path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)):
             await self._instead(path)(scope, receive, send)
         elif path == UPLOAD:

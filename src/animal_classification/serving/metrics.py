@@ -93,6 +93,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._keys_unreadable = Gauge(
+            "animals_keys_file_unreadable",
+            "1 while the file of API keys has changed and cannot be read, so that the keys read before hold on.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
 
     @contextmanager
@@ -131,6 +137,10 @@ class Metrics:
     def log_waiting(self, size: int) -> None:
         """So many bytes wait for the log's database."""
         self._log_waiting.set(size)
+
+    def keys_file_readable(self, readable: bool) -> None:
+        """The file of API keys was looked at."""
+        self._keys_unreadable.set(0 if readable else 1)
 
     def began(self) -> None:
         """A request came."""

@@ -6,7 +6,6 @@ extension). Errors are an ``error`` in JSON, as that protocol wants them.
 
 from __future__ import annotations
 
-from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +14,15 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
+from animal_classification.serving.access import HEALTH, PREDICT, ScopedRoute, scoped
 from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
 from animal_classification.serving.guarding import charge
-from animal_classification.serving.problems import ClientGoneError, ProblemError
+from animal_classification.serving.problems import ClientGoneError
 from animal_classification.serving.schemas import as_entry
 from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_BODY, OUTPUTS, options_of, parse, render
 from animal_classification.serving.uploads import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from animal_classification.serving.models.served import ServedModel
     from animal_classification.serving.service import Service
     from animal_classification.settings import Settings
@@ -46,12 +44,12 @@ PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
 
 def make_router(service: Service, settings: Settings, memory: Memory) -> APIRouter:
     """The routes of the protocol over ``service``."""
-    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=ScopedRoute)
     _add_facts(router, service)
 
     @router.post("/models/{name}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
     @router.post("/models/{name}/versions/{version}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def infer(request: Request, name: str, version: str | None = None) -> Response:
         """Name the animals in photos."""
         _require(service, name, version)
@@ -81,23 +79,26 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
 
 def _add_facts(router: APIRouter, service: Service) -> None:
     @router.get("")
+    @scoped(PREDICT)
     async def server() -> JSONResponse:
         """What this server is."""
         return JSONResponse({"name": "animals", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     @router.get("/health/live")
+    @scoped(HEALTH)
     async def live() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"live": True})
 
     @router.get("/health/ready", responses={503: {"description": "Not ready."}})
+    @scoped(HEALTH)
     async def ready() -> JSONResponse:
         """The model is loaded and warm; 503 until it is, and when the server is about to stop."""
         return JSONResponse({"ready": service.ready}, status_code=200 if service.ready else 503)
 
     @router.get("/models/{name}", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}", responses=FACT_ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def model(name: str, version: str | None = None) -> JSONResponse:
         """What a model takes and gives."""
         predictor = _require(service, name, version).predictor
@@ -113,25 +114,12 @@ def _add_facts(router: APIRouter, service: Service) -> None:
 
     @router.get("/models/{name}/ready", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}/ready", responses=FACT_ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """Whether a model answers."""
         _require(service, name, version)
         body = {"name": name, "ready": service.ready}
         return JSONResponse(body, status_code=200 if service.ready else 503)
-
-
-def _errors_of_the_protocol(route: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
-    @wraps(route)
-    async def guarded(*arguments: Any, **named: Any) -> Response:
-        try:
-            return await route(*arguments, **named)
-        except ProblemError as problem:
-            return JSONResponse(
-                {"error": problem.detail}, status_code=problem.status, headers=dict(problem.headers or {})
-            )
-
-    return guarded
 
 
 def _require(service: Service, name: str, version: str | None) -> ServedModel:

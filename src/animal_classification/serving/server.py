@@ -138,8 +138,7 @@ async def _serve(run: _Run) -> None:
         log_level="error",  # below that it tells of strangers who do not speak HTTP
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # the application's own affair: uvicorn takes the entry that the client wrote
         timeout_graceful_shutdown=LAST_WORDS,
     )
     server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)

@@ -20,6 +20,7 @@ from PIL import Image
 from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
 from animal_classification.serving import create_app
+from animal_classification.serving.keys import new_key, write_keys
 from animal_classification.serving.models.loading import Loaded
 from animal_classification.serving.predictions import AT_ONCE
 from animal_classification.settings import Settings
@@ -27,6 +28,7 @@ from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
 
 MakeClient = Callable[..., TestClient]
+KEEPERS = {"Ada": ("feedback",), "Bob": ("feedback",), "boss": ("admin",)}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -35,10 +37,10 @@ def logged(client_with: MakeClient, tmp_path: Path) -> TestClient:
     return client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail")
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
+def rows(folder: Path, table: str = "predictions") -> list[dict[str, Any]]:
     with sqlite3.connect(folder / "predictions.db") as connection:
         connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute("SELECT * FROM animals_predictions ORDER BY rowid")]
+        found = [dict(row) for row in connection.execute(f"SELECT * FROM animals_{table} ORDER BY rowid")]
     connection.close()
     return found
 
@@ -164,6 +166,32 @@ def test_a_page_elsewhere_cannot_send_words_without_being_asked(logged: TestClie
     response = logged.post("/v1/feedback", content=text, headers={"content-type": "text/plain"})
     assert_problem(response, 422, "invalid-values")
     assert opened(logged, state="done")["total"] == 0
+
+
+def test_a_word_is_said_in_the_name_of_its_key_and_only_that_key_or_an_admin_takes_it_back(
+    client_with: MakeClient, tmp_path: Path
+) -> None:
+    made = {name: new_key(name, scopes) for name, scopes in KEEPERS.items()}
+    write_keys(tmp_path / "keys.json", [key for _, key in made.values()])
+    settings = {"keys_file": str(tmp_path / "keys.json"), "log_folder": str(tmp_path)}
+    client = client_with(prediction_log=True, **settings)
+    send_key = {name: {"X-API-Key": text} for name, (text, _) in made.items()}
+    headers = {"content-type": "image/jpeg", **send_key["boss"]}
+    identity = client.post("/v1/predict", content=encoded(RED), headers=headers).json()["predictions"][0]["id"]
+
+    def word(name: str, who: str | None = None) -> int:
+        body = {"id": identity, "verdict": "confirmed", "who": who}
+        said = client.post("/v1/feedback", json=body, headers=send_key[name]).json()["said"]
+        assert said["who"] == name, "whatever the client says"
+        return int(said["number"])
+
+    adas, bobs = word("Ada", who="Bob"), word("Bob")
+    refused = client.delete(f"/v1/feedback/{adas}", headers=send_key["Bob"])
+    assert_problem(refused, 403, "not-yours")
+    assert rows(tmp_path, "feedback")[0]["undone"] is None
+    assert client.delete(f"/v1/feedback/{adas}", headers=send_key["Ada"]).json()["said"]["undone"]
+    assert client.delete(f"/v1/feedback/{bobs}", headers=send_key["boss"]).json()["stands"] is None
+    assert client.delete("/v1/feedback/99", headers=send_key["Bob"]).status_code == 404
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "7", str(2**70), "one"])

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from tests.unit.serving.conftest import GREEN, RED, YELLOW, encoded
+from tests.unit.serving.conftest import GREEN, RED, YELLOW, assert_problem, encoded
 
 INFER = "/v2/models/tiny/infer"
 
@@ -152,3 +152,45 @@ def test_other_refusals(client: TestClient) -> None:
         assert answer.status_code == 404
         assert "tiny 1" in answer.json()["error"]
     assert client.post("/v2/models/lion/infer", json={"inputs": [GOOD]}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/nowhere", 404),
+        ("GET", "/v2/models", 404),
+        ("POST", "/v2/models/tiny/generate", 404),
+        ("POST", "/v2/repository/index", 404),
+        ("GET", "/v2/models/tiny/versions/1/stats", 404),
+        ("DELETE", "/v2/models/tiny", 405),
+        ("GET", INFER, 405),
+        ("POST", "/v2", 405),
+        ("GET", "/v2/models/tiny%0A", 400),
+        ("GET", f"/v2/models/{'x' * 300}", 404),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/zoo"])
+def test_every_error_below_v2_has_the_form_of_the_protocol(
+    client_with: Any, prefix: str, method: str, path: str, status: int
+) -> None:
+    answer = client_with(root_path=prefix).request(method, prefix + path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert answer.json().keys() == {"error"}
+    assert (status == 405) == ("allow" in answer.headers)
+
+
+def test_a_bug_below_v2_has_the_form_of_the_protocol(client_with: Any, classifier: Classifier) -> None:
+    client = client_with()
+    client.app.state.service.models.find = None  # as good a bug as any
+    answer = client.get("/v2/models/tiny")
+    assert (answer.status_code, answer.json().keys()) == (500, {"error"})
+
+
+def test_beside_v2_errors_are_problems(client: TestClient) -> None:
+    for path in ("/v2x", "/v1/nowhere", "/v20/models", "/V2/models"):
+        assert_problem(client.get(path), 404)
+
+
+def test_refusals_of_the_protocol_are_counted(client: TestClient) -> None:
+    client.get("/v2/models/lion")
+    assert 'animals_rejected_total{reason="no-such-model"} 1.0' in client.get("/metrics").text

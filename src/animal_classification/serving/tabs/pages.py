@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from animal_classification.inference.table import columns
 from animal_classification.serving.plain import plain_page
+from animal_classification.serving.access import OPEN, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.uploads import file_too_large
 from animal_classification.serving.words import counted
@@ -91,7 +92,7 @@ def tabs_of(settings: Settings) -> tuple[Tab, ...]:
 
 def make_router(settings: Settings) -> APIRouter:
     """The routes; each answers without the model and without the database."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
     tabs = tabs_of(settings)
     for tab in tabs:
         path = "/" if tab is CLASSIFY else f"/{tab.path}"
@@ -104,26 +105,31 @@ def make_router(settings: Settings) -> APIRouter:
 
 def _add_files(router: APIRouter) -> None:
     @router.get("/favicon.ico")
+    @scoped(OPEN)
     async def favicon() -> FileResponse:
         return FileResponse(FAVICON, media_type="image/svg+xml", headers=A_DAY)
 
     @router.get("/tabs/tabs.css")
+    @scoped(OPEN)
     async def style() -> Response:
         return Response(_style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
     @router.get("/tabs/fonts/{name}")
+    @scoped(OPEN)
     async def font(name: str) -> FileResponse:
         if name not in FONT_FILES:
             raise ProblemError(404, "there is no such font")
         return FileResponse(STATIC / "fonts" / name, media_type="font/woff2", headers=A_DAY)
 
     @router.get("/tabs/examples/{name}")
+    @scoped(OPEN)
     async def example(name: str) -> FileResponse:
         if name.removesuffix(".jpg") not in EXAMPLES:
             raise ProblemError(404, "there is no such photo")
         return FileResponse(example_path(name.removesuffix(".jpg")), media_type="image/jpeg", headers=A_DAY)
 
     @router.get("/tabs/{name}")
+    @scoped(OPEN)
     async def script(name: str) -> FileResponse:
         if name not in SCRIPTS:
             raise ProblemError(404, "there is no such script")
@@ -181,6 +187,7 @@ def _classify_values(settings: Settings) -> dict[str, object]:
 
 
 def _show(html: str) -> Callable[[], Awaitable[HTMLResponse]]:
+    @scoped(OPEN)
     async def show() -> HTMLResponse:
         return HTMLResponse(html, headers=HEADERS)
 
@@ -191,6 +198,7 @@ def _switched_off(tabs: Sequence[Tab]) -> Callable[[], Awaitable[HTMLResponse]]:
     links = ", ".join(f"<a href='{tab.path}'>{tab.name}</a>" for tab in tabs)
     text = SWITCHED_OFF + (f" There is more: {links}." if links else "")
 
+    @scoped(OPEN)
     async def off() -> HTMLResponse:
         return plain_page("No page here", text)
 
