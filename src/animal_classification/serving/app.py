@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from animal_classification import __version__
 from animal_classification.serving import feedback_api, problems, reference, tracing
 from animal_classification.serving.api import make_router
+from animal_classification.serving.bodies import Memory
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
 from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
@@ -19,6 +20,7 @@ from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
 from animal_classification.serving.page_host import PageHost
 from animal_classification.serving.predictions import Predictions
+from animal_classification.serving.request_bounds import RequestBounds
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.threads import PATIENCE, in_thread
@@ -69,6 +71,7 @@ def create_app(
     settings: Settings = Settings(),
     *,
     access_log: Callable[[dict[str, Any]], None] | None = None,
+    memory: Memory | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -77,6 +80,7 @@ def create_app(
             process is alive, and says that it is not ready, while the model loads.
         settings: Bounds on requests, and whether there is a page.
         access_log: Gets the facts of each request when it is answered.
+        memory: For the bodies of requests, where other processes share it.
 
     Raises:
         UsageError: The API keys cannot be read, or the prediction log's URL is for no database.
@@ -123,6 +127,9 @@ def create_app(
     app.state.page = PageHost(
         wanted=settings.page and not settings.keys_file, others=[(tab.path, tab.name) for tab in tabs.tabs_of(settings)]
     )
+    memory = memory or Memory(settings.max_memory_bytes)
+    # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
+    app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from animal_classification.serving.observing import notes_of
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
+from animal_classification.serving.request_bounds import take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ CONTENT_POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
+# Bytes that the page's browser may send at once: photos, and what it says of them.
+UPLOAD, EVENT = 256 * 1024 * 1024, 256 * 1024
 FAVICON = Path(__file__).with_name("favicon.svg")
 SWITCHED_OFF = "The page is switched off on this server. The API is described at <a href='docs'>/docs</a>."
 GETTING_READY = "The page opens here in a moment. The API answers already: see <a href='docs'>/docs</a>."
@@ -83,6 +86,7 @@ class PageHost:
         elif path == "/favicon.ico":
             await Response(self._favicon, media_type="image/svg+xml")(scope, receive, send)
         elif self._page is not None and _is_open(path):
+            take(scope, UPLOAD if path == "/gradio_api/upload" else EVENT)
             await self._page(scope, self._until_closing(receive), _guarded(send) if path == "/" else send)
         else:
             await self._instead(path)(scope, receive, send)

@@ -72,21 +72,35 @@ def problem_response(
     errors: Sequence[Mapping[str, str]] | None = None,
 ) -> JSONResponse:
     """Build a problem; ``kind`` becomes its ``type`` and its ``title``."""
-    title = kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase
-    body: dict[str, Any] = {
-        "type": f"urn:animals:problem:{kind}" if kind else "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    }
+    body = problem_body(status, detail, kind=kind)
     if errors is not None:
         body["errors"] = list(errors)
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
+def problem_body(status: int, detail: str, *, kind: str | None = None) -> dict[str, Any]:
+    """The members that every problem has."""
+    return {
+        "type": f"urn:animals:problem:{kind}" if kind else "about:blank",
+        "title": kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+
+
 def not_found(path: str) -> JSONResponse:
     """The answer for a path that nothing serves."""
     return problem_response(404, f"there is nothing at {path[:200]}; the API is described at /docs")
+
+
+def answer_to(problem: ProblemError, path: str) -> JSONResponse:
+    """The answer to a request that is refused before its route sees it, in the form of its path.
+
+    The Open Inference Protocol, below ``/v2``, has a form of its own.
+    """
+    if f"{path}/".startswith("/v2/"):
+        return JSONResponse({"error": problem.detail}, status_code=problem.status, headers=dict(problem.headers or {}))
+    return problem.response()
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
