@@ -113,12 +113,14 @@ class _Bounded:
         except TimeoutError:
             if not self._timer.expired():
                 raise
-            await self._refuse(self._problem or self._late())
+            self._problem = self._problem or self._late()
         except Exception:
             if self._problem is None:
                 raise
             # It was cut short, and its answer would not have been sent.
             logging.getLogger(__name__).debug("a route failed when its request was refused", exc_info=True)
+        if self._problem is not None:
+            await self._refuse(self._problem)
 
     async def _next(self) -> Message:
         """The next piece of the body, or that there will be none."""

@@ -37,6 +37,7 @@ EMPTY: dict[str, Any] = {"BYTES": "", "FP32": 0.0, "BOOL": False}
 MAX_JSON = 32 * 1024 * 1024
 MAX_TEXT = 256  # characters of what is no photo
 MAX_SHAPE = 2**31
+MAX_SIZE = 2**53  # no body has so many bytes
 JSON_LENGTH = "inference-header-content-length"
 # What InferRequest takes, for the API's description.
 BODY: dict[str, Any] = {
@@ -79,7 +80,7 @@ malformed = partial(ProblemError, 400, kind="malformed-body")
 class TensorParameters(BaseModel):
     """What belongs to an input."""
 
-    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data_size: int | None = Field(default=None, ge=0, le=MAX_SIZE)
 
 
 class Tensor(BaseModel):
