@@ -109,6 +109,7 @@ class Guarding:
         self._ring = KeyRing(Path(settings.keys_file)) if settings.keys_file else None
         self._rates = Rates()
         self._per_minute = settings.rate_limit
+        self._workers = settings.workers  # each knows only what it answers itself, so each grants its share of a rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,7 +132,7 @@ class Guarding:
         client = scope.get("client")
         who: Hashable = ("key", key.id) if key else ("address", address_group(client[0] if client else ""))
         own = key.rate_limit if key else None
-        leave = Pass(self._rates, who, self._per_minute if own is None else own)
+        leave = Pass(self._rates, who, (self._per_minute if own is None else own) / self._workers)
         if scope["method"] == "POST":
             leave.require_patience()
         return leave

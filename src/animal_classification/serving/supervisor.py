@@ -126,10 +126,8 @@ class _Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
-        # Each knows only what it answers itself, so each grants its share of the rate.
-        rate = self._settings.rate_limit / len(self._shares)
         spool = self._settings.log_spool_bytes // len(self._shares)
-        settings = replace(self._settings, threads=worker.threads, rate_limit=rate, log_spool_bytes=max(1, spool))
+        settings = replace(self._settings, threads=worker.threads, log_spool_bytes=max(1, spool))
         shared = _Shared(self._held, worker.number)
         arguments = (self._listener, settings, theirs, shared)
         worker.process = self._context.Process(target=_work, args=arguments, name="animals-worker")
