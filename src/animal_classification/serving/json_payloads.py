@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_FRAME = 32 * 1024
-LONG = 1024  # bytes of a string that is cut out
+MAX_FRAME = 16 * 1024  # and room for as many strings as may be long, where they are not
+LONG = 256  # bytes of a string beyond which it is cut out
+MAX_ESCAPES = 1024  # in a row, and quotes among them, within one string
 # Longer than any text that a request may have elsewhere, so that a mark is refused where no long string belongs.
-_MARK_LENGTH = 512
+_MARK_LENGTH = 300
 _PIECE = 1 << 20  # characters of base64 that are decoded at once
 
 
@@ -27,7 +28,7 @@ class PayloadError(Exception):
 
 
 class FrameTooLargeError(Exception):
-    """Without its long strings the text is still larger than ``MAX_FRAME``."""
+    """Without its long strings the text is still larger than ``MAX_FRAME``, or there are too many of them."""
 
 
 @dataclass(slots=True)
@@ -71,8 +72,8 @@ class JsonPayloads:
         return self._secret + str(len(self._places) - 1).zfill(_MARK_LENGTH - len(self._secret))
 
 
-def split(text: bytes | bytearray, end: int) -> JsonPayloads:
-    """Cut the long strings out of the JSON in ``text[:end]``.
+def split(text: bytes | bytearray, end: int, most: int) -> JsonPayloads:
+    """Cut the long strings out of the JSON in ``text[:end]``, of which there may be ``most``.
 
     Raises:
         PayloadError: A string does not end.
@@ -80,18 +81,20 @@ def split(text: bytes | bytearray, end: int) -> JsonPayloads:
     """
     payloads = JsonPayloads(text)
     frame = bytearray()
-    at = 0
+    room, at = MAX_FRAME + most * LONG, 0
     while (quote := text.find(b'"', at, end)) >= 0:
         close = _end_of_string(text, quote + 1, end)
-        is_long = close - quote > LONG
+        is_long = close - quote - 1 > LONG
         kept = quote + 1 if is_long else close + 1
-        if len(frame) + kept - at > MAX_FRAME:
+        room -= kept - at
+        most -= is_long
+        if room < 0 or most < 0:
             raise FrameTooLargeError
         frame += text[at:kept]
         if is_long:
             frame += payloads.set_aside(quote + 1, close).encode("ascii") + b'"'
         at = close + 1
-    if len(frame) + end - at > MAX_FRAME:
+    if end - at > room:
         raise FrameTooLargeError
     payloads.frame = bytes(frame + text[at:end])
     return payloads
@@ -100,12 +103,12 @@ def split(text: bytes | bytearray, end: int) -> JsonPayloads:
 def _end_of_string(text: bytes | bytearray, start: int, end: int) -> int:
     """Where the quote is that ends the string which begins at ``start``."""
     at = text.find(b'"', start, end)
-    for _ in range(LONG):
+    for _ in range(MAX_ESCAPES):
         if at < 0:
             break
-        before = text[max(start, at - LONG) : at]
+        before = text[max(start, at - MAX_ESCAPES) : at]
         escapes = len(before) - len(before.rstrip(b"\\"))
-        if escapes == LONG:
+        if escapes == MAX_ESCAPES:
             break
         if escapes % 2 == 0:
             return at

@@ -37,6 +37,7 @@ EMPTY: dict[str, Any] = {"BYTES": "", "FP32": 0.0, "BOOL": False}
 MAX_JSON = 32 * 1024 * 1024
 MAX_TEXT = 256  # characters of what is no photo
 MAX_SHAPE = 2**31
+MANY = 64  # long strings beyond the photos that are taken, so that too many photos are told so
 MAX_SIZE = 2**53  # no body has so many bytes
 JSON_LENGTH = "inference-header-content-length"
 # What InferRequest takes, for the API's description.
@@ -139,12 +140,14 @@ def parse(body: bytes | bytearray, json_length: str | None, settings: Settings) 
     """
     end = _end_of_json(body, json_length)
     try:
-        payloads = split(body, end)
+        payloads = split(body, end, settings.max_files + MANY)
         asked = InferRequest.model_validate_json(payloads.frame)
     except PayloadError as error:
         raise malformed(f"the JSON is malformed: {error}") from None
     except FrameTooLargeError:
-        raise malformed(f"the JSON has more than {readable_size(MAX_FRAME)} beside its photos") from None
+        raise malformed(
+            f"the JSON has more than {readable_size(MAX_FRAME)} beside its photos, or too many of them"
+        ) from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         raise malformed(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None

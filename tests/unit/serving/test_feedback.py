@@ -105,6 +105,9 @@ def test_five_labels_are_in_the_log_whatever_a_request_asks_for(
     for _ in range(2):  # the second is remembered
         (entry,) = send(client, ("a.jpg", encoded(RED)), top_k=top_k).json()["predictions"]
         assert len(entry["top"]) == top_k
+    until = time.monotonic() + 20  # the database is being made
+    while opened(client)["total"] < 2 and time.monotonic() < until:
+        pass
     reviewed = opened(client)["predictions"]
     assert [len(row["top"]) for row in reviewed] == [5, 5]
     assert {row["top"][0]["label"] for row in reviewed} == {"a"}

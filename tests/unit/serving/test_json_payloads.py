@@ -24,12 +24,12 @@ VALUES = st.recursive(TEXTS | st.none() | st.integers(), lambda inner: st.lists(
 
 def whole(value: Any, text: bytes) -> Any:
     """Put the long strings back into a frame that was read."""
-    payloads = split(text, len(text))
+    payloads = split(text, len(text), 64)
 
     def back(item: Any) -> Any:
         if isinstance(item, list):
             return [back(inner) for inner in item]
-        if isinstance(item, str) and len(item) == 512:
+        if isinstance(item, str) and len(item) == 300:
             return base64.b64encode(payloads.base64(item)).decode()
         return item
 
@@ -47,7 +47,7 @@ def test_frame_and_payloads_are_the_text(value: Any, ascii_only: bool) -> None:
 def test_base64_is_decoded_as_python_does(data: bytes, slashes: bool) -> None:
     encoded = base64.b64encode(data)
     text = b'["' + (encoded.replace(b"/", b"\\/") if slashes else encoded) + b'"]'
-    payloads = split(text, len(text))
+    payloads = split(text, len(text), 64)
     (mark,) = json.loads(payloads.frame)
     assert payloads.base64(mark) == data
 
@@ -56,7 +56,7 @@ def test_base64_is_decoded_as_python_does(data: bytes, slashes: bool) -> None:
 def test_large_ones_are_decoded_in_pieces(size: int) -> None:
     data = (b"lion" * (size // 4 + 1))[:size]
     text = b'["' + base64.b64encode(data).replace(b"/", b"\\/") + b'"]'
-    payloads = split(text, len(text))
+    payloads = split(text, len(text), 64)
     (mark,) = json.loads(payloads.frame)
     assert payloads.base64(mark) == data
 
@@ -71,29 +71,36 @@ def test_what_is_not_base64(inside: bytes) -> None:
 
 
 def decoded(text: bytes) -> bytes:
-    payloads = split(text, len(text))
+    payloads = split(text, len(text), 64)
     return payloads.base64(json.loads(payloads.frame)[0])
 
 
-@pytest.mark.parametrize("text", [b"[" * MAX_FRAME * 2, b"[]," * MAX_FRAME, b'"",' * MAX_FRAME, b"9" * MAX_FRAME * 2])
+@pytest.mark.parametrize("text", [b"[" * MAX_FRAME * 4, b"[]," * MAX_FRAME, b'"",' * MAX_FRAME, b"9" * MAX_FRAME * 4])
 def test_a_frame_is_small_however_it_is_nested(text: bytes) -> None:
     with pytest.raises(FrameTooLargeError):
-        split(text, len(text))
+        split(text, len(text), 64)
+
+
+def test_long_strings_are_counted() -> None:
+    text = json.dumps(["A" * 2000] * 65).encode()
+    assert len(split(text, len(text), 65).frame) < 65 * 310
+    with pytest.raises(FrameTooLargeError):
+        split(text, len(text), 64)
 
 
 @pytest.mark.parametrize("text", [b'"abc', b'"' + b'\\"' * 5000, b'"' + b"\\" * 5000 + b'"'])
 def test_a_string_without_an_end(text: bytes) -> None:
     with pytest.raises(PayloadError):
-        split(text, len(text))
+        split(text, len(text), 64)
 
 
 def test_nobody_can_write_a_mark() -> None:
     """It would have one large string decoded many times."""
     text = b'["' + b"QUFB" * 1000 + b'"]'
-    (mark,) = json.loads(split(text, len(text)).frame)
+    (mark,) = json.loads(split(text, len(text), 64).frame)
     forged = json.dumps([mark]).encode() + text
     assert payloads_size(forged, mark) == len(mark)
 
 
 def payloads_size(text: bytes, mark: str) -> int:
-    return split(text, len(text)).size(mark)
+    return split(text, len(text), 64).size(mark)

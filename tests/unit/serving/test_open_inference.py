@@ -174,6 +174,15 @@ def test_a_photo_that_is_too_large_fails_alone(client_with: Any) -> None:
         assert "larger than" in outputs["error"][0]
 
 
+@pytest.mark.parametrize(("count", "status"), [(64, 200), (65, 413), (100, 413), (1000, 400)])
+@pytest.mark.parametrize("size", [8, 512])
+def test_as_many_photos_as_there_may_be(client: TestClient, size: int, count: int, status: int) -> None:
+    large = encoded(RED, size=size)
+    answer = client.post(INFER, json={"inputs": [tensor(*[large] * count)], "outputs": [{"name": "label"}]})
+    assert answer.status_code == status, answer.text
+    assert status != 200 or outputs_of(answer)["label"] == ["cat"] * count
+
+
 def test_elements_without_content_are_counted(client: TestClient) -> None:
     body, headers = binary(*[b""] * 65)
     assert client.post(INFER, content=body, headers=headers).status_code == 413
