@@ -170,8 +170,15 @@ class RefusalsObserved:
         request_id = uuid4().hex
         self._metrics.refused(status, kind)
         if self._log is not None:
-            facts = {"request_id": request_id, "client": client, "key": None, "method": None, "path": None}
-            self._log(facts | {"route": OTHER, "status": status, "seconds": 0.0, "received": 0, "sent": 0})
+            facts: dict[str, Any] = {
+                "request_id": request_id,
+                "client": client,
+                "key": None,
+                "method": None,
+                "path": None,
+            }
+            facts |= {"route": OTHER, "status": status, "seconds": 0.0, "received": 0, "sent": 0, "reason": kind}
+            self._log(facts)
         return [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode("ascii"))]
 
 

@@ -15,7 +15,7 @@ from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.models.starting import install_models
 from animal_classification.serving.observing import RefusalsObserved
-from animal_classification.serving.ports import address_of, listen
+from animal_classification.serving.ports import address_of, listen, make_room
 from animal_classification.serving.protocol import ConnectionBounds, guarded
 from animal_classification.serving.service import Service
 from animal_classification.serving.stopping import ACCEPTED_AT_ONCE, GracefulServer
@@ -133,6 +133,8 @@ def ignored_signals() -> Iterator[None]:
 
 async def _serve(run: _Run) -> None:
     settings = run.settings
+    if (trouble := make_room(settings.max_connections)) is not None:
+        run.on_trouble(trouble)
     app = create_app(None, settings, access_log=run.access_log, memory=run.memory)
 
     def on_stop() -> None:
