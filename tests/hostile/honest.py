@@ -49,10 +49,11 @@ async def visit(address: str, photo: bytes, seconds: float, *, visitors: int = 2
                 await asyncio.sleep(0.05)
 
     async def new() -> None:
-        while time.monotonic() < until:
-            async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+        never = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(base_url=address, timeout=60, limits=never) as client:
+            while time.monotonic() < until:
                 await ask("predict, new", client, "POST", "/v1/predict", photo)
-            await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)
 
     async def probe() -> None:
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:

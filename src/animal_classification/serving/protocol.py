@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import select
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -111,7 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.shared.waiting.add(self, idle=False)
         self._wait(self.bounds.head_timeout, self._head_is_late)
         while len(self.connections) - len(self.shared.leaving) > self.bounds.max_connections:
-            other = self.shared.waiting.pop()
+            other = self.shared.waiting.pop(GuardedProtocol.has_news)
             if other is None:  # all others are being answered
                 break
             other.give_way()
@@ -210,6 +212,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.shared.leaving.discard(self)
         super().connection_lost(exc)
 
+    def has_news(self) -> bool:
+        """Something has come that was not read yet."""
+        ours = self.transport.get_extra_info("socket")
+        try:
+            return bool(select.select([ours], [], [], 0)[0]) if os.name == "nt" else _readable(ours.fileno())
+        except (OSError, ValueError):  # it is closed
+            return False
+
     def give_way(self) -> None:
         """Close, to make room for another; what has begun is told so."""
         self.shared.leaving.add(self)
@@ -274,6 +284,12 @@ class GuardedProtocol(HttpToolsProtocol):
             *(f"{name.decode()}: {value.decode()}" for name, value in self.shared.refused(status, kind, client)),
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()  # select() takes no descriptor above 1,023
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def guarded(

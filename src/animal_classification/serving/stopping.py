@@ -19,7 +19,7 @@ LINGER = 0.25
 TICK = 0.02
 # Connections that are taken from the kernel in one turn of the event loop; so many may be there beyond the bound for a
 # moment. The kernel may hold many more: beyond what it holds, a client waits a second before it tries again.
-ACCEPTED_AT_ONCE = 16
+ACCEPTED_AT_ONCE = 128
 WAITING_IN_KERNEL = 2048
 
 

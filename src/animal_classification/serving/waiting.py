@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Connection = TypeVar("Connection")
 # A connection that has been kept alive for so many seconds without a word can be closed at no loss.
 REST = 2.0
+TRIES = 16
 
 
 class WaitingConnections(Generic[Connection]):
@@ -25,8 +26,9 @@ class WaitingConnections(Generic[Connection]):
     1. the one that has been idle longest, if that is ``REST`` seconds or more;
     2. else, of the kind of which there are more, the one that has waited longest since its client did something.
 
-    A crowd of connections that only wait thus pushes out its own; a client that does what it came for is younger than
-    all of them, and is through before its turn comes.
+    One from which something has come that was not read yet is passed over. A crowd of connections that only wait thus
+    pushes out its own; a client that does what it came for is younger than all of them, and is through before its turn
+    comes.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,8 +46,23 @@ class WaitingConnections(Generic[Connection]):
         self._idle.pop(connection, None)
         self._unfinished.pop(connection, None)
 
-    def pop(self) -> Connection | None:
-        """The one that gives way, which is not among them any more; ``None`` where none waits."""
+    def pop(self, has_news: Callable[[Connection], bool] = lambda _: False) -> Connection | None:
+        """The one that gives way, which is not among them any more; ``None`` where none waits.
+
+        ``has_news`` says whether a client has done something that was not looked at yet. Then it is another's turn, for
+        some tries.
+        """
+        for _ in range(TRIES):
+            waiting = self._crowd()
+            if not waiting:
+                return None
+            connection = next(iter(waiting))
+            if not has_news(connection):
+                break
+            waiting.move_to_end(connection)
+            waiting[connection] = self._clock()
+        return self._crowd().popitem(last=False)[0]
+
+    def _crowd(self) -> OrderedDict[Connection, float]:
         rested = bool(self._idle) and self._clock() - next(iter(self._idle.values())) >= REST
-        waiting = self._idle if rested or len(self._idle) > len(self._unfinished) else self._unfinished
-        return waiting.popitem(last=False)[0] if waiting else None
+        return self._idle if rested or len(self._idle) > len(self._unfinished) else self._unfinished

@@ -65,3 +65,12 @@ def test_who_is_answered_does_not_wait(waiting: WaitingConnections[str]) -> None
     waiting.add("answered too", idle=True)
     waiting.discard("answered too")
     assert waiting.pop() is None
+
+
+def test_who_has_just_said_something_is_passed_over(waiting: WaitingConnections[str]) -> None:
+    for name in ("half", "half too", "half as well"):
+        waiting.add(name, idle=False)
+    assert waiting.pop(lambda name: name != "half too") == "half too"
+    assert waiting.pop(lambda name: name == "half as well") == "half"
+    assert waiting.pop(lambda _: True) == "half as well", "somebody must"
+    assert waiting.pop(lambda _: True) is None
