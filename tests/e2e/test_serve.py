@@ -376,6 +376,20 @@ def test_a_head_that_trickles_is_given_up(raw: Raw) -> None:
     assert seconds < DEFAULTS.head_timeout
 
 
+def test_half_a_head_that_came_while_another_request_was_answered_is_given_up(guarded: Server, raw: Raw) -> None:
+    body = photo()
+    raw.send(
+        HEAD.replace(b"multipart/form-data; boundary=x", b"image/jpeg")
+        + f"Content-Length: {len(body)}\r\n\r\n".encode()
+    )
+    raw.send(body)
+    raw.send(b"GET /heal")
+    started = time.monotonic()
+    answer = raw.rest()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert time.monotonic() - started < DEFAULTS.keep_alive / 2
+
+
 def test_line_ends_without_a_request_are_given_up(raw: Raw) -> None:
     seconds, _ = trickle(raw, b"\r\n")
     assert seconds < DEFAULTS.head_timeout

@@ -152,6 +152,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head_bytes = max(1, self._head_bytes)  # it may have come with the end of another message
         self._arrival = cast("dict[str, Any]", self.scope)[KEY] = Arrival()
 
     def on_headers_complete(self) -> None:
@@ -186,6 +187,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.shared.waiting.add(self, idle=False)
         elif not self._unanswered and not self._in_message:
             self.shared.waiting.add(self, idle=not self._head_bytes)
+            if self._head_bytes and self._timer is None:  # a piece of the next one came with the last one
+                self._wait(self.bounds.head_timeout, self._head_is_late)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "not-http", "this is not a request of HTTP/1.1")
