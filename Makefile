@@ -192,6 +192,10 @@ fuzz: .venv-dev/.installed  ## 100,000 broken photos through imaging (COUNT=1000
 fuzz-serve: .venv-dev/.installed  ## 200,000 broken requests to a real server (COUNT=1000 for a short one)
 	$(DEV)/python tests/fuzz/fuzz_serving.py $(if $(filter command line environment,$(origin COUNT)),--count $(COUNT))
 
+.PHONY: hostile
+hostile: .venv-dev/.installed  ## the server among 2,000 hostile clients for five minutes, with honest ones beside them (ARGS="--minutes 1")
+	$(DEV)/python -m tests.hostile.run $(ARGS)
+
 .PHONY: soak
 soak: .venv-dev/.installed  ## the server at full load for 20 minutes: it must not grow (MINUTES=2 for a short one)
 	$(DEV)/python -m benchmarks.serve.soak $(PHOTOS)/imagenet_animals --minutes $(MINUTES)

@@ -18,6 +18,7 @@ MARKERS = {
     "unit": "unit",
     "integration": "integration",
     "fuzz": "integration",
+    "hostile": "integration",
     "e2e": "e2e",
     "torch": "torch",
     "ship": "ship",

@@ -30,7 +30,7 @@ _AT_LEAST_ONE = (
     "photo_bytes",
 )
 _AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
-_SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
+_SECONDS = ("max_wait", "keep_alive", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
@@ -70,13 +70,15 @@ class Settings:
         batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine: 1, 2 or 4.
         max_files: Photos in one request.
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
-        max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
+        max_request_bytes: Bytes of a whole request body with photos; held in memory, so this bounds what one client can
+            claim. Bodies without photos have 16 kB.
         tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
-        max_memory_bytes: Bytes of all bodies that are held at once; more are answered with 503.
+        max_memory_bytes: Bytes of all bodies that are held at once, by all workers; more are answered with 503.
         max_pixels: Width times height that a photo may declare.
-        max_connections: Clients that are connected at once, to each worker; more are answered with 503.
+        max_connections: Clients connected at once, to each worker; for one more, one that only waits gives way.
         queue_size: Photos that wait for a core, in each worker; more are answered with 503.
         max_wait: Seconds that a photo may be expected to wait for a core; beyond it new ones are answered with 503.
+        keep_alive: Seconds for which a connection is kept after an answer; more than a proxy in front keeps its own.
         head_timeout: Seconds in which a request's head must arrive.
         body_timeout: Seconds in which a request's body must arrive.
         request_timeout: Seconds from there in which it must be answered.
@@ -121,6 +123,7 @@ class Settings:
     max_connections: int = 800
     queue_size: int = 256
     max_wait: float = 10.0
+    keep_alive: float = 75.0
     head_timeout: float = 15.0
     body_timeout: float = 60.0
     request_timeout: float = 30.0

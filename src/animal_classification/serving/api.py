@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect
 
 from animal_classification.serving import model_files, model_routes, open_inference
 from animal_classification.serving.access import HEALTH, METRICS, PREDICT, ScopedRoute, scoped
-from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
+from animal_classification.serving.bodies import while_connected
 from animal_classification.serving.guarding import charge
 from animal_classification.serving.metrics import CONTENT_TYPE
 from animal_classification.serving.problems import ClientGoneError, ProblemError, documented, invalid_values
+from animal_classification.serving.request_bounds import take
 from animal_classification.serving.schemas import (
     Health,
     PredictOptions,
@@ -26,9 +27,6 @@ from animal_classification.serving.schemas import (
 from animal_classification.serving.service import Service
 from animal_classification.serving.uploads import Form, read_form
 from animal_classification.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 OPTIONS = PredictOptions.model_json_schema()["properties"]
 # What a form can say for true and false.
@@ -70,7 +68,6 @@ PREDICT_BODY: dict[str, Any] = {
 def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes over ``service``, within the bounds of ``settings``."""
     router = APIRouter(route_class=ScopedRoute)
-    memory = Memory(settings.max_memory_bytes)
 
     # The busiest route comes first, because routes are tried in order.
     @router.post(
@@ -87,25 +84,22 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         A photo that cannot be read gets an entry whose `error` says why; the others are answered.
         """
         service.admit(options.model)
-        refuse_encoded(request)
-        with memory.claim() as counted:
-            async with within(settings.body_timeout, too_slow):
-                form = await _read(request, counted(request.stream()), settings)
-            try:
-                options = PredictQuery.model_validate(options.model_dump() | form.fields)
-            except ValidationError as error:
-                return invalid_values(error.errors())
-            charge(request.scope, len(form.photos))
-            with service.using(options.model, form.photos) as model:
-                async with within(settings.request_timeout, too_late):
-                    named = service.identify_as(
-                        lambda outcome: encoded_entry(outcome, model.info, words=options.words),
-                        form.photos,
-                        top_k=options.top_k,
-                        heatmap=options.heatmap,
-                        model=model,
-                    )
-                    entries = await while_connected(request, named)
+        take(request.scope, settings.max_request_bytes)
+        form = await _read(request, settings)
+        try:
+            options = PredictQuery.model_validate(options.model_dump() | form.fields)
+        except ValidationError as error:
+            return invalid_values(error.errors())
+        charge(request.scope, len(form.photos))
+        with service.using(options.model, form.photos) as model:
+            named = service.identify_as(
+                lambda outcome: encoded_entry(outcome, model.info, words=options.words),
+                form.photos,
+                top_k=options.top_k,
+                heatmap=options.heatmap,
+                model=model,
+            )
+            entries = await while_connected(request, named)
         body = b'{"predictions":[' + b",".join(entries) + b"]}"
         return Response(body, media_type="application/json")
 
@@ -113,14 +107,13 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
     _add_metrics(router, service)
     router.include_router(model_files.make_router(service))
     router.include_router(model_routes.make_router(service, settings))
-    router.include_router(open_inference.make_router(service, settings, memory))
+    router.include_router(open_inference.make_router(service, settings))
     return router
 
 
-async def _read(request: Request, body: AsyncIterator[bytes], settings: Settings) -> Form:
-    headers = request.headers
+async def _read(request: Request, settings: Settings) -> Form:
     try:
-        return await read_form(headers.get("content-type", ""), headers.get("content-length"), body, settings)
+        return await read_form(request.headers.get("content-type", ""), request.stream(), settings)
     except ClientDisconnect:
         raise ClientGoneError from None
 

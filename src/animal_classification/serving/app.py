@@ -13,6 +13,7 @@ from animal_classification import __version__
 from animal_classification.serving import feedback_api, problems, reference, tracing
 from animal_classification.serving.access import OPEN, ScopedMount, ScopedRoute
 from animal_classification.serving.api import make_router
+from animal_classification.serving.bodies import Memory
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
 from animal_classification.serving.gradio_host import GRADIO_PATH, GradioHost
 from animal_classification.serving.guarding import Guarding, describe_keys
@@ -22,6 +23,7 @@ from animal_classification.serving.observing import Observed
 from animal_classification.serving.paths import describe_paths
 from animal_classification.serving.predictions import Predictions
 from animal_classification.serving.proxies import Forwarded
+from animal_classification.serving.request_bounds import RequestBounds
 from animal_classification.serving.service import Predictor, Service
 from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.threads import PATIENCE, in_thread
@@ -75,6 +77,7 @@ def create_app(
     settings: Settings = Settings(),
     *,
     access_log: Callable[[dict[str, Any]], None] | None = None,
+    memory: Memory | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -83,6 +86,7 @@ def create_app(
             process is alive, and says that it is not ready, while the model loads.
         settings: Bounds on requests, and which pages there are.
         access_log: Gets the facts of each request when it is answered.
+        memory: For the bodies of requests, where other processes share it.
 
     Raises:
         UsageError: The API keys cannot be read, or the prediction log's URL is for no database.
@@ -130,6 +134,9 @@ def create_app(
     app.state.service = service
     app.state.predictions = predictions
     app.state.gradio = GradioHost() if settings.gradio else None
+    memory = memory or Memory(settings.max_memory_bytes)
+    # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
+    app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
     problems.install(app)
     app.include_router(make_router(service, settings))

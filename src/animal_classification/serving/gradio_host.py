@@ -22,6 +22,7 @@ from animal_classification.prediction_log.locking import locked
 from animal_classification.serving.paths import path_below_root
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
+from animal_classification.serving.request_bounds import take
 from animal_classification.serving.threads import in_thread
 from animal_classification.serving.uploads import readable_size
 
@@ -39,6 +40,8 @@ SWEEP_EVERY, KEEP = 60, 300
 PREFIX = "animals-gradio-"
 LOCK = "lock"
 UPLOAD = "/gradio_api/upload"
+# Bytes of a question to Gradio: names of uploaded files, not the files.
+QUESTION = 256 * 1024
 # Gradio serves much more: a proxy, run history, code editing…
 OPEN_PATHS = {
     "/",
@@ -113,8 +116,10 @@ class GradioHost:
         if self._page is None or not (path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)):
             await self._instead(path)(scope, receive, send)
         elif path == UPLOAD:
+            take(scope, self._uploads.most)
             await self._uploads.take(self._page, scope, receive, send)
         else:
+            take(scope, QUESTION)
             await self._page(scope, self._until_closing(receive), _guarded(send) if path == "/" else send)
 
     def _instead(self, path: str) -> Response:
@@ -141,7 +146,7 @@ class Uploads:
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder = folder
-        self._most = most
+        self.most = most
         self._coming = 0
 
     async def take(self, page: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,8 +158,8 @@ class Uploads:
         size = int(length)
         self._coming += size
         try:
-            if await asyncio.to_thread(_bytes_in, self._folder) + self._coming > self._most:
-                detail = f"more than {readable_size(self._most)} of uploads are here already; try again in a minute"
+            if await asyncio.to_thread(_bytes_in, self._folder) + self._coming > self.most:
+                detail = f"more than {readable_size(self.most)} of uploads are here already; try again in a minute"
                 refusal = problem_response(503, detail, kind="busy", headers={"Retry-After": "60"})
                 await refusal(scope, receive, send)
             else:

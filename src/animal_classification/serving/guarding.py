@@ -96,6 +96,7 @@ class Rules:
         self._ring = KeyRing(Path(file), on_look=metrics.keys_file_readable) if file else None
         self._rates = Rates()
         self._per_minute = settings.rate_limit
+        self._workers = settings.workers  # each knows only what it answers itself, so each grants its share of a rate
         self._hosts = Hosts(settings)
         self._cors = settings.cors
 
@@ -122,7 +123,7 @@ class Rules:
         client = scope.get("client")
         who: Hashable = ("key", key.id) if key else ("address", address_group(client[0] if client else ""))
         own = key.rate_limit if key else None
-        leave = Pass(self._rates, who, self._per_minute if own is None else own, key)
+        leave = Pass(self._rates, who, (self._per_minute if own is None else own) / self._workers, key)
         if scope["method"] == "POST":
             leave.require_patience()
         return leave

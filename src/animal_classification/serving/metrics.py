@@ -130,6 +130,11 @@ class Metrics:
         """A request, or one photo of it, was refused for a reason that this server has a word for."""
         self._rejected.labels(reason).inc()
 
+    def refused(self, status: int, reason: str) -> None:
+        """The protocol answered, before there was a request for a route."""
+        self.rejected(reason)
+        self._requests.labels(OTHER, OTHER, str(status)).inc()
+
     def log_rows(self, what: str, count: int) -> None:
         """So many predictions were ``written`` to the log, ``dropped``, ``refused`` or ``damaged``."""
         self._log_rows.labels(what).inc(count)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from animal_classification.serving.access import ADMIN, PREDICT, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError, documented
+from animal_classification.serving.request_bounds import take_time
 from animal_classification.serving.schemas import ModelsResponse, ReloadResponse
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         responses=documented(401, 403, 404, 409, 422, 503),
     )
     @scoped(ADMIN)
-    async def reload(name: str) -> JSONResponse:
+    async def reload(request: Request, name: str) -> JSONResponse:
         """Look now whether there is another version, and let it take over; needs a key with the scope `admin`."""
         if not settings.keys_file:
             detail = "without API keys nobody may reload: start the server with --keys-file"
             raise ProblemError(403, detail, kind="no-scope")
+        take_time(request.scope)
         slot = service.models.find(name)
         before = slot.current.info.version
         service.tell_others(name)

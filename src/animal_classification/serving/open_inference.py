@@ -15,12 +15,12 @@ from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
 from animal_classification.serving.access import HEALTH, PREDICT, ScopedRoute, scoped
-from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
+from animal_classification.serving.bodies import while_connected
 from animal_classification.serving.guarding import charge
 from animal_classification.serving.problems import ClientGoneError
+from animal_classification.serving.request_bounds import take
 from animal_classification.serving.schemas import as_entry
-from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_BODY, OUTPUTS, options_of, parse, render
-from animal_classification.serving.uploads import bounded
+from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_JSON, OUTPUTS, options_of, parse, render
 
 if TYPE_CHECKING:
     from animal_classification.serving.models.served import ServedModel
@@ -42,7 +42,7 @@ FACT_ERRORS = errors(401, 403, 404, 422, 503)
 PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
 
 
-def make_router(service: Service, settings: Settings, memory: Memory) -> APIRouter:
+def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes of the protocol over ``service``."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=ScopedRoute)
     _add_facts(router, service)
@@ -54,24 +54,23 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
         """Name the animals in photos."""
         _require(service, name, version)
         service.admit(name)
-        refuse_encoded(request)
-        with memory.claim() as counted:
-            async with within(settings.body_timeout, too_slow):
-                body = await _whole_body(request, counted(request.stream()), settings)
-            async with within(settings.request_timeout, too_late):
-                asked, photos = await service.run(parse, body, request.headers.get(JSON_LENGTH), settings)
-                charge(request.scope, len(photos))
-                options = options_of(asked)
-                with service.using(name, photos, version) as model:
-                    named = service.identify_as(
-                        lambda outcome: as_entry(outcome, model.info),
-                        photos,
-                        top_k=options.top_k,
-                        heatmap=options.heatmap,
-                        model=model,
-                    )
-                    entries = await while_connected(request, named)
-                    answer = await service.run(render, asked, entries, model.info)
+        json_length = request.headers.get(JSON_LENGTH)
+        # Photos that follow the JSON cost no parsing.
+        take(request.scope, settings.max_request_bytes if json_length else min(settings.max_request_bytes, MAX_JSON))
+        body = await _whole_body(request)
+        asked, photos = await service.run(parse, body, json_length, settings)
+        charge(request.scope, len(photos))
+        options = options_of(asked)
+        with service.using(name, photos, version) as model:
+            named = service.identify_as(
+                lambda outcome: as_entry(outcome, model.info),
+                photos,
+                top_k=options.top_k,
+                heatmap=options.heatmap,
+                model=model,
+            )
+            entries = await while_connected(request, named)
+            answer = await service.run(render, asked, entries, model.info)
         return Response(answer, media_type="application/json")
 
     return router
@@ -126,15 +125,11 @@ def _require(service: Service, name: str, version: str | None) -> ServedModel:
     return service.models.find(name).current if version is None else service.models.version(name, version)
 
 
-async def _whole_body(request: Request, chunks: Any, settings: Settings) -> bytes:
-    # Photos that follow the JSON cost no parsing.
-    bound = settings.max_request_bytes
-    if JSON_LENGTH not in request.headers:
-        bound = min(bound, MAX_BODY)
+async def _whole_body(request: Request) -> bytearray:
     body = bytearray()
     try:
-        async for chunk in bounded(request.headers.get("content-length"), chunks, bound):
+        async for chunk in request.stream():
             body += chunk
     except ClientDisconnect:
         raise ClientGoneError from None
-    return bytes(body)
+    return body

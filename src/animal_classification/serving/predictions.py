@@ -17,6 +17,7 @@ from animal_classification.prediction_log.photos import PhotoFolder, PhotoKeeper
 from animal_classification.prediction_log.places import place_of
 from animal_classification.prediction_log.records import Record, storable
 from animal_classification.prediction_log.writer import PredictionLog
+from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.threads import in_thread
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from animal_classification.settings import Settings
 
 Result = TypeVar("Result")
-TOP = 5
 # Questions to the database: where it is slow, neither threads nor connections are there for all who ask.
 AT_ONCE = 2
+# More than these do not wait for their turn: each would hold a connection while a database does not answer.
+IN_LINE = 64
 # Enough for a person to look at, and for training: models see 224 to 384 pixels.
 THUMBNAIL = 1024
 _QUALITY = 88
@@ -53,6 +55,7 @@ class Predictions:
         self.photos = PhotoFolder(place.photos)
         self.limits = limits = imaging.Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._in_line = 0
         self._keeper = None
         if settings.keep_photos != "no":
             original = settings.keep_photos == "original"
@@ -74,9 +77,25 @@ class Predictions:
             logging.getLogger(__name__).exception("a prediction could not be kept")
 
     async def beside(self, work: Callable[[], Result]) -> Result:
-        """Ask the database, or look for a photo, beside the event loop; others wait for their turn."""
-        async with self._turns:
-            return await in_thread(work)
+        """Ask the database, or look for a photo, beside the event loop; others wait for their turn.
+
+        Whoever gives up leaves his turn to the next only when his question is answered: what a database does not answer
+        must not pile up.
+
+        Raises:
+            ProblemError: 503 where many wait already.
+        """
+        if self._in_line >= IN_LINE:
+            detail = "the database of the prediction log is slow, and many wait for it already; try again in a moment"
+            raise ProblemError(503, detail, kind="busy", headers={"Retry-After": "5"})
+        self._in_line += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._in_line -= 1
+        task = asyncio.ensure_future(in_thread(work))
+        task.add_done_callback(lambda _: self._turns.release())
+        return await asyncio.shield(task)
 
     def close(self, timeout: float = 3.0) -> None:
         """Write what waits; called when the last answer has left."""
@@ -107,7 +126,7 @@ def as_record(answered: Answered) -> Record:
         answer=prediction.answer.name,
         level=prediction.answer.level,
         labels=prediction.set,
-        top=tuple((item.label, item.label_id, round(item.probability, 6)) for item in prediction.top[:TOP]),
+        top=tuple((item.label, item.label_id, round(item.probability, 6)) for item in answered.outcome.top),
         latency=answered.seconds,
         embedding=embedding,
     )

@@ -74,13 +74,7 @@ def problem_response(
     errors: Sequence[Mapping[str, str]] | None = None,
 ) -> JSONResponse:
     """Build a problem; ``kind`` becomes its ``type`` and its ``title``."""
-    title = kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase
-    body: dict[str, Any] = {
-        "type": f"urn:animals:problem:{kind}" if kind else "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    }
+    body = problem_body(status, detail, kind=kind)
     if errors is not None:
         body["errors"] = list(errors)
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
@@ -89,6 +83,16 @@ def problem_response(
 def respond(scope: Scope, problem: ProblemError) -> JSONResponse:
     """The answer to a request, in the form that its path promises."""
     return _in_form(path_below_root(scope), problem)
+
+
+def problem_body(status: int, detail: str, *, kind: str | None = None) -> dict[str, Any]:
+    """The members that every problem has."""
+    return {
+        "type": f"urn:animals:problem:{kind}" if kind else "about:blank",
+        "title": kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
 
 
 def not_found(path: str) -> JSONResponse:

@@ -13,10 +13,11 @@ import uvicorn
 from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.models.starting import install_models
-from animal_classification.serving.ports import address_of, listen
-from animal_classification.serving.protocol import guarded
+from animal_classification.serving.observing import RefusalsObserved
+from animal_classification.serving.ports import address_of, listen, make_room
+from animal_classification.serving.protocol import ConnectionBounds, guarded
 from animal_classification.serving.service import Service
-from animal_classification.serving.stopping import GracefulServer
+from animal_classification.serving.stopping import ACCEPTED_AT_ONCE, GracefulServer
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from animal_classification.serving.bodies import Memory
     from animal_classification.settings import Settings
 
 # Seconds that uvicorn gives to what the server's own grace has not brought to an end.
@@ -82,6 +84,7 @@ def serve_on(
     on_ready: Callable[[Started], None],
     on_trouble: Callable[[str], None],
     on_running: Callable[[Controls], None] | None = None,
+    memory: Memory | None = None,
 ) -> None:
     """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
 
@@ -92,9 +95,10 @@ def serve_on(
         on_trouble: As above.
         on_running: For a process among several, which listens only when its model is loaded: called at the beginning
             with what stops the server, and more, from any thread.
+        memory: For the bodies of requests, where several processes share it.
     """
     with logs.installed(as_json=settings.access_log) as access_log:
-        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log)))
+        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log, memory)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class _Run:
     on_trouble: Callable[[str], None]
     on_running: Callable[[Controls], None] | None
     access_log: Callable[[dict[str, Any]], None] | None
+    memory: Memory | None
 
 
 @contextmanager
@@ -122,7 +127,9 @@ def ignored_signals() -> Iterator[None]:
 
 async def _serve(run: _Run) -> None:
     settings = run.settings
-    app = create_app(None, settings, access_log=run.access_log)
+    if (trouble := make_room(settings.max_connections)) is not None:
+        run.on_trouble(trouble)
+    app = create_app(None, settings, access_log=run.access_log, memory=run.memory)
 
     def on_stop() -> None:
         app.state.service.drain()
@@ -131,7 +138,7 @@ async def _serve(run: _Run) -> None:
 
     config = uvicorn.Config(
         app,
-        http=guarded(head_timeout=settings.head_timeout, max_connections=settings.max_connections),
+        http=guarded(_bounds(settings), RefusalsObserved(app.state.service.metrics, run.access_log)),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -140,6 +147,7 @@ async def _serve(run: _Run) -> None:
         server_header=False,
         proxy_headers=False,  # the application's own affair: uvicorn takes the entry that the client wrote
         timeout_graceful_shutdown=LAST_WORDS,
+        backlog=ACCEPTED_AT_ONCE,
     )
     server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
     if run.on_running is not None:
@@ -154,6 +162,15 @@ async def _serve(run: _Run) -> None:
     starting.cancel()
     with suppress(asyncio.CancelledError):
         await starting
+
+
+def _bounds(settings: Settings) -> ConnectionBounds:
+    return ConnectionBounds(
+        head_timeout=settings.head_timeout,
+        body_timeout=settings.body_timeout,
+        keep_alive=settings.keep_alive,
+        max_connections=settings.max_connections,
+    )
 
 
 def _controls(server: GracefulServer, service: Service) -> Controls:

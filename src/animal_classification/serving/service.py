@@ -185,7 +185,7 @@ class Service:
         """
         with self.using(photos=photos) if model is None else model.held() as held:
             answers = held.answers
-            keys = [await answers.key(photo, top_k, heatmap) for photo in photos]
+            keys = await answers.keys(photos, top_k, heatmap)
             known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
             loop = asyncio.get_running_loop()
             jobs = [
@@ -225,7 +225,7 @@ class Service:
         lane: Lane[PhotoJob] = self._workers.lane(
             PhotoHandler(predictor, self.metrics, counted, Listeners(self._on_answer, on_answered)), bounds
         )
-        return ServedModel(loaded, lane, Answers(self._settings.cache_size))
+        return ServedModel(loaded, lane, Answers(self._settings.cache_size), counted)
 
     def _answered(self, name: str, version: str, photo: Photo, outcome: Outcome) -> None:
         shadow = self.models.find(name).shadow
@@ -249,7 +249,10 @@ class Service:
         return known
 
     def _tell(self, model: ServedModel, photo: Photo, key: Key | None, remembered: Outcome) -> None:
-        if key is not None and self._on_answer is not None:
+        if key is None or remembered.result.prediction is None:
+            return
+        model.counted.predicted(remembered.result.prediction)
+        if self._on_answer is not None:
             self._on_answer(Answered(photo, remembered, model.info, 0.0, key[0]))
 
 

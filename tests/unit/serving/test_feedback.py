@@ -21,8 +21,10 @@ from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
 from animal_classification.serving import create_app
 from animal_classification.serving.keys import new_key, write_keys
+from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.models.loading import Loaded
-from animal_classification.serving.predictions import AT_ONCE
+from animal_classification.serving.predictions import AT_ONCE, IN_LINE, Predictions
+from animal_classification.serving.problems import ProblemError
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
@@ -93,6 +95,24 @@ def test_remembered_answers_and_the_other_protocol_are_in_the_log(client_with: M
     found = rows(tmp_path)
     assert [row["id"] for row in found[:3]] == ids
     assert [row["label"] for row in found] == ["cat", "cat", "cat", "lion"]
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 8])
+def test_five_labels_are_in_the_log_whatever_a_request_asks_for(
+    client_with: MakeClient, tmp_path: Path, top_k: int
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny", names=tuple("abcdefgh"))
+    classifier = Classifier.load(bundle, engine="onnxruntime", threads=1)
+    client = client_with(classifier, prediction_log=True, log_folder=str(tmp_path / "log"), cache_size=10)
+    for _ in range(2):  # the second is remembered
+        (entry,) = send(client, ("a.jpg", encoded(RED)), top_k=top_k).json()["predictions"]
+        assert len(entry["top"]) == top_k
+    until = time.monotonic() + 20  # the database is being made
+    while opened(client)["total"] < 2 and time.monotonic() < until:
+        pass
+    reviewed = opened(client)["predictions"]
+    assert [len(row["top"]) for row in reviewed] == [5, 5]
+    assert {row["top"][0]["label"] for row in reviewed} == {"a"}
 
 
 def _base64(data: bytes) -> str:
@@ -326,6 +346,39 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
             assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
 
     asyncio.run(scenario())
+
+
+def test_while_the_database_does_not_answer_few_wait_and_the_others_are_told(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    predictions = Predictions(Settings(prediction_log=True, log_folder=str(tmp_path)), Metrics())
+    gate = threading.Event()
+    at_work: list[None] = []
+
+    def black_hole() -> None:
+        at_work.append(None)
+        assert gate.wait(20)
+
+    async def scenario() -> None:
+        asking = [asyncio.create_task(predictions.beside(black_hole)) for _ in range(AT_ONCE + IN_LINE)]
+        while len(at_work) < AT_ONCE:
+            await asyncio.sleep(0.005)
+        with pytest.raises(ProblemError) as caught:
+            await predictions.beside(black_hole)
+        assert (caught.value.status, caught.value.kind) == (503, "busy")
+        for task in asking[:AT_ONCE]:
+            task.cancel()  # their clients go away; the database still has their questions
+        await asyncio.wait(asking[:AT_ONCE])
+        await asyncio.sleep(0)
+        assert len(at_work) == AT_ONCE
+        gate.set()
+        await asyncio.gather(*asking[AT_ONCE:])
+        assert await predictions.beside(lambda: 7) == 7
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        predictions.close()
 
 
 def test_a_status_for_the_page(logged: TestClient) -> None:

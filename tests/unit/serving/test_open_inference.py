@@ -142,6 +142,57 @@ def test_what_is_wrong_is_said(client: TestClient, body: Any, words: str) -> Non
     assert words in answer.json()["error"]
 
 
+TALL = int("9" * 4000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": [GOOD | {"shape": [TALL, TALL]}]},
+        {"inputs": [GOOD | {"shape": [2**31, 2**31]}]},
+        {"inputs": [GOOD | {"parameters": {"binary_data_size": TALL}}]},
+        {"inputs": [GOOD], "parameters": {"top_k": TALL}},
+        {"inputs": [GOOD], "id": "a" * 5000},
+        {"inputs": [GOOD], "outputs": [{"name": "a" * 5000}]},
+        {"inputs": [GOOD], "parameters": {"x": [{"a": 1}] * 10_000}},
+        {"inputs": [GOOD | {"data": [[]] * 20_000}]},
+        {"inputs": [GOOD | {"data": [[["deep"]]]}]},
+    ],
+)
+def test_what_is_huge_is_refused_and_no_failure(client: TestClient, body: Any) -> None:
+    answer = client.post(INFER, json=body)
+    assert answer.status_code == 400, answer.text[:200]
+    assert len(answer.json()["error"]) < 300
+
+
+def test_a_photo_that_is_too_large_fails_alone(client_with: Any) -> None:
+    photo = encoded(RED)
+    client = client_with(max_file_bytes=len(photo))
+    for body, headers in ((json.dumps({"inputs": [tensor(photo + b"x", photo)]}), {}), binary(photo + b"x", photo)):
+        outputs = outputs_of(client.post(INFER, content=body, headers=headers))
+        assert outputs["label"] == ["", "cat"]
+        assert "larger than" in outputs["error"][0]
+
+
+@pytest.mark.parametrize(("count", "status"), [(64, 200), (65, 413), (100, 413), (1000, 400)])
+@pytest.mark.parametrize("size", [8, 512])
+def test_as_many_photos_as_there_may_be(client: TestClient, size: int, count: int, status: int) -> None:
+    large = encoded(RED, size=size)
+    answer = client.post(INFER, json={"inputs": [tensor(*[large] * count)], "outputs": [{"name": "label"}]})
+    assert answer.status_code == status, answer.text
+    assert status != 200 or outputs_of(answer)["label"] == ["cat"] * count
+
+
+def test_elements_without_content_are_counted(client: TestClient) -> None:
+    body, headers = binary(*[b""] * 65)
+    assert client.post(INFER, content=body, headers=headers).status_code == 413
+
+
+def test_slashes_may_be_escaped(client: TestClient) -> None:
+    body = json.dumps({"inputs": [tensor(encoded(RED, size=256))]}).replace("/", "\\/")
+    assert outputs_of(client.post(INFER, content=body))["label"] == ["cat"]
+
+
 def test_other_refusals(client: TestClient) -> None:
     assert client.post(INFER, content=b"{").status_code == 400
     assert client.post(INFER, content=b"[" * 100_000).status_code == 400

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from animal_classification.cli import up
-from animal_classification.install_hint import pip_install
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
+from animal_classification.install_hint import pip_install
 from animal_classification.prediction_log import places
 from animal_classification.serving import server
 from animal_classification.settings import Settings

@@ -13,8 +13,8 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from animal_classification.inference.table import columns
-from animal_classification.serving.plain import plain_page
 from animal_classification.serving.access import OPEN, ScopedRoute, scoped
+from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.uploads import file_too_large
 from animal_classification.serving.words import counted
