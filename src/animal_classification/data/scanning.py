@@ -6,7 +6,6 @@ Whoever needs embeddings too passes in an ``Embedder``: it gets the pixels of th
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.data.caching import default_directory
 from animal_classification.data.embeddings import Embedder
 from animal_classification.data.fingerprints import fingerprint
@@ -63,7 +63,7 @@ def scan(
         waiting = [index for index, fact in enumerate(facts) if fact is None or _wanted(embedder, fact)]
         done = len(files) - len(waiting)
         news: list[tuple[FileKey, Facts]] = []
-        with _pool(workers or cpus()) as pool:
+        with _pool(workers or available_cpus()) as pool:
             chunks = list(_chunks(waiting, _CHUNK))
             futures = [
                 pool.submit(_look, [(files[index], facts[index]) for index in chunk], embedder) for chunk in chunks
@@ -137,9 +137,3 @@ def _key(file: Path) -> FileKey | None:
 def _chunks(indices: list[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(indices), size):
         yield indices[start : start + size]
-
-
-def cpus() -> int:
-    """How many this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return count or 1

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
-from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
+from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
 from animal_classification.inference.stream import map_in_chunks
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import numpy as np
 
 from animal_classification import bundle as bundles
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
+from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
 from animal_classification.inference.explaining import Explainer
 from animal_classification.inference.results import FileResult, Prediction
 from animal_classification.inference.stream import map_in_chunks

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError
-from animal_classification.inference.engine import available_cpus
 from animal_classification.serving.metrics import SHARED_FOLDER
 from animal_classification.serving.ports import listen
 from animal_classification.serving.server import Controls, Started, ignored_signals, serve_on

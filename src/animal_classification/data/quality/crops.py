@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification import imaging
-from animal_classification.data.scanning import cpus
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError
 
 SIMILAR = 0.75
@@ -41,7 +41,7 @@ def find_crops(files: Sequence[Path], embeddings: NDArray[np.float32]) -> list[t
     """
     kept = lru_cache(maxsize=4096)(lambda index: _load(files[index]))
     pairs = similar_pairs(embeddings)
-    with ThreadPoolExecutor(cpus(), thread_name_prefix="animals-crops") as pool:
+    with ThreadPoolExecutor(available_cpus(), thread_name_prefix="animals-crops") as pool:
         same = pool.map(lambda pair: _is_same(kept(pair[0]), kept(pair[1])), pairs)
         return [pair for pair, yes in zip(pairs, same, strict=True) if yes]
 

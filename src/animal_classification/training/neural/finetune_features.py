@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError, ImageError, OutputError
-from animal_classification.inference.engine import Engine, available_cpus, create_engine
+from animal_classification.inference.engine import Engine, create_engine
 from animal_classification.inference.stream import map_in_chunks
 from animal_classification.training.neural.graph_tidying import tidied
 

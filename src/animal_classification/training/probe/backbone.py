@@ -128,8 +128,8 @@ class Backbone:
 
     def embed(self, files: Sequence[Path], *, mirrored: bool = False) -> Iterable[NDArray[np.float32] | None]:
         """An embedding for each file, in order; ``None`` for one that cannot be used."""
+        from animal_classification.common.limits import available_cpus
         from animal_classification.inference.classifier import CHUNK
-        from animal_classification.inference.engine import available_cpus
         from animal_classification.inference.stream import map_in_chunks
 
         def work(batch: Sequence[Path]) -> list[NDArray[np.float32] | None]:
