@@ -79,13 +79,13 @@ def compute_outputs(
     if running is None:
         running = start_engine(bundle, outputs=("logits", "embedding"), name=engine, threads=count)
     used = running
-    spec = bundle.preprocess_spec
+    spec, limits = bundle.preprocess_spec, imaging.Limits.of_container()
 
     def work(batch: Sequence[Path]) -> list[_One]:
         pixels: list[NDArray[np.uint8] | str] = []
         for file in batch:
             try:
-                pixels.append(imaging.preprocess(file, spec))
+                pixels.append(imaging.preprocess(file, spec, limits=limits))
             except ImageError as error:
                 pixels.append(error.reason)
         good = [one for one in pixels if not isinstance(one, str)]

@@ -41,12 +41,12 @@ class Classifier:
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, *, engine_name: str, threads: int, limits: Limits = imaging.Limits()
+        self, bundle: Bundle, engine: Engine, *, engine_name: str, threads: int, limits: Limits | None = None
     ) -> None:
         self.bundle = bundle
         self.threads = threads
         self._engine = engine
-        self._limits = limits
+        self._limits = limits = limits or imaging.Limits.of_container()
         self._spec = bundle.preprocess_spec
         self._decider = Decider.of(bundle)
         self._explainer = Explainer(bundle, engine=engine_name, threads=threads, limits=limits)
@@ -58,7 +58,7 @@ class Classifier:
         *,
         engine: str = "auto",
         threads: int | None = None,
-        limits: Limits = imaging.Limits(),
+        limits: Limits | None = None,
     ) -> Classifier:
         """Verify a bundle and start an engine on it.
 
@@ -66,7 +66,8 @@ class Classifier:
             model: A built-in name, a bundle's folder, an fsspec URL, or a bundle that is loaded already.
             engine: ``auto``, ``openvino`` or ``onnxruntime``.
             threads: CPUs to use; all that the process may use by default.
-            limits: Bounds on the bytes and pixels of a photo.
+            limits: Bounds on the bytes and pixels of a photo, and on the memory in which photos are decoded; by default
+                the usual ones, with a share of the container's memory.
 
         Raises:
             BundleError: The bundle is missing, damaged or too new.

@@ -174,9 +174,10 @@ def start(name: str, path: Path, threads: int) -> Engine:
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:
     """Pixels of as many photos as predictions take at once, uint8 ``[2, H, W, 3]``."""
     pixels: list[NDArray[np.uint8]] = []
+    limits = imaging.Limits.of_container()
     for subject in measured:
         try:
-            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec))
+            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec, limits=limits))
         except ImageError:
             continue
         if len(pixels) == BATCH:

@@ -9,8 +9,6 @@ import time
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.prediction_log.photos import PhotoFolder, PhotoKeeper
@@ -115,14 +113,10 @@ def as_record(answered: Answered) -> Record:
 
 def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:
     """A photo as a small JPEG: upright, and without what a camera writes beside it, such as where it was taken."""
-    from PIL import Image
-
     try:
-        pixels = imaging.decode(data, limits=limits, min_side=THUMBNAIL)
+        shown = imaging.thumbnail(data, THUMBNAIL, limits=limits)
     except ImageError:
         return None
-    shown = Image.fromarray(np.asarray(pixels))
-    shown.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = BytesIO()
     shown.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()

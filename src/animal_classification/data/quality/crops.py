@@ -39,7 +39,8 @@ def find_crops(files: Sequence[Path], embeddings: NDArray[np.float32]) -> list[t
         files: The photos.
         embeddings: Theirs, ``[N, D]``; rows of NaN are left out.
     """
-    kept = lru_cache(maxsize=4096)(lambda index: _load(files[index]))
+    limits = imaging.Limits.of_container()
+    kept = lru_cache(maxsize=4096)(lambda index: _load(files[index], limits))
     pairs = similar_pairs(embeddings)
     with ThreadPoolExecutor(available_cpus(), thread_name_prefix="animals-crops") as pool:
         same = pool.map(lambda pair: _is_same(kept(pair[0]), kept(pair[1])), pairs)
@@ -75,9 +76,9 @@ def _is_same(first: Image.Image | None, second: Image.Image | None) -> bool:
     )
 
 
-def _load(file: Path) -> Image.Image | None:
+def _load(file: Path, limits: imaging.Limits) -> Image.Image | None:
     try:
-        return Image.fromarray(imaging.decode(file, min_side=2 * _FINE)).convert("L")
+        return Image.fromarray(imaging.decode(file, min_side=2 * _FINE, limits=limits)).convert("L")
     except ImageError:
         return None
 

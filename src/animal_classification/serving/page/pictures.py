@@ -45,11 +45,9 @@ class Picture:
 def picture(data: bytes, side: int, limits: Limits) -> Picture | None:
     """Shrink a photo so that neither side is longer than ``side``; ``None`` where it cannot be read."""
     try:
-        pixels = imaging.decode(data, limits=limits, min_side=side)
+        shown = imaging.thumbnail(data, side, limits=limits)
     except ImageError:
         return None
-    shown = Image.fromarray(pixels)
-    shown.thumbnail((side, side))
     return Picture(jpeg_url(shown), *shown.size)
 
 
