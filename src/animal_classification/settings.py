@@ -29,6 +29,7 @@ _AT_LEAST_ONE = (
     "photo_bytes",
 )
 _AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
+_FROM_THE_CONTAINER = ("max_memory_bytes", "max_decode_bytes")  # where they are 0
 _SECONDS = ("max_wait", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -65,7 +66,10 @@ class Settings:
         max_file_bytes: Bytes of one photo; a larger one is refused alone.
         max_request_bytes: Bytes of a whole request body; held in memory, so this bounds what one client can claim.
         tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
-        max_memory_bytes: Bytes of all bodies that are held at once; more are answered with 503.
+        max_memory_bytes: Bytes of all bodies that are held at once, by all workers together; more are answered with
+            503. 0 for what the container's memory allows, at most 512 MiB.
+        max_decode_bytes: Bytes in which photos are decoded, by all workers together; one that would take more is
+            refused alone, the others wait for their turn. 0 for what the container's memory allows.
         max_pixels: Width times height that a photo may declare.
         max_connections: Clients that are connected at once, to each worker; more are answered with 503.
         queue_size: Photos that wait for a core, in each worker; more are answered with 503.
@@ -107,7 +111,8 @@ class Settings:
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
     tracking_uri: str = ""
-    max_memory_bytes: int = 512 * MIB
+    max_memory_bytes: int = 0
+    max_decode_bytes: int = 0
     max_pixels: int = 100_000_000
     max_connections: int = 800
     queue_size: int = 256
@@ -134,14 +139,15 @@ class Settings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in _AT_LEAST_ZERO:
+        for name in _AT_LEAST_ZERO + _FROM_THE_CONTAINER:
             if not 0 <= getattr(self, name) < inf:
                 raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in _SECONDS:
             if not 0 < getattr(self, name) < inf:
                 raise UsageError(f"{name} must be a number of seconds above 0, not {getattr(self, name)}")
         self._require_room("queue_size", "max_files")
-        self._require_room("max_memory_bytes", "max_request_bytes")
+        if self.max_memory_bytes:
+            self._require_room("max_memory_bytes", "max_request_bytes")
         self._require_form()
 
     def _require_form(self) -> None:

@@ -15,6 +15,7 @@ from animal_classification.errors import ImageMemoryError, UsageError
 MIB = 1 << 20
 # What a process takes before it decodes anything: Python, an engine, a model (measured: 224 to 300 MB), and some room.
 RESERVED = 384 * MIB
+UNKNOWN = 4096 * MIB  # what counts as the memory that there is where nothing says
 SMALLEST = 64 * MIB  # in which a photo of 12 megapixels can be decoded from any format but WebP, AVIF and HEIC
 
 
@@ -114,9 +115,9 @@ def share_for_decoding(memory: int | None) -> int:
     832
 
     Args:
-        memory: Bytes that the process may use; ``None`` where that is not known, which counts as 4 GiB.
+        memory: Bytes that the process may use; ``None`` where that is not known.
     """
-    return max(SMALLEST, ((4096 * MIB if memory is None else memory) - RESERVED) // 2)
+    return max(SMALLEST, ((UNKNOWN if memory is None else memory) - RESERVED) // 2)
 
 
 def _megabytes(amount: int) -> str:

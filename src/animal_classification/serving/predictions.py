@@ -39,17 +39,18 @@ class Predictions:
     Args:
         settings: Where, and whether photos are kept.
         metrics: Where rows are counted.
+        limits: Bounds on photos, with the memory in which they are decoded.
 
     Raises:
         UsageError: The URL is for no database that the log can be in.
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, limits: imaging.Limits) -> None:
         place = place_of(settings)
         self.log = PredictionLog(place, metrics)
         self.photos = PhotoFolder(place.photos)
-        self.limits = limits = imaging.Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+        self.limits = limits
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._keeper = None
         if settings.keep_photos != "no":

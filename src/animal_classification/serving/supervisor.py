@@ -18,6 +18,7 @@ from animal_classification.errors import AnimalsError
 from animal_classification.serving.metrics import SHARED_FOLDER
 from animal_classification.serving.ports import listen
 from animal_classification.serving.server import Controls, Started, ignored_signals, serve_on
+from animal_classification.serving.sizing import fitted
 from animal_classification.serving.threads import PATIENCE
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class _Supervisor:
         # Each knows only what it answers itself, so each grants its share of the rate.
         rate = self._settings.rate_limit / len(self._shares)
         spool = self._settings.log_spool_bytes // len(self._shares)
-        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate, log_spool_bytes=max(1, spool))
+        settings = fitted(self._settings, workers=len(self._shares))
+        settings = replace(settings, threads=threads, workers=1, rate_limit=rate, log_spool_bytes=max(1, spool))
         process = self._context.Process(target=_work, args=(self._listener, settings, theirs), name="animals-worker")
         process.start()
         theirs.close()

@@ -168,19 +168,18 @@ async def _answer(
     photos = await service.run(_received, visit, examples, uploads, settings)
     if not photos:
         return answers.trouble("There was no photo", "Please drop one, or choose one.")
-    limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     with service.using(photos=photos) as model:
-        looks = await _look(service, photos, limits, model)
+        looks = await _look(service, photos, model)
         if len(looks) == 1:
             return await service.run(answers.one, looks[0], model.info, model.predictor.bundle.preprocess_spec)
         return await service.run(partial(answers.many, looks, model.info, left_out=visit.left_out))
 
 
-async def _look(service: Service, photos: Sequence[Photo], limits: Limits, model: ServedModel) -> list[answers.Look]:
+async def _look(service: Service, photos: Sequence[Photo], model: ServedModel) -> list[answers.Look]:
     single = len(photos) == 1
     side = FULL if single else THUMBNAIL
     outcomes, pictures = await asyncio.gather(
         service.identify(photos, heatmap=single, model=model),
-        asyncio.gather(*(service.run(picture, photo.data, side, limits) for photo in photos)),
+        asyncio.gather(*(service.run(picture, photo.data, side, service.limits) for photo in photos)),
     )
     return [answers.Look(outcome, shown) for outcome, shown in zip(outcomes, pictures, strict=True)]
