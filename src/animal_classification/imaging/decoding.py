@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -232,10 +233,23 @@ def _name(source: ImageSource) -> str:
 
 @contextmanager
 def _opened(source: ImageSource, limits: Limits, use: Use) -> Iterator[Photo]:
+    """A photo for as long as the context lasts; its pixels are gone before its memory is given to others."""
     with ExitStack() as held:
-        photo = _load(source, limits, use, held)
+        try:
+            photo = _load(source, limits, use, held)
+        except ImageError as error:
+            _forget_pixels(error)
+            raise
+        held.callback(photo.pixels.release)
         with pillow_errors():
             yield photo
+
+
+def _forget_pixels(error: BaseException | None) -> None:
+    """Let go what the functions held that an error went through: its traceback would keep a half-decoded picture."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__
 
 
 def _load(source: ImageSource, limits: Limits, use: Use, held: ExitStack) -> Photo:

@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from animal_classification.common.allocator import give_back
 from animal_classification.common.limits import available_memory
 from animal_classification.errors import ImageMemoryError, UsageError
 
 MIB = 1 << 20
 # What a process takes before it decodes anything: Python, an engine, a model (measured: 224 to 300 MB), and some room.
 RESERVED = 384 * MIB
+LARGE = 64 * MIB  # of a photo, after which the allocator is made to return what is free
 UNKNOWN = 4096 * MIB  # what counts as the memory that there is where nothing says
 SMALLEST = 64 * MIB  # in which a photo of 12 megapixels can be decoded from any format but WebP, AVIF and HEIC
 
@@ -76,6 +78,8 @@ class DecodingMemory:
         try:
             yield
         finally:
+            if amount >= LARGE:
+                give_back()
             with self._changed:
                 self._held -= amount
                 self._changed.notify_all()

@@ -42,6 +42,10 @@ class Flat:
         self.mode = "L" if self._is_deep or (image.mode in ("1", "L") and not self._is_veiled) else "RGB"
         self.is_stored = image.mode == self.mode and not self._is_veiled
 
+    def release(self) -> None:
+        """Let the image go; nothing can be had from here afterwards."""
+        self._image = Image.new(self._image.mode, (0, 0))
+
     def whole(self) -> Image.Image:
         """All of it."""
         if self.is_stored:
