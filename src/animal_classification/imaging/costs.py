@@ -30,6 +30,7 @@ from animal_classification.imaging.sniff import Format
 from animal_classification.imaging.structure import Declared
 
 _BESIDE = {Format.WEBP: 12.0, Format.GIF: 2.0, Format.AVIF: 21.0, Format.HEIF: 14.0, Format.PNM: 8.0}
+_KEPT = frozenset({Format.WEBP, Format.AVIF, Format.HEIF})  # what stands beside stays until the photo is gone
 _ANIMATED_PNG = 5.0
 _COEFFICIENT = 2.0  # bytes
 _BLOCKS = 32  # pixels by which a JPEG grows to whole blocks, at most
@@ -41,7 +42,7 @@ _WHOLE = 8.0
 _BAND_BYTES = 36  # of each pixel of a band: its floats, its alpha, its place on white
 _TEXT = 4 << 20  # a compressed text in a PNG, of a million characters at most
 _ENCODED = 2  # the file, and a decoder's copy of it
-_SMALL_CHANGE = 1 << 20  # headers, tables, a decoder's rows
+_SMALL_CHANGE = 4 << 20  # headers, tables, a decoder's rows, what the allocator rounds up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,7 @@ def bytes_to_open(format_: Format, declared: Declared, length: int, use: Use) ->
     """
     each = _BESIDE.get(format_, _ANIMATED_PNG if declared.animated else 0.0)
     beside = each * math.prod(declared.size) + declared.texts * _TEXT
-    return _total(declared.size, declared.stored, beside, length, use)
+    return _total(format_, declared.size, declared.stored, beside, length, use)
 
 
 def bytes_to_load(format_: Format, image: ImageFile, declared: Declared | None, length: int, use: Use) -> int:
@@ -87,18 +88,22 @@ def bytes_to_load(format_: Format, image: ImageFile, declared: Declared | None, 
         beside = _COEFFICIENT * declared.components * math.prod(side + _BLOCKS for side in declared.size)
     else:
         beside = _BESIDE.get(format_, 0.0) * math.prod(image.size)
-    return _total(image.size, _STORED.get(image.mode, _WIDEST), beside, length, use)
+    return _total(format_, image.size, _STORED.get(image.mode, _WIDEST), beside, length, use)
 
 
-def _total(size: tuple[int, int], stored: int, beside: float, length: int, use: Use) -> int:
-    """What is stored, and the more of what stands beside it while it is decoded and afterwards."""
+def _total(format_: Format, size: tuple[int, int], stored: int, beside: float, length: int, use: Use) -> int:
+    """What is stored, and what stands beside it while it is decoded and afterwards.
+
+    Of a few bands the allocator makes no use of what a decoder has freed; for a whole copy it does.
+    """
     pixels, longer = math.prod(size), max(size)
     if use.side:
         band = _BAND_BYTES * min(pixels, max(BAND, longer))
         afterwards: float = band + _WIDEST * use.side * longer  # between the two passes of resizing
     else:
         afterwards = _WHOLE * pixels
-    return round(stored * pixels + max(beside, afterwards)) + _ENCODED * length + _SMALL_CHANGE
+    both = beside + afterwards if use.side or format_ in _KEPT else max(beside, afterwards)
+    return round(stored * pixels + both) + _ENCODED * length + _SMALL_CHANGE
 
 
 def _strip(image: ImageFile) -> int:
