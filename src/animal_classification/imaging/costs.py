@@ -7,7 +7,8 @@
     GIF                    2: a canvas and a part of it, of one byte a pixel
     WebP                   12: two canvases of libwebp's animation decoder, which Pillow uses for every file, and bytes
     TIFF, compressed       a strip or tile as it is stored, all of the picture where that is a single one
-    AVIF                   21: planes of 16 bits with alpha, film grain added in a copy, RGBA of libavif, and bytes
+    AVIF                   8: RGBA of libavif, and bytes; and 12 for each pixel of its streams (those of alpha, and of
+                           parts, too): three planes of 16 bits, and a copy where film grain is added
     HEIF                   14: planes, RGBA of libheif, and bytes
     BMP, DIB, other TIFF   none
     PNM                    8: a copy of 16-bit values, or of bits as bytes
@@ -29,8 +30,10 @@ from animal_classification.imaging.pixels import BAND
 from animal_classification.imaging.sniff import Format
 from animal_classification.imaging.structure import Declared
 
-_BESIDE = {Format.WEBP: 12.0, Format.GIF: 2.0, Format.AVIF: 21.0, Format.HEIF: 14.0, Format.PNM: 8.0}
+_BESIDE = {Format.WEBP: 12.0, Format.GIF: 2.0, Format.AVIF: 8.0, Format.HEIF: 14.0, Format.PNM: 8.0}
+ALLOCATED_WHEN_OPENED = frozenset({Format.GIF, Format.PNG, Format.WEBP})
 _KEPT = frozenset({Format.WEBP, Format.AVIF, Format.HEIF})  # what stands beside stays until the photo is gone
+_CODED = 12.0
 _ANIMATED_PNG = 5.0
 _COEFFICIENT = 2.0  # bytes
 _BLOCKS = 32  # pixels by which a JPEG grows to whole blocks, at most
@@ -87,7 +90,7 @@ def bytes_to_load(format_: Format, image: ImageFile, declared: Declared | None, 
     elif format_ is Format.JPEG and declared is not None:
         beside = _COEFFICIENT * declared.components * math.prod(side + _BLOCKS for side in declared.size)
     else:
-        beside = _BESIDE.get(format_, 0.0) * math.prod(image.size)
+        beside = _BESIDE.get(format_, 0.0) * math.prod(image.size) + _CODED * (declared.coded if declared else 0)
     return _total(format_, image.size, _STORED.get(image.mode, _WIDEST), beside, length, use)
 
 

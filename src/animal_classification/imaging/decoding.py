@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification.errors import ImageError, UnsupportedImageError
-from animal_classification.imaging.costs import Use, bytes_to_load, bytes_to_open
+from animal_classification.imaging.costs import ALLOCATED_WHEN_OPENED, Use, bytes_to_load, bytes_to_open
 from animal_classification.imaging.files import read_photo, require_bytes
 from animal_classification.imaging.geometry import crop_box
 from animal_classification.imaging.orientation import (
@@ -276,15 +276,15 @@ def _from_bytes(data: bytes, limits: Limits, use: Use, held: ExitStack) -> Photo
         claim(header.declared.size, bytes_to_open(format_, header.declared, len(data), use))
         return _whole(Flat(read_pnm(data, header)))
     declared = check_structure(format_, data, limits)
-    known = declared is not None and format_ is not Format.JPEG
-    if declared is not None and known:
+    early = format_ in ALLOCATED_WHEN_OPENED
+    if declared is not None and early:
         claim(declared.size, bytes_to_open(format_, declared, len(data), use))
     image = open_image(format_, data)
     full = image.size
     require_pixels(*full, limits)
     with pillow_errors():
         reduced = image.draft("RGB", (use.min_side,) * 2) if use.min_side and format_ is Format.JPEG else None
-        if not known:
+        if not early:
             claim(full, bytes_to_load(format_, image, declared, len(data), use))
         image.load()
         if reduced:

@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from animal_classification.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
+from animal_classification.imaging.av1 import coded_pixels
 from animal_classification.imaging.sniff import Format
 from animal_classification.imaging.spec import Limits
 
@@ -35,6 +36,8 @@ _TIFF_TAGS = frozenset({254, 256, 257, 258, 259, 262, 273, 277, 279, 324, 325, 3
 # By bit depth and colour type (0 grey, 3 palette); Pillow stores all others in four bytes a pixel.
 _PNG_GREY = {(depth, colour): 1 for depth in (1, 2, 4, 8) for colour in (0, 3)} | {(16, 0): 2}
 _PNG_TEXTS = frozenset({b"zTXt", b"iTXt"})
+# With alpha, twice the picture; and where a stream may have frames of several sizes, up to four times that.
+_MOST_CODED = 8
 _TOP_BOXES = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid"})
 
 
@@ -47,14 +50,16 @@ class Declared:
         stored: Bytes a pixel in Pillow's memory.
         components: Of a JPEG in several scans, whose coefficients are kept until the last; 0 for one in a single scan.
         animated: Whether a PNG has several frames.
+        coded: Pixels of all AV1 streams of an AVIF together.
         texts: How many compressed texts a PNG has, which are unpacked when it is opened.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, int] = (0, 0)
     stored: int = 4
     components: int = 0
     animated: bool = False
     texts: int = 0
+    coded: int = 0
 
 
 def require_pixels(width: int, height: int, limits: Limits) -> None:
@@ -74,7 +79,7 @@ def check_structure(format_: Format, data: bytes, limits: Limits) -> Declared | 
     """Walk through the parts of a file (a PNM has none).
 
     Returns:
-        What a GIF, JPEG, PNG or WebP declares; ``None`` for the others, which Pillow opens without allocating anything.
+        What an AVIF, GIF, JPEG, PNG or WebP declares; ``None`` for the others.
 
     Raises:
         ImageTooLargeError: It declares more pixels than allowed.
@@ -89,7 +94,7 @@ def check_structure(format_: Format, data: bytes, limits: Limits) -> Declared | 
         Format.BMP: _walk_bitmap,
         Format.DIB: _walk_bitmap,
         Format.TIFF: _walk_tiff,
-        Format.AVIF: _walk_boxes,
+        Format.AVIF: _walk_avif,
         Format.HEIF: _walk_boxes,
     }
     try:
@@ -250,6 +255,15 @@ def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
         tags.setdefault(tag, struct.unpack_from(numbers, data, place))
     struct.unpack_from(order + ("Q" if big else "I"), data, first + count * step)  # the link to the next page
     return tags
+
+
+def _walk_avif(data: bytes, limits: Limits) -> Declared:
+    _walk_boxes(data, limits)
+    coded = coded_pixels(data)
+    most = _MOST_CODED * limits.max_pixels
+    if coded > most:
+        raise ImageTooLargeError(f"holds {coded / 1e6:,.1f} megapixels in its streams; the limit is {most / 1e6:,.1f}")
+    return Declared(coded=coded)
 
 
 def _walk_boxes(data: bytes, _limits: Limits) -> None:
