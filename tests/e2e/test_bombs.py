@@ -137,6 +137,7 @@ def test_photos_that_together_take_more_than_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # while they are drawn
 @pytest.mark.timeout(3600)
 def test_64_of_every_format_at_the_pixel_limit(tmp_path: Path) -> None:
     folder = tmp_path / "server"

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -270,7 +269,11 @@ def _load(source: ImageSource, limits: Limits, use: Use, held: ExitStack) -> Pho
 def _from_bytes(data: bytes, limits: Limits, use: Use, held: ExitStack) -> Photo:
     """Decode within the memory that it takes, which is claimed until ``held`` is left."""
     format_ = identify(data)
-    claim = partial(_claim, limits, held, format_)
+
+    def claim(size: tuple[int, int], amount: int) -> None:
+        if limits.memory is not None:
+            held.enter_context(limits.memory.claim(amount, f"{size[0]} x {size[1]} pixels of {format_}"))
+
     if format_ is Format.PNM:
         header = pnm_header(data, limits)
         claim(header.declared.size, bytes_to_open(format_, header.declared, len(data), use))
@@ -291,11 +294,6 @@ def _from_bytes(data: bytes, limits: Limits, use: Use, held: ExitStack) -> Photo
             orientation = read_orientation(image.info.get("exif"))
             return Photo(pixels=Flat(image), orientation=orientation, full_size=full, extent=reduced[1][2:])
         return _decoded(image, format_)
-
-
-def _claim(limits: Limits, held: ExitStack, format_: Format, size: tuple[int, int], amount: int) -> None:
-    if limits.memory is not None:
-        held.enter_context(limits.memory.claim(amount, f"{size[0]} x {size[1]} pixels of {format_}"))
 
 
 def _decoded(image: Image.Image, format_: Format) -> Photo:

@@ -44,7 +44,7 @@ class Flat:
 
     def release(self) -> None:
         """Let the image go; nothing can be had from here afterwards."""
-        self._image = Image.new(self._image.mode, (0, 0))
+        del self._image
 
     def whole(self) -> Image.Image:
         """All of it."""

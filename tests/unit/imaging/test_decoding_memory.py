@@ -70,6 +70,7 @@ def test_no_format_takes_more_than_is_claimed(tmp_path: Path, use: str) -> None:
 @linux
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # while they are drawn
 @pytest.mark.parametrize("use", ["model", "whole"])
 @pytest.mark.parametrize("side", [5000, 10_000])
 def test_no_format_takes_more_than_is_claimed_when_it_is_large(tmp_path: Path, side: int, use: str) -> None:
