@@ -84,7 +84,7 @@ pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage,
 
 .PHONY: pytest-nightly
 pytest-nightly: .venv-dev/.installed .venv-train/.installed docs axe  ## the tests that take minutes
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 1800
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 3600
 	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.

@@ -9,6 +9,7 @@
     │   ├── UnsupportedImageError not a photo, or a format that cannot be read here
     │   ├── CorruptImageError     damaged or cut short
     │   └── ImageTooLargeError    more bytes or pixels than the limits allow
+    │       └── ImageMemoryError  more memory to decode than there is for it, here or now
     ├── BundleError               a model cannot be used
     │   ├── BundleNotFoundError   nothing there
     │   ├── BundleInvalidError    a check failed: hash, schema or shape
@@ -78,6 +79,10 @@ class CorruptImageError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """More bytes or more pixels than the limits allow; refused before decoding."""
+
+
+class ImageMemoryError(ImageTooLargeError):
+    """Decoding takes more memory than there is for it on this machine, or at this moment."""
 
 
 class BundleError(AnimalsError):

@@ -30,6 +30,7 @@ _AT_LEAST_ONE = (
     "photo_bytes",
 )
 _AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
+_FROM_THE_CONTAINER = ("max_memory_bytes", "max_decode_bytes")  # where they are 0
 _SECONDS = ("max_wait", "keep_alive", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -73,7 +74,10 @@ class Settings:
         max_request_bytes: Bytes of a whole request body with photos; held in memory, so this bounds what one client can
             claim. Bodies without photos have 16 kB.
         tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
-        max_memory_bytes: Bytes of all bodies that are held at once, by all workers; more are answered with 503.
+        max_memory_bytes: Bytes of all bodies that are held at once, by all workers together; more are answered with
+            503. 0 for what the container's memory allows, at most 512 MiB.
+        max_decode_bytes: Bytes in which photos are decoded, by all workers together; one that would take more is
+            refused alone, the others wait for their turn. 0 for what the container's memory allows.
         max_pixels: Width times height that a photo may declare.
         max_connections: Clients connected at once, to each worker; for one more, one that only waits gives way.
         queue_size: Photos that wait for a core, in each worker; more are answered with 503.
@@ -118,7 +122,8 @@ class Settings:
     max_file_bytes: int = 32 * MIB
     max_request_bytes: int = 256 * MIB
     tracking_uri: str = ""
-    max_memory_bytes: int = 512 * MIB
+    max_memory_bytes: int = 0
+    max_decode_bytes: int = 0
     max_pixels: int = 100_000_000
     max_connections: int = 800
     queue_size: int = 256
@@ -146,17 +151,19 @@ class Settings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in _AT_LEAST_ZERO:
+        for name in _AT_LEAST_ZERO + _FROM_THE_CONTAINER:
             if not 0 <= getattr(self, name) < inf:
                 raise UsageError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in _SECONDS:
             if not 0 < getattr(self, name) < inf:
                 raise UsageError(f"{name} must be a number of seconds above 0, not {getattr(self, name)}")
         self._require_room("queue_size", "max_files")
-        self._require_room("max_memory_bytes", "max_request_bytes")
-        self._require_form()
+        if self.max_memory_bytes:
+            self._require_room("max_memory_bytes", "max_request_bytes")
+        self._require_addresses()
+        self._require_company()
 
-    def _require_form(self) -> None:
+    def _require_addresses(self) -> None:
         if self.root_path and not _PREFIX.fullmatch(self.root_path):
             raise UsageError(f"root_path must look like /animals, not {self.root_path!r}")
         if not _are_proxies(self.trusted_proxies):
@@ -168,6 +175,9 @@ class Settings:
         for origin in self.cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise UsageError(f"cors takes origins such as https://zoo.example, not {origin!r}")
+
+    def _require_company(self) -> None:
+        """What only goes with something else, and what does not."""
         if self.keep_photos not in KEEP_PHOTOS:
             raise UsageError(f"keep_photos is one of {', '.join(KEEP_PHOTOS)}, not {self.keep_photos!r}")
         if self.keep_photos != "no" and not self.prediction_log:

@@ -10,8 +10,8 @@ from animal_classification.errors import UsageError
 
 SECRETS = "/secrets"
 MIB = 1024 * 1024
-# What the process itself takes with a model loaded (docs/serve.md), and the least that photos can be worked on with.
-_PROCESS = 400 * MIB
+# As `serving.sizing` divides what is left beside the process; said here, because a container's /tmp may be memory, too.
+_PROCESS = 384 * MIB
 _LEAST = 256 * MIB
 _MAX_BODIES = 512 * MIB
 _TRUE = {"1", "true", "yes", "on"}
@@ -49,16 +49,16 @@ def byte_count(quantity: str) -> int:
 
 
 def _memory_bounds(memory: str, temporary: int) -> dict[str, str]:
-    """Bodies and decoding together fit beside the process: one takes a third of what is left, the other the rest."""
+    """Half of what is left is for decoding, a quarter for bodies; the rest is for a second model while one is exchanged."""
     left = byte_count(memory) - temporary - _PROCESS
     if left < _LEAST:
         needed = (_PROCESS + temporary + _LEAST) // MIB
         raise UsageError(f"memory: {memory} is too small for a server; give it {needed}Mi or more")
-    bodies = min(_MAX_BODIES, left // 3)
+    bodies = min(_MAX_BODIES, left // 4)
     return {
         "ANIMALS_MAX_MEMORY_BYTES": str(bodies),
         "ANIMALS_MAX_REQUEST_BYTES": str(min(bodies, 256 * MIB)),
-        "ANIMALS_MAX_DECODE_BYTES": str(left - bodies),
+        "ANIMALS_MAX_DECODE_BYTES": str(left // 2),
     }
 
 

@@ -22,7 +22,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from animal_classification.errors import CorruptImageError, ImageError, ImageTooLargeError, UnsupportedImageError
+from animal_classification.errors import (
+    CorruptImageError,
+    ImageError,
+    ImageMemoryError,
+    ImageTooLargeError,
+    UnsupportedImageError,
+)
 from animal_classification.imaging.sniff import Format
 from animal_classification.install_hint import pip_install
 
@@ -101,7 +107,7 @@ def pillow_errors() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError("declares more pixels than its decoder accepts") from error
     except MemoryError as error:
-        raise ImageTooLargeError("needs more memory than there is") from error
+        raise ImageMemoryError("needs more memory than there is") from error
     except Exception as error:
         # Broken files make Pillow raise nearly anything: OSError, SyntaxError, ValueError, struct.error, IndexError,
         # KeyError, zlib.error, OverflowError, AttributeError, even Warning where warnings are errors. The pixels are

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.bundle.model import Bundle
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.outputs import Outputs, compute_outputs
 from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of
 from animal_classification.evaluation.result import Interval
 from animal_classification.evaluation.selection import Subject
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import BATCH, ENGINES, Engine, available_cpus, create_engine
+from animal_classification.inference.engine import BATCH, ENGINES, Engine, create_engine
 
 ROUNDS = 15
 TORCH = "torch"
@@ -173,9 +174,10 @@ def start(name: str, path: Path, threads: int) -> Engine:
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:
     """Pixels of as many photos as predictions take at once, uint8 ``[2, H, W, 3]``."""
     pixels: list[NDArray[np.uint8]] = []
+    limits = imaging.Limits.of_container()
     for subject in measured:
         try:
-            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec))
+            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec, limits=limits))
         except ImageError:
             continue
         if len(pixels) == BATCH:

@@ -25,6 +25,7 @@ from animal_classification.serving.predictions import Predictions
 from animal_classification.serving.proxies import Forwarded
 from animal_classification.serving.request_bounds import RequestBounds
 from animal_classification.serving.service import Predictor, Service
+from animal_classification.serving.sizing import check_room, fitted, photo_limits
 from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.threads import PATIENCE, in_thread
 from animal_classification.settings import Settings
@@ -97,9 +98,11 @@ def create_app(
     """
     if settings.keys_file:
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
-    metrics = Metrics()
-    predictions = Predictions(settings, metrics) if settings.prediction_log else None
-    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None)
+    settings = fitted(settings)
+    check_room(settings)
+    metrics, limits = Metrics(), photo_limits(settings)
+    predictions = Predictions(settings, metrics, limits) if settings.prediction_log else None
+    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
     if classifier is not None:
         service.install(classifier)
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from animal_classification.errors import BundleError, ImageError
+from animal_classification.errors import BundleError, ImageError, ImageMemoryError
 from animal_classification.inference.results import FileResult
 from animal_classification.serving import tracing
 from animal_classification.serving.threads import deliver
@@ -157,7 +157,7 @@ class PhotoHandler:
             try:
                 decoded.append(self._decoded(job))
             except ImageError as error:
-                self._metrics.rejected("unreadable-photo")
+                self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
                 outcome = Outcome(FileResult(job.photo.name, error=error.reason))
                 results.append((job.future, self._finished(job, outcome)))
             except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
@@ -221,7 +221,7 @@ class PhotoHandler:
         prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
             heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
-        except BundleError as error:  # the model's files are not those of this model any more
+        except (BundleError, ImageMemoryError) as error:  # files of another model by now; no memory at this moment
             logging.getLogger(__name__).warning("no heatmap: %s", error)
             heatmap = None
         except Exception as error:

@@ -9,8 +9,6 @@ import time
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.prediction_log.photos import PhotoFolder, PhotoKeeper
@@ -43,17 +41,18 @@ class Predictions:
     Args:
         settings: Where, and whether photos are kept.
         metrics: Where rows are counted.
+        limits: Bounds on photos, with the memory in which they are decoded.
 
     Raises:
         UsageError: The URL is for no database that the log can be in.
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, limits: imaging.Limits) -> None:
         place = place_of(settings)
         self.log = PredictionLog(place, metrics)
         self.photos = PhotoFolder(place.photos)
-        self.limits = limits = imaging.Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+        self.limits = limits
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._in_line = 0
         self._keeper = None
@@ -134,14 +133,10 @@ def as_record(answered: Answered) -> Record:
 
 def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:
     """A photo as a small JPEG: upright, and without what a camera writes beside it, such as where it was taken."""
-    from PIL import Image
-
     try:
-        pixels = imaging.decode(data, limits=limits, min_side=THUMBNAIL)
+        shown = imaging.thumbnail(data, THUMBNAIL, limits=limits)
     except ImageError:
         return None
-    shown = Image.fromarray(np.asarray(pixels))
-    shown.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = BytesIO()
     shown.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()

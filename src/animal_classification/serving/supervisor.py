@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError
-from animal_classification.inference.engine import available_cpus
 from animal_classification.serving.bodies import Memory
 from animal_classification.serving.metrics import SHARED_FOLDER
 from animal_classification.serving.ports import listen
 from animal_classification.serving.server import Controls, Started, ignored_signals, serve_on
+from animal_classification.serving.sizing import fitted
 from animal_classification.serving.threads import PATIENCE
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class _Supervisor:
     def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
         spool = self._settings.log_spool_bytes // len(self._shares)
-        settings = replace(self._settings, threads=worker.threads, log_spool_bytes=max(1, spool))
+        settings = fitted(self._settings, workers=len(self._shares))
+        settings = replace(settings, threads=worker.threads, log_spool_bytes=max(1, spool))
         shared = _Shared(self._held, worker.number)
         arguments = (self._listener, settings, theirs, shared)
         worker.process = self._context.Process(target=_work, args=arguments, name="animals-worker")

@@ -126,10 +126,10 @@ def check_served(job: Job, logits: NDArray[np.float32]) -> None:
     part = job.dataset.test
     chosen = [index for index in _spread(len(part)) if np.isfinite(logits[index]).all()]
     bundle = bundles.load(job.run.bundle)
-    pixels = []
+    pixels, limits = [], imaging.Limits.of_container()
     for index in list(chosen):
         try:
-            pixels.append(imaging.preprocess(part.files[index], bundle.preprocess_spec))
+            pixels.append(imaging.preprocess(part.files[index], bundle.preprocess_spec, limits=limits))
         except ImageError:
             chosen.remove(index)
     if not chosen:

@@ -238,8 +238,8 @@ def test_secrets_of_the_cluster_are_variables_and_files() -> None:
             {"kubernetes": {"metrics": {"collector": "google"}}},
             "kubernetes.metrics.key: the server asks",
         ),
-        ("k8s", {"kubernetes": {"memory": "512Mi"}}, "memory: 512Mi is too small for a server; give it 656Mi or more"),
-        ("cloudrun", {"service": {"memory": "1Gi"}}, "1Gi is too small for a server; give it 1168Mi or more"),
+        ("k8s", {"kubernetes": {"memory": "512Mi"}}, "memory: 512Mi is too small for a server; give it 640Mi or more"),
+        ("cloudrun", {"service": {"memory": "1Gi"}}, "1Gi is too small for a server; give it 1152Mi or more"),
         ("cloudrun", {"alerts": {"metrics_key": None}}, "alerts.metrics_key: the server asks for keys"),
     ],
 )
@@ -284,7 +284,7 @@ def test_memory_bounds_fit_into_the_container(memory: str) -> None:
     found = environment(kubernetes={"memory": memory})
     bodies, decoding = int(found["ANIMALS_MAX_MEMORY_BYTES"]), int(found["ANIMALS_MAX_DECODE_BYTES"])
     whole = int(memory[:-2]) * 1024**2 * (1024 if memory.endswith("Gi") else 1)
-    assert bodies + decoding <= whole - 400 * 1024**2
+    assert bodies + decoding <= whole - 384 * 1024**2
     assert int(found["ANIMALS_MAX_REQUEST_BYTES"]) <= bodies
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.inference.engine import available_cpus
+from animal_classification.common.limits import available_cpus
 from animal_classification.training.neural.pixels import Pixels
 from animal_classification.training.probe.folds import deal
 from animal_classification.training.probe.head import choose, fit
