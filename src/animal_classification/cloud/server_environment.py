@@ -49,7 +49,7 @@ def byte_count(quantity: str) -> int:
 
 
 def _memory_bounds(memory: str, temporary: int) -> dict[str, str]:
-    """Half of what is left is for decoding, a quarter for bodies; the rest is for a second model while one is exchanged."""
+    """Half of what is left is for decoding, a quarter for bodies; the rest is room for a second model."""
     left = byte_count(memory) - temporary - _PROCESS
     if left < _LEAST:
         needed = (_PROCESS + temporary + _LEAST) // MIB

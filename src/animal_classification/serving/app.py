@@ -142,6 +142,12 @@ def create_app(
     app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
     problems.install(app)
+    _add_routes(app, settings)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    service, predictions = app.state.service, app.state.predictions
     app.include_router(make_router(service, settings))
     app.include_router(
         feedback_api.make_router(service, predictions) if predictions else feedback_api.make_router_without()
@@ -150,7 +156,6 @@ def create_app(
     reference.install(app)
     if settings.gradio:
         app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", wanted=OPEN))
-    return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

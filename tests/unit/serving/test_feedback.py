@@ -17,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from animal_classification import imaging
 from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
 from animal_classification.serving import create_app
@@ -351,7 +352,7 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
 def test_while_the_database_does_not_answer_few_wait_and_the_others_are_told(
     tmp_path: Path, classifier: Classifier
 ) -> None:
-    predictions = Predictions(Settings(prediction_log=True, log_folder=str(tmp_path)), Metrics())
+    predictions = Predictions(Settings(prediction_log=True, log_folder=str(tmp_path)), Metrics(), imaging.Limits())
     gate = threading.Event()
     at_work: list[None] = []
 
