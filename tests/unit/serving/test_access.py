@@ -25,9 +25,7 @@ from animal_classification.settings import Settings
 from tests.unit.serving.conftest import assert_problem
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "serve.md"
-# What answers "/" and the icon is no route; and where no predictions are kept, everything below the routes of the
-# review says so.
-BESIDE_ROUTES = {"/", "/favicon.ico"}
+# Where no predictions are kept, everything below the routes of the review says so.
 WITHOUT_LOG = {"/v1/feedback/{rest:path}": "feedback", "/v1/review/{rest:path}": "feedback"}
 ONLY_WITH_LOG = {"/v1/feedback/{number}", "/v1/review/labels", "/v1/review/{prediction}/photo", "/review", "/monitor"}
 EXAMPLES = {"name": "tiny", "version": "1", "number": "1", "prediction": "x", "path": "swagger-ui.css", "rest": "x"}
@@ -138,7 +136,7 @@ def test_every_route_says_what_it_needs_and_the_page_says_the_same(door: Door) -
     }
     missing = ONLY_WITH_LOG if any("{rest:path}" in path for path in said) else set()
     assert {path: scope for path, scope in said.items() if path not in WITHOUT_LOG} == {
-        path: scope for path, scope in table.items() if path not in BESIDE_ROUTES | missing
+        path: scope for path, scope in table.items() if path not in missing
     }
 
 
@@ -147,8 +145,6 @@ def expected(door: Door, method: str, path: str, who: str) -> set[int]:
     if re.search(r"[\x00-\x1f\x7f-\x9f]", path):
         return {400}
     anybody = who not in {"none", "wrong"}
-    if path in BESIDE_ROUTES:
-        return {200, 405}
     found = _find(door, method, path)
     if found is None:
         other = path.rstrip("/") if path.endswith("/") else f"{path}/"
@@ -179,7 +175,7 @@ def _example(template: str) -> str:
 
 def test_every_route_in_every_spelling_for_everybody(door: Door) -> None:
     wrong, tried = [], 0
-    for template, methods, _ in [*door.routes, *((path, {"GET"}, OPEN) for path in sorted(BESIDE_ROUTES))]:
+    for template, methods, _ in door.routes:
         for suffix in SUFFIXES:
             raw = _example(template).upper() if suffix == "upper" else _example(template) + suffix
             for method in {*methods, OTHER_METHOD}:
