@@ -17,7 +17,6 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from starlette._utils import get_route_path
 
 from animal_classification.prediction_log.locking import locked
 from animal_classification.serving.plain import plain_page
@@ -109,7 +108,7 @@ class GradioHost:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
-        path = get_route_path(scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         if self._page is None or not (path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)):
             await self._instead(path)(scope, receive, send)
         elif path == UPLOAD:
