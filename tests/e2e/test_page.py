@@ -18,7 +18,8 @@ from animal_classification.inference.formats import read_text, write_text
 from animal_classification.inference.table import columns
 from animal_classification.serving.tabs.pages import example_path
 from tests.e2e.conftest import Site, signed_in
-from tests.e2e.serving import wait_for
+from tests.e2e.serving import Server, wait_for
+from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,6 +248,29 @@ def test_many_photos_go_in_several_requests_and_come_back_in_order(page: Page, t
     assert max(sent) <= 8
     assert sum(sent) == 70
     assert page.get_by_role("progressbar").count() == 0
+
+
+def test_the_bounds_and_the_rate_of_a_server_are_kept(tmp_path: Path, chromium: Browser) -> None:
+    tiny = write_tiny_bundle(tmp_path / "tiny")
+    bounds = ("--max-files", "3", "--max-file-bytes", "100000", "--max-request-bytes", "100000", "--rate-limit", "30")
+    server = Server("--model", str(tiny), "--engine", "onnxruntime", *bounds, folder=tmp_path / "server", name="serve")
+    with Image.open(example_path("cat")) as cat:
+        for number in range(32):
+            cat.resize((100 + number, 100)).save(tmp_path / f"{number:02}.jpg")
+    (tmp_path / "large.jpg").write_bytes(example_path("cat").read_bytes() + bytes(100_000))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{server.address}/")
+    statuses: list[int] = []
+    page.on("response", lambda response: statuses.append(response.status) if "predict" in response.url else None)
+    choose(page, *sorted(tmp_path.glob("*.jpg")))
+    page.get_by_role("heading", name="33 photos").wait_for(timeout=60_000)
+    assert "1 unreadable" in page.locator(".many .sentence").inner_text()
+    assert "It is larger than 97.7 kB; send a smaller one." in page.locator(".card").last.inner_text()
+    assert 429 in statuses, "nobody had to wait"
+    assert statuses.count(200) >= 11
+    context.close()
+    server.kill()
 
 
 def test_the_table_is_that_of_predict(page: Page, tmp_path: Path) -> None:
