@@ -15,6 +15,7 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/(latest|[0-9]+))?$")]
 # NAME/KEY of a Secret of Kubernetes.
 SecretKey = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}$")]
+Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 File = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 Cpu = Annotated[str, Field(pattern=r"^([0-9]+|[0-9]*\.[0-9]+|[0-9]+m)$")]
 Memory = Annotated[str, Field(pattern=r"^[0-9]+(Mi|Gi)$")]

@@ -65,7 +65,9 @@ def _environment(settings: DeploySettings) -> dict[str, str]:
     # While a pod leaves, load balancers go on sending for a moment.
     leaving = {"ANIMALS_DRAIN": "5", "ANIMALS_GRACE": "20"}
     keys = {"ANIMALS_KEYS_FILE": f"{SECRETS}/{KEYS}/{KEYS}"} if asked.keys_secret else {}
-    return {**leaving, **environment(settings, cpu=asked.cpu, memory=asked.memory), **keys}
+    inside = f"{settings.name}.{asked.namespace}"
+    own = environment(settings, cpu=asked.cpu, memory=asked.memory, hosts=[inside, f"{inside}.svc"])
+    return {**leaving, **own, **keys}
 
 
 def _configmap(settings: DeploySettings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from animal_classification.cloud.kubernetes_settings import KEYS
 from animal_classification.cloud.settings import DeploySettings
@@ -17,13 +18,16 @@ _MAX_BODIES = 512 * MIB
 _TRUE = {"1", "true", "yes", "on"}
 
 
-def environment(settings: DeploySettings, *, cpu: str, memory: str, temporary: int = 0) -> dict[str, str]:
+def environment(
+    settings: DeploySettings, *, cpu: str, memory: str, hosts: Sequence[str], temporary: int = 0
+) -> dict[str, str]:
     """The server's variables.
 
     Args:
         settings: The settings file.
         cpu: Of one container, as Kubernetes writes it.
         memory: The same.
+        hosts: Names that the place gives to the service by itself.
         temporary: Bytes of the container's memory that its ``/tmp`` may take.
 
     Raises:
@@ -32,6 +36,7 @@ def environment(settings: DeploySettings, *, cpu: str, memory: str, temporary: i
     return {
         "ANIMALS_MODEL": settings.service.model,
         "ANIMALS_THREADS": str(processors(cpu)),
+        "ANIMALS_ALLOWED_HOSTS": ",".join((*hosts, *settings.service.hosts)),
         **_memory_bounds(memory, temporary),
         **settings.service.environment,
     }

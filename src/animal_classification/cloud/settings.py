@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from animal_classification.cloud.fields import Cpu, File, Image, Memory, Name, Part, Secret, Variable
+from animal_classification.cloud.fields import Cpu, File, Host, Image, Memory, Name, Part, Secret, Variable
 from animal_classification.cloud.kubernetes_settings import Kubernetes
 from animal_classification.errors import UsageError
 
@@ -40,6 +40,7 @@ class Service(Part):
         min_instances: Kept running; 0 stops paying when nobody asks, and makes the first one wait.
         max_instances: The bound of what it may cost.
         timeout: Seconds for one request.
+        hosts: Names under which the service is reached, beside Google's and the cluster's own: `animals.zoo.example`.
         public: Everybody may ask; otherwise who has the right `run.invoker`.
         environment: Settings of the server (docs/serve.md).
         secrets: Environment variables that come from a secret.
@@ -54,6 +55,7 @@ class Service(Part):
     min_instances: int = Field(default=0, ge=0)
     max_instances: int = Field(default=4, ge=1, le=1000)
     timeout: int = Field(default=60, ge=1, le=3600)
+    hosts: tuple[Host, ...] = ()
     public: bool = False
     environment: dict[Variable, str] = Field(default_factory=dict)
     secrets: dict[Variable, Secret] = Field(default_factory=dict)

@@ -324,3 +324,12 @@ def test_the_collector_reads_its_configuration_and_key_from_its_environment() ->
     without = settings(alerts={"prometheus": False})
     (service,) = find(render("cloudrun", without), "run-service")
     assert [one["name"] for one in service.body["template"]["containers"]] == ["api"]
+
+
+def test_a_server_knows_the_names_under_which_it_is_reached() -> None:
+    inside = environment()["ANIMALS_ALLOWED_HOSTS"].split(",")
+    assert inside == ["animals.animals", "animals.animals.svc", "animals.zoo.example"]
+    (service,) = find(render("cloudrun", settings()), "run-service")
+    variables = {one["name"]: one.get("value") for one in service.body["template"]["containers"][0]["env"]}
+    assert variables["ANIMALS_ALLOWED_HOSTS"] == "*.run.app,animals.zoo.example"
+    assert variables["ANIMALS_TRUSTED_PROXIES"] == "1"
