@@ -150,7 +150,7 @@ def test_workers_share_the_memory_for_bodies(start: Start, tiny: str) -> None:
         for _ in range(12):  # four to each worker, if each had the whole for itself
             raw = Raw(server)
             held.append(raw)
-            raw.send(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n")
+            raw.send(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n")
             raw.send(f"Content-Length: {size}\r\n\r\n".encode() + bytes(size - 1))
         until = time.monotonic() + 30
         for raw in held:
@@ -475,7 +475,7 @@ EARLY = [
 def test_a_connection_ends_when_its_answer_is_complete_and_its_request_is_not(
     raw: Raw, guarded: Server, line: bytes, status: int
 ) -> None:
-    raw.send(line + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+    raw.send(line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
     answer = raw.rest()  # which ends while nothing more is sent
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"\r\nconnection: close\r\n" in answer
@@ -499,7 +499,7 @@ def connections_of(server: Server) -> list[Any]:
 @pytest.mark.parametrize("line", [b"POST /v1/predict", b"GET /healthz", b"PUT /nothing"])
 def test_half_bodies_lock_nobody_out(guarded: Server, line: bytes) -> None:
     crowd = [Raw(guarded) for _ in range(150)]
-    head = line + b" HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\na"
+    head = line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\na"
     try:
         for raw in crowd:
             raw.send(head)
@@ -529,14 +529,14 @@ def test_what_the_protocol_refuses_has_an_id_and_is_counted(raw: Raw, guarded: S
 
 
 def test_half_a_request_behind_a_whole_one_does_not_spoil_its_answer(raw: Raw) -> None:
-    raw.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nhello\r\n\r\n")
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n")
     assert raw.rest().startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_connection_is_kept_as_long_as_the_setting_says(start: Start, tiny: str) -> None:
     server = start("--model", tiny, "--engine", "onnxruntime", "--keep-alive", "1")
     with closing(Raw(server)) as raw:
-        raw.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         began = time.monotonic()
         assert raw.rest().endswith(b'{"status":"alive"}')
         assert 0.9 < time.monotonic() - began < 20
@@ -547,7 +547,7 @@ def test_those_who_have_had_their_answer_do_not_hold_up_a_stop(start: Start, tin
     crowd = [Raw(server) for _ in range(50)]
     try:
         for raw in crowd:
-            raw.send(b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+            raw.send(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         for raw in crowd:
             assert raw.socket.recv(100).startswith(b"HTTP/1.1 404 ")
             raw.send(b"a")
