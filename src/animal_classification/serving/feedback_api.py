@@ -14,7 +14,7 @@ from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.sniff import Format, identify
 from animal_classification.prediction_log import feedback as store
-from animal_classification.prediction_log.database import LogDatabaseError
+from animal_classification.prediction_log.refusals import LogDatabaseError
 from animal_classification.serving.observing import notes_of
 from animal_classification.serving.predictions import thumbnail
 from animal_classification.serving.problems import ProblemError, documented
