@@ -23,6 +23,7 @@ from animal_classification.registry import (
     register,
     register_if_better,
     resolve_model,
+    resolving,
     rollback,
 )
 from animal_classification.registry.mlflow_client import _put_in_place
@@ -134,12 +135,12 @@ def test_a_promotion_leaves_alone_what_others_did_meanwhile(
     tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verifying a bundle takes minutes from a bucket: a training may offer its own, an operator promote another one."""
-    verify = promotion.local_bundle
+    verify = resolving.local_bundle
     register_if_better(made(tmp_path, 0.7), name="zoo")
     promote("zoo")
     register_if_better(made(tmp_path, 0.8), name="zoo")
 
-    def offered_meanwhile(*words: Any) -> Path:
+    def offered_meanwhile(*words: Any) -> bundles.Bundle:
         register_if_better(made(tmp_path, 0.9), name="zoo")
         return verify(*words)
 
@@ -147,7 +148,7 @@ def test_a_promotion_leaves_alone_what_others_did_meanwhile(
     assert promote("zoo").now.version == 2
     assert Registry.open().aliases("zoo") == {"production": 2, "candidate": 3}
 
-    def promoted_meanwhile(*words: Any) -> Path:
+    def promoted_meanwhile(*words: Any) -> bundles.Bundle:
         monkeypatch.setattr(promotion, "local_bundle", verify)
         promote("zoo/1")
         return verify(*words)

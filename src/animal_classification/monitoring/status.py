@@ -64,7 +64,7 @@ def status(engine: Engine, place: LogPlace, since: float, *, now: datetime | Non
 
     revision = _revision(engine)
     window = Window.of((now or datetime.now(UTC)).timestamp(), since)
-    with troubles(engine.url), reading(engine) as connection:
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         found = _found(connection, window)
     held = waiting(place.spool)
     return {

@@ -88,7 +88,7 @@ def prediction(engine: Engine, identity: str) -> dict[str, Any] | None:
     from animal_classification.prediction_log.tables import predictions
 
     with troubles(engine.url), reading(engine) as connection:
-        row = connection.execute(_reviewable().where(predictions.c.id == storable(identity))).mappings().first()
+        row = connection.execute(_reviewable().where(predictions.c.id == _id(identity))).mappings().first()
         return None if row is None else _shaped(row)
 
 
@@ -106,10 +106,15 @@ def to_review(
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    after = after and storable(after)
+    after = after and _id(after)
     with troubles(engine.url), reading(engine) as connection:
         rows = _done(connection, limit, after) if done else _open(connection, limit, after)
         return rows, _count(connection, done=done)
+
+
+def _id(identity: str) -> str:
+    """An id as the database may be asked for it; ids are ASCII, and some databases would refuse what is not."""
+    return storable(identity).encode("ascii", "replace").decode("ascii")
 
 
 def _open(connection: Connection, limit: int, after: str | None) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
     """
     from alembic.util import CommandError
 
-    with troubles(engine.url):
+    with troubles(engine.url, rows=False):
         if to == "head" and current(engine) == newest():
             return newest(), newest()
         with writing(engine, patient=True) as connection:
@@ -47,7 +47,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
                 raise LogDatabaseError(
                     f"the prediction log's database {shown(engine.url)} is at revision {before}, which this version of"
                     f" animals does not know: {error}; update animals, or give it another database",
-                    "was made by a newer version of animals",
+                    "the database of the prediction log was made by a newer version of animals",
                 ) from error
             after = _current(connection)
             if before is not None and before < _SUMS_SINCE and after == newest():
@@ -57,7 +57,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
 
 def current(engine: Engine) -> str | None:
     """At which revision the database is; ``None`` for an empty one."""
-    with troubles(engine.url), reading(engine) as connection:
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         return _current(connection)
 
 

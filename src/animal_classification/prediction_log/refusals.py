@@ -24,7 +24,7 @@ class LogDatabaseError(AnimalsError):
         reason: Why, for anybody: without addresses.
     """
 
-    def __init__(self, message: str, reason: str = "cannot be reached") -> None:
+    def __init__(self, message: str, reason: str = "the database of the prediction log cannot be reached") -> None:
         self.reason = reason
         super().__init__(message)
 
@@ -50,8 +50,12 @@ def about_the_database(error: Exception) -> bool | None:
 
 
 @contextmanager
-def troubles(url: URL) -> Iterator[None]:
+def troubles(url: URL, *, rows: bool = True) -> Iterator[None]:
     """Turn what SQLAlchemy and its drivers raise into one line.
+
+    Args:
+        url: Of the database.
+        rows: It was given something that it may refuse; otherwise the database is to blame for whatever happens.
 
     Raises:
         LogDatabaseError: The database cannot be reached, or not be used.
@@ -61,10 +65,12 @@ def troubles(url: URL) -> Iterator[None]:
 
     try:
         yield
-    except (AnimalsError, IntegrityError):
+    except AnimalsError:
         raise
     except Exception as error:
-        if about_the_database(error) is False:
+        if rows and isinstance(error, IntegrityError):
+            raise
+        if rows and about_the_database(error) is False:
             raise RefusedRowError(line(error)) from error
         raise unusable(url, error) from error
 
@@ -73,7 +79,8 @@ def unusable(url: URL, error: Exception) -> LogDatabaseError:
     """The error that says that the database cannot be used."""
     message = f"the prediction log's database {shown(url)} cannot be used: {line(error)}"
     # With a state it is the server that speaks, and no address is in its words.
-    return LogDatabaseError(message, f"says: {line(error)}") if _state(error) else LogDatabaseError(message)
+    said = f"the database of the prediction log says: {line(error)}"
+    return LogDatabaseError(message, said) if _state(error) else LogDatabaseError(message)
 
 
 def shown(url: URL) -> str:

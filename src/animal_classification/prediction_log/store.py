@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from animal_classification.prediction_log import sums
@@ -77,20 +78,26 @@ def _insert(connection: Connection, records: Sequence[Record]) -> None:
     sums.count(connection, added=rows, seen=(before, sums.last_seen(connection, photos)))
 
 
-def delete_older(engine: Engine, days: float, now: datetime | None = None) -> int:
-    """Delete predictions that are older, and what was said of them; returns how many.
+def delete_older(engine: Engine, days: float, now: datetime | None = None, *, most: float = inf) -> int:
+    """Delete predictions that are older, and what was said of them, the oldest first; returns how many.
+
+    Args:
+        engine: The database.
+        days: How old they may become.
+        now: The time; the clock's by default.
+        most: Stop after about so many.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
     limit = (now or datetime.now(UTC)) - timedelta(days=days)
     deleted = 0
-    with troubles(engine.url):
+    with troubles(engine.url, rows=False):
         while True:
             with writing(engine) as connection:
                 count = _delete_some(connection, limit)
             deleted += count
-            if count < DELETED_AT_ONCE:
+            if count < DELETED_AT_ONCE or deleted >= most:
                 return deleted
 
 
@@ -100,7 +107,7 @@ def forget_fine_sums(engine: Engine) -> None:
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    with troubles(engine.url), writing(engine) as connection:
+    with troubles(engine.url, rows=False), writing(engine) as connection:
         sums.forget_fine(connection, time.time())
 
 
@@ -113,7 +120,7 @@ def _delete_some(connection: Connection, limit: datetime) -> int:
     columns = [predictions.c[name] for name in ("id", *sums.COUNTED)]
     old = select(*columns).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
     # A row on which somebody is just saying something has its turn next time.
-    rows: Sequence[Mapping[str, Any]] = connection.execute(old.with_for_update(skip_locked=True)).mappings().all()
+    rows: Sequence[Mapping[Any, Any]] = connection.execute(old.with_for_update(skip_locked=True)).mappings().all()
     if not rows:
         return 0
     photos = {row["photo"] for row in rows}

@@ -62,7 +62,7 @@ class Sums:
     labels: Counter[str] = field(default_factory=Counter)
     models: dict[tuple[str, str], Use] = field(default_factory=dict)
 
-    def add(self, row: Mapping[str, Any], sign: int = 1) -> None:
+    def add(self, row: Mapping[Any, Any], sign: int = 1) -> None:
         """Count a prediction, or with ``sign=-1`` one that goes; a row of the table, or at least ``COUNTED``."""
         probability, latency, time = row["probability"], row["latency"], row["time"].timestamp()
         self.predictions += sign
@@ -115,7 +115,7 @@ class Sums:
         }
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Sums:
+    def from_row(cls, row: Mapping[Any, Any]) -> Sums:
         """What :meth:`to_row` wrote."""
         return cls(
             predictions=row["predictions"],
@@ -162,8 +162,8 @@ def last_seen(connection: Connection, photos: Iterable[str]) -> dict[str, dateti
 def count(
     connection: Connection,
     *,
-    added: Sequence[Mapping[str, Any]] = (),
-    removed: Sequence[Mapping[str, Any]] = (),
+    added: Sequence[Mapping[Any, Any]] = (),
+    removed: Sequence[Mapping[Any, Any]] = (),
     seen: tuple[Moments, Moments] = ({}, {}),
     nothing_before: float | None = None,
 ) -> None:
@@ -221,9 +221,7 @@ def rebuild(connection: Connection, now: datetime | None = None) -> None:
     from animal_classification.prediction_log.tables import sums
 
     connection.execute(delete(sums))
-    photos = Counter(
-        period for moment in _last_moments(connection) for period in periods_of(moment.timestamp())
-    )
+    photos = Counter(period for moment in _last_moments(connection) for period in periods_of(moment.timestamp()))
     moment = (now or datetime.now(UTC)).timestamp()
     for minutes in _days(connection):
         found: defaultdict[Period, Sums] = defaultdict(Sums)
@@ -272,7 +270,7 @@ def _moved(before: Moments, after: Moments) -> Counter[Period]:
     for sign, moments in ((-1, before), (1, after)):
         for moment in moments.values():
             if moment is not None:
-                moved.update({period: sign for period in periods_of(moment.timestamp())})
+                moved.update(dict.fromkeys(periods_of(moment.timestamp()), sign))
     return moved
 
 

@@ -112,8 +112,7 @@ class _Supervisor:
         ours, theirs = self._context.Pipe()
         # Each knows only what it answers itself, so each grants its share of the rate.
         rate = self._settings.rate_limit / len(self._shares)
-        spool = self._settings.log_spool_bytes // len(self._shares)
-        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate, log_spool_bytes=max(1, spool))
+        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate)
         process = self._context.Process(target=_work, args=(self._listener, settings, theirs), name="animals-worker")
         process.start()
         theirs.close()

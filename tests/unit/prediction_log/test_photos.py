@@ -21,7 +21,7 @@ def test_what_is_no_hash_is_not_looked_for(tmp_path: Path, bad: str) -> None:
     folder = PhotoFolder(tmp_path)
     assert folder.path(bad) is None
     assert folder.read(bad) is None
-    assert not folder.has(bad)
+    assert folder.having([bad]) == set()
     assert not folder.touch(bad)
 
 
@@ -34,7 +34,7 @@ def test_the_oldest_go_first_and_what_is_seen_again_is_young(tmp_path: Path) -> 
         os.utime(path, (time.time() - 1000 + number, time.time() - 1000 + number))
     assert folder.touch(name(0))
     assert folder.sweep(most_bytes=450, days=0) == 6
-    assert [number for number in range(10) if folder.has(name(number))] == [0, 7, 8, 9]
+    assert [number for number in range(10) if folder.having([name(number)])] == [0, 7, 8, 9]
     assert folder.sweep(most_bytes=450, days=900 / 86400) == 3
     assert folder.read(name(0)) == bytes(100)
 

@@ -38,7 +38,8 @@ def logged(client_with: MakeClient, tmp_path: Path) -> TestClient:
 def rows(folder: Path) -> list[dict[str, Any]]:
     with sqlite3.connect(folder / "predictions.db") as connection:
         connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute("SELECT * FROM animals_predictions ORDER BY rowid")]
+        joined = "animals_predictions AS p LEFT JOIN animals_embeddings AS e ON e.prediction = p.id"
+        found = [dict(row) for row in connection.execute(f"SELECT * FROM {joined} ORDER BY p.rowid")]
     connection.close()
     return found
 
