@@ -37,11 +37,11 @@ def periods(connection: Connection, window: Window) -> list[Period]:
     return [(row["start"], Sums.from_row(row)) for row in rows]
 
 
-def in_all(found: Iterable[Period]) -> Sums:
-    """All periods in one."""
+def in_all(parts: Iterable[Sums]) -> Sums:
+    """All parts in one."""
     total = Sums()
-    for _, period in found:
-        total.merge(period)
+    for part in parts:
+        total.merge(part)
     return total
 
 

@@ -97,8 +97,8 @@ def _revision(engine: Engine) -> str:
 def _found(connection: Connection, window: Window) -> dict[str, Any]:
     from animal_classification.monitoring import queries
 
-    periods = queries.periods(connection, window)
-    total, parts = queries.in_all(periods), queries.in_parts(periods, window)
+    parts = queries.in_parts(queries.periods(connection, window), window)
+    total = queries.in_all(parts)
     count = total.predictions
     named = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def current(engine: Engine) -> str | None:
         return _current(connection)
 
 
+@cache
 def newest() -> str:
     """The revision of this version's tables."""
     from alembic.script import ScriptDirectory

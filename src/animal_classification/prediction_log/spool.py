@@ -165,7 +165,8 @@ class Waiting:
 def segments(root: Path, name: str) -> list[Path]:
     """The files of one process, the oldest first."""
     earlier = (root / name).glob(f"*{_SUFFIX}")
-    return [*sorted(earlier), *sorted(root.glob(f"{name}.*{_SUFFIX}"))]
+    mine = (path for path in root.glob(f"{name}*{_SUFFIX}") if path.name.partition(".")[0] == name)
+    return [*sorted(earlier), *sorted(mine)]
 
 
 def waiting(root: Path) -> Waiting:

@@ -215,13 +215,16 @@ def predictions_in_all(connection: Connection) -> int:
 
 
 def rebuild(connection: Connection, now: datetime | None = None) -> None:
-    """Make all sums anew from the predictions; takes some seconds for a million."""
+    """Make all sums anew from the predictions; takes about half a minute for a million."""
     from sqlalchemy import delete
 
     from animal_classification.prediction_log.tables import sums
 
     connection.execute(delete(sums))
-    photos = Counter(period for moment in _last_moments(connection) for period in periods_of(moment.timestamp()))
+    last_minutes = Counter(begin_of(moment.timestamp(), MINUTE) for moment in _last_moments(connection))
+    photos: Counter[Period] = Counter()
+    for begin, number in last_minutes.items():
+        photos.update(dict.fromkeys(periods_of(begin), number))
     moment = (now or datetime.now(UTC)).timestamp()
     for minutes in _days(connection):
         found: defaultdict[Period, Sums] = defaultdict(Sums)
@@ -249,7 +252,10 @@ def _days(connection: Connection) -> Iterator[dict[int, Sums]]:
             if minutes:
                 yield minutes
             day, minutes = begin_of(time, DAY), {}
-        minutes.setdefault(begin_of(time, MINUTE), Sums()).add(row)
+        minute = minutes.get(begin_of(time, MINUTE))
+        if minute is None:
+            minute = minutes[begin_of(time, MINUTE)] = Sums()
+        minute.add(row)
     if minutes:
         yield minutes
 

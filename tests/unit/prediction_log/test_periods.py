@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,4 +51,4 @@ def test_a_window_is_some_hundred_periods_at_most(until: float, length: float) -
 
 
 def test_a_coarse_period_is_made_of_finer_ones() -> None:
-    assert all(coarse % fine == 0 for fine, coarse in zip(GRAINS, GRAINS[1:], strict=False))
+    assert all(coarse % fine == 0 for fine, coarse in itertools.pairwise(GRAINS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from datetime import UTC, datetime
@@ -16,11 +15,10 @@ from animal_classification.prediction_log import feedback, sums
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.migrating import migrate
 from animal_classification.prediction_log.periods import DAY, HOUR, KEPT, MINUTE, TEN_MINUTES
-from animal_classification.prediction_log.records import Record
 from animal_classification.prediction_log.store import delete_older, forget_fine_sums, insert
 from animal_classification.prediction_log.tables import predictions
 from animal_classification.prediction_log.tables import sums as table
-from tests.support.log_records import record
+from tests.support.log_records import record, some
 
 NOW = time.time()
 
@@ -28,24 +26,6 @@ NOW = time.time()
 @pytest.fixture(autouse=True)
 def made(engine: Engine) -> None:
     migrate(engine)
-
-
-def some(count: int, seed: int, days: float = 3.0) -> list[Record]:
-    """Predictions of some animals by some models, at any time of the last days; photos come again and again."""
-    pick = random.Random(seed)  # noqa: S311
-    return [
-        record(
-            time=NOW - pick.random() * days * DAY,
-            photo=f"{pick.randrange(count // 2 + 1):064x}",
-            label=pick.choice(["cat", "dog", "雪豹"]),
-            model=pick.choice(["tiny", "zoo"]),
-            version=pick.choice("12"),
-            unknown=pick.random() < 0.2,
-            probability=pick.random(),
-            latency=10 ** pick.uniform(-4, 4),
-        )
-        for _ in range(count)
-    ]
 
 
 def kept(engine: Engine) -> dict[tuple[int, int], dict[str, Any]]:
