@@ -151,6 +151,8 @@ class PredictionLog:
             except Exception:  # a bug must not end the log
                 logging.getLogger(__name__).exception("the prediction log failed at a batch; it goes on")
                 self._retry_at = time.monotonic() + RETRY[-1]
+            self._spool.look()
+            self._counts.log_waiting(self._spool.all_bytes)
             with self._turned:
                 self._turns += 1
                 if self._turns < self._wanted_turns:
@@ -163,7 +165,6 @@ class PredictionLog:
             self._engine.dispose()
 
     def _turn(self) -> None:
-        self._spool.look()
         self._tell()
         now = time.monotonic()
         if now < self._retry_at and not self._closing:
@@ -250,7 +251,6 @@ class PredictionLog:
             self._spool.sync()
 
     def _tell(self) -> None:
-        self._counts.log_waiting(self._spool.all_bytes)
         dropped, self._dropped = self._dropped, 0
         self._count("dropped", dropped)
         if dropped:
