@@ -125,7 +125,7 @@ class PgBouncer:
         lines = ["[databases]", f"* = host=127.0.0.1 port={postgres.port} user=animals", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
         (self._folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
-        words = [program, "-q", self._folder / "pgbouncer.ini"]
+        words: list[Any] = [program, "-q", self._folder / "pgbouncer.ini"]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
         self._wait()
 

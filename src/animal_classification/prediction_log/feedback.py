@@ -72,7 +72,7 @@ def undo(engine: Engine, number: int) -> dict[str, Any] | None:
 
     from animal_classification.prediction_log.tables import feedback as table
 
-    with troubles(engine.url), writing(engine) as connection:
+    with troubles(engine.url, rows=False), writing(engine) as connection:
         statement = update(table).where(table.c.number == number, table.c.undone.is_(None))
         connection.execute(statement.values(undone=datetime.now(UTC)))
         row = connection.execute(select(table).where(table.c.number == number)).mappings().first()
@@ -87,7 +87,7 @@ def prediction(engine: Engine, identity: str) -> dict[str, Any] | None:
     """
     from animal_classification.prediction_log.tables import predictions
 
-    with troubles(engine.url), reading(engine) as connection:
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         row = connection.execute(_reviewable().where(predictions.c.id == _id(identity))).mappings().first()
         return None if row is None else _shaped(row)
 
@@ -107,7 +107,7 @@ def to_review(
         LogDatabaseError: The database cannot be used now.
     """
     after = after and _id(after)
-    with troubles(engine.url), reading(engine) as connection:
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         rows = _done(connection, limit, after) if done else _open(connection, limit, after)
         return rows, _count(connection, done=done)
 

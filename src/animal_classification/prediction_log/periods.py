@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
 GRAINS = (MINUTE, TEN_MINUTES, HOUR, DAY)
@@ -35,8 +36,8 @@ class Stretch:
     """Periods of one length, one after the other, from ``begin`` up to, but not with, ``end``."""
 
     seconds: int
-    begin: float
-    end: float
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,14 @@ class Window:
     def stretches(self) -> tuple[Stretch, ...]:
         """What it is made of: fine periods until a coarse one begins, and coarse ones from there."""
         fine = GRAINS[max(0, GRAINS.index(self.seconds) - 1)]
-        begin = float(-(-self.since // self.seconds) * self.seconds)
-        edge = Stretch(fine, self.since, min(begin, self.until))
-        return tuple(part for part in (edge, Stretch(self.seconds, begin, self.until)) if part.begin < part.end)
+        begin, end = -(-self.since // self.seconds) * self.seconds, ceil(self.until)
+        edge = Stretch(fine, self.since, min(begin, end))
+        return tuple(part for part in (edge, Stretch(self.seconds, begin, end)) if part.begin < part.end)
 
     @property
     def parts(self) -> list[int]:
         """When its parts begin; all but the first and the last are ``width`` long, at whole multiples of it."""
-        begins = range(begin_of(self.since, self.width), -int(-self.until // 1), self.width)
+        begins = range(begin_of(self.since, self.width), ceil(self.until), self.width)
         return [max(begin, self.since) for begin in begins]
 
     def part_of(self, begin: int) -> int:

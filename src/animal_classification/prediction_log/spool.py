@@ -11,6 +11,7 @@ because Windows does not do that.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -207,9 +208,9 @@ def _own_name(root: Path) -> tuple[str, int]:
         lock = locked(path)
         if lock is None:
             continue
-        # Somebody who looks for files of the dead may have been quicker, and have deleted it again.
+        # Somebody who looks for files of the dead may have been quicker, and have deleted it again; not on Windows.
         with suppress(OSError):
-            if os.path.samestat(os.fstat(lock), path.stat()):
+            if sys.platform == "win32" or os.path.samestat(os.fstat(lock), path.stat()):
                 return name, lock
         os.close(lock)
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from animal_classification.cli.main import main
 from animal_classification.errors import UsageError
-from animal_classification.monitoring.status import read_status, seconds_of
+from animal_classification.monitoring.status import read_status, seconds_of, status
 from animal_classification.monitoring.text import render
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrating import migrate
 from animal_classification.prediction_log.places import LogPlace
 from animal_classification.prediction_log.store import insert
+from animal_classification.prediction_log.sums import rebuild
+from animal_classification.prediction_log.tables import predictions
 from tests.support.log_records import record
 
 NOW = datetime.now(UTC)
@@ -100,6 +105,53 @@ def test_a_status(place: LogPlace) -> None:
     assert "160" in text
     assert "8 looked at, 62.5% of them right" in text
     assert "waiting     nothing" in text
+
+
+def test_it_costs_the_same_whatever_is_kept(tmp_path: Path) -> None:
+    """Counted in steps of SQLite's machine, which do not depend on who else uses this one."""
+    few, many = (with_so_many(tmp_path / f"{count}.db", count) for count in (3_000, 30_000))
+    for since in ("1h", "24h", "7d", "30d"):
+        ask = partial(status, place=LogPlace(folder=tmp_path), since=seconds_of(since), now=NOW)
+        cheap, dear = (steps(engine, ask) for engine in (few, many))
+        assert dear < 1.2 * cheap, since
+    cheap, dear = (steps(engine, feedback.to_review) for engine in (few, many))
+    assert dear < 1.2 * cheap
+    for engine in (few, many):
+        engine.dispose()
+
+
+def with_so_many(path: Path, count: int) -> Engine:
+    """Predictions of one day, and words on twenty of them."""
+    engine = connect(f"sqlite:///{path}")
+    migrate(engine)
+    rows = [
+        record(id=f"{number:036d}", time=0, photo=f"{number % 2000:064x}").to_row()
+        | {"time": NOW - timedelta(seconds=number * 86400 / count)}
+        for number in range(count)
+    ]
+    with writing(engine) as connection:
+        connection.execute(predictions.insert(), rows)
+        rebuild(connection)
+    for number in range(0, count, count // 20):
+        feedback.add(engine, Feedback(prediction=f"{number:036d}", verdict="confirmed"))
+    return engine
+
+
+def steps(engine: Engine, ask: Callable[[Engine], object]) -> int:
+    """How many tens of steps a question takes."""
+    done = [0]
+
+    def tick() -> int:
+        done[0] += 1
+        return 0
+
+    engine.dispose()
+    listener = (engine, "connect", lambda connection, _: connection.set_progress_handler(tick, 10))
+    event.listen(*listener)
+    ask(engine)
+    event.remove(*listener)
+    engine.dispose()
+    return done[0]
 
 
 def test_a_window_without_anything(place: LogPlace) -> None:

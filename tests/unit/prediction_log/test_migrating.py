@@ -62,8 +62,8 @@ def assert_a_log_of_before_says_the_same(engine: Engine, folder: Path) -> None:
     assert differences(engine) == []
     assert_says_what_was_there(engine, folder, records)
     with engine.connect() as connection:
-        rows = connection.execute(select(embeddings.c.prediction, embeddings.c.embedding))
-        vectors = {key: bytes(value) for key, value in rows}
+        found = connection.execute(select(embeddings.c.prediction, embeddings.c.embedding))
+        vectors = {key: bytes(value) for key, value in found}
     assert vectors == {item.id: item.embedding for item in records[:300]}
     assert feedback.add(engine, Feedback(prediction=records[0].id, verdict="confirmed"))
 
