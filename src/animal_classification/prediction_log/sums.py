@@ -11,10 +11,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from animal_classification.prediction_log.histograms import PROBABILITIES, SECONDS, bin_of
+from animal_classification.prediction_log.histograms import (
+    PROBABILITIES,
+    SECONDS,
+    Counts,
+    bin_of,
+    empty,
+    from_bytes,
+    to_bytes,
+)
 from animal_classification.prediction_log.periods import DAY, GRAINS, KEPT, MINUTE, begin_of, periods_of
 
 if TYPE_CHECKING:
@@ -57,8 +66,8 @@ class Sums:
     photos: int = 0
     probability: float = 0.0
     latency: float = 0.0
-    probabilities: Counter[int] = field(default_factory=Counter)
-    latencies: Counter[int] = field(default_factory=Counter)
+    probabilities: Counts = field(default_factory=partial(empty, PROBABILITIES))
+    latencies: Counts = field(default_factory=partial(empty, SECONDS))
     labels: Counter[str] = field(default_factory=Counter)
     models: dict[tuple[str, str], Use] = field(default_factory=dict)
 
@@ -82,12 +91,8 @@ class Sums:
         self.photos += other.photos
         self.probability += other.probability
         self.latency += other.latency
-        for mine, theirs in (
-            (self.probabilities, other.probabilities),
-            (self.latencies, other.latencies),
-        ):
-            for number, count in theirs.items():
-                mine[number] += count
+        self.probabilities += other.probabilities
+        self.latencies += other.latencies
         for label, count in other.labels.items():
             self.labels[label] += count
         for model, use in other.models.items():
@@ -108,8 +113,8 @@ class Sums:
             "photos": self.photos,
             "probability": self.probability,
             "latency": self.latency,
-            "probabilities": {str(number): count for number, count in sorted(self.probabilities.items()) if count},
-            "latencies": {str(number): count for number, count in sorted(self.latencies.items()) if count},
+            "probabilities": to_bytes(self.probabilities),
+            "latencies": to_bytes(self.latencies),
             "labels": {label: count for label, count in sorted(self.labels.items()) if count},
             "models": [[*model, *use] for model, use in sorted(self.models.items()) if use.predictions],
         }
@@ -123,8 +128,8 @@ class Sums:
             photos=row["photos"],
             probability=row["probability"],
             latency=row["latency"],
-            probabilities=Counter({int(number): count for number, count in row["probabilities"].items()}),
-            latencies=Counter({int(number): count for number, count in row["latencies"].items()}),
+            probabilities=from_bytes(row["probabilities"]),
+            latencies=from_bytes(row["latencies"]),
             labels=Counter(row["labels"]),
             models={(name, version): Use(*use) for name, version, *use in row["models"]},
         )

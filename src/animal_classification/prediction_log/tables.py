@@ -96,8 +96,8 @@ sums = Table(
     Column("photos", BigInteger, nullable=False),
     Column("probability", Double, nullable=False),
     Column("latency", Double, nullable=False),
-    Column("probabilities", JSON, nullable=False),
-    Column("latencies", JSON, nullable=False),
+    Column("probabilities", LargeBinary, nullable=False),
+    Column("latencies", LargeBinary, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("models", JSON, nullable=False),
 )

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select
 
 from animal_classification.prediction_log import feedback, sums
 from animal_classification.prediction_log.database import connect, writing
+from animal_classification.prediction_log.histograms import from_bytes
 from animal_classification.prediction_log.migrating import migrate
 from animal_classification.prediction_log.periods import DAY, HOUR, KEPT, MINUTE, TEN_MINUTES
 from animal_classification.prediction_log.store import delete_older, forget_fine_sums, insert
@@ -59,7 +60,8 @@ def assert_those_of_what_is_there(engine: Engine) -> None:
         assert row["unknown"] == sum(item["unknown"] for item in inside)
         assert row["photos"] == sum(start <= moment.timestamp() < start + seconds for moment in last.values())
         assert row["labels"].get("cat", 0) == sum(item["label"] == "cat" and not item["unknown"] for item in inside)
-        assert sum(row["probabilities"].values()) == sum(row["latencies"].values()) == len(inside)
+        histograms = [from_bytes(row[name]) for name in ("probabilities", "latencies")]
+        assert [int(counts.sum()) for counts in histograms] == [len(inside)] * 2
 
 
 def test_batches_in_any_order_each_row_once(engine: Engine) -> None:
