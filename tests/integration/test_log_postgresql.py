@@ -36,8 +36,8 @@ from tests.support.databases import PgBouncer, Postgres
 from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
+from tests.unit.prediction_log.test_counting import assert_writers_agree
 from tests.unit.prediction_log.test_migrating import assert_a_log_of_before_says_the_same, differences, tables
-from tests.unit.prediction_log.test_sums import assert_writers_agree
 from tests.unit.prediction_log.test_writer import Counted
 
 CONCURRENCY = 16

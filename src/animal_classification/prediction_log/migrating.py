@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.prediction_log.counting import rebuild
 from animal_classification.prediction_log.database import reading, writing
 from animal_classification.prediction_log.refusals import LogDatabaseError, shown, troubles
-from animal_classification.prediction_log.sums import rebuild
 
 if TYPE_CHECKING:
     from alembic.config import Config

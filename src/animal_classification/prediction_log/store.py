@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
-from animal_classification.prediction_log import sums
+from animal_classification.prediction_log import counting
 from animal_classification.prediction_log.database import writing
 from animal_classification.prediction_log.inserting import insert_or
 from animal_classification.prediction_log.refusals import LogDatabaseError, about_the_database, line, troubles, unusable
+from animal_classification.prediction_log.sums import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ def _insert(connection: Connection, records: Sequence[Record]) -> None:
 
     from animal_classification.prediction_log.tables import embeddings, predictions
 
-    sums.lock(connection)
+    counting.lock(connection)
     wanted: dict[str, Record] = {}
     for record in records:
         wanted.setdefault(record.id, record)
@@ -70,12 +71,12 @@ def _insert(connection: Connection, records: Sequence[Record]) -> None:
         return
     rows = [record.to_row() for record in new]
     photos = {record.photo for record in new}
-    before = sums.last_seen(connection, photos)
+    before = counting.last_seen(connection, photos)
     connection.execute(insert_or(connection, predictions), rows)
     vectors = [{"prediction": record.id, "embedding": record.embedding} for record in new if record.embedding]
     if vectors:
         connection.execute(insert_or(connection, embeddings), vectors)
-    sums.count(connection, added=rows, seen=(before, sums.last_seen(connection, photos)))
+    counting.count(connection, added=rows, seen=(before, counting.last_seen(connection, photos)))
 
 
 def delete_older(engine: Engine, days: float, now: datetime | None = None, *, most: float = inf) -> int:
@@ -108,7 +109,7 @@ def forget_fine_sums(engine: Engine) -> None:
         LogDatabaseError: The database cannot be used now.
     """
     with troubles(engine.url, rows=False), writing(engine) as connection:
-        sums.forget_fine(connection, time.time())
+        counting.forget_fine(connection, time.time())
 
 
 def _delete_some(connection: Connection, limit: datetime) -> int:
@@ -116,16 +117,16 @@ def _delete_some(connection: Connection, limit: datetime) -> int:
 
     from animal_classification.prediction_log.tables import predictions
 
-    sums.lock(connection)
-    columns = [predictions.c[name] for name in ("id", *sums.COUNTED)]
+    counting.lock(connection)
+    columns = [predictions.c[name] for name in ("id", *COUNTED)]
     old = select(*columns).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
     # A row on which somebody is just saying something has its turn next time.
     rows: Sequence[Mapping[Any, Any]] = connection.execute(old.with_for_update(skip_locked=True)).mappings().all()
     if not rows:
         return 0
     photos = {row["photo"] for row in rows}
-    before = sums.last_seen(connection, photos)
+    before = counting.last_seen(connection, photos)
     connection.execute(delete(predictions).where(predictions.c.id.in_([row["id"] for row in rows])))
-    after = sums.last_seen(connection, photos)
-    sums.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
+    after = counting.last_seen(connection, photos)
+    counting.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
     return len(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from animal_classification.prediction_log import feedback, sums
+from animal_classification.prediction_log import counting, feedback
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.histograms import from_bytes
 from animal_classification.prediction_log.migrating import migrate
@@ -40,7 +40,7 @@ def assert_those_of_what_is_there(engine: Engine) -> None:
     forget_fine_sums(engine)
     found = kept(engine)
     with writing(engine) as connection:
-        sums.rebuild(connection)
+        counting.rebuild(connection)
     anew = kept(engine)
     assert found.keys() == anew.keys()
     for period, row in found.items():
@@ -71,7 +71,7 @@ def test_batches_in_any_order_each_row_once(engine: Engine) -> None:
     assert insert(engine, [*rows[:50], rows[0], rows[0]]) == []
     assert_those_of_what_is_there(engine)
     with engine.connect() as connection:
-        assert sums.predictions_in_all(connection) == 200
+        assert counting.predictions_in_all(connection) == 200
     assert feedback.to_review(engine)[1] == 200
 
 
