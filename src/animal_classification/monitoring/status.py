@@ -91,6 +91,11 @@ def _revision(engine: Engine) -> str:
             f"the tables in {shown(engine.url)} are at revision {revision} and this version reads {newest()}: "
             "bring them up to date with animals monitor migrate, or start a server of this version"
         )
+    if revision > newest():
+        raise UsageError(
+            f"the tables in {shown(engine.url)} are at revision {revision}, of a newer version, and this one reads "
+            f"{newest()}: update animals"
+        )
     return revision
 
 

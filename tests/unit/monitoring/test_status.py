@@ -20,7 +20,7 @@ from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.counting import rebuild
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.migrating import migrate
+from animal_classification.prediction_log.migrating import VERSION_TABLE, migrate
 from animal_classification.prediction_log.places import LogPlace
 from animal_classification.prediction_log.store import insert
 from animal_classification.prediction_log.tables import predictions
@@ -181,6 +181,21 @@ def test_on_the_command_line(place: LogPlace, capsys: pytest.CaptureFixture[str]
     assert "unknown" in capsys.readouterr().out
     assert main(["monitor", "migrate", "--log-folder", str(place.folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"before": "0003", "after": "0003"}
+
+
+@pytest.mark.parametrize(("revision", "advice"), [("0002", "monitor migrate"), ("9999", "update animals")])
+def test_tables_of_another_version(
+    place: LogPlace, capsys: pytest.CaptureFixture[str], revision: str, advice: str
+) -> None:
+    engine = connect(place.database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
+    engine.dispose()
+    assert main(["monitor", "status", "--log-folder", str(place.folder)]) == 2
+    said = capsys.readouterr().err
+    assert revision in said
+    assert advice in said
+    assert "Traceback" not in said
 
 
 def test_without_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
