@@ -101,6 +101,30 @@ class Spool:
         with self._guard:
             self._closed_bytes -= size
 
+    def forget_older(self, days: float) -> int:
+        """Delete files to which nothing was added for so many days, of this process and of dead ones; returns how many.
+
+        Args:
+            days: How old they may become.
+        """
+        limit, deleted = time.time() - 86400 * days, 0
+        for path in self._closed():
+            with suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    self.remove(path)
+                    deleted += 1
+        for files in orphans(self.root, self.name):
+            for path in files:
+                with suppress(OSError):
+                    if path.stat().st_mtime < limit:
+                        path.unlink()
+                        deleted += 1
+        return deleted
+
+    def _closed(self) -> list[Path]:
+        with self._guard:
+            return segments(self.root, self.name)[: -1 if self._file >= 0 else None]
+
     def sync(self) -> None:
         """Make what waits survive a power failure, too."""
         with self._guard:
@@ -186,18 +210,6 @@ def orphans(root: Path, mine: str) -> Iterator[list[Path]]:
     for name in sorted(_names(root) - {mine}):
         with suppress(OSError):  # another one has just taken it over
             yield from _orphan(root, name)
-
-
-def forget_older(root: Path, mine: str, days: float) -> int:
-    """Delete files of dead processes to which nothing was added for so many days; returns how many."""
-    limit, deleted = time.time() - 86400 * days, 0
-    for files in orphans(root, mine):
-        for path in files:
-            with suppress(OSError):
-                if path.stat().st_mtime < limit:
-                    path.unlink()
-                    deleted += 1
-    return deleted
 
 
 def _own_name(root: Path) -> tuple[str, int]:

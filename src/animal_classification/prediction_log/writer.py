@@ -19,7 +19,7 @@ from animal_classification.prediction_log.places import LogPlace
 from animal_classification.prediction_log.quarantine import Quarantine
 from animal_classification.prediction_log.records import Record
 from animal_classification.prediction_log.refusals import LogDatabaseError
-from animal_classification.prediction_log.spool import Spool, forget_older, orphans
+from animal_classification.prediction_log.spool import Spool, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +33,7 @@ INTERVAL = 0.5
 RETRY = (0.5, 1.0, 2.0, 4.0)  # seconds between looks whether the database is back
 LOOK_FOR_ORPHANS = 20.0
 RETENTION_EVERY = 3600.0
+FORGET_AGAIN = 60.0
 FORGOTTEN_AT_ONCE = 20_000  # predictions, so that new ones do not wait until all old ones are gone
 PATIENCE = 5.0  # seconds for which questions wait until somebody else has opened the database
 
@@ -92,7 +93,8 @@ class PredictionLog:
         self._failures = 0
         self._retry_at = 0.0
         self._look_at = 0.0
-        self._retention_at = 0.0  # at once: a process may not live for an hour
+        self._files_at = self._retention_at = 0.0  # at once: a process may not live for an hour
+        self._forgets = True
         self._thread = threading.Thread(target=self._run, name="animals-predictions", daemon=True)
         self._thread.start()
 
@@ -167,31 +169,48 @@ class PredictionLog:
     def _turn(self) -> None:
         self._tell()
         now = time.monotonic()
+        if now >= self._files_at and self.place.days:
+            self._files_at = now + RETENTION_EVERY
+            self._forget_files()
         if now < self._retry_at and not self._closing:
             self._spool.sync()
             return
-        if now >= self._retention_at and self._forget():
-            self._retention_at = now + RETENTION_EVERY
         if now >= self._look_at:
-            self._look_at = now + LOOK_FOR_ORPHANS
             self._take_over()
+            self._look_at = now + LOOK_FOR_ORPHANS
         if self._spool.waiting_bytes:
             self._drain()
         if self._failures:  # each of these has asked the database: what failed is tried again first
             logging.getLogger(__name__).warning("the prediction log's database is back; what waited is written")
             self._failures = 0
+        if now >= self._retention_at:
+            self._retention_at = now + self._pause_after_forgetting()
+
+    def _pause_after_forgetting(self) -> float:
+        """Delete what is too old; returns after how many seconds that is due again."""
+        try:
+            done = self._forget()
+        except LogDatabaseError as error:  # a right that is missing, a lock: no reason not to write
+            if self._forgets:
+                logging.getLogger(__name__).warning("old predictions cannot be deleted: %s", error)
+            self._forgets = False
+            return FORGET_AGAIN
+        self._forgets = True
+        return RETENTION_EVERY if done else 0.0
+
+    def _forget_files(self) -> None:
+        """Delete what is too old and not in the database, which may be gone for as long."""
+        self._quarantine.forget_older(self.place.days)
+        files = self._spool.forget_older(self.place.days)
+        if files:
+            logging.getLogger(__name__).warning(
+                "%d files of predictions waited for longer than they may be kept, and are deleted", files
+            )
 
     def _forget(self) -> bool:
-        """Delete what is too old, wherever it is; returns whether that is all."""
+        """Delete what is too old in the database; returns whether that is all."""
         from animal_classification.prediction_log.store import delete_older, forget_fine_sums
 
-        if self.place.days:
-            self._quarantine.forget_older(self.place.days)
-            files = forget_older(self.place.spool, self._spool.name, self.place.days)
-            if files:
-                logging.getLogger(__name__).warning(
-                    "%d files of predictions waited for longer than they may be kept, and are deleted", files
-                )
         if not is_there(self._url):  # where nothing was ever kept, nothing is made
             return True
         forget_fine_sums(self.database())

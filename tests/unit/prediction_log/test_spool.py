@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,25 @@ def test_the_living_take_over_from_the_dead_and_from_nobody_else(tmp_path: Path)
     assert found == [b"last words"]
     assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {mine.name, living.name}
     assert waiting(tmp_path).files == 1
+
+
+def test_what_nobody_added_to_for_too_long_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 10)
+    dead, living, mine = (Spool(tmp_path, BOUND) for _ in range(3))
+    for spool in (dead, living, mine):
+        for number in range(2):
+            spool.append(b"%09d\n" % number)  # a file each, which is closed
+    dead.close()
+    mine.append(b"open\n")
+    for path in tmp_path.glob("*1.rows"):
+        os.utime(path, (time.time() - 2 * 86400,) * 2)
+    assert mine.forget_older(3) == 0
+    assert mine.forget_older(1) == 2
+    assert (lines(dead), lines(living)) == ([b"000000001"], [b"000000000", b"000000001"])
+    assert lines(mine) == [b"000000001", b"open"]
+    mine.look()
+    assert mine.waiting_bytes == 15
+    assert mine.all_bytes == waiting(tmp_path).bytes == 45
 
 
 def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:

@@ -206,6 +206,48 @@ def test_a_server_that_lives_for_a_moment_deletes_too(tmp_path: Path) -> None:
     assert ids(tmp_path) == [young.id]
 
 
+def test_what_may_not_be_deleted_does_not_hold_up_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.writer.FORGET_AGAIN", 0.0)
+    old = record(time=time.time() - 2 * 86400)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log.write(old)
+    log.close()
+    with sqlite3.connect(tmp_path / "predictions.db") as connection:
+        no = "CREATE TRIGGER no BEFORE DELETE ON animals_predictions BEGIN SELECT RAISE(ABORT, 'not here'); END"
+        connection.execute(no)
+    connection.close()
+    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01)
+    new = [record() for _ in range(3)]
+    for item in new:
+        log.write(item)
+        log.flush(30)
+    log.close()
+    assert ids(tmp_path) == [item.id for item in [old, *new]]
+    assert caplog.text.count("old predictions cannot be deleted") == 1
+    assert "not here" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_dead_process_s_rows_wait_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """That the database is back is said when it is."""
+    broken(tmp_path)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    item = record()
+    log.write(item)
+    log.close()
+    caplog.clear()
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    for _ in range(5):
+        log.flush(30)
+    assert "is back" not in caplog.text
+    (tmp_path / "predictions.db").rmdir()
+    wait_until(lambda: "is back" in caplog.text)
+    log.close()
+    assert ids(tmp_path) == [item.id]
+
+
 def test_new_rows_do_not_wait_until_all_old_ones_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("animal_classification.prediction_log.writer.FORGOTTEN_AT_ONCE", 10)
     monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 10)
