@@ -230,7 +230,7 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
             return [_entry(row, kept) for row in rows], total
 
         if after is None:
-            await predictions.beside(lambda: predictions.log.flush(1.0))
+            await predictions.beside(lambda: predictions.log.flush(3.0))
         rows, total = await _ask(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
