@@ -152,13 +152,13 @@ axe:  ## axe-core for the tests of accessibility, from npm: exactly what its loc
 	else echo "WARNING: no npm here: the tests of accessibility will be skipped"; fi
 
 .PHONY: postgres
-postgres:  ## PostgreSQL for the tests that need one: found, or installed where we may; never started as a service
-	@if command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null; then :; \
+postgres:  ## PostgreSQL and PgBouncer for the tests that need them: found, or installed where we may; never started as a service
+	@if { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } 2>/dev/null && ls "$$(command -v pgbouncer || echo /usr/sbin/pgbouncer)" 2>/dev/null; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    { apt-get update -qq && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
-	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
-	    || echo "WARNING: PostgreSQL could not be installed: the tests with it will be skipped"; \
-	else echo "WARNING: no PostgreSQL here: the tests with it will be skipped"; fi
+	    && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql pgbouncer >/dev/null; } \
+	    || echo "WARNING: PostgreSQL and PgBouncer could not be installed: the tests with them will be skipped"; \
+	else echo "WARNING: no PostgreSQL or no PgBouncer here: the tests with it will be skipped"; fi
 
 .PHONY: prometheus
 prometheus:  ## Prometheus for the tests of metrics and alerts: found, or installed where we may; never started as a service

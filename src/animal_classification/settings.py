@@ -94,6 +94,8 @@ class Settings:
         log_days: After how many days predictions, and what was said of them, are deleted; 0 for never.
         log_spool_bytes: Bytes of predictions that may wait on disk while the database is gone, of all workers together.
         keep_photos: ``no``, ``thumbnail`` or ``original``: what is kept of a photo for the review.
+        photos_url: Where photos are kept, any fsspec URL such as ``gs://bucket/photos``, so that several replicas see
+            them; empty for the folder.
         photo_days: After how many days a photo that was not sent again is deleted; 0 for never.
         photo_bytes: Bytes that all kept photos may have; beyond it the oldest are deleted.
     """
@@ -140,6 +142,7 @@ class Settings:
     log_days: float = 90.0
     log_spool_bytes: int = 1024 * MIB
     keep_photos: str = "no"
+    photos_url: str = ""
     photo_days: float = 30.0
     photo_bytes: int = 1024 * MIB
 

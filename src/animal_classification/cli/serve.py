@@ -61,6 +61,7 @@ HELP = {
     "log_days": "After how many days predictions are deleted; 0 for never.",
     "log_spool_bytes": "Bytes of predictions that may wait on disk while the database is gone.",
     "keep_photos": "What is kept of photos for the review: no, thumbnail or original.",
+    "photos_url": "Where photos are kept, such as gs://bucket/photos for several replicas; in the folder by default.",
     "photo_days": "After how many days a photo is deleted; 0 for never.",
     "photo_bytes": "Bytes that all kept photos may have; beyond it the oldest are deleted.",
 }

@@ -14,7 +14,7 @@ from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.sniff import Format, identify
 from animal_classification.prediction_log import feedback as store
-from animal_classification.prediction_log.database import LogDatabaseError
+from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
 from animal_classification.serving.access import ADMIN, FEEDBACK, ScopedRoute, scoped
 from animal_classification.serving.guarding import key_of
 from animal_classification.serving.predictions import thumbnail
@@ -240,10 +240,11 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
 
         def look() -> tuple[list[dict[str, Any]], int]:
             rows, total = store.to_review(predictions.log.database(), done=state == "done", limit=limit, after=after)
-            return [_entry(row, predictions) for row in rows], total
+            kept = predictions.photos.having(row["photo"] for row in rows)
+            return [_entry(row, kept) for row in rows], total
 
         if after is None:
-            await predictions.beside(lambda: predictions.log.flush(1.0))
+            await predictions.beside(lambda: predictions.log.flush(3.0))
         rows, total = await _ask(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
@@ -301,14 +302,17 @@ async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
     """Ask the database, beside the event loop.
 
     Raises:
-        ProblemError: 503 where it is gone.
+        ProblemError: 503 where it is gone; 422 where it cannot keep what was said.
     """
     try:
         return await predictions.beside(query)
-    except LogDatabaseError:
+    except LogDatabaseError as error:
         # The log of this server says more; the address of a database is nobody's business.
-        detail = "the database of the prediction log cannot be reached; try again in a few seconds"
+        detail = f"{error.reason}; try again in a few seconds"
         raise ProblemError(503, detail, kind="log-unavailable", headers={"Retry-After": "5"}) from None
+    except RefusedRowError as error:
+        detail = f"the database of the prediction log cannot keep this: {error}"
+        raise ProblemError(422, detail, kind="not-storable") from None
 
 
 def _label(service: Service, found: dict[str, Any], text: str) -> tuple[str, str]:
@@ -332,9 +336,9 @@ def _no_such_prediction() -> ProblemError:
     return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
 
 
-def _entry(row: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
+def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
     top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
-    photo = f"review/{row['id']}/photo" if predictions.photos.has(row["photo"]) else None
+    photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
     return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}

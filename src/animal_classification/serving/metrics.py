@@ -90,7 +90,7 @@ class Metrics:
         self._log_waiting = Gauge(
             "animals_log_waiting_bytes",
             "Predictions that wait on disk for the log's database.",
-            multiprocess_mode="livesum",
+            multiprocess_mode="livemax",  # each worker sees all that waits
             registry=registry,
         )
         self._keys_unreadable = Gauge(

@@ -127,9 +127,8 @@ class _Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
-        spool = self._settings.log_spool_bytes // len(self._shares)
         settings = fitted(self._settings, workers=len(self._shares))
-        settings = replace(settings, threads=worker.threads, log_spool_bytes=max(1, spool))
+        settings = replace(settings, threads=worker.threads)
         shared = _Shared(self._held, worker.number)
         arguments = (self._listener, settings, theirs, shared)
         worker.process = self._context.Process(target=_work, args=arguments, name="animals-worker")
