@@ -127,12 +127,20 @@ def clean(
     if as_json:
         from dataclasses import asdict
 
-        left_out = [asdict(item) for item in cleaning.left_out]
         result = {"output": str(output), "version": cleaning.manifest.version, "photos": before, "kept": after}
-        click.echo(json.dumps({**result, "left_out": left_out}, ensure_ascii=False))
+        lists = {"left_out": cleaning.left_out, "classes": cleaning.losses}
+        parts = {name: [asdict(item) for item in items] for name, items in lists.items()}
+        notes = [*inspection.manifest.notes, *cleaning.notes]
+        click.echo(json.dumps({**result, **parts, "notes": notes}, ensure_ascii=False))
         return
     for item in cleaning.left_out:
         click.echo(printable(f"{item.kind:15} {item.path}: {item.why}"))
+    for note in inspection.manifest.notes:
+        say(f"animals: {printable(note)}")
+    for loss in cleaning.losses:
+        say(f"animals: {printable(loss.line())}")
+    for note in cleaning.notes:
+        say(f"animals: {printable(note)}")
     _print_skipped(inspection)
     version = cleaning.manifest.version
     say(f"animals: kept {after} of {before} photos; manifest {printable(str(output))}, data version {version}")
