@@ -19,12 +19,13 @@ class Part(BaseModel):
 
 
 class ColumnsConfig(Part):
-    """Names of a table's columns, where they are not the usual ones."""
+    """Names of a table's columns, and the words that mean an empty cell, where they are not the usual ones."""
 
     path: str | None = None
     label: str | None = None
     split: str | None = None
     group: str | None = None
+    missing: str | None = None
 
 
 class DataConfig(Part):

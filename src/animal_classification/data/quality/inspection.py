@@ -115,8 +115,8 @@ def _wrong_labels(
     manifest: Manifest, sets: Sequence[CopySet], embeddings: NDArray[np.float32], rules: Rules
 ) -> tuple[list[Finding], list[str]]:
     """Doubted labels, and a line about the classes whose labels were not judged."""
-    finite = np.isfinite(embeddings).all(axis=1)
-    chosen = [index for index, row in enumerate(manifest.rows) if row.problem is None and finite[index]]
+    finite = set(np.flatnonzero(np.isfinite(embeddings).all(axis=1)).tolist())
+    chosen = [index for index, row in enumerate(manifest.rows) if row.problem is None and index in finite]
     if not chosen:
         return [], []
     together = _belonging_together(manifest, sets)

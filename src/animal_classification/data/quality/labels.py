@@ -34,7 +34,7 @@ FOLDS = 5
 # labels would be doubted (docs/data.md has the numbers). Such a class may still be what a
 # photo of another is taken for.
 FEWEST_PHOTOS = 10
-FEWEST_SETS = 3
+FEWEST_SETS = FOLDS
 # Still fewer are no class that another could be mistaken for.
 _FEWEST_LEARNED = 3
 # Strong regularisation in few dimensions: a model that could learn a wrong label by heart would not contradict it.
