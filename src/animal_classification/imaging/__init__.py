@@ -3,8 +3,17 @@
 May import ``errors`` only.
 """
 
-from animal_classification.imaging.decoding import ImageSource, decode, preprocess
+from animal_classification.imaging.decoding import ImageSource, crops, decode, preprocess
 from animal_classification.imaging.names import PHOTO_SUFFIXES, is_photo_name
 from animal_classification.imaging.spec import Limits, PreprocessSpec
 
-__all__ = ["PHOTO_SUFFIXES", "ImageSource", "Limits", "PreprocessSpec", "decode", "is_photo_name", "preprocess"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "ImageSource",
+    "Limits",
+    "PreprocessSpec",
+    "crops",
+    "decode",
+    "is_photo_name",
+    "preprocess",
+]

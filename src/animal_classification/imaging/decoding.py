@@ -1,4 +1,4 @@
-"""The two ways in: ``decode`` to all pixels, ``preprocess`` to what a model sees."""
+"""The ways in: ``decode`` to all pixels, ``preprocess`` and ``crops`` to what a model sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from animal_classification.errors import ImageError, UnsupportedImageError
 from animal_classification.imaging.files import read_photo, require_bytes
-from animal_classification.imaging.geometry import crop_box
+from animal_classification.imaging.geometry import Box, crop_box, crop_boxes
 from animal_classification.imaging.orientation import (
     UPRIGHT,
     read_orientation,
@@ -71,7 +71,15 @@ class Photo:
 
     def for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
         """What a model sees, RGB, uint8 ``[size, size, 3]``."""
-        resized = self.pixels.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=_box(self, spec))
+        return self._crop(crop_box(*self.size, spec), spec)
+
+    def crops_for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
+        """All that a model looks at, the centre first: RGB, uint8 ``[crops, size, size, 3]``."""
+        return np.stack([self._crop(box, spec) for box in crop_boxes(*self.size, spec)])
+
+    def _crop(self, box: Box, spec: PreprocessSpec) -> NDArray[np.uint8]:
+        stored = _stored(self, box)
+        resized = self.pixels.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=stored)
         return np.array(turn(resized, self.orientation).convert("RGB"))
 
 
@@ -129,6 +137,30 @@ def preprocess(
             return photo.for_model(spec)
 
 
+def crops(source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Turn a photo into all that a model looks at: as ``preprocess``, and in a wide or tall photo both ends as well.
+
+    Args:
+        source: As for ``decode``.
+        spec: What the model wants to see.
+        limits: Bounds on bytes and pixels.
+
+    Returns:
+        RGB, uint8 ``[crops, size, size, 3]``: one crop, or three with the central one first.
+
+    Raises:
+        ImageError: One of its five kinds; ``reason`` says what is wrong.
+
+    Example:
+        >>> crops(np.zeros((90, 160), np.uint8), PreprocessSpec(size=32)).shape
+        (3, 32, 32, 3)
+    """
+    with _named(source, None):
+        photo = _load(source, limits, sufficient_side(spec))
+        with pillow_errors():
+            return photo.crops_for_model(spec)
+
+
 def load(source: ImageSource, *, limits: Limits = _DEFAULT_LIMITS, min_side: int | None = None) -> Photo:
     """Decode a photo once, for those who want several things of it.
 
@@ -150,9 +182,9 @@ def sufficient_side(spec: PreprocessSpec) -> int:
     return OVERSAMPLING * spec.resize_to
 
 
-def _box(picture: Photo, spec: PreprocessSpec) -> tuple[float, float, float, float]:
+def _stored(picture: Photo, box: Box) -> Box:
+    """A box of the upright photo in the pixels as they are stored."""
     width, height = picture.full_size
-    box = crop_box(*upright_size(width, height, picture.orientation), spec)
     left, top, right, bottom = stored_box(box, width, height, picture.orientation)
     x, y = picture.extent[0] / width, picture.extent[1] / height
     # Rounding can leave a border 1e-12 outside, which Pillow refuses.
