@@ -177,9 +177,14 @@ def test_work_grows_with_the_photos_and_not_with_their_square(tmp_path: Path, mo
         (tmp_path / f"card{card}").mkdir()
         sources.append(tmp_path / f"card{card}" / "IMG_0001.JPG")
         sources[-1].write_bytes(b"%03d" % card)
-    asked: list[object] = []
+    asked: list[Path] = []
     real = os.path.lexists
-    monkeypatch.setattr("os.path.lexists", lambda path: asked.append(path) or real(path))
+
+    def counted(path: Path) -> bool:
+        asked.append(path)
+        return real(path)
+
+    monkeypatch.setattr("os.path.lexists", counted)
     for expected in ("copied", "already there"):
         sorter = Sorter(str(tmp_path / "out"), "copy")
         asked.clear()
