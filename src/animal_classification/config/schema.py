@@ -200,6 +200,8 @@ class SweepConfig(Part):
     seconds: float | None = Field(default=None, gt=0)
     sampler: Literal["tpe", "random", "grid"]
     pruner: Literal["median", "hyperband", "none"]
+    min_resource: int = Field(default=2, ge=1)
+    reduction_factor: int = Field(default=3, ge=2)
     metric: str = Field(min_length=1)
     direction: Literal["auto", "minimize", "maximize"]
     space: dict[str, Tried] = {}

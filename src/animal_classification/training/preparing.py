@@ -49,6 +49,18 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
     return dataset
 
 
+def data_version(config: Config, progress: Progress) -> str:
+    """Which version the photos are now, before they are divided.
+
+    Raises:
+        UsageError: There are no photos there.
+        AnimalsError: They cannot be read or fetched.
+    """
+    from animal_classification.data.sources import read_source
+
+    return read_source(config.data.path, source_options(config.data, progress)).version
+
+
 def check(dataset: Dataset) -> None:
     """Refuse what no classifier can be learned from.
 
