@@ -75,7 +75,7 @@ pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage,
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
@@ -133,7 +133,7 @@ train-env: .venv-train/.installed  ## install what the recipes with PyTorch and 
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
 	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may

@@ -91,6 +91,11 @@ class Decider:
             for row in range(len(logits))
         ]
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return self._temperature
+
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated, ``[N, C]``, over labels and background classes."""
         return softmax(logits / self._temperature)

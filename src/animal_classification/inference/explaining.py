@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification import imaging
 from animal_classification.errors import UsageError
-from animal_classification.inference.crops import answering_crops
+from animal_classification.inference.crops import most_familiar
 from animal_classification.inference.decide import Decider
 from animal_classification.inference.engine import Engine, start_engine
 from animal_classification.inference.heatmap import class_activation_map, overlay
@@ -51,7 +51,7 @@ class Explainer:
             label_id: The label to explain; the most probable one by default.
 
         Returns:
-            uint8 ``[size, size, 3]``: the crop that answers for the photo, with its class-activation map laid over it.
+            uint8 ``[size, size, 3]``: the crop that looks most like one of the labels, with its class-activation map over it.
 
         Raises:
             ImageError: The photo cannot be used.
@@ -59,8 +59,8 @@ class Explainer:
         """
         crops = imaging.crops(photo, self._bundle.preprocess_spec, limits=self._limits)
         outputs = self._engine.infer(crops)
-        answering = answering_crops(self._decider.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
-        outputs, pixels = {name: values[answering] for name, values in outputs.items()}, crops[int(answering[0])]
+        familiar = most_familiar(self._decider.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
+        outputs, pixels = {name: values[familiar] for name, values in outputs.items()}, crops[int(familiar[0])]
         if label_id is None:
             index = int(outputs["logits"][0, : len(self._bundle.info.labels)].argmax())
         else:

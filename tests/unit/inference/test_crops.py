@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from animal_classification import bundle as bundles
 from animal_classification import imaging
 from animal_classification.evaluation.outputs import compute_outputs
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.imaging.geometry import crop_box, crop_boxes
 from animal_classification.inference import Classifier
-from animal_classification.inference.crops import answering_crops
+from animal_classification.inference.crops import merged, most_familiar
+from animal_classification.inference.decide import Decider
 from tests.support.tiny_bundle import COLOURS, Colour, write_tiny_bundle
 
 SPEC = PreprocessSpec(size=32)
@@ -72,8 +75,8 @@ def test_crops_follow_the_turn_of_the_photo(turned: int) -> None:
     assert np.array_equal(imaging.crops(data.getvalue(), SPEC), imaging.crops(upright, SPEC))
 
 
-def test_the_most_familiar_crop_answers_and_the_centre_among_equals() -> None:
-    assert answering_crops(np.array([0.1, 0.9, 0.2, 0.5, 0.3, 0.3, 0.3]), [3, 1, 3]).tolist() == [1, 3, 4]
+def test_the_centre_is_the_most_familiar_among_equals() -> None:
+    assert most_familiar(np.array([0.1, 0.9, 0.2, 0.5, 0.3, 0.3, 0.3]), [3, 1, 3]).tolist() == [1, 3, 4]
 
 
 @pytest.mark.parametrize("tall", [False, True])
@@ -94,6 +97,33 @@ def test_an_animal_at_the_edge_is_seen_by_everybody_alike(tmp_path: Path, place:
     assert alone == listed.prediction == served
     measured = compute_outputs(classifier.bundle, [file])
     assert measured.logits[0].argmax() == 0
+
+
+def tiny_decider(folder: Path) -> Decider:
+    return Decider.of(bundles.load(write_tiny_bundle(folder, background=("chair",))))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_probabilities_of_crops_are_averaged_by_how_familiar_they_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, embeddings = rng.normal(0, 3, (4, 4)).astype(np.float32), rng.normal(0, 1, (4, 3)).astype(np.float32)
+    with TemporaryDirectory() as folder:
+        decider = tiny_decider(Path(folder) / "tiny")
+    rows = merged(decider, {"logits": logits, "embedding": embeddings}, [1, 3])
+    probabilities = decider.probabilities(logits)
+    known = probabilities[:, :3].sum(axis=1)
+    assert np.array_equal(rows["logits"][0], logits[0])
+    assert decider.probabilities(rows["logits"])[1] == pytest.approx(
+        (known[1:, None] * probabilities[1:]).sum(axis=0) / known[1:].sum(), abs=1e-5
+    )
+    assert np.array_equal(rows["embedding"][1], embeddings[1 + known[1:].argmax()])
+
+
+def test_three_equal_crops_answer_as_one(tmp_path: Path) -> None:
+    decider = tiny_decider(tmp_path / "tiny")
+    row = np.array([[3.0, -1.0, 0.5, 2.0]], np.float32)
+    rows = merged(decider, {"logits": row.repeat(3, axis=0), "embedding": row.repeat(3, axis=0)}, [3])
+    assert rows["logits"] == pytest.approx(row, abs=1e-5)  # the energy, too
 
 
 def test_a_heatmap_is_of_the_crop_that_answers(tmp_path: Path) -> None:
