@@ -82,7 +82,8 @@ pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage,
 	$(DEV)/coverage report
 
 .PHONY: pytest-nightly
-pytest-nightly: .venv-train/.installed  ## the tests with PyTorch that take minutes
+pytest-nightly: .venv-dev/.installed .venv-train/.installed  ## the tests that take minutes
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 3600
 	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.

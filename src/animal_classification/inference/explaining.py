@@ -51,7 +51,7 @@ class Explainer:
             label_id: The label to explain; the most probable one by default.
 
         Returns:
-            uint8 ``[size, size, 3]``: the crop that looks most like one of the labels, with its class-activation map over it.
+            uint8 ``[size, size, 3]``: the crop most like one of the labels, with its class-activation map laid over it.
 
         Raises:
             ImageError: The photo cannot be used.
