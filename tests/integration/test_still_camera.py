@@ -28,12 +28,8 @@ sys.exit(code)
 def frames(folder: Path, count: int) -> Path:
     """Two cameras, each with one scene, a patch that moves, and noise."""
     rng = np.random.default_rng(0)
-    scenes = [
-        np.asarray(
-            Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).resize((64, 48), Image.Resampling.NEAREST)
-        )
-        for _ in CLASSES
-    ]
+    coarse = [Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)) for _ in CLASSES]
+    scenes = [np.asarray(picture.resize((64, 48), Image.Resampling.NEAREST)) for picture in coarse]
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
     for number in range(count):

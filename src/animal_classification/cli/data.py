@@ -240,6 +240,8 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
         changed = {"since": difference.as_object()} if difference else {}
         click.echo(json.dumps({**facts, "classes": counts, **changed}, ensure_ascii=False))
         return
+    for note in manifest.notes:
+        say(f"animals: {printable(note)}")
     _print(text_lines(difference) if difference else [manifest.version])
 
 

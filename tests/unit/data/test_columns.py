@@ -68,6 +68,15 @@ def test_a_place_comes_before_a_sequence(place: str) -> None:
     assert f"group is '{place}' (also there: 'seq_id')" in chosen.note()
 
 
+def test_a_folder_and_a_name_make_a_path() -> None:
+    timelapse = table("File,RelativePath,Species\na.jpg,north/day,fox\nb.jpg,,owl")
+    chosen = choose_columns(timelapse, Columns())
+    assert [chosen.path_of(row) for row in timelapse.rows] == ["north/day/a.jpg", "b.jpg"]
+    assert "path is 'File' in 'RelativePath'" in chosen.note()
+    whole = table("file,relative_path,label\na.jpg,north/a.jpg,fox")
+    assert choose_columns(whole, Columns()).path_of(whole.rows[0]) == "a.jpg"
+
+
 def test_what_is_not_there_has_many_names() -> None:
     text = "file,species,individual\n" + "\n".join(
         f"{n}.jpg,cat,{word}" for n, word in enumerate(["NA", "N/A", "NaN", "null"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from animal_classification.data.sources.cells import Table
 from animal_classification.data.sources.listing import SPLIT_WORDS, Columns, split_name
 from animal_classification.errors import UsageError
+from animal_classification.imaging import is_photo_name
 
 # The first that a table has, with anything in it, is taken; case, spaces, hyphens and underscores do not count.
 ALIASES = {
@@ -49,6 +50,7 @@ class ColumnChoice:
     Attributes:
         table: Whose.
         path: Position of the photo's path.
+        folder: Of the folder that the path is in, where it stands by itself, as in exports of Timelapse.
         label: Of the label; ``None`` where there is none and none was needed.
         genus: Of the genus, where ``label`` holds the second half of a species' name only.
         split: Of the split, if any.
@@ -59,6 +61,7 @@ class ColumnChoice:
 
     table: Table
     path: int
+    folder: int | None
     label: int | None
     genus: int | None
     split: int | None
@@ -68,7 +71,8 @@ class ColumnChoice:
 
     def path_of(self, row: Sequence[str]) -> str:
         """The path as it is written; empty where none is."""
-        return self._text(row, self.path) or ""
+        path, folder = self._text(row, self.path) or "", self._text(row, self.folder)
+        return f"{folder}/{path}" if path and folder else path
 
     def label_of(self, row: Sequence[str]) -> str:
         """The label; empty where there is none."""
@@ -93,14 +97,15 @@ class ColumnChoice:
     def note(self) -> str:
         """Which columns were taken, and what else was there, in a line."""
         name = self.table.columns.__getitem__
-        parts = [f"path is {name(self.path)!r}"]
+        folder = f" in {name(self.folder)!r}" if self.folder is not None else ""
+        parts = [f"path is {name(self.path)!r}{folder}"]
         for meaning, column in (("label", self.label), ("group", self.group), ("split", self.split)):
             if column is None:
                 parts.append(f"no column for the {meaning}{self._also(meaning, 'not taken')}")
                 continue
             genus = f" after {name(self.genus)!r}" if meaning == "label" and self.genus is not None else ""
             parts.append(f"{meaning} is {name(column)!r}{genus}{self._also(meaning, 'also there')}")
-        taken = {self.path, self.label, self.genus, self.group, self.split}
+        taken = {self.path, self.folder, self.label, self.genus, self.group, self.split}
         named = {other for names in self.others.values() for other in names}
         rest = [column for index, column in enumerate(self.table.columns) if index not in taken and column not in named]
         unread = f"; not read: {_listed(rest)}" if rest else ""
@@ -153,6 +158,7 @@ class _Choosing:
         return ColumnChoice(
             table=self.table,
             path=position,
+            folder=self._folder(position),
             label=columns["label"],
             genus=self._genus(columns["label"]) if taxonomy else None,
             split=columns["split"],
@@ -193,6 +199,15 @@ class _Choosing:
         if optional and wanted == NONE:
             return None
         raise UsageError(f"{self.table.where} has no column {wanted!r}{self.table.names_near((wanted,))}")
+
+    def _folder(self, path: int) -> int | None:
+        """The column of folders beside one of names: Timelapse has File and RelativePath."""
+        plain = [_plain(column) for column in self.table.columns]
+        if plain[path] not in ("file", "filename") or "relativepath" not in plain:
+            return None
+        folder = plain.index("relativepath")
+        whole = any(is_photo_name(value) for value in self._values(folder) if value)
+        return None if whole else folder
 
     def _is_taxonomy(self) -> bool:
         plain = {_plain(column) for column in self.table.columns}
