@@ -15,6 +15,11 @@ Box = tuple[float, float, float, float]
 WIDE = 1.55
 
 
+def is_wide(width: int, height: int) -> bool:
+    """Whether the central square misses so much of a photo, wide or tall, that its ends are looked at as well."""
+    return max(width, height) > WIDE * min(width, height)
+
+
 def crop_boxes(width: int, height: int, spec: PreprocessSpec) -> list[Box]:
     """The parts of an upright photo that are judged one by one: the central square first.
 
@@ -27,7 +32,7 @@ def crop_boxes(width: int, height: int, spec: PreprocessSpec) -> list[Box]:
         One box, or three where the photo is wide or tall, as from :func:`crop_box`.
     """
     centre = crop_box(width, height, spec)
-    if max(width, height) <= WIDE * min(width, height):
+    if not is_wide(width, height):
         return [centre]
     left, top, right, bottom = centre
     if width > height:
