@@ -77,6 +77,6 @@ def test_twenty_thousand_frames(tmp_path: Path) -> None:
         ),
     }
     (bundle,) = runs.glob("*/bundle")
-    took["evaluate"] = megabytes(tmp_path, "evaluate", bundle, photos)
+    took["evaluate"] = megabytes(tmp_path, "evaluate", bundle, photos, "--split", "all")
     took["inspect"] = megabytes(tmp_path, "data", "inspect", photos, "--model", bundle)
     assert max(took.values()) < 1000, took
