@@ -15,8 +15,9 @@ from animal_classification.inference.table import SET_SEPARATOR, Guess, Row, col
 Format = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
-# A spreadsheet takes a cell that begins like this for a formula, and runs it. Only the file's name can come from a
-# stranger, and in front of a path "./" changes nothing.
+# A spreadsheet takes a cell that begins like this for a formula, and runs it. Names of files can come from a stranger,
+# and so can the labels and the name of a model; in front of a path "./" changes nothing, in front of the others an
+# apostrophe says that it is text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -89,22 +90,22 @@ def to_json(value: object) -> bytes:
 
 def cells(row: Row, top_k: int) -> list[str]:
     """A row as text, in the order of ``columns``."""
-    guesses = [text for guess in row["top"][1:] for text in (guess["label"], _number(guess["probability"]))]
+    guesses = [text for guess in row["top"][1:] for text in (_text(guess["label"]), _number(guess["probability"]))]
     missing = 2 * (top_k - 1) - len(guesses)
     return [
         f"./{row['path']}" if row["path"].startswith(FORMULA_STARTS) else row["path"],
-        row["label"] or "",
-        row["label_id"] or "",
+        _text(row["label"]),
+        _text(row["label_id"]),
         _number(row["probability"]),
-        row["group"] or "",
+        _text(row["group"]),
         _number(row["group_probability"]),
         "" if row["unknown"] is None else str(row["unknown"]).lower(),
-        SET_SEPARATOR.join(row["set"]),
+        _text(SET_SEPARATOR.join(row["set"])),
         *guesses,
         *[""] * missing,
-        row["model"],
-        row["model_version"],
-        row["error"] or "",
+        _text(row["model"]),
+        _text(row["model_version"]),
+        _text(row["error"]),
     ]
 
 
@@ -112,10 +113,11 @@ def from_cells(texts: list[str], top_k: int) -> Row:
     """The inverse of ``cells``, but for the ids of the second and further labels, which a csv does not hold."""
     if len(texts) != len(columns(top_k)):
         raise ValueError(f"a row has {len(texts)} cells")
-    path, label, label_id, probability, group, group_probability, unknown, labels = texts[:8]
+    path, probability, group_probability, unknown = (texts[index] for index in (0, 3, 5, 6))
+    label, label_id, group, labels = (_plain(texts[index]) for index in (1, 2, 4, 7))
     first: list[Guess] = [{"label": label, "label_id": label_id, "probability": float(probability)}] if label else []
     others: list[Guess] = [
-        {"label": name, "label_id": None, "probability": float(number)}
+        {"label": _plain(name), "label_id": None, "probability": float(number)}
         for name, number in zip(texts[8:-3:2], texts[9:-3:2], strict=True)
         if name
     ]
@@ -129,10 +131,21 @@ def from_cells(texts: list[str], top_k: int) -> Row:
         "unknown": {"true": True, "false": False, "": None}[unknown],
         "set": labels.split(SET_SEPARATOR) if labels else [],
         "top": first + others,
-        "model": texts[-3],
-        "model_version": texts[-2],
-        "error": texts[-1] or None,
+        "model": _plain(texts[-3]),
+        "model_version": _plain(texts[-2]),
+        "error": _plain(texts[-1]) or None,
     }
+
+
+def _text(value: str | None) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = value or ""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def _plain(cell: str) -> str:
+    """The inverse of ``_text``."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
 def _number(value: float | None) -> str:

@@ -75,6 +75,17 @@ def read_parquet(path: Path, top_k: int) -> Iterator[Row]:
             raise UsageError(f"cannot go on with {str(path)!r}: {why}; give another --output") from error
 
 
+def read_columns(path: Path) -> list[str]:
+    """The names of a file's columns.
+
+    Raises:
+        duckdb.Error: It is no parquet.
+    """
+    with _connect(1) as database:
+        result = database.execute("SELECT * FROM read_parquet($1) LIMIT 0", [_literal(path)])
+        return [column[0] for column in result.description]
+
+
 def _connect(threads: int) -> duckdb.DuckDBPyConnection:
     import duckdb
 

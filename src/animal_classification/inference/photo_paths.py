@@ -18,9 +18,8 @@ from pathlib import Path
 
 from animal_classification.errors import UsageError
 from animal_classification.imaging import is_photo_name
+from animal_classification.imaging.folders import FolderId, folder_id
 from animal_classification.inference.patterns import EVERYTHING, Pattern, State, is_pattern, split_pattern
-
-FolderId = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +167,9 @@ class _Folder:
 
 def _identity(path: str) -> FolderId | None:
     try:
-        status = Path(path).stat()
+        return folder_id(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
 
 
 def _sorted_names(folder: _Folder, pattern: Pattern, seen: set[FolderId]) -> list[str]:
@@ -182,10 +180,10 @@ def _sorted_names(folder: _Folder, pattern: Pattern, seen: set[FolderId]) -> lis
     Raises:
         OSError: The folder vanished or may not be listed.
     """
-    status = Path(folder.path).stat()
-    if (status.st_dev, status.st_ino) in seen:
+    identity = folder_id(folder.path)
+    if identity in seen:
         return []
-    seen.add((status.st_dev, status.st_ino))
+    seen.add(identity)
     with os.scandir(folder.path) as entries:
         return sorted(_key(entry) for entry in entries if not _is_hidden(entry, folder.state, pattern))
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import Measured, check_served, from_logits, measure_served
+from animal_classification.training.measuring import (
+    Measured,
+    check_served,
+    from_logits,
+    measure_served,
+    with_wide_photos_served,
+)
 from animal_classification.training.pictures import confusion_png, examples_png
 from animal_classification.training.ruling import find_rules, reference_of
 
@@ -46,6 +52,10 @@ def finish(job: Job, trained: Trained) -> Finished:
         measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
         _write(job, trained, rules, measured)
         check_served(job, trained.test_logits)
+        served = with_wide_photos_served(job, measured)
+        if served is not measured:
+            measured = served
+            _write(job, trained, rules, measured)
     else:
         measured = measure_served(job)
         _write(job, trained, rules, measured)

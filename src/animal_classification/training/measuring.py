@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.calibration import calibrated
+from animal_classification.imaging.geometry import is_wide
 
 if TYPE_CHECKING:
+    from animal_classification.data.manifest import Record
     from animal_classification.training.dataset import Part
     from animal_classification.training.recipe import Job
 
@@ -90,27 +92,52 @@ def from_logits(part: Part, logits: NDArray[np.float32], temperature: float) -> 
 
 def measure_served(job: Job) -> Measured:
     """Send every test photo through the bundle, as it will be served."""
-    from animal_classification.inference import Classifier
-
-    part, classes = job.dataset.test, job.dataset.classes
-    positions: list[int] = []
-    rows: list[NDArray[np.float64]] = []
-    if len(part):
-        classifier = Classifier.load(job.run.bundle)
-        number = {label.id: index for index, label in enumerate(classifier.info.labels)}
-        pairs = [(str(index), file) for index, file in enumerate(part.files)]
-        for done, result in enumerate(classifier.predict_paths(pairs, top_k=len(classes)), start=1):
-            job.progress("measuring", done, len(part))
-            if result.prediction is None:
-                continue
-            row = np.zeros(len(classes))
-            for candidate in result.prediction.top:
-                row[number[candidate.label_id]] = candidate.probability
-            positions.append(int(result.path))
-            rows.append(row)
-    probabilities = np.stack(rows) if rows else np.zeros((0, len(classes)))
+    part = job.dataset.test
+    found = _served(job, range(len(part)))
+    positions = sorted(found)
+    classes = len(job.dataset.classes)
+    probabilities = np.stack([found[index] for index in positions]) if positions else np.zeros((0, classes))
     targets = part.targets[np.array(positions, dtype=np.int64)]
     return Measured(tuple(positions), targets, probabilities, _missing(len(part) - len(positions)))
+
+
+def with_wide_photos_served(job: Job, measured: Measured) -> Measured:
+    """``measured``, with wide and tall photos as they will be served: by several crops, where training has seen one."""
+    rows = job.dataset.test.rows
+    place = {position: index for index, position in enumerate(measured.positions)}
+    wide = [position for position in measured.positions if _has_several_crops(rows[position])]
+    if not wide:
+        return measured
+    probabilities = measured.probabilities.copy()
+    for position, row in _served(job, wide).items():
+        probabilities[place[position]] = row
+    return replace(measured, probabilities=probabilities)
+
+
+def _has_several_crops(row: Record) -> bool:
+    return bool(row.width and row.height and is_wide(row.width, row.height))
+
+
+def _served(job: Job, positions: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """Probabilities ``[C]`` of test photos, from the bundle; without those that cannot be read any more."""
+    from animal_classification.inference import Classifier
+
+    if not len(positions):
+        return {}
+    part, classes = job.dataset.test, job.dataset.classes
+    classifier = Classifier.load(job.run.bundle)
+    number = {label.id: index for index, label in enumerate(classifier.info.labels)}
+    pairs = [(str(position), part.files[position]) for position in positions]
+    found = {}
+    for done, result in enumerate(classifier.predict_paths(pairs, top_k=len(classes)), start=1):
+        job.progress("measuring", done, len(pairs))
+        if result.prediction is None:
+            continue
+        row = np.zeros(len(classes))
+        for candidate in result.prediction.top:
+            row[number[candidate.label_id]] = candidate.probability
+        found[int(result.path)] = row
+    return found
 
 
 def check_served(job: Job, logits: NDArray[np.float32]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from animal_classification.errors import UsageError
 from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
+from tests.support.inodes import without_inodes
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not take")
 
@@ -230,3 +231,11 @@ def test_escaped_names_can_be_told_from_plain_ones(name: str) -> None:
     shown.encode("utf-8")
     other = shown  # a file really called so
     assert shown == name or table_name(other) != shown
+
+
+@POSIX
+def test_a_mount_without_inodes_loses_no_folder_and_ends(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant("p/a/x.jpg", "p/b/y.jpg", "p/b/c/z.jpg")
+    Path("p/b/round").symlink_to(Path("p").absolute())
+    without_inodes(monkeypatch)
+    assert names("p") == ["a/x.jpg", "b/c/z.jpg", "b/y.jpg"]

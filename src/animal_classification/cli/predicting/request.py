@@ -24,6 +24,8 @@ class Request:
     format: Format | None
     top_k: int
     resume: bool
+    retry_errors: bool = False
+    overwrite: bool = False
     sort_into: str | None
     way: Literal["copy", "link", "symlink"] | None
     dry_run: bool
@@ -61,6 +63,9 @@ class Request:
             )
         rules = (
             (self.resume and not to_file, "--resume goes on with a file: name it with --output"),
+            (self.retry_errors and not self.resume, "--retry-errors looks again at photos of a table: add --resume"),
+            (self.overwrite and not to_file, "--overwrite replaces a file: name it with --output"),
+            (self.overwrite and self.resume, "--resume goes on with a table, --overwrite replaces it: drop one"),
             (self.dry_run and self.sort_into is None, "--dry-run shows what --sort-into would do: add --sort-into DIR"),
             (self.way is not None and self.sort_into is None, f"--{self.way} says how to sort: add --sort-into DIR"),
             (self.as_json and self.output == "-", "--json and --output - both want the standard output: drop one"),
