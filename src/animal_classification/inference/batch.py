@@ -8,12 +8,10 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from animal_classification.inference.decide import KNOWN_NAME
 from animal_classification.inference.journal import Entry, FileState
-from animal_classification.inference.table import Row, to_row
+from animal_classification.inference.table import to_row
 
 if TYPE_CHECKING:
-    from animal_classification.bundle import BundleInfo
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.photo_paths import Photo, WalkLog
     from animal_classification.inference.results import FileResult
@@ -47,7 +45,8 @@ class Done:
     @classmethod
     def of(cls, entry: Entry) -> Done:
         """What counts of a row."""
-        return cls(entry.row["error"] is not None, entry.row["unknown"] is True, entry.answer, entry.state)
+        row = entry.row
+        return cls(row["error"] is not None, row["unknown"] is True, row["answer"], entry.state)
 
     def is_outdated(self, path: str, table_time: int | None) -> bool:
         """Whether the file has changed since.
@@ -83,7 +82,7 @@ class Tally:
     animals: Counter[str] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
-        self._count(entry.row["error"] is not None, entry.row["unknown"] is True, entry.answer, 1)
+        self._count(entry.row["error"] is not None, entry.row["unknown"] is True, entry.row["answer"], 1)
 
     def take_back(self, done: Done) -> None:
         """A row does not count any more."""
@@ -133,9 +132,8 @@ def classify(
             if not result.reached and (folder := _vanished_folder(path)):
                 log.lost.setdefault(folder, "it is not there any more")
             else:
-                answer = result.prediction.answer.name if result.prediction else None
                 row = to_row(result, model=info.name, version=info.version)
-                yield Item(result, Entry(row, answer, state, again=result.path in again), path)
+                yield Item(result, Entry(row, state, again=result.path in again), path)
             if stopped():
                 return
     finally:
@@ -149,18 +147,6 @@ def file_state(path: str) -> FileState | None:
     except (OSError, ValueError):
         return None
     return status.st_size, status.st_mtime_ns
-
-
-def remembered_answer(row: Row, info: BundleInfo) -> str | None:
-    """The name that a row of a finished table stands for, as near as it tells: finer groups are not in it."""
-    if row["error"] is not None or row["unknown"] or row["label"] is None:
-        return None
-    threshold = info.rollup.threshold if info.rollup else 0.0
-    if (row["probability"] or 0.0) >= threshold:
-        return row["label"]
-    if row["group"] is not None and (row["group_probability"] or 0.0) >= threshold:
-        return row["group"]
-    return KNOWN_NAME
 
 
 def _vanished_folder(path: str) -> str | None:

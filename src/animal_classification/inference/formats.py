@@ -1,4 +1,7 @@
-"""Tables as text: csv, json and jsonl, written row by row and read back for ``--resume``; parquet.py is the fourth."""
+"""Tables as text: csv, json and jsonl, written row by row and read back for ``--resume``.
+
+Workbooks are in ``excel``, Parquet is in ``parquet``.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast, get_args
 
 from animal_classification.errors import UsageError
-from animal_classification.inference.table import SET_SEPARATOR, Guess, Row, columns, is_row
+from animal_classification.inference.table import Row, Value, columns, from_values, is_probability, is_row, to_values
 
-Format = Literal["csv", "json", "jsonl", "parquet"]
+Format = Literal["csv", "xlsx", "json", "jsonl", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
 # A spreadsheet takes a cell that begins like this for a formula, and runs it. Names of files can come from a stranger,
@@ -89,52 +92,35 @@ def to_json(value: object) -> bytes:
 
 
 def cells(row: Row, top_k: int) -> list[str]:
-    """A row as text, in the order of ``columns``."""
-    guesses = [text for guess in row["top"][1:] for text in (_text(guess["label"]), _number(guess["probability"]))]
-    missing = 2 * (top_k - 1) - len(guesses)
-    return [
-        f"./{row['path']}" if row["path"].startswith(FORMULA_STARTS) else row["path"],
-        _text(row["label"]),
-        _text(row["label_id"]),
-        _number(row["probability"]),
-        _text(row["group"]),
-        _number(row["group_probability"]),
-        "" if row["unknown"] is None else str(row["unknown"]).lower(),
-        _text(SET_SEPARATOR.join(row["set"])),
-        *guesses,
-        *[""] * missing,
-        _text(row["model"]),
-        _text(row["model_version"]),
-        _text(row["error"]),
-    ]
+    """A row as text for a csv, in the order of ``columns``."""
+    path, *values = to_values(row, top_k)
+    name = str(path)
+    return [f"./{name}" if name.startswith(FORMULA_STARTS) else name, *map(_cell, values)]
 
 
 def from_cells(texts: list[str], top_k: int) -> Row:
     """The inverse of ``cells``, but for the ids of the second and further labels, which a csv does not hold."""
-    if len(texts) != len(columns(top_k)):
+    names = columns(top_k)
+    if len(texts) != len(names):
         raise ValueError(f"a row has {len(texts)} cells")
-    path, probability, group_probability, unknown = (texts[index] for index in (0, 3, 5, 6))
-    label, label_id, group, labels = (_plain(texts[index]) for index in (1, 2, 4, 7))
-    first: list[Guess] = [{"label": label, "label_id": label_id, "probability": float(probability)}] if label else []
-    others: list[Guess] = [
-        {"label": _plain(name), "label_id": None, "probability": float(number)}
-        for name, number in zip(texts[8:-3:2], texts[9:-3:2], strict=True)
-        if name
-    ]
-    return {
-        "path": path[2:] if path.startswith("./") and path[2:].startswith(FORMULA_STARTS) else path,
-        "label": label or None,
-        "label_id": label_id or None,
-        "probability": float(probability) if probability else None,
-        "group": group or None,
-        "group_probability": float(group_probability) if group_probability else None,
-        "unknown": {"true": True, "false": False, "": None}[unknown],
-        "set": labels.split(SET_SEPARATOR) if labels else [],
-        "top": first + others,
-        "model": _plain(texts[-3]),
-        "model_version": _plain(texts[-2]),
-        "error": _plain(texts[-1]) or None,
-    }
+    path = texts[0]
+    plain = path[2:] if path.startswith("./") and path[2:].startswith(FORMULA_STARTS) else path
+    values = [_value(name, text) for name, text in zip(names[1:], texts[1:], strict=True)]
+    return from_values([plain, *values])
+
+
+def _cell(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _number(value) if isinstance(value, float) else _text(value)
+
+
+def _value(column: str, text: str) -> Value:
+    if not text:
+        return None
+    if column == "unknown":
+        return {"true": True, "false": False}[text]
+    return float(text) if is_probability(column) else _plain(text)
 
 
 def _text(value: str | None) -> str:
@@ -148,9 +134,7 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
+def _number(value: float) -> str:
     # Never 1e-06, which some readers of csv take for text.
     return f"{value:.6f}".rstrip("0").removesuffix(".")
 

@@ -19,8 +19,8 @@ from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.formats import to_json
 from animal_classification.inference.table import Row, is_row
 
-# 2: wide photos have several crops, and rows say which state of the file they are of.
-VERSION = 2
+# 2: wide photos have several crops, and rows say which state of the file they are of; 3: rows hold the answer.
+VERSION = 3
 _MARK = "animals_journal"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
@@ -37,13 +37,11 @@ class Entry:
 
     Attributes:
         row: For the table.
-        answer: The name that a person was told; ``None`` where the photo could not be read.
         state: Size in bytes and time of change in nanoseconds of the file that was read; ``None`` if unknown.
         again: An earlier row of the same path does not count any more.
     """
 
     row: Row
-    answer: str | None
     state: FileState | None = None
     again: bool = False
 
@@ -139,7 +137,7 @@ class Journal:
             OutputError: The disk is full, or gone.
         """
         try:
-            more = {"answer": entry.answer, "state": entry.state, "again": entry.again}
+            more = {"state": entry.state, "again": entry.again}
             self._write(to_json({**entry.row, **more}) + b"\n")
         except OSError as error:
             raise write_failed(self.path, error, "; what is done is kept: make room and go on with --resume") from error
@@ -238,8 +236,8 @@ def _parse(line: bytes) -> Entry | None:
         return None
     if not is_row(row):
         return None
-    answer, state, again = row.pop("answer", None), row.pop("state", None), row.pop("again", False)
-    return Entry(cast("Row", row), answer, None if state is None else (state[0], state[1]), again)
+    state, again = row.pop("state", None), row.pop("again", False)
+    return Entry(cast("Row", row), None if state is None else (state[0], state[1]), again)
 
 
 def _open_locked(path: Path) -> int:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from animal_classification.bundle.atomic import sync
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.inference.excel import read_excel, require_excel, write_excel
 from animal_classification.inference.formats import Format, read_text, write_text
 from animal_classification.inference.journal import Entry, Header, Journal, write_failed
 from animal_classification.inference.own_tables import is_own_table
@@ -121,7 +122,10 @@ class TableFile:
         header = self._journal.header
         assert header is not None
         try:
-            if self._kind == "parquet":
+            if self._kind == "xlsx":
+                rows = (entry.row for entry in self._journal.entries())
+                write_excel(rows, new, header.top_k)
+            elif self._kind == "parquet":
                 write_parquet(journal, new, top_k=header.top_k, threads=self._threads)
             else:
                 with new.open("wb") as file:
@@ -173,7 +177,7 @@ class TableFile:
         with self._rewritten(header) as new:
             for row in self._read(header.top_k):
                 self._compare(row, header, guesses)
-                new.append(Entry(row, None))
+                new.append(Entry(row))
 
     def _compare(self, row: Row, header: Header, guesses: int) -> None:
         made = f"model {row['model']} {row['model_version']}"
@@ -186,6 +190,8 @@ class TableFile:
             )
 
     def _read(self, top_k: int) -> Iterator[Row]:
+        if self._kind == "xlsx":
+            return read_excel(self.path, top_k)
         if self._kind == "parquet":
             return read_parquet(self.path, top_k)
         return read_text(self.path, self._kind, top_k)
@@ -193,6 +199,8 @@ class TableFile:
 
 def _checked(path: str, kind: Format) -> Path:
     target = Path(path).resolve()
+    if kind == "xlsx":
+        require_excel()
     if target.is_dir():
         raise UsageError(f"--output {path!r} is a folder; give the name of a file in it")
     if target.exists() and not target.is_file():

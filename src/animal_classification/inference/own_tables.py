@@ -28,6 +28,8 @@ def is_own_table(path: Path) -> bool:
         return True
     if first.startswith(b"PAR1"):
         return _has_columns(_parquet_columns(path))
+    if first.startswith(b"PK"):
+        return _has_columns(_workbook_columns(path))
     try:
         return _is_text_table(first.decode("utf-8"), second.decode("utf-8"))
     except ValueError:
@@ -50,6 +52,13 @@ def _is_row(line: str) -> bool:
 def _has_columns(names: list[str]) -> bool:
     fixed = len(columns(1))
     return len(names) >= fixed and names == columns(1 + (len(names) - fixed) // 2)
+
+
+def _workbook_columns(path: Path) -> list[str]:
+    from animal_classification.inference.excel import read_columns, require_excel
+
+    require_excel()
+    return read_columns(path)
 
 
 def _parquet_columns(path: Path) -> list[str]:

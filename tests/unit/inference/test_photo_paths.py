@@ -47,8 +47,16 @@ def test_hidden_things_are_skipped_and_others_counted(here: Path) -> None:
     plant("p/a.jpg", "p/.b.jpg", "p/.trash/c.jpg", "p/notes.txt", "p/s/Thumbs.db")
     log = WalkLog()
     assert names("p", log=log) == ["a.jpg"]
-    assert log.skipped == 2
+    assert log.skipped == {"document": 1, "other file": 1}
     assert not log.lost
+
+
+def test_all_files_are_looked_at_on_request(here: Path) -> None:
+    plant("p/a.jpg", "p/.b.jpg", "p/film.MP4", "p/notes")
+    log = WalkLog()
+    found = [photo.name for photo in PhotoPaths(["p"], all_files=True).walk(log)]
+    assert found == ["a.jpg", "film.MP4", "notes"]
+    assert not log.skipped
 
 
 def test_what_is_hidden_is_read_when_it_is_named(here: Path) -> None:

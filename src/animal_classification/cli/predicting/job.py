@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from animal_classification.cli.console import complain, say
 from animal_classification.cli.predicting.interrupts import sigterm_like_ctrl_c, stop_asked
 from animal_classification.cli.predicting.progress import ProgressBar
 from animal_classification.cli.predicting.sinks import FileSink, ObjectSink, PlanSink, Sink, StreamSink, print_object
-from animal_classification.cli.predicting.summary import Summary
-from animal_classification.inference.batch import Done, Tally, classify, remembered_answer
+from animal_classification.cli.predicting.summary import Summary, listed
+from animal_classification.inference.batch import Done, Tally, classify
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.decide import unknown_name
 from animal_classification.inference.journal import Header
@@ -88,9 +88,8 @@ class Job:
         )
         guesses = min(self.request.top_k, len(info.labels))
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
-            known = replace(entry, answer=entry.answer or remembered_answer(entry.row, info))
-            done[entry.row["path"]] = Done.of(known)
-            self.tally.add(known)
+            done[entry.row["path"]] = Done.of(entry)
+            self.tally.add(entry)
         return done
 
     def _end(self, progress: ProgressBar, *, interrupted: bool) -> int:
@@ -146,8 +145,8 @@ class Job:
             more = f" and {len(self.log.lost) - 1} more" if len(self.log.lost) > 1 else ""
             return f"cannot read the folder {folder!r}{more} ({why}): its photos are missing from the result"
         if self.tally.photos == 0:
-            skipped = f"; {self.log.skipped} other files were skipped" if self.log.skipped else ""
-            return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{skipped}"
+            beside = f"; there are {listed(self.log.skipped)}" if self.log.skipped else ""
+            return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{beside}"
         if self.tally.unreadable == self.tally.photos:
             return f"none of the {self.tally.photos} photos could be read; the column 'error' says why"
         if self.sorter is not None and (failed := self.sorter.outcomes["failed"]):
@@ -163,7 +162,7 @@ def run(request: Request) -> int:
     """
     request.check()
     own = [] if request.target != "file" else list(TableFile.files(str(request.output)))
-    photos = PhotoPaths(request.paths, leave_out=own)
+    photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
     if request.sort_into is not None:
         refuse_overlap(request.sort_into, photos.folders)
         photos.leave_out_folder(request.sort_into)

@@ -26,6 +26,7 @@ class Request:
     resume: bool
     retry_errors: bool = False
     overwrite: bool = False
+    all_files: bool = False
     sort_into: str | None
     way: Literal["copy", "link", "symlink"] | None
     dry_run: bool
@@ -59,7 +60,8 @@ class Request:
         to_file = self.output not in (None, "-")
         if to_file and self.format is None and format_of(cast("str", self.output)) is None:
             raise UsageError(
-                f"--output {self.output!r} ends in none of .csv, .json, .jsonl and .parquet; change it or add --format"
+                f"--output {self.output!r} ends in none of .csv, .xlsx, .json, .jsonl and .parquet; change it or add "
+                "--format"
             )
         rules = (
             (self.resume and not to_file, "--resume goes on with a file: name it with --output"),
@@ -74,8 +76,8 @@ class Request:
                 "--json prints one object, --format a table: drop one, or name a file with --output",
             ),
             (
-                self.target == "stream" and self.table_format == "parquet",
-                "parquet cannot go to the standard output: name a file with --output",
+                self.target == "stream" and self.table_format in ("parquet", "xlsx"),
+                f"{self.table_format} cannot go to the standard output: name a file with --output",
             ),
         )
         for broken, message in rules:
