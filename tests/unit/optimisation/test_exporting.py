@@ -107,7 +107,12 @@ def test_what_loses_too_much_is_refused_in_one_line(
     assert said.count("\n") == 1
     assert "fp16 loses 66.67 points of top-1 (100.00 to 33.33 on 18 photos) and --max-drop allows 0.5" in said
     assert not (tmp_path / "out").exists()
-    assert main([*words, "--max-drop", "70"]) == 0
+    # Below one half, the best label is not told: every photo is called unknown.
+    assert main([*words, "--max-drop", "70"]) == 1
+    said = capsys.readouterr().err
+    assert "fp16 loses 100.00 points of what is told right (100.00 to 0.00 on 18 photos)" in said
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--max-drop", "100"]) == 0
     assert bundles.load(tmp_path / "out").info.metrics["accuracy"] == pytest.approx(1 / 3, abs=1e-6)
 
 

@@ -11,9 +11,8 @@ from animal_classification import __version__
 from animal_classification.data.sources import SourceOptions
 from animal_classification.data.text_files import read_text, write_text
 from animal_classification.errors import UsageError
-from animal_classification.evaluation.origin import training_source
+from animal_classification.evaluation.origin import export_of, measured_on
 from animal_classification.evaluation.report import card, page
-from animal_classification.evaluation.report.card_numbers import simple
 from animal_classification.evaluation.report.checking import (
     differences_in_json,
     differences_in_page,
@@ -23,6 +22,7 @@ from animal_classification.evaluation.report.numbers import Ledger, Sentence
 from animal_classification.evaluation.report.pictures import NoPictures, PhotosAtHand
 from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure, reading_of
 from animal_classification.evaluation.result import Evaluation
+from animal_classification.evaluation.tested import Tested
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -32,6 +32,8 @@ PAGE, CARD, NUMBERS = "report.html", "model-card.md", "evaluation.json"
 _PAGES = (".html", ".htm")
 _TEXTS = (".md", ".markdown")
 _AS_TRAINED = SourceOptions()
+# Engines round, and a loss is a mean of logarithms.
+_SAME = 5e-4
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class Claims:
         if self.path.suffix.lower() in _PAGES:
             return differences_in_page(self.text, page.render(known, NoPictures(), numbers), numbers.numbers)
         if self.trained:
-            return differences_in_text(self.text, _trained_card(known, numbers))
+            card_lines = _trained_card(known, numbers)
+            return [*differences_in_text(self.text, card_lines), *_differences_in_bundle(known)]
         return differences_in_text(self.text, card.card_of(known, numbers))
 
 
@@ -172,25 +175,28 @@ def recipe_of(bundle: Bundle, model: str, options: SourceOptions = _AS_TRAINED) 
     Raises:
         UsageError: The bundle does not say what it learned from.
     """
-    source = training_source(bundle.info, options)
-    return Recipe(created=bundle.info.created, model=model, source=source.name, **reading_of(source.options))
+    source = measured_on(bundle.info, options)
+    split = export_of(bundle.info).get("split", "test")
+    return Recipe(
+        created=bundle.info.created, model=model, source=source.name, split=split, **reading_of(source.options)
+    )
 
 
 def _trained_card(measurement: Measurement, numbers: Ledger) -> list[Sentence]:
-    """The card that training would write of a bundle with these numbers."""
+    """The card that training, or an export, would write of a bundle with these numbers."""
     bundle = measurement.bundle
     assert bundle is not None
-    found = simple(*_summary(measurement.result), measurement.recipe.source, measurement.result.data.scored, numbers)
-    return card.card_lines(bundle.info, found, numbers, use=bundle.path.name)
+    tested = Tested.of(measurement.result)
+    return card.bundle_card(bundle.info, tested, measurement.recipe.source, numbers, use=bundle.path.name)
 
 
-def _summary(result: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
-    """Under the names that training uses."""
-    overall = result.overall
-    summary = {
-        "accuracy": overall.accuracy.value,
-        "balanced_accuracy": overall.balanced_accuracy.value,
-        "top5": overall.top.get(5, 1.0),
-        "loss": result.calibration.after.log_loss,
-    }
-    return summary, {one.name: one.recall for one in result.classes if one.n}
+def _differences_in_bundle(measurement: Measurement) -> list[str]:
+    """What ``bundle.json`` says of how good the model is."""
+    bundle = measurement.bundle
+    assert bundle is not None
+    claims, true = bundle.info.metrics, Tested.of(measurement.result).summary()
+    return [
+        f"bundle.json, {name}: it says {claims[name]}, measured {value:.6f}"
+        for name, value in true.items()
+        if name in claims and not (isinstance(claims[name], int | float) and abs(claims[name] - value) <= _SAME)
+    ]
