@@ -89,7 +89,8 @@ def test_every_number_of_the_page_is_checked(written: Path, page: str, measureme
     assert len(places) > 100
     kinds = {re.sub(r"\d+", "#", place[1]) for place in places}
     assert {
-        "overall.answered_right.value", "overall.answered_right.low", "overall.accuracy.value", "overall.accuracy.low", "overall.balanced_accuracy.value", "classes.#.recall",
+        "overall.answered_right.value", "overall.answered_right.low", "overall.accuracy.value",
+        "overall.accuracy.low", "overall.balanced_accuracy.value", "classes.#.recall",
         "classes.#.f#", "classes.#.n", "confusion.#.#", "confusion.pairs.#", "calibration.before.bins_equal_width.#.n",
         "calibration.after.ece.decimal", "sets.coverage.value", "sets.sizes.#", "unknown.own.auroc",
         "unknown.max_probability.fpr#", "slices.#.accuracy.value", "comparison.difference.value", "comparison.p_value",

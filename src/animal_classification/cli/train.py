@@ -14,7 +14,7 @@ from animal_classification.cli.pace import short_run
 
 if TYPE_CHECKING:
     from animal_classification.evaluation.result import Interval
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.training import Result
 
 _WORST = 3
@@ -76,7 +76,7 @@ def as_object(result: Result) -> dict[str, object]:
     }
 
 
-def _tested(tested: Tested | None) -> dict[str, object]:
+def _tested(tested: Scorecard | None) -> dict[str, object]:
     if tested is None:
         return {"accuracy": None, "answered_right": None, "photos": 0}
     found: dict[str, object] = {"photos": tested.photos}
@@ -85,7 +85,7 @@ def _tested(tested: Tested | None) -> dict[str, object]:
     return found
 
 
-def _shares(tested: Tested) -> tuple[Interval, Interval]:
+def _shares(tested: Scorecard) -> tuple[Interval, Interval]:
     return tested.answered_right, tested.accuracy
 
 

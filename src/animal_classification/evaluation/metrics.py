@@ -13,7 +13,7 @@ from animal_classification.errors import MissingExtraError
 from animal_classification.evaluation.intervals import class_weights, share_interval
 from animal_classification.evaluation.ordering import confused_together
 from animal_classification.evaluation.result import Averages, ClassResult, Confusion, Overall
-from animal_classification.evaluation.tested import top_k
+from animal_classification.evaluation.scorecard import top_k
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Label

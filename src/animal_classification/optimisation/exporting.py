@@ -28,7 +28,7 @@ from animal_classification.optimisation.weights import float32_size
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.data.manifest import Manifest
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.optimisation.measuring import Compared
 
 _ROUNDING = 1e-9
@@ -132,7 +132,7 @@ class _Trial:
     """Original and export on the same photos; ``served`` is about what the export's bundle answers when it serves."""
 
     compared: Compared
-    served: Tested
+    served: Scorecard
 
 
 def _check_free(request: Request) -> None:
@@ -161,7 +161,7 @@ def _tried(bundle: Bundle, staged: Bundle, made: Made, chosen: Chosen, request: 
     units = independent_units(readable, request.cache).all
     # Of an export for other programs, the ONNX graph beside it goes on serving.
     served = exported if file == MODEL_FILE else original
-    tested = served.answers.tested(units, sum(one.seen for one in readable))
+    tested = served.answers.scorecard(units, sum(one.seen for one in readable))
     assert tested is not None
     return _Trial(measuring.compared(original.answers, exported.answers, units), tested)
 
@@ -259,7 +259,7 @@ def _info(
     )
 
 
-def _card(original: Bundle, info: BundleInfo, tested: Tested, request: Request) -> str:
+def _card(original: Bundle, info: BundleInfo, tested: Scorecard, request: Request) -> str:
     """The export's own: its numbers in place of the original's. Whatever else somebody wrote of that is quoted."""
     text = as_text(bundle_card(info, tested, request.source, Ledger(), use=PurePosixPath(request.target).name))
     words = original.card()

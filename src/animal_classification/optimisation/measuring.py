@@ -19,8 +19,8 @@ from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.comparing import paired
 from animal_classification.evaluation.outputs import compute_outputs
 from animal_classification.evaluation.result import Interval, Paired
+from animal_classification.evaluation.scorecard import Answers
 from animal_classification.evaluation.selection import Subject
-from animal_classification.evaluation.tested import Answers
 from animal_classification.inference.decide import Decider
 from animal_classification.inference.engine import BATCH, PREFERRED, Engine, available_cpus, create_engine
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import Measured, TestOutputs, check_served, measure
+from animal_classification.training.measuring import HeldOutOutputs, Measured, check_served, measure
 from animal_classification.training.pictures import confusion_png, examples_png
 from animal_classification.training.ruling import find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation import Rules
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.recipe import Job, Trained
 
 
@@ -29,7 +29,7 @@ class Finished:
     """Numbers and notes of a finished run; ``tested`` is ``None`` where there was no test photo."""
 
     metrics: Mapping[str, float]
-    tested: Tested | None
+    tested: Scorecard | None
     notes: tuple[str, ...]
 
 
@@ -44,7 +44,7 @@ def finish(job: Job, trained: Trained) -> Finished:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
     rules = find_rules(job, trained)
-    outputs = TestOutputs.of(job, trained)
+    outputs = HeldOutOutputs.of(job, trained)
     measured = measure(job, _info(job, trained, rules, None), _arrays(job, trained, rules), outputs)
     _write(job, trained, rules, measured)
     if trained.test_logits is not None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.reference import Reference
+from animal_classification.evaluation.scorecard import Answers, Scorecard
 from animal_classification.evaluation.selection import Subject, independent_units, mark_seen
-from animal_classification.evaluation.tested import Answers, Tested
 from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Measured:
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     notes: tuple[str, ...] = ()
-    tested: Tested | None = None
+    tested: Scorecard | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -76,7 +76,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class TestOutputs:
+class HeldOutOutputs:
     """What the network says of the test photos that could be read.
 
     Attributes:
@@ -90,7 +90,7 @@ class TestOutputs:
     embedding: NDArray[np.float32]
 
     @classmethod
-    def of(cls, job: Job, trained: Trained) -> TestOutputs:
+    def of(cls, job: Job, trained: Trained) -> HeldOutOutputs:
         """Those that the recipe has anyway; else every test photo goes through the bundle, as it will be served."""
         if trained.test_logits is not None and trained.test_embedding is not None:
             good = np.flatnonzero(np.isfinite(trained.test_logits).all(axis=1)).astype(np.int64)
@@ -98,7 +98,7 @@ class TestOutputs:
         return cls.served(job)
 
     @classmethod
-    def served(cls, job: Job) -> TestOutputs:
+    def served(cls, job: Job) -> HeldOutOutputs:
         """Through the bundle and the engine that predictions go through."""
         from animal_classification import bundle as bundles
         from animal_classification.evaluation.outputs import compute_outputs
@@ -111,7 +111,7 @@ class TestOutputs:
         return cls(outputs.positions, outputs.logits, outputs.embedding)
 
 
-def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: TestOutputs) -> Measured:
+def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: HeldOutOutputs) -> Measured:
     """Decide about the test photos as predictions do.
 
     Args:
@@ -132,7 +132,7 @@ def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], o
         Reference.from_arrays(reference),
         cache,
     )
-    tested = answers.tested(independent_units(subjects, cache).all, sum(one.seen for one in subjects))
+    tested = answers.scorecard(independent_units(subjects, cache).all, sum(one.seen for one in subjects))
     missing = _missing(len(part) - len(places))
     return Measured(tuple(places.tolist()), answers.targets, answers.probabilities, missing, tested)
 

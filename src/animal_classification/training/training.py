@@ -18,7 +18,7 @@ from animal_classification.training.tracking.registering import offer
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.tracking.tracker import Tracker
 
 
@@ -38,7 +38,7 @@ class Result:
 
     bundle: Path
     run: Path
-    tested: Tested | None
+    tested: Scorecard | None
     metrics: Mapping[str, float]
     seconds: float
     resumed: bool

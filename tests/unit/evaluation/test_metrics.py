@@ -15,7 +15,7 @@ pytest.importorskip("sklearn")
 from animal_classification.bundle.schema import Label
 from animal_classification.evaluation.metrics import confusion, overall, per_class
 from animal_classification.evaluation.ordering import confused_together
-from animal_classification.evaluation.tested import top_k
+from animal_classification.evaluation.scorecard import top_k
 
 EXACT = 1e-9
 

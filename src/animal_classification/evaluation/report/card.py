@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.evaluation.origin import recipe_name
 from animal_classification.evaluation.report import headline
-from animal_classification.evaluation.report.card_numbers import CardNumbers, of_evaluation, of_tested
+from animal_classification.evaluation.report.card_numbers import CardNumbers, of_evaluation, of_scorecard
 from animal_classification.evaluation.report.export_section import export_lines
 from animal_classification.evaluation.report.facts import limits
 from animal_classification.evaluation.report.numbers import NOTHING, Ledger, Sentence, Shown, say
@@ -20,7 +20,7 @@ from animal_classification.evaluation.report.numbers import NOTHING, Ledger, Sen
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation.report.recipe import Measurement
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
 
 _COMMIT = 12
 
@@ -53,7 +53,9 @@ def card_lines(
     return lines
 
 
-def bundle_card(info: BundleInfo, tested: Tested | None, dataset: str, numbers: Ledger, *, use: str) -> list[Sentence]:
+def bundle_card(
+    info: BundleInfo, tested: Scorecard | None, dataset: str, numbers: Ledger, *, use: str
+) -> list[Sentence]:
     """The card that training and exports put into a bundle.
 
     Args:
@@ -63,7 +65,7 @@ def bundle_card(info: BundleInfo, tested: Tested | None, dataset: str, numbers: 
         numbers: Gets every number.
         use: What the model is called on the command line.
     """
-    measured = None if tested is None else of_tested(tested, dataset, numbers)
+    measured = None if tested is None else of_scorecard(tested, dataset, numbers)
     return [*card_lines(info, measured, numbers, use=use), *export_lines(info, numbers)]
 
 

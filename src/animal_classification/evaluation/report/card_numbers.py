@@ -11,7 +11,7 @@ from animal_classification.evaluation.report.numbers import Ledger, Sentence, Sh
 
 if TYPE_CHECKING:
     from animal_classification.evaluation.result import Evaluation, Interval
-    from animal_classification.evaluation.tested import Tested
+    from animal_classification.evaluation.scorecard import Scorecard
 
 _SHOWN = 5
 _INTERVAL = "{} (95% interval {} to {})"
@@ -43,7 +43,7 @@ class CardNumbers:
     verdict: Sequence[headline.Point] = ()
 
 
-def of_tested(tested: Tested, dataset: str, numbers: Ledger) -> CardNumbers:
+def of_scorecard(tested: Scorecard, dataset: str, numbers: Ledger) -> CardNumbers:
     """What training and exports measure.
 
     Args:

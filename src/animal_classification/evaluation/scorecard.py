@@ -27,7 +27,7 @@ _TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class Scorecard:
     """How good a model is on photos that were kept apart, in a few numbers.
 
     Attributes:
@@ -55,7 +55,7 @@ class Tested:
     recalls: Mapping[str, float]
 
     @classmethod
-    def of(cls, result: Evaluation) -> Tested:
+    def of(cls, result: Evaluation) -> Scorecard:
         """Those of an evaluation."""
         overall, unknown = result.overall, result.unknown
         return cls(
@@ -159,7 +159,7 @@ class Answers:
         np.add.at(table, (self.targets, self.best), 1)
         return table
 
-    def tested(self, units: NDArray[np.integer], seen: int) -> Tested | None:
+    def scorecard(self, units: NDArray[np.integer], seen: int) -> Scorecard | None:
         """The numbers; ``None`` without a photo.
 
         Args:
@@ -170,7 +170,7 @@ class Answers:
             return None
         right, counts = self.right, np.bincount(self.targets, minlength=len(self.labels))
         hits = np.bincount(self.targets, right, minlength=len(self.labels))
-        return Tested(
+        return Scorecard(
             photos=len(self),
             units=len(np.unique(units)),
             seen=seen,
