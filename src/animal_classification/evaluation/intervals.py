@@ -43,7 +43,8 @@ def share_interval(
     """
     sample = _Sample.of(units, weights)
     right = np.asarray(values, dtype=np.float64)
-    share = min(float(right @ sample.weights), 1.0)
+    share = float(np.average(values, weights=weights))
+    share = 1.0 if values.all() else share  # whatever the weights' sums are rounded to
     low, high = _score_interval(share, *sample.effective(right))
     if sample.clustered:
         # Few mistakes in few units look like little likeness, none at all like anything: without this bound a model

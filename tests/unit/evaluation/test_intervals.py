@@ -136,6 +136,15 @@ def test_in_groups_a_faultless_model_has_the_highest_ends(groups: list[tuple[int
     assert mirrored.low == pytest.approx(1 - some.high, abs=1e-9), "wrong is the mirror of right"
 
 
+@pytest.mark.parametrize("n", [3, 12, 49, 1000])
+def test_all_is_all(n: int) -> None:
+    """And not 0.9999999999999999."""
+    assert share_interval(np.repeat(True, n), np.arange(n)).value == 1.0
+    weights = class_weights(np.arange(n) % 3)
+    assert share_interval(np.repeat(True, n), np.arange(n), weights).value == 1.0
+    assert share_interval(np.arange(n) < 3, np.arange(n)).value == 3 / n
+
+
 def test_few_groups_say_little_and_are_said_to() -> None:
     one = share_interval(np.repeat(True, 200), np.zeros(200, dtype=int))
     five = share_interval(np.repeat(True, 200), np.repeat(np.arange(5), 40))
