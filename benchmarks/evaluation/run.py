@@ -56,6 +56,8 @@ def held_out(folder: Path, seeds: Sequence[int]) -> None:
     """Accuracy, calibration and coverage on the test photos of each division."""
     names = (
         "accuracy",
+        "told right",
+        "called unknown",
         "ECE before",
         "ECE",
         "by chance",
@@ -72,7 +74,6 @@ def held_out(folder: Path, seeds: Sequence[int]) -> None:
 def _held_out(model: Model) -> list[float]:
     rule = model.rules.conformal
     assert rule is not None
-    found = [0.0] * 9
     logits, targets = model.logits(model.test), model.test_targets
     raw, after = (
         calibration.calibrated(logits, 1.0),
@@ -80,13 +81,13 @@ def _held_out(model: Model) -> list[float]:
     )
     right, confidence = after.argmax(axis=1) == targets, after.max(axis=1)
     sizes, covered = conformal.shown_sets(after, targets, rule)
-    found[0] = float(right.mean())
-    found[1] = calibration.calibration_error(calibration.reliability(raw.max(axis=1), right))
-    for place, equal_mass in ((2, True), (4, False)):
-        found[place] = calibration.calibration_error(calibration.reliability(confidence, right, equal_mass=equal_mass))
-        found[place + 1] = calibration.error_by_chance(confidence, equal_mass=equal_mass)
-    found[6:] = [conformal.coverage(after, targets, rule), float(covered.mean()), float(sizes.mean())]
-    return found
+    known = ~model.refused(model.test)
+    found = [float(right.mean()), float((right & known).mean()), float(1 - known.mean())]
+    found.append(calibration.calibration_error(calibration.reliability(raw.max(axis=1), right)))
+    for equal_mass in (True, False):
+        bars = calibration.reliability(confidence, right, equal_mass=equal_mass)
+        found += [calibration.calibration_error(bars), calibration.error_by_chance(confidence, equal_mass=equal_mass)]
+    return [*found, conformal.coverage(after, targets, rule), float(covered.mean()), float(sizes.mean())]
 
 
 def sets(folder: Path, seeds: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.head import linear_head
 from animal_classification.config.composing import compose
 from animal_classification.evaluation.rules import Rules, calibrate
+from animal_classification.inference.known import FeatureDistance, known_scores
 from animal_classification.training.dataset import Dataset
 from animal_classification.training.preparing import prepare
 from animal_classification.training.probe import train as probe
@@ -59,6 +60,16 @@ class Model:
         """Not divided by the temperature."""
         result: NDArray[np.float64] = (embeddings @ self.weight.T + self.bias).astype(np.float64)
         return result
+
+    def refused(self, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which photos are called unknown."""
+        rule = self.rules.unknown
+        if rule is None:
+            return np.zeros(len(embeddings), dtype=np.bool_)
+        judged_by_distance = rule.method == "energy_mahalanobis"
+        distance = FeatureDistance.of(self.rules.reference, "probe").score(embeddings) if judged_by_distance else None
+        scores = known_scores(rule, self.logits(embeddings) / self.rules.calibration.temperature, distance)
+        return np.asarray(scores < rule.threshold)
 
 
 @dataclass(frozen=True)

@@ -10,30 +10,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import (
-    Measured,
-    check_served,
-    from_logits,
-    measure_served,
-    with_wide_photos_served,
-)
+from animal_classification.training.measuring import HeldOutOutputs, Measured, check_served, measure, wide_photos
 from animal_classification.training.pictures import confusion_png, examples_png
 from animal_classification.training.ruling import find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation import Rules
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.recipe import Job, Trained
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Numbers and notes of a finished run, and on how many photos it was measured."""
+    """Numbers and notes of a finished run; ``tested`` is ``None`` where there was no test photo."""
 
     metrics: Mapping[str, float]
-    test_photos: int
+    tested: Scorecard | None
     notes: tuple[str, ...]
 
 
@@ -48,20 +44,16 @@ def finish(job: Job, trained: Trained) -> Finished:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
     rules = find_rules(job, trained)
+    if trained.test_logits is not None and wide_photos(job.dataset.test):
+        _write(job, trained, rules, None)
+    outputs = HeldOutOutputs.of(job, trained)
+    measured = measure(job, _info(job, trained, rules, None), _arrays(job, trained, rules), outputs)
+    _write(job, trained, rules, measured)
     if trained.test_logits is not None:
-        measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
-        _write(job, trained, rules, measured)
         check_served(job, trained.test_logits)
-        served = with_wide_photos_served(job, measured)
-        if served is not measured:
-            measured = served
-            _write(job, trained, rules, measured)
-    else:
-        measured = measure_served(job)
-        _write(job, trained, rules, measured)
     metrics = measured.metrics(job.dataset.classes)
     _tell(job, metrics, measured, step=trained.last_step)
-    return Finished(metrics, len(measured), measured.notes)
+    return Finished(metrics, measured.tested, measured.notes)
 
 
 def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
@@ -72,7 +64,7 @@ def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured |
     card = model_card(job, info, measured)
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(reference_of(job, trained, rules)),
+        "reference.npz": _npz(_arrays(job, trained, rules)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
@@ -108,10 +100,13 @@ def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | 
     )
 
 
-def _npz(arrays: Mapping[str, object]) -> bytes:
+def _arrays(job: Job, trained: Trained, rules: Rules | None) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(value) for name, value in reference_of(job, trained, rules).items()}
+
+
+def _npz(arrays: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
-    plain: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
-    np.savez(stream, **plain)
+    np.savez(stream, **arrays)
     return stream.getvalue()
 
 

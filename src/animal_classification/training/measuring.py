@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, ImageError
-from animal_classification.evaluation.calibration import calibrated
+from animal_classification.evaluation.reference import Reference
+from animal_classification.evaluation.scorecard import Answers, Scorecard
+from animal_classification.evaluation.selection import Subject, independent_units, mark_seen
 from animal_classification.imaging.geometry import is_wide
+from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
-    from animal_classification.data.manifest import Record
+    from animal_classification.bundle import BundleInfo
     from animal_classification.training.dataset import Part
-    from animal_classification.training.recipe import Job
+    from animal_classification.training.recipe import Job, Trained
 
-_TOP = 5
 # Photos on which a bundle's logits are compared with those that the recipe has, and how far they may be apart: engines
 # round, and a photo may be decoded in a batch of another size.
 _CHECKED = 4
@@ -35,12 +37,14 @@ class Measured:
         targets: int64 ``[N]``.
         probabilities: float64 ``[N, C]``, calibrated.
         notes: What a person should know.
+        tested: How good that is, in numbers; ``None`` without a test photo.
     """
 
     positions: tuple[int, ...]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    tested: Scorecard | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -65,17 +69,7 @@ class Measured:
 
     def summary(self) -> dict[str, float]:
         """The numbers that describe the whole, under the names of ``bundle.json``; empty without a test photo."""
-        if not len(self):
-            return {}
-        own = self.probabilities[np.arange(len(self)), self.targets]
-        better = (self.probabilities > own[:, None]).sum(axis=1)
-        recalls = [float((self.answers == number)[self.targets == number].mean()) for number in set(self.targets)]
-        return {
-            "accuracy": float((self.answers == self.targets).mean()),
-            "top5": float((better < _TOP).mean()),
-            "balanced_accuracy": float(np.mean(recalls)),
-            "loss": float(-np.log(np.maximum(own, 1e-12)).mean()),
-        }
+        return {} if self.tested is None else self.tested.summary()
 
     def metrics(self, classes: Sequence[str]) -> dict[str, float]:
         """All numbers, under the names of ``tracking.tracker``."""
@@ -83,61 +77,90 @@ class Measured:
         return {**whole, **{f"test/recall/{name}": value for name, value in self.recalls(classes).items()}}
 
 
-def from_logits(part: Part, logits: NDArray[np.float32], temperature: float) -> Measured:
-    """From logits ``[len(part), C]``; rows of NaN are photos that could not be read."""
-    good = np.flatnonzero(np.isfinite(logits).all(axis=1)) if len(part) else np.empty(0, dtype=np.int64)
-    probabilities = calibrated(logits[good], temperature)
-    return Measured(tuple(good.tolist()), part.targets[good], probabilities, _missing(len(part) - len(good)))
+@dataclass(frozen=True)
+class HeldOutOutputs:
+    """What the network says of the test photos that could be read.
+
+    Attributes:
+        positions: int64 ``[N]``, which these are of the test part.
+        logits: float32 ``[N, C]``.
+        embedding: float32 ``[N, D]``.
+    """
+
+    positions: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, job: Job, trained: Trained) -> HeldOutOutputs:
+        """Those that the recipe has anyway, for photos of usual shape; others go through the bundle, as it will serve.
+
+        Raises:
+            BundleError: There are others, and the bundle is not written yet.
+        """
+        logits, embedding = trained.test_logits, trained.test_embedding
+        if logits is None or embedding is None:
+            return cls.served(job, np.arange(len(job.dataset.test)))
+        usual: NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=1))
+        wide = np.array(wide_photos(job.dataset.test), dtype=np.int64)
+        usual[wide] = False
+        own = cls(np.flatnonzero(usual).astype(np.int64), logits[usual], embedding[usual])
+        return own.joined_with(cls.served(job, wide)) if len(wide) else own
+
+    def joined_with(self, other: HeldOutOutputs) -> HeldOutOutputs:
+        """Both, in the order of the photos."""
+        positions = np.concatenate([self.positions, other.positions])
+        order = np.argsort(positions)
+        logits, embedding = (
+            np.concatenate([mine, others])[order] if len(others) else mine
+            for mine, others in ((self.logits, other.logits), (self.embedding, other.embedding))
+        )
+        return HeldOutOutputs(positions[order], logits, embedding)
+
+    @classmethod
+    def served(cls, job: Job, places: NDArray[np.int64]) -> HeldOutOutputs:
+        """Through the bundle and the engine that predictions go through."""
+        from animal_classification import bundle as bundles
+        from animal_classification.evaluation.outputs import compute_outputs
+
+        outputs = compute_outputs(
+            bundles.load(job.run.bundle),
+            [job.dataset.test.files[place] for place in places.tolist()],
+            progress=lambda done, total: job.progress("measuring", done, total),
+        )
+        return cls(places[outputs.positions], outputs.logits, outputs.embedding)
 
 
-def measure_served(job: Job) -> Measured:
-    """Send every test photo through the bundle, as it will be served."""
-    part = job.dataset.test
-    found = _served(job, range(len(part)))
-    positions = sorted(found)
-    classes = len(job.dataset.classes)
-    probabilities = np.stack([found[index] for index in positions]) if positions else np.zeros((0, classes))
-    targets = part.targets[np.array(positions, dtype=np.int64)]
-    return Measured(tuple(positions), targets, probabilities, _missing(len(part) - len(positions)))
+def wide_photos(part: Part) -> list[int]:
+    """Positions of photos that are so wide, or tall, that predictions may look at more of them than a recipe did."""
+    sides = [(row.width or 1, row.height or 1) for row in part.rows]
+    return [place for place, (width, height) in enumerate(sides) if is_wide(width, height)]
 
 
-def with_wide_photos_served(job: Job, measured: Measured) -> Measured:
-    """``measured``, with wide and tall photos as they will be served: by several crops, where training has seen one."""
-    rows = job.dataset.test.rows
-    place = {position: index for index, position in enumerate(measured.positions)}
-    wide = [position for position in measured.positions if _has_several_crops(rows[position])]
-    if not wide:
-        return measured
-    probabilities = measured.probabilities.copy()
-    for position, row in _served(job, wide).items():
-        probabilities[place[position]] = row
-    return replace(measured, probabilities=probabilities)
+def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: HeldOutOutputs) -> Measured:
+    """Decide about the test photos as predictions do.
 
+    Args:
+        job: Whose test photos these are.
+        info: The bundle's, with its rules.
+        reference: The arrays of ``reference.npz``: what the rules need, and which photos training has used.
+        outputs: What the network says of the photos.
+    """
+    from animal_classification.training.preparing import cache_folder
 
-def _has_several_crops(row: Record) -> bool:
-    return bool(row.width and row.height and is_wide(row.width, row.height))
-
-
-def _served(job: Job, positions: Sequence[int]) -> dict[int, NDArray[np.float64]]:
-    """Probabilities ``[C]`` of test photos, from the bundle; without those that cannot be read any more."""
-    from animal_classification.inference import Classifier
-
-    if not len(positions):
-        return {}
-    part, classes = job.dataset.test, job.dataset.classes
-    classifier = Classifier.load(job.run.bundle)
-    number = {label.id: index for index, label in enumerate(classifier.info.labels)}
-    pairs = [(str(position), part.files[position]) for position in positions]
-    found = {}
-    for done, result in enumerate(classifier.predict_paths(pairs, top_k=len(classes)), start=1):
-        job.progress("measuring", done, len(pairs))
-        if result.prediction is None:
-            continue
-        row = np.zeros(len(classes))
-        for candidate in result.prediction.top:
-            row[number[candidate.label_id]] = candidate.probability
-        found[int(result.path)] = row
-    return found
+    part, places = job.dataset.test, outputs.positions
+    answers = Answers.of(
+        info, Decider.from_arrays(info, reference), (outputs.logits, outputs.embedding), part.targets[places]
+    )
+    cache = cache_folder(job.config.data)
+    subjects, _ = mark_seen(
+        [Subject(part.rows[at], part.files[at], int(part.targets[at])) for at in places.tolist()],
+        Reference.from_arrays(reference),
+        cache,
+    )
+    tested = answers.scorecard(independent_units(subjects, cache).all, sum(one.seen for one in subjects))
+    missing = _missing(len(part) - len(places))
+    return Measured(tuple(places.tolist()), answers.targets, answers.probabilities, missing, tested)
 
 
 def check_served(job: Job, logits: NDArray[np.float32]) -> None:

@@ -19,6 +19,7 @@ from animal_classification.errors import UsageError
 from animal_classification.inference.excel import read_excel, write_excel
 from animal_classification.inference.formats import (
     FORMATS,
+    FORMULA_STARTS,
     Format,
     TextWriter,
     cells,
@@ -263,3 +264,34 @@ def test_a_workbook_has_numbers_and_no_formulas(tmp_path: Path) -> None:
     assert "hyperlink" not in sheet
     (_, line) = python_calamine.CalamineWorkbook.from_path(str(tmp_path / "x.xlsx")).get_sheet_by_index(0).to_python()
     assert line[:6] == ["=1+1.jpg", "=2", 0.95, "http://a.example", "n1", 0.9]
+
+
+STRANGE = ["=HYPERLINK(1)", "-x", "+1", "@SUM(A1)", "\t=1", "\r", "＝1", "'=1", "''-1", "'lion'", "a=b"]
+WORDS = ("label", "label_id", "group", "set", "model", "model_version")
+
+
+@pytest.mark.parametrize("words", STRANGE)
+def test_words_of_a_strangers_bundle_are_no_formulas(words: str) -> None:
+    """Label, id, group, set, further guesses, model, version: all come from the bundle."""
+    guesses: list[Guess] = [{"label": words, "label_id": words, "probability": 0.5}] * 2
+    row: Row = {
+        "path": "a.jpg",
+        "answer": words,
+        "answer_probability": 0.5,
+        "label": words,
+        "label_id": words,
+        "probability": 0.5,
+        "group": words,
+        "group_probability": 0.5,
+        "unknown": False,
+        "set": [words],
+        "top": guesses,
+        "model": words,
+        "model_version": words,
+        "error": None,
+    }
+    texts = cells(row, 2)
+    assert not any(text.startswith(FORMULA_STARTS) for text in texts)
+    back = from_cells(texts, 2)
+    assert [dict(back)[name] for name in WORDS] == [dict(row)[name] for name in WORDS]
+    assert back["top"][1]["label"] == words
