@@ -22,7 +22,7 @@ from animal_classification.data.scan_cache import Facts, FileKey, ScanCache
 from animal_classification.errors import ImageError
 from animal_classification.imaging.decoding import Photo, load, sufficient_side
 from animal_classification.imaging.files import read_photo
-from animal_classification.imaging.sniff import identify
+from animal_classification.imaging.sniff import Format, identify
 
 __all__ = ["Facts", "Progress", "examine", "scan"]
 
@@ -106,11 +106,20 @@ def _examine(file: Path, embedder: Embedder | None) -> tuple[Facts, Photo | None
     try:
         data = read_photo(file, _LIMITS)
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
-        photo = load(data, min_side=max(_LOOK, sufficient_side(embedder.spec) if embedder else 0))
+        wanted = sufficient_side(embedder.spec) if embedder else 0
+        photo = load(data, min_side=max(_LOOK, wanted))
         width, height = photo.size
-        return Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright())), photo
+        facts = Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright()))
+        if embedder is not None and wanted < _LOOK and _may_be_reduced(facts, wanted):
+            photo = load(data, min_side=wanted)  # as whoever serves the model will decode it
+        return facts, photo
     except ImageError as error:
         return Facts(sha256, size, problem=error.reason), None
+
+
+def _may_be_reduced(facts: Facts, side: int) -> bool:
+    """Whether a decoder may use a smaller scale for a model that wants so few pixels."""
+    return facts.format == Format.JPEG.value and min(facts.width or 0, facts.height or 0) >= 2 * side
 
 
 def _wanted(embedder: Embedder | None, facts: Facts) -> bool:

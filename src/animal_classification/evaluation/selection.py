@@ -6,17 +6,18 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.data.copies import Joined, copy_sets
+from animal_classification.data.copies import copy_sets
 from animal_classification.data.manifest import SPLITS, Manifest, Record
 from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.splitting import Plan, split
+from animal_classification.data.units import joined_units
 from animal_classification.errors import UsageError
 from animal_classification.inference.photo_paths import PhotoPaths
 
@@ -153,18 +154,15 @@ def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
 
 def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> NDArray[np.int64]:
     """Equal numbers for photos that are one observation: of one group, or copies of one picture; ``[N]``."""
-    manifest = Manifest(tuple(subject.row for subject in subjects), Path())
-    joined = Joined(len(subjects))
-    first: dict[str, int] = {}
-    for index, subject in enumerate(subjects):
-        for key in (subject.row.group and f"group {subject.row.group}", subject.row.sha256):
-            if key:
-                joined.join(first.setdefault(key, index), index)
+    rows = [subject.row for subject in subjects]
+    # What cannot be read has no content that it could share.
+    rows = [row if row.sha256 else replace(row, problem=row.problem or "cannot be read") for row in rows]
+    manifest = Manifest(tuple(rows), Path())
     if len(subjects) <= _MOST_COMPARED:
-        facts = scan([subject.file for subject in subjects], cache=cache)
-        for same in copy_sets(manifest, facts):
-            joined.join_all(same.members)
-    return np.array([joined.find(index) for index in range(len(subjects))], dtype=np.int64)
+        copies = copy_sets(manifest, scan([subject.file for subject in subjects], cache=cache))
+    else:
+        copies = copy_sets(manifest, [Facts()] * len(subjects), limit=-1)
+    return np.array(joined_units(manifest, copies), dtype=np.int64)
 
 
 def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[Manifest, list[str]]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from animal_classification.evaluation.origin import HELD_OUT
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import Measured, check_served, from_logits, measure_served
+from animal_classification.training.measuring import Measured, Witnesses, check_served, from_logits, measure_served
 from animal_classification.training.pictures import confusion_png, examples_png
-from animal_classification.training.ruling import find_rules, reference_of
+from animal_classification.training.ruling import Ruling, find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
-    from animal_classification.evaluation import Rules
     from animal_classification.training.recipe import Job, Trained
 
 
@@ -41,42 +41,43 @@ def finish(job: Job, trained: Trained) -> Finished:
     if trained.held_out is None or trained.test_logits is None:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
-    rules = find_rules(job, trained)
+    ruling = find_rules(job, trained)
     if trained.test_logits is not None:
         measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
-        _write(job, trained, rules, measured)
-        check_served(job, trained.test_logits)
     else:
         measured = measure_served(job)
-        _write(job, trained, rules, measured)
+    _write(job, trained, ruling, measured)
     metrics = measured.metrics(job.dataset.classes)
     _tell(job, metrics, measured, step=trained.last_step)
-    return Finished(metrics, len(measured), measured.notes)
+    return Finished(metrics, len(measured), (*measured.notes, *ruling.notes))
 
 
-def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
+def _write(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured | None) -> None:
     from animal_classification import bundle as bundles
     from animal_classification.bundle.model import CONFUSION_FILE
 
-    info = _info(job, trained, rules, measured)
+    info = _info(job, trained, ruling, measured)
     card = model_card(job, info, measured)
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(reference_of(job, trained, rules)),
+        "reference.npz": _npz(reference_of(job, trained, ruling.rules if ruling else None)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
         matrix = measured.confusion(len(job.dataset.classes)).tolist()
         names = [label.name for label in trained.labels]
         files[CONFUSION_FILE] = json.dumps({"labels": names, "matrix": matrix}).encode()
-    bundles.write(job.run.bundle, info, files, overwrite=True)
+    witnesses = Witnesses.of(job.dataset, trained)
+    bundles.write(job.run.bundle, info, files, overwrite=True, check=lambda made: check_served(made, witnesses))
 
 
-def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> BundleInfo:
+def _info(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured | None) -> BundleInfo:
     from animal_classification import bundle as bundles
     from animal_classification.training.preparing import model_name
 
     facts, dataset = job.run.info, job.dataset
+    rules = ruling.rules if ruling else None
+    held_out = {HELD_OUT: ruling.photos} if ruling else {}
     return bundles.BundleInfo(
         name=model_name(job.config),
         version=facts["fingerprint"][:8],
@@ -94,7 +95,7 @@ def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | 
         ),
         code=bundles.Code(**facts["code"]),
         config=job.config.model_dump(mode="json", by_alias=True),
-        metrics={**trained.metrics, **(measured.summary() if measured else {})},
+        metrics={**trained.metrics, **held_out, **(measured.summary() if measured else {})},
     )
 
 
