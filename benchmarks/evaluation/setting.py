@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.head import linear_head
 from animal_classification.config.composing import compose
-from animal_classification.evaluation.rules import Rules, calibrate
+from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
+from animal_classification.inference.known import FeatureDistance, known_scores
 from animal_classification.training.dataset import Dataset
 from animal_classification.training.preparing import prepare
 from animal_classification.training.probe import train as probe
@@ -40,6 +41,7 @@ class Model:
         targets: Their classes, ``[N]``.
         held_logits: Out of fold, of the same photos, as far as they could be judged.
         held_targets: Their classes.
+        held_out: The same, and what else the rules come from.
         test: Embeddings of the test photos.
         test_targets: Their classes.
     """
@@ -52,6 +54,7 @@ class Model:
     targets: NDArray[np.int64]
     held_logits: NDArray[np.float64]
     held_targets: NDArray[np.int64]
+    held_out: HeldOut
     test: NDArray[np.float32]
     test_targets: NDArray[np.int64]
 
@@ -59,6 +62,25 @@ class Model:
         """Not divided by the temperature."""
         result: NDArray[np.float64] = (embeddings @ self.weight.T + self.bias).astype(np.float64)
         return result
+
+    def rules_for(self, refused: float) -> Rules:
+        """The rules where this share of the photos of the classes may be called unknown."""
+        temperature = self.rules.calibration.temperature
+        with one_thread():
+            return calibrate(
+                self.held_out,
+                embedding=self.learned,
+                label=self.targets,
+                temperature=temperature,
+                refused=refused,
+            )
+
+    def called_unknown(self, rules: Rules, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which photos these rules refuse, ``[N]``."""
+        assert rules.unknown is not None
+        distance = FeatureDistance.of(rules.reference, "model").score(embeddings)
+        scaled = self.logits(embeddings) / rules.calibration.temperature
+        return np.asarray(known_scores(rules.unknown, scaled, distance) < rules.unknown.threshold)
 
 
 @dataclass(frozen=True)
@@ -110,6 +132,7 @@ class Setting:
             targets=targets,
             held_logits=np.asarray(held_out.logits, dtype=np.float64),
             held_targets=np.asarray(held_out.targets),
+            held_out=held_out,
             test=np.stack([self.embeddings[str(row.sha256)] for row, _ in test]),
             test_targets=np.array([target for _, target in test]),
         )
