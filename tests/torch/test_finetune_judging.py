@@ -50,7 +50,14 @@ def run(*words: str) -> tuple[Result, Steps]:
     return train(compose(words), listeners=[steps]), steps
 
 
-TUNING = ("recipe=finetune", "recipe.epochs=2", "recipe.batch_size=8", "backbone.size=64", "trainer.threads=1")
+TUNING = (
+    "recipe=finetune",
+    "recipe.epochs=2",
+    "recipe.batch_size=8",
+    "backbone=photos",
+    "backbone.size=64",
+    "trainer.threads=1",
+)
 
 
 @pytest.mark.parametrize("kept", [True, False])
