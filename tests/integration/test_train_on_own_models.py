@@ -14,6 +14,7 @@ from animal_classification.inference import Classifier
 from animal_classification.registry import promote
 from animal_classification.training import measuring
 from animal_classification.training.probe import train as probe
+from animal_classification.training.probe.surgery import with_head
 from animal_classification.training.training import Result, train
 from tests.integration.test_train import draw
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -60,8 +61,7 @@ def test_a_graph_that_answers_otherwise_never_gets_the_bundle_s_name(
 ) -> None:
     """With test photos or, where there are none, with those that it learned from."""
     tiny = write_tiny_bundle(tmp_path / "tiny", names=("red", "green", "blue"))
-    graft = probe.with_head
-    monkeypatch.setattr(probe, "with_head", lambda model, weight, bias: graft(model, weight[::-1].copy(), bias))
+    monkeypatch.setattr(probe, "with_head", lambda model, weight, bias: with_head(model, weight[::-1].copy(), bias))
     with pytest.raises(AnimalsError, match="the model answers otherwise than when it was trained") as caught:
         learned(tmp_path, words, 0, tiny, f"data.test={test}")
     assert "\n" not in str(caught.value)

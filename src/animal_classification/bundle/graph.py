@@ -106,9 +106,9 @@ def _twice(model: ModelProto) -> str | None:
         made = [name for node in graph.node for name in node.output if name]
         # Old graphs list their constants among the inputs as well: that is one value.
         values = [*constants, *made, *(set(inputs) - set(constants))]
-        for names in (values, inputs, [value.name for value in graph.output]):
-            if (repeated := next((name for name, count in Counter(names).items() if count > 1), None)) is not None:
-                return repeated
+        names: tuple[list[str], ...] = (values, inputs, [value.name for value in graph.output])
+        for repeated in (name for one in names for name, count in Counter(one).items() if count > 1):
+            return repeated
         graphs += [inner for node in graph.node for inner in _inner_graphs(node)]
     return None
 

@@ -36,8 +36,8 @@ class HeldOut:
         folds: ``[M]`` where these are the training photos themselves: equal numbers for photos that were left out
             together.
         distance: Scores of a distance that was not fitted to them, ``[M]``, where other networks than the one that is
-            kept gave all this: the spaces of two networks are not the same, and distances are measured within one. NaN where their photos were
-            too few for a distance.
+            kept gave all this: the spaces of two networks are not the same, and distances are measured within one.
+            NaN where their photos were too few for a distance.
         units: ``[M]``, equal numbers for photos that are one observation; without it, each photo is one.
     """
 
