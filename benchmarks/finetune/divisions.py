@@ -22,7 +22,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from animal_classification.config.composing import compose
 from animal_classification.config.schema import Config, FinetuneConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.evaluation import calibration, conformal
-from animal_classification.evaluation.rules import Rules, calibrate
+from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
 from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference.engine import create_engine, infer_in_batches
 from animal_classification.inference.known import FeatureDistance, known_scores
@@ -168,10 +168,10 @@ def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) ->
 
 
 def _with_rules(job: Job, trained: Trained) -> Rules:
-    if trained.held_out is None:  # the val photos go through the bundle
-        from animal_classification.training.finishing import _write
-
-        _write(job, trained, None, None)
+    if trained.held_out is None:  # then the val photos go through the graph, as they do when a bundle is written
+        embedding, logits = _served(job, trained, job.dataset.val.files)
+        held_out = HeldOut(logits=logits, targets=job.dataset.val.targets, embedding=embedding)
+        trained = replace(trained, held_out=held_out)
     rules = find_rules(job, trained).rules
     assert rules is not None
     return rules
@@ -187,14 +187,19 @@ def _outputs(job: Job, trained: Trained, features: Features | None) -> tuple[Vec
     elif features is not None and not trained.metrics["epoch"]:
         embedding = features.embeddings[features.at(part.rows), 0]
     else:
-        model = job.run.path / "model.onnx"
-        model.write_bytes(trained.model)
-        engine, spec = create_engine(model, outputs=("logits", "embedding")), trained.preprocess.model_dump()
-        pixels = np.stack([preprocess(file, PreprocessSpec(**spec)) for file in part.files])
-        found = infer_in_batches(engine, pixels)
-        return found["embedding"], found["logits"]
+        return _served(job, trained, part.files)
     weight, bias = linear_head(parse_graph(trained.model, "model"), "model")
     return embedding, embedding @ weight.T + bias
+
+
+def _served(job: Job, trained: Trained, files: Sequence[Path]) -> tuple[Vectors, Vectors]:
+    """Embeddings and logits, by the engine that serves."""
+    model = job.run.path / "model.onnx"
+    model.write_bytes(trained.model)
+    spec = PreprocessSpec(**trained.preprocess.model_dump())
+    pixels = np.stack([preprocess(file, spec) for file in files])
+    found = infer_in_batches(create_engine(model, outputs=("logits", "embedding")), pixels)
+    return found["embedding"], found["logits"]
 
 
 def show(found: Mapping[str, Sequence[Any]], share: float) -> None:
