@@ -53,7 +53,7 @@ WORDS = {
     "probe": (),
     "finetune": ("recipe=finetune",),
     "finetune, head alone": ("recipe=finetune", "recipe.epochs=0"),
-    "cnn": ("recipe=cnn", "recipe.size=32", "recipe.epochs=4"),
+    "cnn": ("recipe=cnn", "recipe.size=32", "recipe.epochs=2", "trainer.threads=1"),
 }
 COLUMNS = ("labels right", "answered right", "called unknown", "coverage", "ECE")
 FEATURES = "features.npz"
