@@ -74,15 +74,16 @@ check: lint types contracts secrets  ## linters, types, import contracts, secret
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
 	$(DEV)/coverage report
 
 .PHONY: pytest-nightly
-pytest-nightly: .venv-train/.installed  ## the tests with PyTorch that take minutes
+pytest-nightly: .venv-dev/.installed .venv-train/.installed  ## the tests that take minutes: long simulations, PyTorch
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 1800
 	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.
@@ -132,8 +133,8 @@ train-env: .venv-train/.installed  ## install what the recipes with PyTorch and 
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit"
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 
 .PHONY: browser
 browser:  ## Chromium for the browser tests: found, or installed where we may

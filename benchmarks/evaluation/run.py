@@ -60,6 +60,8 @@ def held_out(folder: Path, seeds: Sequence[int]) -> None:
     """Accuracy, calibration and coverage on the test photos of each division."""
     names = (
         "accuracy",
+        "told right",
+        "called unknown",
         "ECE before",
         "ECE",
         "by chance",
@@ -76,7 +78,6 @@ def held_out(folder: Path, seeds: Sequence[int]) -> None:
 def _held_out(model: Model) -> list[float]:
     rule = model.rules.conformal
     assert rule is not None
-    found = [0.0] * 9
     logits, targets = model.logits(model.test), model.test_targets
     raw, after = (
         calibration.calibrated(logits, 1.0),
@@ -84,13 +85,13 @@ def _held_out(model: Model) -> list[float]:
     )
     right, confidence = after.argmax(axis=1) == targets, after.max(axis=1)
     sizes, covered = conformal.shown_sets(after, targets, rule)
-    found[0] = float(right.mean())
-    found[1] = calibration.calibration_error(calibration.reliability(raw.max(axis=1), right))
-    for place, equal_mass in ((2, True), (4, False)):
-        found[place] = calibration.calibration_error(calibration.reliability(confidence, right, equal_mass=equal_mass))
-        found[place + 1] = calibration.error_by_chance(confidence, equal_mass=equal_mass)
-    found[6:] = [conformal.coverage(after, targets, rule), float(covered.mean()), float(sizes.mean())]
-    return found
+    known = ~model.refused(model.test)
+    found = [float(right.mean()), float((right & known).mean()), float(1 - known.mean())]
+    found.append(calibration.calibration_error(calibration.reliability(raw.max(axis=1), right)))
+    for equal_mass in (True, False):
+        bars = calibration.reliability(confidence, right, equal_mass=equal_mass)
+        found += [calibration.calibration_error(bars), calibration.error_by_chance(confidence, equal_mass=equal_mass)]
+    return [*found, conformal.coverage(after, targets, rule), float(covered.mean()), float(sizes.mean())]
 
 
 def sets(folder: Path, seeds: Sequence[int]) -> None:
@@ -151,8 +152,8 @@ def share(folder: Path, others: Path | None, seeds: Sequence[int]) -> None:
         unknowns = [setting.of_classes(left_out), *([setting.of_files(things)] if things else [])]
         for refused, rows in found.items():
             rules = model.rules_for(refused)
-            called = model.called_unknown(rules, model.test)
-            passed = [1 - float(model.called_unknown(rules, x).mean()) for x in unknowns]
+            called = model.refused(model.test, rules)
+            passed = [1 - float(model.refused(x, rules).mean()) for x in unknowns]
             rows.append([float(called.mean()), float((right & ~called).mean()), *passed])
     names = (
         "called unknown",

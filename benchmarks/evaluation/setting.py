@@ -75,12 +75,16 @@ class Model:
                 refused=refused,
             )
 
-    def called_unknown(self, rules: Rules, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which photos these rules refuse, ``[N]``."""
-        assert rules.unknown is not None
-        distance = FeatureDistance.of(rules.reference, "model").score(embeddings)
-        scaled = self.logits(embeddings) / rules.calibration.temperature
-        return np.asarray(known_scores(rules.unknown, scaled, distance) < rules.unknown.threshold)
+    def refused(self, embeddings: NDArray[np.float32], rules: Rules | None = None) -> NDArray[np.bool_]:
+        """Which photos are called unknown, by the model's own rules if no others are given."""
+        rules = self.rules if rules is None else rules
+        rule = rules.unknown
+        if rule is None:
+            return np.zeros(len(embeddings), dtype=np.bool_)
+        judged_by_distance = rule.method == "energy_mahalanobis"
+        distance = FeatureDistance.of(rules.reference, "probe").score(embeddings) if judged_by_distance else None
+        scores = known_scores(rule, self.logits(embeddings) / rules.calibration.temperature, distance)
+        return np.asarray(scores < rule.threshold)
 
 
 @dataclass(frozen=True)

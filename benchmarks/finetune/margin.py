@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of
+from animal_classification.evaluation.comparing import paired
 from animal_classification.inference import Classifier
 
 FOLDS, VAL = 5, 8  # an eighth of what is left is val
@@ -82,8 +82,10 @@ class Photos:
         return path
 
 
-def answers(table: Path, seed: int, cache: Path, files: Sequence[Path], words: Sequence[str]) -> list[str]:
-    """Train as a user would, and let the bundle name the photos."""
+def answers(
+    table: Path, seed: int, cache: Path, files: Sequence[Path], words: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Train as a user would, and let the bundle name the photos: its labels, and what people are told."""
     with tempfile.TemporaryDirectory(dir=cache) as runs:
         done = subprocess.run(
             [
@@ -95,13 +97,14 @@ def answers(table: Path, seed: int, cache: Path, files: Sequence[Path], words: S
         if done.returncode:
             raise SystemExit(f"animals train {' '.join(words)} failed:\n{done.stderr}")
         classifier = Classifier.load(json.loads(done.stdout)["bundle"])
-        return [prediction.label for prediction in classifier.predict(files)]
+        predictions = classifier.predict(files)
+        return [one.label for one in predictions], [one.answer.name for one in predictions]
 
 
-def show(right: Mapping[str, Sequence[NDArray[np.bool_]]], photos: Photos, seeds: Sequence[int]) -> None:
+def show(what: str, right: Mapping[str, Sequence[NDArray[np.bool_]]], photos: Photos, seeds: Sequence[int]) -> None:
     """What is known after so many seeds."""
-    print(f"\n{len(photos.files)} photos, {FOLDS} folds, seeds {' '.join(map(str, seeds))}")
-    print("| | accuracy by seed | mean | spread | more than probe | only it / only probe | p | 95% interval |")
+    print(f"\n{what}: {len(photos.files)} photos, {FOLDS} folds, seeds {' '.join(map(str, seeds))}")
+    print("| | share by seed | mean | spread | more than probe | only it / only probe | p | 95% interval |")
     print("|---|---|---|---|---|---|---|---|")
     for name, found in right.items():
         shares = [float(one.mean()) for one in found]
@@ -111,13 +114,12 @@ def show(right: Mapping[str, Sequence[NDArray[np.bool_]]], photos: Photos, seeds
             print(f"{line} | | | |", flush=True)
             continue
         pairs = list(zip(found, right[BASE], strict=True))
-        won = [(int((mine & ~base).sum()), int((base & ~mine).sum())) for mine, base in pairs]
-        gains = [bootstrap(mean_of(mine.astype(float) - base), photos.units) for mine, base in pairs]
+        beside = [paired(mine, base, photos.units) for mine, base in pairs]
         columns = (
-            f"{mean(gain.value for gain in gains):+.4f}",
-            ", ".join(f"{mine}/{base}" for mine, base in won),
-            ", ".join(f"{mcnemar(mine, base):.1g}" for mine, base in won),
-            ", ".join(f"{gain.low:+.4f} to {gain.high:+.4f}" for gain in gains),
+            f"{mean(one.difference.value for one in beside):+.4f}",
+            ", ".join(f"{one.only_this}/{one.only_that}" for one in beside),
+            ", ".join(f"{one.p_value:.1g}" for one in beside),
+            ", ".join(f"{one.difference.low:+.4f} to {one.difference.high:+.4f}" for one in beside),
         )
         print(f"{line} {' | '.join(columns)} |", flush=True)
 
@@ -129,21 +131,25 @@ def main() -> None:
     parser.add_argument("--contestants", nargs="+", default=[BASE, "finetune"], choices=tuple(CONTESTANTS))
     options = parser.parse_args()
     names = [BASE, *(name for name in options.contestants if name != BASE)]
-    right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
+    shares = ("right label", "told right")
+    right: dict[str, dict[str, list[NDArray[np.bool_]]]] = {what: {name: [] for name in names} for what in shares}
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         photos = Photos.of(options.data, cache)
         for number, seed in enumerate(options.seeds, start=1):
-            for name in names:
-                right[name].append(np.zeros(len(photos.files), dtype=bool))
+            for what in shares:
+                for name in names:
+                    right[what][name].append(np.zeros(len(photos.files), dtype=bool))
             for fold, (splits, test) in enumerate(photos.divisions(seed)):
                 table = photos.table(cache / "table.csv", splits)
                 for name in names:
                     given = answers(table, seed, cache, [photos.files[at] for at in test], CONTESTANTS[name])
-                    right[name][-1][test] = np.array(given) == photos.labels[test]
-                    share = float(right[name][-1][test].mean())
-                    print(f"seed {seed}, fold {fold + 1}: {name} {share:.4f}", file=sys.stderr, flush=True)
-            show(right, photos, options.seeds[:number])
+                    for what, words in zip(shares, given, strict=True):
+                        right[what][name][-1][test] = np.array(words) == photos.labels[test]
+                        share = float(right[what][name][-1][test].mean())
+                        print(f"seed {seed}, fold {fold + 1}: {name} {what} {share:.4f}", file=sys.stderr, flush=True)
+            for what in shares:
+                show(what, right[what], photos, options.seeds[:number])
 
 
 if __name__ == "__main__":

@@ -65,6 +65,24 @@ def test_a_better_one_becomes_the_candidate(tmp_path: Path, runs: Path) -> None:
     assert production() == 1  # a candidate serves nobody
 
 
+def test_better_is_what_people_are_told(tmp_path: Path, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """More right labels, of which more are called unknown, are no better model."""
+    register_if_better(made(tmp_path, 0.956, answered_right=0.931), name="zoo")
+    promote("zoo")
+    surer = register_if_better(made(tmp_path, 0.969, answered_right=0.920), name="zoo")
+    assert surer.version is None
+    assert surer.note == ("not registered: told right 0.9200 against 0.9310 of zoo/1 in production, on the same photos")
+    better = register_if_better(made(tmp_path, 0.950, answered_right=0.940), name="zoo")
+    assert better.version is not None
+    assert better.version.answered_right == 0.94
+    old = register_if_better(made(tmp_path, 0.9), name="zoo")
+    assert "accuracy 0.9000 against 0.9560" in old.note, "registered before it was measured"
+    assert main(["models", "show", "zoo"]) == 0
+    assert "0.9310" in capsys.readouterr().out
+    assert main(["models", "show", "zoo@production", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answered_right"] == 0.931
+
+
 def test_accuracies_on_other_photos_are_not_compared(tmp_path: Path, runs: Path) -> None:
     register_if_better(made(tmp_path, 0.9), name="zoo")
     promote("zoo")

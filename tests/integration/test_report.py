@@ -89,7 +89,8 @@ def test_every_number_of_the_page_is_checked(written: Path, page: str, measureme
     assert len(places) > 100
     kinds = {re.sub(r"\d+", "#", place[1]) for place in places}
     assert {
-        "overall.accuracy.value", "overall.accuracy.low", "overall.balanced_accuracy.value", "classes.#.recall",
+        "overall.answered_right.value", "overall.answered_right.low", "overall.accuracy.value",
+        "overall.accuracy.low", "overall.balanced_accuracy.value", "classes.#.recall",
         "classes.#.f#", "classes.#.n", "confusion.#.#", "confusion.pairs.#", "calibration.before.bins_equal_width.#.n",
         "calibration.after.ece.decimal", "sets.coverage.value", "sets.sizes.#", "unknown.own.auroc",
         "unknown.max_probability.fpr#", "slices.#.accuracy.value", "comparison.difference.value", "comparison.p_value",
@@ -151,7 +152,7 @@ def test_the_card_can_be_read_by_a_hub(written: Path) -> None:
     front = yaml.safe_load(text.split("---")[1])
     assert front["pipeline_tag"] == "image-classification"
     result = front["model-index"][0]["results"][0]
-    assert [one["type"] for one in result["metrics"]] == ["accuracy", "f1"]
+    assert [one["type"] for one in result["metrics"]] == ["accuracy", "answered_right", "f1"]
     assert result["metrics"][0]["value"] == pytest.approx(20 / 22, abs=5e-5)
     assert r"dog\<script\>alert" in text
     assert "<script" not in text.replace(r"\<script", "")
@@ -176,7 +177,9 @@ def test_the_commands(measurement: Measurement, tmp_path: Path, capsys: pytest.C
     assert main(["report", "check", str(target), "-q", "--json"]) == 1
     said = capsys.readouterr()
     found = json.loads(said.out)
-    assert found["differences"] == ["report.html: overall.accuracy.value: the report says '91.9%', measured 90.9%"]
+    assert found["differences"] == [
+        "report.html: overall.answered_right.value: the report says '91.9%', measured 90.9%"
+    ]
     assert len(said.err.splitlines()) == 1
 
     numbers = target / "evaluation.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from PIL import Image
 
 from animal_classification import bundle as bundles
 from animal_classification.cli import main as frame
+from animal_classification.cli.main import main
 from animal_classification.config.composing import compose
 from animal_classification.inference import Classifier
 from animal_classification.training.recipe import Job, Trained
@@ -78,6 +80,9 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
     assert said["accuracy"] == 1.0
     assert said["photos"] == 12
     assert said["seconds"] > 0
+    assert said["answered_right"] == said["metrics"]["test/answered_right"] <= 1.0
+    assert said["answered_right_interval"][0] < said["answered_right"], "twelve photos prove little"
+    assert main(["report", "check", str(Path(said["bundle"]) / "README.md"), "-q"]) == 0
     bundle = bundles.load(said["bundle"])
     assert bundle.info.metrics["accuracy"] == 1.0
     assert bundle.info.config["data"]["path"] == str(photos)
@@ -94,6 +99,7 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
 def test_a_person_reads_where_it_is_and_how_good(animals: Animals, tmp_path: Path) -> None:
     result = animals(f"data.path={draw(tmp_path / 'photos', dict.fromkeys(COLOURS, 10))}")
     assert "on 6 photos that it has not seen" in result.out
+    assert re.search(r"answered  [01]\.\d{3} \(\S+ to \S+\) are told right; \d+\.\d% are wrongly called", result.out)
     assert "animals predict PHOTOS --model" in result.out
 
 

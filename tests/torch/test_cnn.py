@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from animal_classification.cli.main import main
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference import Classifier
@@ -82,6 +83,10 @@ def test_training_makes_a_model_that_knows_photos_it_has_not_seen(job: Job, bund
     results = Classifier.load(bundle).predict_paths([(file.parent.name, file) for file in job.dataset.test.files])
     assert len(job.dataset.test) >= 9
     assert [result.prediction.label for result in results] == [file.parent.name for file in job.dataset.test.files]
+
+
+def test_its_card_is_true(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "check", str(bundle / "README.md"), "-q"]) == 0, capsys.readouterr()
 
 
 def test_the_page_starts_and_answers(bundle: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_a_pruned_bundle_answers_and_says_what_was_done(
     written = bundles.load(tmp_path / "out")
     assert written.info.config["export"]["prune"] == 0.4
     assert "## This export: pruned" in written.card()
+    assert main(["report", "check", str(tmp_path / "out" / "README.md"), "-q"]) == 0, capsys.readouterr()
     found = Classifier.load(written.path).predict(list(pictures(6)))
     assert [one.label for one in found] == ["cat", "dog", "lion"] * 2
     assert (

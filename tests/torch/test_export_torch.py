@@ -9,6 +9,7 @@ import pytest
 from onnx import load_model_from_string
 
 from animal_classification import bundle as bundles
+from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.errors import AnimalsError
 from animal_classification.optimisation import Request, export
@@ -43,6 +44,7 @@ def test_pytorch_alone_reads_it_and_answers_alike(kind: str, tmp_path: Path) -> 
     program = torch.jit.load(path) if kind == "torchscript" else torch.export.load(path).module()
     logits = program(torch.from_numpy(images))[0].numpy()
     np.testing.assert_allclose(logits, run_graph(conv_model(), images, 1), atol=1e-3)
+    assert main(["report", "check", str(tmp_path / "out" / "README.md"), "-q"]) == 0
 
 
 def test_the_built_in_model_can_be_rebuilt() -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("timm")
 
 from PIL import Image
 
+from animal_classification.cli.main import main
 from animal_classification.config.composing import compose
 from animal_classification.config.schema import BackboneConfig, Config
 from animal_classification.errors import UsageError
@@ -99,6 +100,7 @@ def test_it_learns_and_the_bundle_is_the_same_after_an_interruption(
     again, _ = run(config(photos, tmp_path / "killed", "recipe.drop=0", "recipe.lr=1e-4"))
     assert again.resumed
     assert (again.bundle / "model.onnx").read_bytes() == (whole.bundle / "model.onnx").read_bytes()
+    assert main(["report", "check", str(again.bundle / "README.md"), "-q"]) == 0
 
 
 def test_all_layers_learn_on_pixels_where_nothing_is_frozen(photos: Path, tmp_path: Path) -> None:

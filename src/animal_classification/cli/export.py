@@ -34,7 +34,7 @@ KINDS = ("int8", "fp16", "pruned", "openvino", "torchscript", "exported-program"
     "--max-drop",
     type=click.FloatRange(min=0),
     default=0.5,
-    help="Points of top-1 that it may lose; else it is refused.",
+    help="Points that it may lose, of top-1 and of what is told right; else it is refused.",
 )
 @click.option(
     "--prune",
@@ -97,6 +97,7 @@ def command(
             target=output,
             manifest=manifest,
             source=source,
+            reading=_reading(options),
             max_drop=max_drop,
             pruning=Pruning(prune, minutes),
             cache=options.cache,
@@ -112,6 +113,14 @@ def command(
         for note in exported.notes:
             say(f"animals: {printable(note)}")
     say(f"animals: the bundle is {printable(output)}")
+
+
+def _reading(options: SourceOptions) -> dict[str, Any]:
+    """What was said of how the photos are read, so that they can be read again."""
+    from dataclasses import asdict
+
+    root = None if options.root is None else str(options.root)
+    return {"kind": options.kind, "root": root, "columns": asdict(options.columns)}
 
 
 def _object(exported: Exported, output: str) -> dict[str, Any]:

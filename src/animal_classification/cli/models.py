@@ -131,7 +131,11 @@ def _with_alias(versions: Iterable[Version], alias: str) -> str:
 
 
 def _accuracy(version: Version) -> str:
-    return "not measured" if version.accuracy is None else f"{version.accuracy:.4f}"
+    return _share(version.accuracy)
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4f}"
 
 
 def _print_versions(versions: Iterable[Version]) -> None:
@@ -140,13 +144,14 @@ def _print_versions(versions: Iterable[Version]) -> None:
             version.label,
             ", ".join(version.aliases) or "-",
             _accuracy(version),
+            _share(version.answered_right),
             version.test_version[:12] or "-",
             _size(version.bytes),
             f"{version.created:%Y-%m-%d %H:%M}",
         )
         for version in versions
     ]
-    _print_table(("version", "aliases", "accuracy", "tested on", "size", "registered (UTC)"), rows)
+    _print_table(("version", "aliases", "accuracy", "told right", "tested on", "size", "registered (UTC)"), rows)
 
 
 def _print_facts(version: Version, path: str) -> None:
@@ -154,6 +159,7 @@ def _print_facts(version: Version, path: str) -> None:
         "version": version.label,
         "aliases": ", ".join(version.aliases) or "-",
         "accuracy": _accuracy(version),
+        "told right": _share(version.answered_right),
         "data": version.data_version or "-",
         "tested on": version.test_version or "-",
         "registered": f"{version.created:%Y-%m-%d %H:%M} UTC",

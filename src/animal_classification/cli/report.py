@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from animal_classification.data.sources import SourceOptions
+    from animal_classification.evaluation.report.writing import Checked
 
 _TEXTS = (".md", ".markdown")
 
@@ -104,14 +105,18 @@ def check(
             raise UsageError("--template checks a text and not a model: leave out --data, --model and --compare")
         from animal_classification.evaluation.report.exam import violations
 
-        found = violations(path, template)
+        found, unchecked = violations(path, template), []
     else:
-        found = _measured_again(path, {"source": source, "model": model, "compare": compare}, quiet)
+        checked = _measured_again(path, {"source": source, "model": model, "compare": compare}, quiet)
+        found, unchecked = list(checked.differences), list(checked.unchecked)
     if as_json:
-        click.echo(json.dumps({"report": str(path), "ok": not found, "differences": found}, ensure_ascii=False))
+        said = {"report": str(path), "ok": not found, "differences": found, "unchecked": unchecked}
+        click.echo(json.dumps(said, ensure_ascii=False))
     else:
         for line in found:
             click.echo(printable(line))
+    for line in unchecked:
+        say(f"animals: not checked: {printable(line)}")
     if found:
         things = "difference" if len(found) == 1 else "differences"
         where = printable(str(path))
@@ -119,7 +124,7 @@ def check(
     say(f"animals: {printable(str(path))}: all is as it {'is asked for' if template else 'was measured'}")
 
 
-def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> list[str]:
+def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
     from animal_classification.cli.reporting import load
     from animal_classification.cli.stages import Stages
     from animal_classification.evaluation.metrics import require

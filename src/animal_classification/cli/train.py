@@ -13,6 +13,8 @@ from animal_classification.cli.console import complain, printable, say
 from animal_classification.cli.pace import short_run
 
 if TYPE_CHECKING:
+    from animal_classification.evaluation.result import Interval
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.training import Result
 
 _WORST = 3
@@ -66,8 +68,7 @@ def as_object(result: Result) -> dict[str, object]:
     return {
         "bundle": str(result.bundle),
         "run": str(result.run),
-        "accuracy": result.accuracy,
-        "photos": result.test_photos,
+        **_tested(result.tested),
         "seconds": round(result.seconds, 2),
         "resumed": result.resumed,
         "metrics": dict(result.metrics),
@@ -75,13 +76,30 @@ def as_object(result: Result) -> dict[str, object]:
     }
 
 
+def _tested(tested: Scorecard | None) -> dict[str, object]:
+    if tested is None:
+        return {"accuracy": None, "answered_right": None, "photos": 0}
+    found: dict[str, object] = {"photos": tested.photos}
+    for name, share in zip(("answered_right", "accuracy"), _shares(tested), strict=True):
+        found |= {name: share.value, f"{name}_interval": [share.low, share.high]}
+    return found
+
+
+def _shares(tested: Scorecard) -> tuple[Interval, Interval]:
+    return tested.answered_right, tested.accuracy
+
+
 def lines(result: Result) -> list[str]:
     """What a person wants to know at the end."""
     shown = [f"model     {result.bundle}"]
-    if result.accuracy is None:
+    tested = result.tested
+    if tested is None:
         shown.append("accuracy  not known: there is no test photo")
     else:
-        shown.append(f"accuracy  {result.accuracy:.3f} on {result.test_photos} photos that it has not seen")
+        told, label = (f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in _shares(tested))
+        apart = "that it has not seen" if not tested.seen else f"of which it has seen {tested.seen}, or copies of them"
+        shown.append(f"accuracy  {label} on {tested.photos} photos {apart}")
+        shown.append(f"answered  {told} are told right; {tested.called_unknown:.1%} are wrongly called unknown")
         if worst := _worst(result):
             shown.append(f"weakest   {worst}")
     shown.append(f"took      {result.seconds:.1f} s{', going on from an interrupted run' if result.resumed else ''}")

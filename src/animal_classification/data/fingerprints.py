@@ -13,6 +13,7 @@ from PIL import Image
 
 SIDE = 32
 FREQUENCIES = 16
+LENGTH = FREQUENCIES * FREQUENCIES // 8  # bytes
 NEAR = 40
 # Below this spread of grey values there is no picture, only noise, whose signs mean nothing.
 _FLAT = 2.0
@@ -49,6 +50,24 @@ def near_pairs(fingerprints: list[bytes], *, limit: int = NEAR) -> list[tuple[in
             if i < j:
                 found.append((start + int(i), start + int(j), int(distance[i, j])))
     return found
+
+
+def any_near(fingerprints: NDArray[np.uint8], known: NDArray[np.uint8], *, limit: int = NEAR) -> NDArray[np.bool_]:
+    """Which of some pictures are copies of known ones, mirrored or not.
+
+    Args:
+        fingerprints: uint8 ``[N, 32]``.
+        known: uint8 ``[K, 32]``, K at least 1.
+        limit: How far two fingerprints of one picture may be apart.
+    """
+    words, others = (np.ascontiguousarray(part).view(np.uint64) for part in (fingerprints, known))
+    rows = max(1, 500_000 // len(others))
+    found = [np.zeros(0, dtype=np.bool_)]
+    for start in range(0, len(words), rows):
+        block = words[start : start + rows, None]
+        distance = np.minimum(_differences(block, others[None]), _differences(block ^ _MIRROR, others[None]))
+        found.append(distance.min(axis=1) <= limit)
+    return np.concatenate(found)
 
 
 def _differences(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint16]:

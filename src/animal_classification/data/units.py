@@ -23,13 +23,13 @@ def units_of(manifest: Manifest, facts: Sequence[Facts]) -> tuple[int, ...]:
     return joined_units(manifest, copy_sets(manifest, facts))
 
 
-def joined_units(manifest: Manifest, copies: Iterable[CopySet]) -> tuple[int, ...]:
-    """The same, for whoever has found the copies already."""
+def joined_units(manifest: Manifest, copies: Iterable[CopySet], *, groups: bool = True) -> tuple[int, ...]:
+    """The same, for whoever has found the copies already; without ``groups`` copies alone count as one."""
     joined = Joined(len(manifest))
     for same in copies:
         joined.join_all(same.members)
     first: dict[str, int] = {}
     for index, row in enumerate(manifest.rows):
-        if row.problem is None and row.group is not None:
+        if groups and row.problem is None and row.group is not None:
             joined.join(first.setdefault(row.group, index), index)
     return tuple(joined.find(index) for index in range(len(manifest)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation import metrics
-from animal_classification.evaluation.comparing import compare
+from animal_classification.evaluation.comparing import Right, compare
 from animal_classification.evaluation.examples import find_examples
 from animal_classification.evaluation.measuring import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.origin import recipe_name
@@ -106,21 +106,21 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
     _refuse_none(scored, outputs)
     units = independent_units(scored, options.cache)
     labels, targets, probabilities = bundle.info.labels, judged.targets, judged.probabilities
-    classes = metrics.per_class(targets, probabilities, labels)
+    classes = metrics.per_class(targets, probabilities, labels, units.all)
     right = judged.answers == targets
     examples = find_examples(rows, outputs.positions, outputs.embedding)
     return Evaluation(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model_facts(bundle, outputs.engine),
-        data=_data_facts(source, options, selection, bundle.info, rows, units),
-        overall=metrics.overall(targets, probabilities, classes, units),
+        data=_data_facts(source, options, selection, bundle.info, rows, units.all),
+        overall=metrics.overall(targets, probabilities, judged.answered, classes, units.all),
         classes=classes,
         confusion=metrics.confusion(targets, judged.answers, labels),
-        calibration=calibration_result(judged.logits, targets, bundle.info.calibration.temperature),
-        sets=set_result(probabilities, targets, bundle.info, units),
+        calibration=calibration_result(judged, bundle.info),
+        sets=set_result(probabilities, targets, bundle.info, units.all),
         unknown=unknown_result(judged, bundle.info),
         slices=slices([subject.row for subject in scored], right, probabilities.max(axis=1), judged.brightness, units),
-        comparison=_comparison(options, manifest, scored, right, units),
+        comparison=_comparison(options, manifest, scored, (right, judged.answered), units.all),
         examples=examples,
         photos=_with_neighbours(rows, examples, outputs, reference, [label.name for label in labels]),
         notes=[*manifest.notes, *selection.notes, *_warnings(scored, bundle)],
@@ -166,7 +166,7 @@ def _comparison(
     options: Options,
     manifest: Manifest,
     scored: Sequence[Subject],
-    right: NDArray[np.bool_],
+    right: Right,
     units: NDArray[np.int64],
 ) -> Comparison | None:
     """The other model on the photos that this one was scored on, as far as it knows their labels and can read them."""
@@ -176,13 +176,12 @@ def _comparison(
     names = match_labels(manifest, other.info)
     targets = np.array([names.get(subject.row.label, NO_TARGET) for subject in scored], dtype=np.int64)
     outputs = _outputs(other, scored, range(len(scored)), options, "comparing")
-    both = targets[outputs.positions] != NO_TARGET
-    places = outputs.positions[both]
+    judged = Judged.of(other.info, Decider.of(other), outputs, targets.tolist())
+    places = np.array(judged.scored_positions, dtype=np.int64)
     if not len(places):
         raise UsageError(f"{other.info.name} knows none of the labels that are compared")
-    probabilities = Decider(other.info).probabilities(outputs.logits[both])[:, : len(other.info.labels)]
-    other_right = probabilities.argmax(axis=1) == targets[places]
-    return compare(right[places], other_right, units[places], model_facts(other, outputs.engine))
+    this, that = (right[0][places], right[1][places]), (judged.answers == judged.targets, judged.answered)
+    return compare(this, that, units[places], model_facts(other, outputs.engine))
 
 
 def _data_facts(
@@ -210,6 +209,7 @@ def _data_facts(
         unknown_labels=dict(unknown.most_common()),
         missing_labels=[label.name for label in info.labels if label.name not in there],
         seen=sum(row.seen for row in scored),
+        seen_known=selection.seen_known,
         groups=len({row.group for row in scored if row.group is not None}),
         units=len(np.unique(units)),
     )
@@ -248,6 +248,6 @@ def _warnings(scored: Sequence[Subject], bundle: Bundle) -> list[str]:
     if not seen:
         return []
     return [
-        f"{bundle.info.name} has seen {seen} of these {len(scored)} photos in training or calibration: "
-        "the numbers are better than they would be on new photos"
+        f"{bundle.info.name} has seen {seen} of these {len(scored)} photos, or copies of them, in training or "
+        "calibration: the numbers are better than they would be on new photos"
     ]

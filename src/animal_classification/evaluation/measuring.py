@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.evaluation import calibration, conformal
-from animal_classification.evaluation.resampling import share_interval
+from animal_classification.evaluation.intervals import share_interval
 from animal_classification.evaluation.result import (
     Bar,
     CalibrationResult,
@@ -29,20 +29,30 @@ if TYPE_CHECKING:
 _LOTS = 1
 
 
-def calibration_result(
-    logits: NDArray[np.floating], targets: NDArray[np.integer], temperature: float
-) -> CalibrationResult:
-    """Before and after the bundle's temperature; logits of labels ``[N, C]``."""
-    return CalibrationResult(
-        before=reliability_at(logits, targets, 1.0), after=reliability_at(logits, targets, temperature)
+def calibration_result(judged: Judged, info: BundleInfo) -> CalibrationResult:
+    """Before and after the bundle's temperature, of the probabilities that predictions carry."""
+    before, after = (
+        reliability_at(judged.logits, judged.targets, temperature, labels=len(info.labels))
+        for temperature in (1.0, info.calibration.temperature)
     )
+    return CalibrationResult(before=before, after=after)
 
 
-def reliability_at(logits: NDArray[np.floating], targets: NDArray[np.integer], temperature: float) -> Reliability:
-    """How well probabilities at one temperature mean what they say."""
+def reliability_at(
+    logits: NDArray[np.floating], targets: NDArray[np.integer], temperature: float, *, labels: int
+) -> Reliability:
+    """How well probabilities at one temperature mean what they say.
+
+    Args:
+        logits: ``[N, C + B]``, of labels and then of background classes, which are no answer and take their share of
+            the probability.
+        targets: ``[N]``.
+        temperature: Logits are divided by it.
+        labels: How many they are, C.
+    """
     probabilities = calibration.calibrated(logits, temperature)
-    right = probabilities.argmax(axis=1) == targets
-    confidence = probabilities.max(axis=1)
+    right = probabilities[:, :labels].argmax(axis=1) == targets
+    confidence = probabilities[:, :labels].max(axis=1)
     full = calibration.reliability(confidence, right)
     wide = calibration.reliability(confidence, right, equal_mass=False)
     return Reliability(
@@ -97,17 +107,18 @@ def unknown_result(judged: Judged, info: BundleInfo) -> UnknownResult | None:
         refused_unknown=float(judged.other_refused.mean()) if some else None,
         auroc=auroc(known, other) if some else None,
         fpr95=false_positive_rate(known, other) if some else None,
-        others=_other_scores(judged, info.calibration.temperature) if some else [],
+        others=_other_scores(judged, info) if some else [],
     )
 
 
-def _other_scores(judged: Judged, temperature: float) -> list[UnknownScore]:
+def _other_scores(judged: Judged, info: BundleInfo) -> list[UnknownScore]:
     """The two that every classifier offers."""
     found = []
+    temperature, labels = info.calibration.temperature, len(info.labels)
     for name, score in (
         ("max_probability", lambda logits: calibration.calibrated(logits, temperature).max(axis=1)),
         ("energy", lambda logits: energy(logits / temperature)),
     ):
-        known, other = score(judged.logits), score(judged.other_logits)
+        known, other = score(judged.logits[:, :labels]), score(judged.other_logits)
         found.append(UnknownScore(name=name, auroc=auroc(known, other), fpr95=false_positive_rate(known, other)))
     return found

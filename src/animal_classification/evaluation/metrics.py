@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import MissingExtraError
+from animal_classification.evaluation.intervals import class_weights, share_interval
 from animal_classification.evaluation.ordering import confused_together
-from animal_classification.evaluation.resampling import mean_of_class_means, share_interval
 from animal_classification.evaluation.result import Averages, ClassResult, Confusion, Overall
+from animal_classification.evaluation.scorecard import top_k
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Label
@@ -41,7 +42,10 @@ def confusion_matrix(targets: NDArray[np.integer], answers: NDArray[np.integer],
 
 
 def per_class(
-    targets: NDArray[np.integer], probabilities: NDArray[np.float64], labels: Sequence[Label]
+    targets: NDArray[np.integer],
+    probabilities: NDArray[np.float64],
+    labels: Sequence[Label],
+    units: NDArray[np.integer],
 ) -> list[ClassResult]:
     """Every class of the model, in its order; what has nothing to count is 0, as is usual."""
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support
@@ -69,6 +73,7 @@ def per_class(
                 recall=float(recall[number]),
                 f1=float(f1[number]),
                 ap=ap,
+                recall_interval=share_interval(answers[own] == number, units[own]) if own.any() else None,
                 taken_for=labels[often].name if mistaken else None,
                 mistaken=mistaken,
             )
@@ -79,6 +84,7 @@ def per_class(
 def overall(
     targets: NDArray[np.integer],
     probabilities: NDArray[np.float64],
+    answered: NDArray[np.bool_],
     classes: Sequence[ClassResult],
     units: NDArray[np.integer],
 ) -> Overall:
@@ -87,23 +93,19 @@ def overall(
     Args:
         targets: ``[N]``.
         probabilities: ``[N, C]``.
+        answered: Of which photos a person is told what they show, ``[N]``.
         classes: What ``per_class`` says.
         units: ``[N]``, equal numbers for photos that are no two observations.
     """
     right = probabilities.argmax(axis=1) == targets
     return Overall(
         accuracy=share_interval(right, units),
-        balanced_accuracy=share_interval(right, units, mean_of_class_means(right, targets)),
+        answered_right=share_interval(answered, units),
+        balanced_accuracy=share_interval(right, units, class_weights(targets)),
         top={k: top_k(targets, probabilities, k) for k in TOP if k < probabilities.shape[1]},
         macro=_averages(classes, [1.0 if one.n else 0.0 for one in classes]),
         weighted=_averages(classes, [float(one.n) for one in classes]),
     )
-
-
-def top_k(targets: NDArray[np.integer], probabilities: NDArray[np.float64], k: int) -> float:
-    """Share of photos whose truth is among the ``k`` most probable labels; of equal ones, the first count."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return float((order == targets[:, None]).any(axis=1).mean())
 
 
 def confusion(targets: NDArray[np.integer], answers: NDArray[np.integer], labels: Sequence[Label]) -> Confusion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animal_classification.data.sources import Columns, SourceOptions
 from animal_classification.errors import UsageError
@@ -43,6 +43,25 @@ def is_calibrated(info: BundleInfo) -> bool:
     return bool(info.metrics.get(HELD_OUT, True))
 
 
+def export_of(info: BundleInfo) -> Mapping[str, Any]:
+    """What `animals export` was asked for; empty where the bundle is no export."""
+    asked = info.config.get("export")
+    return asked if isinstance(asked, Mapping) else {}
+
+
+def measured_on(info: BundleInfo, asked: SourceOptions = _DEFAULTS) -> TrainingSource:
+    """The photos that the numbers of a bundle are about: its training's, or those that its export was measured on.
+
+    Raises:
+        UsageError: The bundle does not say which photos.
+    """
+    export = export_of(info)
+    path = _text(export.get("data"))
+    if path is None:
+        return training_source(info, asked)
+    return _source(path, export.get("reading"), asked)
+
+
 def training_source(info: BundleInfo, asked: SourceOptions = _DEFAULTS) -> TrainingSource:
     """The photos that a model learned from.
 
@@ -57,8 +76,13 @@ def training_source(info: BundleInfo, asked: SourceOptions = _DEFAULTS) -> Train
     path = data.get("path") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(path, str):
         raise UsageError(f"{info.name!r} does not say what it was trained on; name labelled photos with --data")
-    kind, root = (_text(data.get(key)) for key in ("kind", "root"))
-    columns = data.get("columns")
+    return _source(path, data, asked)
+
+
+def _source(path: str, reading: object, asked: SourceOptions) -> TrainingSource:
+    words = reading if isinstance(reading, Mapping) else {}
+    kind, root = (_text(words.get(key)) for key in ("kind", "root"))
+    columns = words.get("columns")
     then = {name: _text(columns.get(name)) for name in asdict(asked.columns)} if isinstance(columns, Mapping) else {}
     options = replace(
         asked,

@@ -1,14 +1,15 @@
-"""What a bundle remembers of its training photos: some embeddings with their paths, and which bytes it has seen."""
+"""What a bundle remembers of its training photos: some embeddings with their paths, and which pictures it has seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.data.fingerprints import LENGTH, any_near
 from animal_classification.evaluation.result import Neighbour
 from animal_classification.inference.known import unit_length
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # Five megabytes for 1,280 dimensions.
 LIMIT = 2000
 _HEX_DIGITS = 16
+# Pairs of fingerprints: some seconds.
+_MOST_COMPARED = 400_000_000
 
 
 def reference_arrays(
@@ -26,6 +29,7 @@ def reference_arrays(
     label: NDArray[np.integer],
     paths: Sequence[str],
     seen: Sequence[str],
+    fingerprints: Sequence[bytes] = (),
     limit: int = LIMIT,
 ) -> dict[str, NDArray[Any]]:
     """Arrays for ``reference.npz``, of bounded size.
@@ -35,19 +39,22 @@ def reference_arrays(
         label: Positions of their classes, ``[N]``.
         paths: Their paths below the source's root; empty where they are not known.
         seen: SHA-256, in hexadecimal, of all photos that training or calibration used.
+        fingerprints: Perceptual hashes of the same photos, by which copies of them are known (38 kB for 1,200).
         limit: How many embeddings to keep; classes take turns.
 
     Returns:
         ``embedding`` float16 ``[M, D]``, ``label`` int64 ``[M]``, ``path`` (UTF-8 bytes) ``[M]`` if there are paths,
-        and ``seen``, the first 64 bits of the hashes, sorted.
+        ``seen``, the first 64 bits of the hashes, sorted, and ``fingerprint`` uint8 ``[K, 32]`` if there are any.
     """
     chosen = in_turns(np.asarray(label), limit)
     names = {"path": [paths[index].encode("utf-8", "backslashreplace") for index in chosen]} if paths else {}
+    prints = {"fingerprint": _packed(fingerprints)} if fingerprints else {}
     return {
         "embedding": np.asarray(embedding)[chosen].astype(np.float16),
         "label": np.asarray(label, dtype=np.int64)[chosen],
         **{name: np.array(values, dtype=np.bytes_) for name, values in names.items()},
         "seen": np.unique(_prefixes(seen)),
+        **prints,
     }
 
 
@@ -60,12 +67,14 @@ class Reference:
         label: int64 ``[M]``.
         paths: Empty where the bundle does not name them.
         seen: uint64, sorted; empty where the bundle does not say.
+        fingerprints: uint8 ``[K, 32]``; empty where the bundle has none.
     """
 
     embedding: NDArray[np.float32] | None
     label: NDArray[np.int64]
     paths: tuple[str, ...]
     seen: NDArray[np.uint64]
+    fingerprints: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, LENGTH), dtype=np.uint8))
 
     @classmethod
     def of(cls, bundle: Bundle) -> Reference:
@@ -74,7 +83,11 @@ class Reference:
         Raises:
             BundleInvalidError: ``reference.npz`` is damaged.
         """
-        arrays = bundle.reference() or {}
+        return cls.from_arrays(bundle.reference() or {})
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Reference:
+        """From the content of ``reference.npz``; what is not there, or of another shape, says nothing."""
         embedding = arrays.get("embedding")
         known = embedding is not None and embedding.ndim == 2 and len(embedding) == len(arrays.get("label", ()))
         paths = tuple(path.decode("utf-8", "replace") for path in arrays.get("path", np.empty(0, np.bytes_)).tolist())
@@ -83,6 +96,7 @@ class Reference:
             np.asarray(arrays.get("label", ()), dtype=np.int64),
             paths,
             np.asarray(arrays.get("seen", ()), dtype=np.uint64),
+            _fingerprints(arrays.get("fingerprint")),
         )
 
     def has_seen(self, hashes: Sequence[str | None]) -> NDArray[np.bool_]:
@@ -91,6 +105,19 @@ class Reference:
         known = [index for index, sha256 in enumerate(hashes) if sha256]
         if known and len(self.seen):
             result[known] = np.isin(_prefixes([str(hashes[index]) for index in known]), self.seen)
+        return result
+
+    def knows_copies(self, count: int) -> bool:
+        """Whether copies of what training used can be found among ``count`` photos, in some seconds at most."""
+        known = len(self.fingerprints)
+        return bool(len(self.seen)) and bool(known) and count * known <= _MOST_COMPARED
+
+    def has_copy_of(self, fingerprints: Sequence[bytes | None]) -> NDArray[np.bool_]:
+        """Which of these pictures training or calibration used, saved anew or mirrored as they may be; ``[N]``."""
+        result = np.zeros(len(fingerprints), dtype=np.bool_)
+        places = [index for index, one in enumerate(fingerprints) if one is not None]
+        if places and len(self.fingerprints):
+            result[places] = any_near(_packed([one for one in fingerprints if one is not None]), self.fingerprints)
         return result
 
     def nearest(self, embeddings: NDArray[np.floating], labels: Sequence[str], k: int = 3) -> list[list[Neighbour]]:
@@ -109,6 +136,16 @@ class Reference:
                 ]
             )
         return found
+
+
+def _packed(fingerprints: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(fingerprints), dtype=np.uint8).reshape(len(fingerprints), LENGTH)
+
+
+def _fingerprints(array: NDArray[Any] | None) -> NDArray[np.uint8]:
+    if array is None or array.ndim != 2 or array.shape[1] != LENGTH or array.dtype != np.uint8:
+        return np.empty((0, LENGTH), dtype=np.uint8)
+    return array
 
 
 def _prefixes(hashes: Sequence[str]) -> NDArray[np.uint64]:

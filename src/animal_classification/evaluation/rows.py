@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from animal_classification.evaluation.result import Guess, PhotoRow
 from animal_classification.evaluation.selection import NO_TARGET, Subject
+from animal_classification.inference.decide import answered_right
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -30,12 +31,13 @@ class Judged:
         predictions: For every readable photo, in the order of the outputs.
         scored_positions: Photos with a label that the model knows, as positions among all subjects.
         targets: Their classes.
-        logits: ``[N, C]``, of labels only, not divided by the temperature.
+        logits: ``[N, C + B]``, of labels and then of background classes, not divided by the temperature.
         probabilities: ``[N, C]``, calibrated; where there are background classes, of labels only, not summing to one.
+        answered: Whether a person who is given the answer is told what the photo shows.
         brightness: Mean of the crop.
         known_scores: How sure it is that they are of the classes.
         refused: Whether they count as unknown.
-        other_logits: Logits of unknown photos, ``[M, C]``.
+        other_logits: Logits, of labels, of unknown photos, ``[M, C]``.
         other_scores: How sure it is that these are of the classes, ``[M]``.
         other_refused: Whether these count as unknown.
     """
@@ -45,6 +47,7 @@ class Judged:
     targets: NDArray[np.int64]
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float64]
+    answered: NDArray[np.bool_]
     brightness: NDArray[np.float64]
     known_scores: NDArray[np.float64]
     refused: NDArray[np.bool_]
@@ -59,18 +62,21 @@ class Judged:
         known = wanted != NO_TARGET
         probabilities = decider.probabilities(outputs.logits)
         scores, refused = decider.judge(outputs.logits, outputs.embedding, probabilities)
-        logits = outputs.logits[:, : len(info.labels)]
+        labels = info.labels
         predictions = decider.decide(outputs.logits, top_k=TOP, embeddings=outputs.embedding, attach=False)
+        pairs = zip(predictions, wanted.tolist(), strict=True)
+        answered = [answered_right(said, labels[target]) for said, target in pairs if target != NO_TARGET]
         return cls(
             predictions=tuple(predictions),
             scored_positions=tuple(outputs.positions[known].tolist()),
             targets=wanted[known],
-            logits=logits[known],
-            probabilities=probabilities[known, : len(info.labels)],
+            logits=outputs.logits[known],
+            probabilities=probabilities[known, : len(labels)],
+            answered=np.array(answered, dtype=np.bool_),
             brightness=outputs.brightness[known],
             known_scores=scores[known],
             refused=refused[known],
-            other_logits=logits[~known],
+            other_logits=outputs.logits[~known, : len(labels)],
             other_scores=scores[~known],
             other_refused=refused[~known],
         )
@@ -92,6 +98,7 @@ def photo_rows(subjects: Sequence[Subject], outputs: Outputs, judged: Judged, in
             strict=True,
         )
     )
+    told = dict(zip(judged.scored_positions, judged.answered.tolist(), strict=True))
     rows = []
     for index, subject in enumerate(subjects):
         row = _facts(subject, info, outputs.errors.get(index))
@@ -99,6 +106,8 @@ def photo_rows(subjects: Sequence[Subject], outputs: Outputs, judged: Judged, in
             at = place[index]
             brightness = round(float(outputs.brightness[at]), 1)
             row = _answered(row, judged.predictions[at], own.get(index), brightness)
+            if row.known:
+                row = row.model_copy(update={"answered_right": told[index]})
         rows.append(row)
     return rows
 

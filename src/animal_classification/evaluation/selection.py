@@ -19,6 +19,7 @@ from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.splitting import Plan, split
 from animal_classification.data.units import joined_units
 from animal_classification.errors import UsageError
+from animal_classification.evaluation.origin import export_of
 from animal_classification.inference.photo_paths import PhotoPaths
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Subject:
         row: What is known about it.
         file: Where it is.
         target: Position of its label among the model's; ``NO_TARGET`` where the model does not know the label.
-        seen: The model was trained or calibrated with these bytes.
+        seen: The model was trained or calibrated with this picture.
     """
 
     row: Record
@@ -60,6 +61,7 @@ class Selection:
         split: Its name, or ``all``.
         left_out: Photos of the source that are not looked at, by reason.
         notes: What a person should know.
+        seen_known: The bundle names what it has seen, and copies of that were looked for too.
     """
 
     version: str
@@ -67,6 +69,7 @@ class Selection:
     split: str
     left_out: dict[str, int]
     notes: tuple[str, ...]
+    seen_known: bool
 
 
 @dataclass(frozen=True)
@@ -119,23 +122,47 @@ def select(
     if wanted not in (*SPLITS, ALL):
         raise UsageError(f"no such split: {wanted!r}; one of {', '.join((*SPLITS, ALL))}")
     divided, notes = _divided(manifest, info, cache) if wanted != ALL else (manifest, [])
-    seen = reference.has_seen([row.sha256 for row in divided])
     targets = match_labels(divided, info)
     has_splits = any(row.split for row in divided)
     if wanted not in ("test", ALL) and not has_splits:
         raise UsageError(f"the photos have no splits, so there is no {wanted!r}; divide them, or take --split all")
-    subjects, left_out = [], Counter[str]()
-    for row, was_seen in zip(divided, seen, strict=True):
-        subject = Subject(row, divided.file(row), targets.get(row.label, NO_TARGET), bool(was_seen))
-        reason = _why_not(subject, wanted, has_splits)
+    everything = [Subject(row, divided.file(row), targets.get(row.label, NO_TARGET)) for row in divided]
+    candidates, left_out = [], Counter[str]()
+    for subject in everything:
+        reason = _why_not(subject.row, wanted, has_splits)
         if reason is None:
-            subjects.append(subject)
+            candidates.append(subject)
         else:
             left_out[reason] += 1
+    marked, seen_known = mark_seen(candidates, reference, cache)
+    if has_splits or wanted == ALL:
+        subjects = marked
+    else:
+        subjects = [subject for subject in marked if not subject.seen]
+        left_out.update({IN_TRAINING: len(marked) - len(subjects)} if len(marked) > len(subjects) else {})
     if wanted != ALL and not has_splits:
         notes.append("the photos have no splits: all that the model has not seen in training are taken")
     _refuse_nothing(subjects, wanted, info, left_out)
-    return Selection(manifest.version, tuple(subjects), wanted if has_splits else ALL, dict(left_out), tuple(notes))
+    part = wanted if has_splits else ALL
+    return Selection(manifest.version, tuple(subjects), part, dict(left_out), tuple(notes), seen_known)
+
+
+def mark_seen(
+    subjects: Sequence[Subject], reference: Reference, cache: Path | None = None
+) -> tuple[list[Subject], bool]:
+    """Say of each photo whether training or calibration used it, or a copy of it.
+
+    Returns:
+        The subjects, and whether what they say can be relied on: the bundle names what it has seen, and copies could be
+        looked for.
+    """
+    seen = reference.has_seen([subject.row.sha256 for subject in subjects])
+    known = reference.knows_copies(len(subjects))
+    if known:
+        left = [index for index, subject in enumerate(subjects) if not seen[index] and subject.row.problem is None]
+        facts = scan([subjects[index].file for index in left], cache=cache)
+        seen[left] = reference.has_copy_of([one.fingerprint for one in facts])
+    return [replace(one, seen=bool(was)) for one, was in zip(subjects, seen, strict=True)], known
 
 
 def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
@@ -152,8 +179,21 @@ def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
     return found
 
 
-def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> NDArray[np.int64]:
-    """Equal numbers for photos that are one observation: of one group, or copies of one picture; ``[N]``."""
+@dataclass(frozen=True)
+class Units:
+    """Which photos are one observation; equal numbers in ``[N]``.
+
+    Attributes:
+        all: Copies of one picture, and photos of one group.
+        pictures: Copies of one picture alone.
+    """
+
+    all: NDArray[np.int64]
+    pictures: NDArray[np.int64]
+
+
+def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> Units:
+    """Find the photos that are one observation."""
     rows = [subject.row for subject in subjects]
     # What cannot be read has no content that it could share.
     rows = [row if row.sha256 else replace(row, problem=row.problem or "cannot be read") for row in rows]
@@ -162,15 +202,19 @@ def independent_units(subjects: Sequence[Subject], cache: Path | None = None) ->
         copies = copy_sets(manifest, scan([subject.file for subject in subjects], cache=cache))
     else:
         copies = copy_sets(manifest, [Facts()] * len(subjects), limit=-1)
-    return np.array(joined_units(manifest, copies), dtype=np.int64)
+    units, pictures = joined_units(manifest, copies), joined_units(manifest, copies, groups=False)
+    return Units(np.array(units, dtype=np.int64), np.array(pictures, dtype=np.int64))
 
 
 def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[Manifest, list[str]]:
     """The source with splits: as the model's training divided it if it is the same data, else with those it brings."""
+    if export_of(info).get("divided") == manifest.version:  # by `animals export`, which has no plan of its own
+        facts = scan([manifest.file(row) for row in manifest], cache=cache)
+        return split(manifest, facts, Plan()).manifest, ["divided as for the export of the model"]
     plan = _plan_of(info)
     if plan is None or info.data.version == manifest.version or not manifest.usable:
         return manifest, []
-    facts: list[Facts] = scan([manifest.file(row) for row in manifest], cache=cache)
+    facts = scan([manifest.file(row) for row in manifest], cache=cache)
     try:
         division = split(manifest, facts, plan)
     except UsageError:  # one class alone is enough here
@@ -191,13 +235,10 @@ def _plan_of(info: BundleInfo) -> Plan | None:
         return None
 
 
-def _why_not(subject: Subject, wanted: str, has_splits: bool) -> str | None:
-    """Why a photo is not looked at; ``None`` where it is."""
-    row = subject.row
-    if wanted == ALL:
+def _why_not(row: Record, wanted: str, has_splits: bool) -> str | None:
+    """Why a photo is not looked at, whatever the model has seen; ``None`` where it is."""
+    if wanted == ALL or not has_splits:
         return None
-    if not has_splits:
-        return IN_TRAINING if subject.seen else None
     if row.split == wanted or (row.split is None and row.problem is not None):
         return None
     return f"in {row.split}" if row.split else "in no split"

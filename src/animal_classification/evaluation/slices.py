@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.evaluation.resampling import share_interval
+from animal_classification.evaluation.intervals import share_interval
 from animal_classification.evaluation.result import Slice
+from animal_classification.evaluation.significance import holm, weaker_p_value
 
 if TYPE_CHECKING:
     from animal_classification.data.manifest import Record
+    from animal_classification.evaluation.selection import Units
 
 # Below this a share says nothing.
 FEWEST = 5
 GROUPS_SHOWN = 30
-_ROUNDS = 500
 _THIRDS = (1 / 3, 2 / 3)
 
 
@@ -27,20 +28,29 @@ def slices(
     right: NDArray[np.bool_],
     confidence: NDArray[np.float64],
     brightness: NDArray[np.float64],
-    units: NDArray[np.integer],
+    units: Units,
 ) -> list[Slice]:
-    """By group (the largest), by the shorter side in thirds, by brightness in thirds; arrays are ``[len(rows)]``."""
+    """By group (the largest), by the shorter side in thirds, by brightness in thirds; arrays are ``[len(rows)]``.
+
+    Within a group, and beside others, its photos are as independent as their pictures are: that they are of one group
+    is what the slice is about.
+    """
     sides = np.array([min(row.width or 0, row.height or 0) for row in rows], dtype=np.float64)
     parts = [*_groups(rows), *_thirds("size", sides, " px"), *_thirds("brightness", brightness, "")]
+    own = [units.pictures if by == "group" else units.all for by, _, _ in parts]
+    p_values = [weaker_p_value(right, here, of) for (_, _, here), of in zip(parts, own, strict=True)]
     return [
         Slice(
             by=by,
             name=name,
             n=int(here.sum()),
-            accuracy=share_interval(right[here], units[here], rounds=_ROUNDS),
+            units=len(np.unique(of[here])),
+            accuracy=share_interval(right[here], of[here]),
             confidence=float(confidence[here].mean()),
+            p_value=p_value,
+            weaker=weaker,
         )
-        for by, name, here in parts
+        for (by, name, here), of, p_value, weaker in zip(parts, own, p_values, holm(p_values), strict=True)
     ]
 
 

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 WEAKEST = 5
 PAIRS = 3
-# An accuracy whose interval lies wholly below the whole's: worth a line.
 _SLICES = 3
 
 
 def summary_lines(result: Evaluation) -> Iterator[str]:
     """How good it is, where it fails, and what it says of photos that it does not know."""
-    data, overall = result.data, result.overall
+    data = result.data
     yield f"{result.model.name} {result.model.version} on {_photos(data.scored)} of {data.source}{_split(data.split)}"
     yield ""
     yield from _table(_numbers(result))
@@ -36,20 +35,21 @@ def summary_lines(result: Evaluation) -> Iterator[str]:
                 if one.recall < 1
             ]
         )
-    low = [one for one in result.slices if one.accuracy.high < overall.accuracy.value]
-    for one in low[:_SLICES]:
+    for one in [one for one in result.slices if one.weaker][:_SLICES]:
         yield f"weaker where {one.by} is {one.name}: {_percent(one.accuracy.value)} of {one.n}"
     if result.comparison is not None:
         yield ""
-        yield f"{verdict(result.comparison)}; {_photos(result.comparison.n)} of labels that both know"
+        yield from verdict(result.comparison)
+        yield f"{_photos(result.comparison.n)} of labels that both know"
     yield from _counts(result)
 
 
 def _numbers(result: Evaluation) -> list[list[str]]:
     overall, after, sets, unknown = result.overall, result.calibration.after, result.sets, result.unknown
     rows = [
-        ["right", *_interval(overall.accuracy), "95% interval"],
-        ["right, every class alike", *_interval(overall.balanced_accuracy), "balanced accuracy"],
+        ["told right", *_interval(overall.answered_right), _independent(result)],
+        ["right label", *_interval(overall.accuracy), "accuracy, whatever is called unknown"],
+        ["… every class alike", *_interval(overall.balanced_accuracy), "balanced accuracy"],
     ]
     rows += [[f"among the first {k}", _percent(value), "", ""] for k, value in overall.top.items() if k > 1]
     weighted = overall.weighted
@@ -75,6 +75,15 @@ def _numbers(result: Evaluation) -> list[list[str]]:
             note = f"of {unknown.n}; AUROC {unknown.auroc:.3f}"
             rows.append(["called unknown, rightly", _percent(unknown.refused_unknown), "", note])
     return rows
+
+
+def _independent(result: Evaluation) -> str:
+    """What the intervals rest on, where that is less than photos."""
+    data = result.data
+    if data.units == data.scored:
+        return "95% interval"
+    groups = f" of {data.groups} groups" if data.groups else ""
+    return f"95% interval, for {data.units} independent observations{groups}"
 
 
 def _counts(result: Evaluation) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,12 @@ from animal_classification.inference.results import Answer, Candidate, Predictio
 from animal_classification.inference.sets import masses, set_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from animal_classification.bundle.model import Bundle
-    from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.bundle.schema import BundleInfo, Label
 
 KNOWN_NAME = "animal"
 UNKNOWN_NAME = "not an animal"
@@ -56,6 +56,17 @@ class Decider:
         if unknown is None or unknown.method != "energy_mahalanobis":
             return cls(bundle.info)
         return cls(bundle.info, FeatureDistance.of(bundle.reference(), str(bundle.path)))
+
+    @classmethod
+    def from_arrays(cls, info: BundleInfo, reference: Mapping[str, NDArray[Any]]) -> Decider:
+        """Of a bundle that is not written yet, with what will be its ``reference.npz``.
+
+        Raises:
+            BundleInvalidError: That lacks something.
+        """
+        if info.unknown is None or info.unknown.method != "energy_mahalanobis":
+            return cls(info)
+        return cls(info, FeatureDistance.of(reference, info.name))
 
     def decide(
         self,
@@ -168,6 +179,17 @@ class Decider:
         if not self._background:
             return None
         return self._background[int(probabilities[len(self._labels) :].argmax())].name
+
+
+def answered_right(said: Prediction, truth: Label) -> bool:
+    """Whether a person who is given ``said.answer`` is told what the photo shows.
+
+    The right label is right, and so is one of its groups where the model answers with a group. "unknown" and "animal"
+    name nothing, so they are not right, however right the label below them is.
+    """
+    if said.answer.level == "label":
+        return said.label_id == truth.id
+    return said.answer.level == "group" and said.answer.name in truth.groups
 
 
 def unknown_name(info: BundleInfo) -> str:

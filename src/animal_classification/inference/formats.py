@@ -15,8 +15,8 @@ from animal_classification.inference.table import SET_SEPARATOR, Guess, Row, col
 Format = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
-# A spreadsheet takes a cell that begins like this for a formula, and runs it. Only the file's name can come from a
-# stranger, and in front of a path "./" changes nothing.
+# A spreadsheet takes a cell that begins like this for a formula, and runs it. In front of a path "./" changes nothing;
+# the words of a bundle, which may come from a stranger too, get the apostrophe by which spreadsheets mark text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -89,22 +89,22 @@ def to_json(value: object) -> bytes:
 
 def cells(row: Row, top_k: int) -> list[str]:
     """A row as text, in the order of ``columns``."""
-    guesses = [text for guess in row["top"][1:] for text in (guess["label"], _number(guess["probability"]))]
+    guesses = [text for guess in row["top"][1:] for text in (_as_text(guess["label"]), _number(guess["probability"]))]
     missing = 2 * (top_k - 1) - len(guesses)
     return [
         f"./{row['path']}" if row["path"].startswith(FORMULA_STARTS) else row["path"],
-        row["label"] or "",
-        row["label_id"] or "",
+        _as_text(row["label"]),
+        _as_text(row["label_id"]),
         _number(row["probability"]),
-        row["group"] or "",
+        _as_text(row["group"]),
         _number(row["group_probability"]),
         "" if row["unknown"] is None else str(row["unknown"]).lower(),
-        SET_SEPARATOR.join(row["set"]),
+        _as_text(SET_SEPARATOR.join(row["set"])),
         *guesses,
         *[""] * missing,
-        row["model"],
-        row["model_version"],
-        row["error"] or "",
+        _as_text(row["model"]),
+        _as_text(row["model_version"]),
+        _as_text(row["error"]),
     ]
 
 
@@ -112,6 +112,7 @@ def from_cells(texts: list[str], top_k: int) -> Row:
     """The inverse of ``cells``, but for the ids of the second and further labels, which a csv does not hold."""
     if len(texts) != len(columns(top_k)):
         raise ValueError(f"a row has {len(texts)} cells")
+    texts = [texts[0], *map(_from_text, texts[1:])]
     path, label, label_id, probability, group, group_probability, unknown, labels = texts[:8]
     first: list[Guess] = [{"label": label, "label_id": label_id, "probability": float(probability)}] if label else []
     others: list[Guess] = [
@@ -133,6 +134,16 @@ def from_cells(texts: list[str], top_k: int) -> Row:
         "model_version": texts[-2],
         "error": texts[-1] or None,
     }
+
+
+def _as_text(words: str | None) -> str:
+    """Words as a cell that no spreadsheet takes for a formula; ``_from_text`` is the inverse."""
+    text = words or ""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def _from_text(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
 def _number(value: float | None) -> str:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CARD_FILE, Bundle
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, Calibration
 from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.evaluation.origin import recipe_name
+from animal_classification.evaluation.report.card import as_text, bundle_card
+from animal_classification.evaluation.report.numbers import Ledger
 from animal_classification.evaluation.selection import Subject, independent_units
 from animal_classification.inference.engine import available_cpus
 from animal_classification.optimisation import measuring
 from animal_classification.optimisation.kinds import KINDS, Made, Progress, Pruning, Source
 from animal_classification.optimisation.photos import Chosen, choose
-from animal_classification.optimisation.text import Side, card_section
+from animal_classification.optimisation.text import Side
 from animal_classification.optimisation.weights import float32_size
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.data.manifest import Manifest
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.optimisation.measuring import Compared
 
 _ROUNDING = 1e-9
 _DIGITS = 6
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -45,7 +51,8 @@ class Request:
         source: What they are called.
         split: Which of them to measure on.
         calibrate: Files, folders and patterns of other photos to calibrate with.
-        max_drop: Points of top-1 accuracy that it may lose.
+        reading: How the source is read: ``kind``, ``root`` and ``columns``, where they were given.
+        max_drop: Points that it may lose, of top-1 accuracy and of what people are told rightly.
         pruning: How much is taken out, for the kind ``pruned``.
         threads: CPUs to use; all by default.
         overwrite: Replace a bundle that is there.
@@ -59,6 +66,7 @@ class Request:
     source: str
     split: str = "test"
     calibrate: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
     max_drop: float = 0.5
     pruning: Pruning = field(default_factory=Pruning)
     threads: int | None = None
@@ -107,17 +115,24 @@ def export(bundle: Bundle, request: Request) -> Exported:
     source = Source(bundle, chosen.calibration, request.max_drop, request.pruning, threads, request.progress)
     made = kind.make(source)
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
-        staged = _write(str(Path(folder) / "staged"), bundle, made, _info(bundle, request, made), "")
-        compared = _measured(bundle, staged, made, chosen, request)
-        _refuse_worse(compared, request)
-        sides = _sides(bundle, staged, made, compared, chosen.measured)
+        staged = _write(str(Path(folder) / "staged"), bundle, made, _info(bundle, request, made, chosen), "")
+        trial = _tried(bundle, staged, made, chosen, request)
+        _refuse_worse(trial.compared, request)
+        sides = _sides(bundle, staged, made, trial.compared, chosen.measured)
     float32 = float32_size(source.graph)
-    metrics = _metrics(bundle, made, compared, sides, float32)
-    info = _info(bundle, request, made, metrics)
-    where = f"{request.source} ({chosen.split})"
-    card = card_section(request.kind, sides, compared, float32, where)
+    metrics = _metrics(bundle, made, trial, sides, float32)
+    info = _info(bundle, request, made, chosen, metrics)
+    card = _card(bundle, info, trial.served, request)
     written = _write(request.target, bundle, made, info, card, overwrite=request.overwrite)
-    return Exported(written, *sides, compared, float32, chosen.split, (*chosen.notes, *made.notes))
+    return Exported(written, *sides, trial.compared, float32, chosen.split, (*chosen.notes, *made.notes))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Original and export on the same photos; ``served`` is about what the export's bundle answers when it serves."""
+
+    compared: Compared
+    served: Scorecard
 
 
 def _check_free(request: Request) -> None:
@@ -127,29 +142,38 @@ def _check_free(request: Request) -> None:
         raise UsageError(f"{target}: already holds a bundle; choose another name, or allow it with --overwrite")
 
 
-def _measured(bundle: Bundle, staged: Bundle, made: Made, chosen: Chosen, request: Request) -> Compared:
-    """Original and export on the same photos."""
+def _tried(bundle: Bundle, staged: Bundle, made: Made, chosen: Chosen, request: Request) -> _Trial:
+    """Original and export on the same photos, each by the engine that runs it: the one that serves, where it can."""
     usable = [name for name in measuring.installed_engines() if name in made.engines]
     if not usable:
         raise UsageError(f"none of {', '.join(made.engines)} is installed, so that the export cannot be measured")
+    engine, file = usable[0], made.engines[usable[0]]
     original, exported = (
         measuring.measure(
-            one, chosen.measured, file=file, engine=usable[0], threads=request.threads, progress=request.progress
+            one, chosen.measured, file=path, engine=runs, threads=request.threads, progress=request.progress
         )
-        for one, file in ((bundle, MODEL_FILE), (staged, made.engines[usable[0]]))
+        for one, path, runs in (
+            (bundle, MODEL_FILE, measuring.installed_engines()[0]),
+            (staged, file, engine),
+        )
     )
     readable = [chosen.measured[index] for index in original.positions]
-    return measuring.compared(original, exported, independent_units(readable, request.cache))
+    units = independent_units(readable, request.cache).all
+    # Of an export for other programs, the ONNX graph beside it goes on serving.
+    served = exported if file == MODEL_FILE else original
+    tested = served.answers.scorecard(units, sum(one.seen for one in readable))
+    assert tested is not None
+    return _Trial(measuring.compared(original.answers, exported.answers, units), tested)
 
 
 def _refuse_worse(compared: Compared, request: Request) -> None:
-    if compared.drop.value <= request.max_drop + _ROUNDING:
-        return
-    before, after = (100 * value for value in compared.accuracy)
-    raise AnimalsError(
-        f"{request.kind} loses {compared.drop.value:.2f} points of top-1 ({before:.2f} to {after:.2f} on {compared.n} "
-        f"photos) and --max-drop allows {request.max_drop:g}; nothing was written"
-    )
+    for what, pair in (("top-1", compared.labels), ("what is told right", compared.told)):
+        lost = measuring.points(pair).value
+        if lost > request.max_drop + _ROUNDING:
+            raise AnimalsError(
+                f"{request.kind} loses {lost:.2f} points of {what} ({100 * pair.this:.2f} to {100 * pair.that:.2f} on "
+                f"{compared.n} photos) and --max-drop allows {request.max_drop:g}; nothing was written"
+            )
 
 
 def _sides(
@@ -161,25 +185,38 @@ def _sides(
     speeds = measuring.speeds(graphs, measuring.one_batch(measured, bundle))
     sizes = bundle.model_path.stat().st_size, made.model_bytes
     sides = [
-        Side(f"{one.info.name} {one.info.version}", accuracy, size, {name: speeds[name][which] for name in engines})
-        for one, which, accuracy, size in zip(
-            (bundle, staged), ("original", "export"), compared.accuracy, sizes, strict=True
+        Side(
+            f"{one.info.name} {one.info.version}",
+            accuracy=getattr(compared.labels, share),
+            answered_right=getattr(compared.told, share),
+            bytes=size,
+            milliseconds={name: speeds[name][which] for name in engines},
+        )
+        for one, which, share, size in zip(
+            (bundle, staged), ("original", "export"), ("this", "that"), sizes, strict=True
         )
     ]
     return sides[0], sides[1]
 
 
-def _metrics(bundle: Bundle, made: Made, compared: Compared, sides: tuple[Side, Side], float32: int) -> dict[str, Any]:
+def _metrics(bundle: Bundle, made: Made, trial: _Trial, sides: tuple[Side, Side], float32: int) -> dict[str, Any]:
     """What the export's ``bundle.json`` says of it. The original's numbers are not its own, so they are not kept."""
     original, exported = sides
+    compared = trial.compared
     return {
-        "accuracy": round(compared.accuracy[1], _DIGITS),
+        **{name: round(value, _DIGITS) for name, value in trial.served.summary().items()},
         "photos": compared.n,
         "export": {
             "of": {"name": bundle.info.name, "version": bundle.info.version, "sha256": bundle.sha256},
-            "original_accuracy": round(compared.accuracy[0], _DIGITS),
+            "photos": compared.n,
+            "accuracy": round(exported.accuracy, _DIGITS),
+            "original_accuracy": round(original.accuracy, _DIGITS),
             "drop_points": compared.drop.model_dump(mode="json"),
-            "p_value": compared.p_value,
+            "p_value": compared.labels.p_value,
+            "answered_right": round(exported.answered_right, _DIGITS),
+            "original_answered_right": round(original.answered_right, _DIGITS),
+            "answered_drop_points": compared.answered_drop.model_dump(mode="json"),
+            "answered_p_value": compared.told.p_value,
             "agreement": round(compared.agreement, _DIGITS),
             "same_unknown": round(compared.same_refusals, _DIGITS),
             "coverage": list(compared.coverage) if compared.coverage else None,
@@ -195,11 +232,15 @@ def _metrics(bundle: Bundle, made: Made, compared: Compared, sides: tuple[Side, 
     }
 
 
-def _info(bundle: Bundle, request: Request, made: Made, metrics: Mapping[str, Any] | None = None) -> BundleInfo:
+def _info(
+    bundle: Bundle, request: Request, made: Made, chosen: Chosen, metrics: Mapping[str, Any] | None = None
+) -> BundleInfo:
     info = bundle.info
     asked = {
         "kind": request.kind,
         "data": request.source,
+        "reading": request.reading,
+        "divided": request.manifest.version if chosen.divided else None,
         "split": request.split,
         "calibrate": list(request.calibrate),
         "max_drop": request.max_drop,
@@ -218,13 +259,22 @@ def _info(bundle: Bundle, request: Request, made: Made, metrics: Mapping[str, An
     )
 
 
+def _card(original: Bundle, info: BundleInfo, tested: Scorecard, request: Request) -> str:
+    """The export's own: its numbers in place of the original's. Whatever else somebody wrote of that is quoted."""
+    text = as_text(bundle_card(info, tested, request.source, Ledger(), use=PurePosixPath(request.target).name))
+    words = original.card()
+    if not words or recipe_name(original.info) is not None:
+        return text
+    quoted = "\n".join(f"> {line}".rstrip() for line in _FRONT_MATTER.sub("", words).strip().splitlines())
+    return f"{text}\n## What the original's card says\n\n{quoted}\n"
+
+
 def _write(
-    target: str, original: Bundle, made: Made, info: BundleInfo, section: str, *, overwrite: bool = False
+    target: str, original: Bundle, made: Made, info: BundleInfo, card: str, *, overwrite: bool = False
 ) -> Bundle:
     """All files of the original that the export does not replace, and its own."""
     files: dict[str, bytes | Path] = {name: original.path / name for name in original.info.files}
     files |= made.files
-    card = original.card()
-    if card and section:
-        files[CARD_FILE] = f"{card.rstrip()}\n\n{section}".encode()
+    if card:
+        files[CARD_FILE] = card.encode()
     return bundles.write(target, info, files, overwrite=overwrite)

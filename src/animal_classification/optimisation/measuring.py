@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from animal_classification import imaging
 from animal_classification.bundle.model import Bundle
 from animal_classification.errors import ImageError, UsageError
-from animal_classification.evaluation.outputs import Outputs, compute_outputs
-from animal_classification.evaluation.resampling import bootstrap, mcnemar, mean_of
-from animal_classification.evaluation.result import Interval
+from animal_classification.evaluation.comparing import paired
+from animal_classification.evaluation.outputs import compute_outputs
+from animal_classification.evaluation.result import Interval, Paired
+from animal_classification.evaluation.scorecard import Answers
 from animal_classification.evaluation.selection import Subject
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import BATCH, ENGINES, Engine, available_cpus, create_engine
+from animal_classification.inference.engine import BATCH, PREFERRED, Engine, available_cpus, create_engine
 
 ROUNDS = 15
 TORCH = "torch"
@@ -31,22 +32,16 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a model says of the measured photos; arrays are ``[N]`` over the photos that could be read.
+class Measured:
+    """What a model says of the photos that could be read; arrays are ``[N]``.
 
     Attributes:
         positions: Which of the photos that were asked for these are.
-        best: Positions of its answers among the labels.
-        right: Whether they are right.
-        refused: Whether the photo counts as unknown.
-        covered: Whether the prediction set holds the truth; ``None`` where the model gives no sets.
+        answers: What it says.
     """
 
     positions: NDArray[np.int64]
-    best: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    refused: NDArray[np.bool_]
-    covered: NDArray[np.bool_] | None
+    answers: Answers
 
 
 @dataclass(frozen=True)
@@ -55,42 +50,39 @@ class Compared:
 
     Attributes:
         n: Photos.
-        accuracy: Of the original and of the export.
-        drop: Points that the export loses, with what chance alone may have done to it.
-        p_value: McNemar's: how often chance alone makes such a difference.
+        labels: Share of right labels, of the original and of the export.
+        told: The same of what people are told.
         agreement: Share of photos with the same answer.
         same_refusals: Share of photos that both, or neither, call unknown.
         coverage: Of the prediction sets, of both; ``None`` without sets.
     """
 
     n: int
-    accuracy: tuple[float, float]
-    drop: Interval
-    p_value: float
+    labels: Paired
+    told: Paired
     agreement: float
     same_refusals: float
     coverage: tuple[float, float] | None
 
+    @property
+    def drop(self) -> Interval:
+        """Points of accuracy that the export loses."""
+        return points(self.labels)
 
-def answers(bundle: Bundle, outputs: Outputs, measured: Sequence[Subject]) -> Answers:
-    """Decide by the rules of the bundle."""
-    targets = np.array([measured[index].target for index in outputs.positions], dtype=np.int64)
-    labels = bundle.info.labels
-    number = {label.id: index for index, label in enumerate(labels)}
-    said = Decider.of(bundle).decide(outputs.logits, top_k=1, embeddings=outputs.embedding)
-    best = np.array([number[one.label_id] for one in said], dtype=np.int64)
-    covered = None
-    if bundle.info.conformal is not None:
-        names = [labels[target].name for target in targets]
-        covered = np.array([name in one.set for name, one in zip(names, said, strict=True)], dtype=np.bool_)
-    return Answers(
-        outputs.positions, best, best == targets, np.array([one.unknown for one in said], dtype=np.bool_), covered
-    )
+    @property
+    def answered_drop(self) -> Interval:
+        """Points of what people are told rightly that it loses."""
+        return points(self.told)
+
+
+def points(pair: Paired) -> Interval:
+    """A difference of shares in points."""
+    return Interval(**{name: 100 * value for name, value in pair.difference})
 
 
 def measure(
     bundle: Bundle, measured: Sequence[Subject], *, file: str, engine: str, threads: int | None, progress: Progress
-) -> Answers:
+) -> Measured:
     """Send the measured photos through ``file`` of a bundle.
 
     Raises:
@@ -106,21 +98,20 @@ def measure(
     )
     if not len(outputs.positions):
         raise UsageError(f"none of the {len(files)} photos to measure on can be read")
-    return answers(bundle, outputs, measured)
+    targets = np.array([measured[index].target for index in outputs.positions], dtype=np.int64)
+    answers = Answers.of(bundle.info, Decider.of(bundle), (outputs.logits, outputs.embedding), targets)
+    return Measured(outputs.positions, answers)
 
 
 def compared(original: Answers, export: Answers, units: NDArray[np.integer]) -> Compared:
     """Set two models side by side; ``units`` are equal for photos that are no two observations."""
-    lost = original.right.astype(np.float64) - export.right.astype(np.float64)
     both = None
     if original.covered is not None and export.covered is not None:
         both = float(original.covered.mean()), float(export.covered.mean())
-    drop = bootstrap(mean_of(100 * lost), units)
     return Compared(
-        n=len(lost),
-        accuracy=(float(original.right.mean()), float(export.right.mean())),
-        drop=drop,
-        p_value=mcnemar(int((lost > 0).sum()), int((lost < 0).sum())),
+        n=len(original),
+        labels=paired(original.right, export.right, units),
+        told=paired(original.answered, export.answered, units),
         agreement=float((original.best == export.best).mean()),
         same_refusals=float((original.refused == export.refused).mean()),
         coverage=both,
@@ -154,8 +145,8 @@ def speeds(
 
 
 def installed_engines() -> list[str]:
-    """The engines that can run here, the preferred one first."""
-    return [name for name in (*ENGINES, TORCH) if name != "auto" and importlib.util.find_spec(name) is not None]
+    """The engines that can run here, the one that serves first."""
+    return [name for name in (*PREFERRED, TORCH) if importlib.util.find_spec(name) is not None]
 
 
 def start(name: str, path: Path, threads: int) -> Engine:

@@ -34,12 +34,14 @@ class Chosen:
         calibration: Files to calibrate with; none of them is among ``measured``.
         split: Which part of the source ``measured`` is.
         notes: What a person should know.
+        divided: The source brings no splits and was divided here.
     """
 
     measured: tuple[Subject, ...]
     calibration: tuple[Path, ...]
     split: str
     notes: tuple[str, ...]
+    divided: bool = False
 
 
 def choose(bundle: Bundle, manifest: Manifest, *, wanted: str, calibrate: Sequence[str], cache: Path | None) -> Chosen:
@@ -63,7 +65,8 @@ def choose(bundle: Bundle, manifest: Manifest, *, wanted: str, calibrate: Sequen
     reference = Reference.of(bundle)
     selection = select(manifest, bundle.info, reference, wanted=wanted, cache=cache)
     notes = [*selection.notes]
-    if selection.split == ALL and not calibrate:
+    here = selection.split == ALL and not calibrate
+    if here:
         divided = split(manifest, scan([manifest.file(row) for row in manifest], cache=cache), Plan())
         selection = select(divided.manifest, bundle.info, reference, wanted=wanted, cache=cache)
         manifest, notes = divided.manifest, ["the photos have no splits and were divided for this export"]
@@ -75,7 +78,7 @@ def choose(bundle: Bundle, manifest: Manifest, *, wanted: str, calibrate: Sequen
     calibration, same = _without(found, measured)
     if same:
         notes.append(f"{same} photos to calibrate with are measured on, and were left out")
-    return Chosen(measured, calibration, selection.split, tuple(notes))
+    return Chosen(measured, calibration, selection.split, tuple(notes), here)
 
 
 def pixels(

@@ -1,4 +1,4 @@
-"""An export beside its original, in words: for the terminal and for the model card."""
+"""An export beside its original, in words for the terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Side:
     Attributes:
         name: With its version.
         accuracy: Top-1, in [0, 1].
+        answered_right: Share of photos of which a person is told what they show.
         bytes: Size of what is run.
         milliseconds: A photo, on one thread, by engine.
     """
 
     name: str
     accuracy: float
+    answered_right: float
     bytes: int
     milliseconds: Mapping[str, float]
 
@@ -35,6 +37,7 @@ def table_lines(sides: Sequence[Side], compared: Compared, float32_bytes: int) -
     heading = [
         "",
         f"top-1 (n = {compared.n})",
+        "told right",
         "agrees",
         "size",
         "of float32",
@@ -46,6 +49,7 @@ def table_lines(sides: Sequence[Side], compared: Compared, float32_bytes: int) -
             [
                 side.name,
                 f"{side.accuracy:.2%}",
+                f"{side.answered_right:.2%}",
                 f"{agreement:.2%}",
                 f"{side.bytes / _MEGA:.2f} MB",
                 f"{side.bytes / float32_bytes:.0%}",
@@ -61,28 +65,21 @@ def table_lines(sides: Sequence[Side], compared: Compared, float32_bytes: int) -
 
 def verdict_lines(compared: Compared, max_drop: float) -> list[str]:
     """What it cost, and what became of the rules that were fitted to the original."""
-    drop = compared.drop
     lines = [
-        f"{_lost(drop.value)} of top-1 (loss, 95%: {drop.low:+.2f} to {drop.high:+.2f}; "
-        f"p = {compared.p_value:.2g}); allowed to lose: {max_drop:g}",
+        f"{_lost(drop.value)} of {what} (loss, 95%: {drop.low:+.2f} to {drop.high:+.2f}; p = {pair.p_value:.2g}); "
+        f"allowed to lose: {max_drop:g}"
+        for what, drop, pair in (
+            ("top-1", compared.drop, compared.labels),
+            ("what is told right", compared.answered_drop, compared.told),
+        )
+    ]
+    lines += [
         f"known or unknown: the same answer for {compared.same_refusals:.2%} of the photos",
     ]
     if compared.coverage:
         before, after = compared.coverage
         lines.append(f"prediction sets hold the truth for {after:.1%} of the photos (original: {before:.1%})")
     return lines
-
-
-def card_section(kind: str, sides: Sequence[Side], compared: Compared, float32_bytes: int, where: str) -> str:
-    """For the model card, in Markdown."""
-    table = "\n".join(f"    {line}".rstrip() for line in table_lines(sides, compared, float32_bytes))
-    return (
-        f"## This export: {kind}\n\n"
-        f"Made from {sides[0].name} by `animals export`; what is said above about the original was measured on the "
-        f"original. Both were measured on {compared.n} photos of {where}:\n\n{table}\n\n"
-        f"It {_lost(compared.drop.value)} of top-1 (loss, 95%: {compared.drop.low:+.2f} to "
-        f"{compared.drop.high:+.2f}). Speeds are of one thread on the machine that made it.\n"
-    )
 
 
 def _speed(milliseconds: float, original: float) -> str:

@@ -84,9 +84,10 @@ def register_if_better(
 ) -> Registration:
     """Register a bundle as ``candidate`` unless the model in ``production`` is known to be as good.
 
-    Known means: a higher or equal accuracy on the same test photos. Where the test photos differ, or where nothing is
-    in production, there is nothing to compare, and it becomes the candidate with a note that says so: a candidate
-    serves nobody until a person promotes it. Arguments and errors are those of :func:`register`.
+    Known means: on the same test photos, it tells people at least as often what they show (``answered_right``; the
+    accuracy stands in where one of the two was registered before that was measured). Where the test photos differ, or
+    where nothing is in production, there is nothing to compare, and it becomes the candidate with a note that says so:
+    a candidate serves nobody until a person promotes it. Arguments and errors are those of :func:`register`.
     """
     from animal_classification import bundle as bundles
 
@@ -114,10 +115,13 @@ def _judge(offered: Version, production: Version | None) -> tuple[bool, str]:
         return True, f"not compared with {rival}, whose accuracy was not measured"
     if offered.accuracy is None:
         return False, f"its accuracy was not measured, and {rival} has {production.accuracy:.4f}"
-    both = f"accuracy {offered.accuracy:.4f} against {production.accuracy:.4f} of {rival}"
+    what, new, old = "accuracy", offered.accuracy, production.accuracy
+    if offered.answered_right is not None and production.answered_right is not None:
+        what, new, old = "told right", offered.answered_right, production.answered_right
+    both = f"{what} {new:.4f} against {old:.4f} of {rival}"
     if production.test_version != offered.test_version:
         return True, f"{both}, which was tested on other photos, so that the two cannot be compared"
-    return offered.accuracy > production.accuracy, f"{both}, on the same photos"
+    return new > old, f"{both}, on the same photos"
 
 
 def described(

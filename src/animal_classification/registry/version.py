@@ -54,13 +54,23 @@ class Version:
     metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
+    def answered_right(self) -> float | None:
+        """Share of the test photos of which people are told what they show; ``None`` where it was not measured."""
+        return self.metrics.get("answered_right")
+
+    @property
     def label(self) -> str:
         """As people write it: ``zoo/3``."""
         return f"{self.name}/{self.version}"
 
     def as_object(self) -> dict[str, Any]:
         """What JSON can hold."""
-        return {**asdict(self), "aliases": list(self.aliases), "created": self.created.isoformat(timespec="seconds")}
+        return {
+            **asdict(self),
+            "answered_right": self.answered_right,
+            "aliases": list(self.aliases),
+            "created": self.created.isoformat(timespec="seconds"),
+        }
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ class Dataset:
         manifest: The photos; ``manifest.version`` is the data version.
         notes: What a person should know about how it was read and divided, a line each.
         units: From path to the number of what must not be torn apart: a group, copies of one picture.
+        fingerprints: From path to the picture's perceptual hash, 32 bytes; without pictures of one colour.
     """
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
     units: Mapping[str, int] = field(default_factory=dict)
+    fingerprints: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def version(self) -> str:

@@ -10,24 +10,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animal_classification.evaluation.origin import HELD_OUT
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import Measured, Witnesses, check_served, from_logits, measure_served
+from animal_classification.training.measuring import HeldOutOutputs, Measured, Witnesses, check_served, measure
 from animal_classification.training.pictures import confusion_png, examples_png
 from animal_classification.training.ruling import Ruling, find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.recipe import Job, Trained
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Numbers and notes of a finished run, and on how many photos it was measured."""
+    """Numbers and notes of a finished run; ``tested`` is ``None`` where there was no test photo."""
 
     metrics: Mapping[str, float]
-    test_photos: int
+    tested: Scorecard | None
     notes: tuple[str, ...]
 
 
@@ -42,14 +44,12 @@ def finish(job: Job, trained: Trained) -> Finished:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
     ruling = find_rules(job, trained)
-    if trained.test_logits is not None:
-        measured = from_logits(job.dataset.test, trained.test_logits, trained.calibration.temperature)
-    else:
-        measured = measure_served(job)
+    outputs = HeldOutOutputs.of(job, trained)
+    measured = measure(job, _info(job, trained, ruling, None), _arrays(job, trained, ruling), outputs)
     _write(job, trained, ruling, measured)
     metrics = measured.metrics(job.dataset.classes)
     _tell(job, metrics, measured, step=trained.last_step)
-    return Finished(metrics, len(measured), (*measured.notes, *ruling.notes))
+    return Finished(metrics, measured.tested, (*measured.notes, *ruling.notes))
 
 
 def _write(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured | None) -> None:
@@ -60,7 +60,7 @@ def _write(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured
     card = model_card(job, info, measured)
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(reference_of(job, trained, ruling.rules if ruling else None)),
+        "reference.npz": _npz(_arrays(job, trained, ruling)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
@@ -99,10 +99,14 @@ def _info(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured 
     )
 
 
-def _npz(arrays: Mapping[str, object]) -> bytes:
+def _arrays(job: Job, trained: Trained, ruling: Ruling | None) -> dict[str, NDArray[Any]]:
+    arrays = reference_of(job, trained, ruling.rules if ruling else None)
+    return {name: np.asarray(value) for name, value in arrays.items()}
+
+
+def _npz(arrays: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
-    plain: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
-    np.savez(stream, **plain)
+    np.savez(stream, **arrays)
     return stream.getvalue()
 
 

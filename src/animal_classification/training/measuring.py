@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, ImageError
-from animal_classification.evaluation.calibration import calibrated
+from animal_classification.evaluation.reference import Reference
+from animal_classification.evaluation.scorecard import Answers, Scorecard
+from animal_classification.evaluation.selection import Subject, independent_units, mark_seen
+from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from animal_classification.bundle import Bundle
-    from animal_classification.training.dataset import Dataset, Part
+    from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.training.dataset import Dataset
     from animal_classification.training.recipe import Job, Trained
 
-_TOP = 5
 # Photos on which a bundle's logits are compared with those that the recipe has, and how far they may be apart: engines
 # round, and a photo may be decoded in a batch of another size.
 _CHECKED = 4
@@ -37,12 +39,14 @@ class Measured:
         targets: int64 ``[N]``.
         probabilities: float64 ``[N, C]``, calibrated.
         notes: What a person should know.
+        tested: How good that is, in numbers; ``None`` without a test photo.
     """
 
     positions: tuple[int, ...]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    tested: Scorecard | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -67,17 +71,7 @@ class Measured:
 
     def summary(self) -> dict[str, float]:
         """The numbers that describe the whole, under the names of ``bundle.json``; empty without a test photo."""
-        if not len(self):
-            return {}
-        own = self.probabilities[np.arange(len(self)), self.targets]
-        better = (self.probabilities > own[:, None]).sum(axis=1)
-        recalls = [float((self.answers == number)[self.targets == number].mean()) for number in set(self.targets)]
-        return {
-            "accuracy": float((self.answers == self.targets).mean()),
-            "top5": float((better < _TOP).mean()),
-            "balanced_accuracy": float(np.mean(recalls)),
-            "loss": float(-np.log(np.maximum(own, 1e-12)).mean()),
-        }
+        return {} if self.tested is None else self.tested.summary()
 
     def metrics(self, classes: Sequence[str]) -> dict[str, float]:
         """All numbers, under the names of ``tracking.tracker``."""
@@ -85,36 +79,66 @@ class Measured:
         return {**whole, **{f"test/recall/{name}": value for name, value in self.recalls(classes).items()}}
 
 
-def from_logits(part: Part, logits: NDArray[np.float32], temperature: float) -> Measured:
-    """From logits ``[len(part), C]``; rows of NaN are photos that could not be read."""
-    good = np.flatnonzero(np.isfinite(logits).all(axis=1)) if len(part) else np.empty(0, dtype=np.int64)
-    probabilities = calibrated(logits[good], temperature)
-    return Measured(tuple(good.tolist()), part.targets[good], probabilities, _missing(len(part) - len(good)))
+@dataclass(frozen=True)
+class HeldOutOutputs:
+    """What the network says of the test photos that could be read.
+
+    Attributes:
+        positions: int64 ``[N]``, which these are of the test part.
+        logits: float32 ``[N, C]``.
+        embedding: float32 ``[N, D]``.
+    """
+
+    positions: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, job: Job, trained: Trained) -> HeldOutOutputs:
+        """Those that the recipe has anyway; else every test photo goes through the bundle, as it will be served."""
+        if trained.test_logits is not None and trained.test_embedding is not None:
+            good = np.flatnonzero(np.isfinite(trained.test_logits).all(axis=1)).astype(np.int64)
+            return cls(good, trained.test_logits[good], trained.test_embedding[good])
+        return cls.served(job)
+
+    @classmethod
+    def served(cls, job: Job) -> HeldOutOutputs:
+        """Through the bundle and the engine that predictions go through."""
+        from animal_classification import bundle as bundles
+        from animal_classification.evaluation.outputs import compute_outputs
+
+        outputs = compute_outputs(
+            bundles.load(job.run.bundle),
+            job.dataset.test.files,
+            progress=lambda done, total: job.progress("measuring", done, total),
+        )
+        return cls(outputs.positions, outputs.logits, outputs.embedding)
 
 
-def measure_served(job: Job) -> Measured:
-    """Send every test photo through the bundle, as it will be served."""
-    from animal_classification.inference import Classifier
+def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: HeldOutOutputs) -> Measured:
+    """Decide about the test photos as predictions do.
 
-    part, classes = job.dataset.test, job.dataset.classes
-    positions: list[int] = []
-    rows: list[NDArray[np.float64]] = []
-    if len(part):
-        classifier = Classifier.load(job.run.bundle)
-        number = {label.id: index for index, label in enumerate(classifier.info.labels)}
-        pairs = [(str(index), file) for index, file in enumerate(part.files)]
-        for done, result in enumerate(classifier.predict_paths(pairs, top_k=len(classes)), start=1):
-            job.progress("measuring", done, len(part))
-            if result.prediction is None:
-                continue
-            row = np.zeros(len(classes))
-            for candidate in result.prediction.top:
-                row[number[candidate.label_id]] = candidate.probability
-            positions.append(int(result.path))
-            rows.append(row)
-    probabilities = np.stack(rows) if rows else np.zeros((0, len(classes)))
-    targets = part.targets[np.array(positions, dtype=np.int64)]
-    return Measured(tuple(positions), targets, probabilities, _missing(len(part) - len(positions)))
+    Args:
+        job: Whose test photos these are.
+        info: The bundle's, with its rules.
+        reference: The arrays of ``reference.npz``: what the rules need, and which photos training has used.
+        outputs: What the network says of the photos.
+    """
+    from animal_classification.training.preparing import cache_folder
+
+    part, places = job.dataset.test, outputs.positions
+    answers = Answers.of(
+        info, Decider.from_arrays(info, reference), (outputs.logits, outputs.embedding), part.targets[places]
+    )
+    cache = cache_folder(job.config.data)
+    subjects, _ = mark_seen(
+        [Subject(part.rows[at], part.files[at], int(part.targets[at])) for at in places.tolist()],
+        Reference.from_arrays(reference),
+        cache,
+    )
+    tested = answers.scorecard(independent_units(subjects, cache).all, sum(one.seen for one in subjects))
+    missing = _missing(len(part) - len(places))
+    return Measured(tuple(places.tolist()), answers.targets, answers.probabilities, missing, tested)
 
 
 @dataclass(frozen=True)

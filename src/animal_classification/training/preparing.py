@@ -43,7 +43,8 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
     division = split(manifest, facts, Plan(test=data.test, val=data.val, seed=config.seed, resplit=data.resplit))
     notes = (*manifest.notes, *_left_out(manifest), *division.notes)
     units = {row.path: unit for row, unit in zip(division.manifest, division.units, strict=True)}
-    dataset = Dataset(division.manifest, notes, units)
+    prints = {row.path: one.fingerprint for row, one in zip(manifest, facts, strict=True) if one.fingerprint}
+    dataset = Dataset(division.manifest, notes, units, prints)
     check(dataset)
     return dataset
 

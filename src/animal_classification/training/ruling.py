@@ -99,6 +99,7 @@ def reference_of(job: Job, trained: Trained, rules: Rules | None) -> Mapping[str
         label=label,
         paths=[row.path for row in known],
         seen=[row.sha256 for row in seen if row.sha256],
+        fingerprints=[one for row in seen if (one := job.dataset.fingerprints.get(row.path))],
     )
     return {**arrays, **(rules.reference if rules else {})}
 

@@ -21,6 +21,7 @@ from animal_classification.training.tracking.registering import offer
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
+    from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.dataset import Dataset
     from animal_classification.training.run import Run
     from animal_classification.training.tracking.tracker import Tracker
@@ -33,8 +34,7 @@ class Result:
     Attributes:
         bundle: The model.
         run: The run's folder.
-        accuracy: On the test split; ``None`` where there is none.
-        test_photos: How many photos that was.
+        tested: How good it is on the test split; ``None`` where there is none.
         metrics: Everything that was measured at the end, by the names in ``tracking.tracker``.
         seconds: How long it took.
         resumed: An earlier, interrupted run was brought to its end.
@@ -43,12 +43,21 @@ class Result:
 
     bundle: Path
     run: Path
-    accuracy: float | None
-    test_photos: int
+    tested: Scorecard | None
     metrics: Mapping[str, float]
     seconds: float
     resumed: bool
     notes: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> float | None:
+        """On the test split; ``None`` where there is none."""
+        return None if self.tested is None else self.tested.accuracy.value
+
+    @property
+    def test_photos(self) -> int:
+        """How many photos that was."""
+        return 0 if self.tested is None else self.tested.photos
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -94,8 +103,7 @@ def train(
     return Result(
         bundle=run.bundle,
         run=run.path,
-        accuracy=finished.metrics.get("test/accuracy"),
-        test_photos=finished.test_photos,
+        tested=finished.tested,
         metrics=finished.metrics,
         seconds=seconds,
         resumed=run.resumed,

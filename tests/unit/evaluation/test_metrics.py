@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 pytest.importorskip("sklearn")
 
 from animal_classification.bundle.schema import Label
-from animal_classification.evaluation.metrics import confusion, overall, per_class, top_k
+from animal_classification.evaluation.metrics import confusion, overall, per_class
 from animal_classification.evaluation.ordering import confused_together
+from animal_classification.evaluation.scorecard import top_k
 
 EXACT = 1e-9
 
@@ -51,14 +52,17 @@ def test_every_number_agrees_with_a_computation_by_hand(
     given_: tuple[NDArray[np.int64], NDArray[np.float64], tuple[Label, ...]],
 ) -> None:
     targets, probabilities, labels = given_
-    found = per_class(targets, probabilities, labels)
+    units = np.arange(len(targets))
+    found = per_class(targets, probabilities, labels, units)
     hand = [by_hand(targets, probabilities, number) for number in range(len(labels))]
     for one, expected in zip(found, hand, strict=True):
         for name, value in expected.items():
             assert getattr(one, name) == pytest.approx(value, abs=EXACT), name
     counts = [one.n for one in found]
     assert counts == [int((targets == number).sum()) for number in range(len(labels))]
-    whole = overall(targets, probabilities, found, np.arange(len(targets)))
+    answered = targets % 2 == 0
+    whole = overall(targets, probabilities, answered, found, units)
+    assert whole.answered_right.value == pytest.approx(sum(answered.tolist()) / len(targets), abs=EXACT)
     present = [number for number, count in enumerate(counts) if count]
     for name in ("precision", "recall", "f1", "ap"):
         macro = sum(hand[number][name] for number in present) / len(present)

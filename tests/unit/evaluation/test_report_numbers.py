@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from animal_classification.evaluation.intervals import wilson
 from animal_classification.evaluation.report.checking import agrees
 from animal_classification.evaluation.report.numbers import Ledger, listed, say
-from animal_classification.evaluation.report.small_plots import wilson
 from animal_classification.evaluation.report.svg import Svg, shortened
 
 

@@ -23,7 +23,7 @@ from animal_classification.bundle.schema import (
     Scale,
     Unknown,
 )
-from animal_classification.inference.decide import Decider, softmax
+from animal_classification.inference.decide import Decider, answered_right, softmax
 from animal_classification.inference.known import FeatureDistance
 from animal_classification.inference.results import Prediction
 
@@ -200,3 +200,22 @@ def test_distance_and_energy_together() -> None:
     assert near.embedding is None
     with pytest.raises(ValueError, match="distance"):
         Decider(info).decide(logits, top_k=1)
+
+
+def test_told_right_is_what_a_person_reads() -> None:
+    """The label, or a right group where the answer is a group; never "unknown", nor "animal", which names nothing."""
+    beagle, _, poodle, lion = LABELS
+    sure = decide([0.9, 0.02, 0.02, 0.02, 0.02, 0.02])
+    assert [answered_right(sure, one) for one in (beagle, poodle, lion)] == [True, False, False]
+    hound = decide([0.4, 0.4, 0.1, 0.05, 0.03, 0.02])
+    assert hound.answer.name == "hound"
+    assert [answered_right(hound, one) for one in LABELS] == [True, True, False, False]
+    dog = decide([0.3, 0.2, 0.4, 0.05, 0.03, 0.02])
+    assert (dog.answer.name, dog.label) == ("dog", "poodle")
+    assert [answered_right(dog, one) for one in LABELS] == [True, True, True, False]
+    animal = decide([0.15, 0.15, 0.2, 0.45, 0.03, 0.02])
+    assert (animal.answer.level, animal.label) == ("known", "lion")
+    assert not any(answered_right(animal, one) for one in LABELS), "the label below it is right, and nobody is told"
+    refused = decide([0.4, 0.001, 0.001, 0.001, 0.497, 0.1])
+    assert (refused.unknown, refused.label) == (True, "beagle")
+    assert not answered_right(refused, beagle)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from animal_classification.errors import UsageError
 from animal_classification.inference.formats import (
     FORMATS,
+    FORMULA_STARTS,
     Format,
     TextWriter,
     cells,
@@ -228,3 +229,32 @@ def test_the_ending_says_the_format() -> None:
 def test_a_writer_can_be_fed_row_by_row() -> None:
     writer = TextWriter("json", 3)
     assert json.loads(writer.start() + writer.row(ROWS[0]) + writer.row(ROWS[1]) + writer.end()) == ROWS[:2]
+
+
+STRANGE = ["=HYPERLINK(1)", "-x", "+1", "@SUM(A1)", "\t=1", "\r", "＝1", "'=1", "''-1", "'lion'", "a=b"]
+WORDS = ("label", "label_id", "group", "set", "model", "model_version")
+
+
+@pytest.mark.parametrize("words", STRANGE)
+def test_words_of_a_strangers_bundle_are_no_formulas(words: str) -> None:
+    """Label, id, group, set, further guesses, model, version: all come from the bundle."""
+    guesses: list[Guess] = [{"label": words, "label_id": words, "probability": 0.5}] * 2
+    row: Row = {
+        "path": "a.jpg",
+        "label": words,
+        "label_id": words,
+        "probability": 0.5,
+        "group": words,
+        "group_probability": 0.5,
+        "unknown": False,
+        "set": [words],
+        "top": guesses,
+        "model": words,
+        "model_version": words,
+        "error": None,
+    }
+    texts = cells(row, 2)
+    assert not any(text.startswith(FORMULA_STARTS) for text in texts)
+    back = from_cells(texts, 2)
+    assert [dict(back)[name] for name in WORDS] == [dict(row)[name] for name in WORDS]
+    assert back["top"][1]["label"] == words

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from animal_classification.cli import export as command
 from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.errors import AnimalsError, UsageError
-from animal_classification.optimisation import KINDS, Request, export
+from animal_classification.optimisation import KINDS, Request, export, kinds, measuring
 from animal_classification.optimisation.measuring import installed_engines
 from animal_classification.optimisation.photos import choose
 from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
@@ -75,6 +76,96 @@ def test_an_export_is_a_bundle_that_answers_and_says_what_it_is(
     assert Classifier.load(written.path).heatmap(pictures(1)[0]).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("kind", ["int8", "fp16", "openvino"])
+@pytest.mark.parametrize("own", [True, False])
+def test_the_card_of_an_export_is_about_the_export(
+    kind: str, own: bool, zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The numbers of the original stayed in its front matter; ``report check`` named nine differences."""
+    pytest.importorskip("sklearn")
+    config = {"recipe": {"name": "probe"}, "data": {"path": "somewhere/else"}} if own else {}
+    old = "---\nlicense: mit\n---\n# tiny\n\nTells colours apart.\n\n| accuracy | 0.123 |\n"
+    original = write_tiny_bundle(
+        tmp_path / "model",
+        model=conv_model().SerializeToString(),
+        config=config,
+        metrics={"accuracy": 0.123, "answered_right": 0.111},
+        files={"README.md": old.encode()},
+    )
+    target = tmp_path / "out"
+    assert main(["export", str(original), "--to", kind, "--data", str(zoo), "-o", str(target), "-q"]) == 0
+    card = target / "README.md"
+    text = card.read_text()
+    assert text.count("---\n") == 2
+    assert ("> Tells colours apart." in text) == (not own), "whatever we did not write is quoted"
+    assert "0.123" not in text.partition("## What the original's card says")[0]
+    info = bundles.load(target).info
+    assert (info.metrics["accuracy"], info.metrics["answered_right"]) == (1.0, 1.0)
+    capsys.readouterr()
+    assert main(["report", "check", str(card), "-q"]) == 0, capsys.readouterr()
+    for old_words, new_words in (
+        ("| accuracy | 1.000 ", "| accuracy | 0.999 "),
+        ("            value: 1.0000", "            value: 0.9000"),
+        ("| told right | 100.00% | 100.00% |", "| told right | 100.00% | 99.00% |"),
+        ("## Limits", "<b hidden>never</b>\n\n## Limits"),
+        ("## Limits", '<input value="all">\n\n## Limits'),
+        ("## Limits", "![right](right.svg)\n\n## Limits"),
+    ):
+        assert old_words in text
+        _write_card(card, text.replace(old_words, new_words, 1))
+        assert main(["report", "check", str(card), "-q"]) == 1, new_words
+    _write_card(card, text)
+    document = json.loads((target / "bundle.json").read_text())
+    document["metrics"]["answered_right"] = 0.5
+    (target / "bundle.json").write_text(json.dumps(document))
+    capsys.readouterr()
+    assert main(["report", "check", str(card), "-q"]) == 1
+    assert "bundle.json, answered_right: it says 0.5, measured 1.000000" in capsys.readouterr().out
+
+
+def _write_card(card: Path, text: str) -> None:
+    """As somebody would who also knows that the bundle is verified."""
+    card.write_text(text)
+    document = json.loads((card.parent / "bundle.json").read_text())
+    document["files"]["README.md"] = hashlib.sha256(card.read_bytes()).hexdigest()
+    (card.parent / "bundle.json").write_text(json.dumps(document))
+
+
+def test_an_export_that_calls_its_own_animals_unknown_is_refused(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its labels are all right, so that the accuracy alone would let it pass."""
+    model = write_tiny_bundle(tmp_path / "model", model=conv_model().SerializeToString())
+
+    def flattened(source: kinds.Source) -> kinds.Made:
+        return kinds.Made(files={"model.onnx": source.bundle.content("model.onnx")}, temperature=99.0)
+
+    monkeypatch.setitem(cast("dict[str, kinds.Kind]", KINDS), "fp16", kinds.Kind(flattened, ""))
+    words = ["export", str(model), "--to", "fp16", "--data", str(zoo), "-o", str(tmp_path / "out"), "-q"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "fp16 loses 100.00 points of what is told right (100.00 to 0.00 on 18 photos) and --max-drop allows" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_both_are_measured_by_the_engine_that_serves(
+    zoo: Path, model: bundles.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    start = measuring.start
+
+    def noted(name: str, path: Path, threads: int) -> Any:
+        started.append(name)
+        return start(name, path, threads)
+
+    monkeypatch.setattr(measuring, "start", noted)
+    monkeypatch.setattr(
+        measuring, "speeds", lambda graphs, images: {n: dict.fromkeys(g, 1.0) for n, g in graphs.items()}
+    )
+    export(model, ask(zoo, tmp_path / "out", "fp16"))
+    assert started == [Classifier.load(model).engine] * 2
+
+
 def test_int8_says_what_it_was_calibrated_with(zoo: Path, model: bundles.Bundle, tmp_path: Path) -> None:
     export(model, ask(zoo, tmp_path / "out", "int8", max_drop=2.0))
     info = bundles.load(tmp_path / "out").info
@@ -107,7 +198,12 @@ def test_what_loses_too_much_is_refused_in_one_line(
     assert said.count("\n") == 1
     assert "fp16 loses 66.67 points of top-1 (100.00 to 33.33 on 18 photos) and --max-drop allows 0.5" in said
     assert not (tmp_path / "out").exists()
-    assert main([*words, "--max-drop", "70"]) == 0
+    # Below one half, the best label is not told: every photo is called unknown.
+    assert main([*words, "--max-drop", "70"]) == 1
+    said = capsys.readouterr().err
+    assert "fp16 loses 100.00 points of what is told right (100.00 to 0.00 on 18 photos)" in said
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--max-drop", "100"]) == 0
     assert bundles.load(tmp_path / "out").info.metrics["accuracy"] == pytest.approx(1 / 3, abs=1e-6)
 
 

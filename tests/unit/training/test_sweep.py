@@ -57,7 +57,7 @@ class Training:
             loss += 1 / epoch / 100
             for listener in listeners:
                 listener.log_metrics({"val/loss": loss, "lr": config.recipe.lr}, step=epoch)
-        return Done(Path(config.output) / "bundle", {"test/accuracy": 1 - loss})
+        return Done(Path(config.output) / "bundle", {"test/accuracy": 1 - loss, "test/answered_right": 0.5 + loss / 9})
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_call_that_is_wrong_ends_it_at_once(sweep: Callable[..., Sweep]) -> No
 
 
 def test_a_metric_that_nobody_reports(sweep: Callable[..., Sweep]) -> None:
-    with pytest.raises(UsageError, match=r"reports no 'val/f1'; it reports test/accuracy"):
+    with pytest.raises(UsageError, match=r"reports no 'val/f1'; it reports test/accuracy, test/answered_right"):
         run_sweep(sweep("sweep.metric=val/f1"), Training())
 
 
@@ -237,6 +237,16 @@ def test_what_is_better_follows_the_metric(sweep: Callable[..., Sweep]) -> None:
     outcome = run_sweep(sweep("sweep.metric=test/accuracy", "sweep.trials=4"), Training())
     best = [trial.value or 0 for trial in report.best_first(outcome)]
     assert best == sorted(best, reverse=True)
+
+
+def test_what_people_are_told_may_be_the_objective(sweep: Callable[..., Sweep]) -> None:
+    """Here the two disagree: what has the fewest right labels is told right most often."""
+    outcome = run_sweep(sweep("sweep.metric=test/answered_right", "sweep.trials=4"), Training())
+    best = report.best_first(outcome)
+    assert [trial.value or 0 for trial in best] == sorted((trial.value or 0 for trial in best), reverse=True)
+    assert best[0].user_attrs["metrics"]["test/accuracy"] == min(
+        trial.user_attrs["metrics"]["test/accuracy"] for trial in best
+    )
 
 
 def test_a_grid_is_walked_once(sweep: Callable[..., Sweep]) -> None:

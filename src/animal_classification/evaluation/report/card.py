@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from animal_classification.evaluation.origin import is_calibrated, recipe_name
 from animal_classification.evaluation.report import headline
-from animal_classification.evaluation.report.card_numbers import CardNumbers, of_evaluation
+from animal_classification.evaluation.report.card_numbers import CardNumbers, of_evaluation, of_scorecard
+from animal_classification.evaluation.report.export_section import export_lines
 from animal_classification.evaluation.report.facts import limits
 from animal_classification.evaluation.report.numbers import NOTHING, Ledger, Sentence, Shown, say
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation.report.recipe import Measurement
+    from animal_classification.evaluation.scorecard import Scorecard
 
 _COMMIT = 12
 
@@ -49,6 +51,22 @@ def card_lines(
     lines += [say(line) for line in _NOT_FOR]
     lines += [NOTHING, say("## Use"), NOTHING, say("    animals predict PHOTOS --model {}", json.dumps(use))]
     return lines
+
+
+def bundle_card(
+    info: BundleInfo, tested: Scorecard | None, dataset: str, numbers: Ledger, *, use: str
+) -> list[Sentence]:
+    """The card that training and exports put into a bundle.
+
+    Args:
+        info: What the bundle says of itself.
+        tested: How good it is; ``None`` where nobody knows.
+        dataset: What the photos are called that it was tested on.
+        numbers: Gets every number.
+        use: What the model is called on the command line.
+    """
+    measured = None if tested is None else of_scorecard(tested, dataset, numbers)
+    return [*card_lines(info, measured, numbers, use=use), *export_lines(info, numbers)]
 
 
 def card_of(measurement: Measurement, numbers: Ledger) -> list[Sentence]:
@@ -157,7 +175,7 @@ def _calibration(info: BundleInfo, numbers: Ledger) -> Sentence:
 def _how_good(measured: CardNumbers | None) -> list[Sentence]:
     if measured is None:
         return [say("## How good it is"), NOTHING, say("Nobody knows: there was no test photo.")]
-    lines = [say("## How good it is"), NOTHING, say("On {} that were kept apart:", headline.photos(measured.photos))]
+    lines = [say("## How good it is"), NOTHING, say("On {}{}:", headline.photos(measured.photos), measured.apart)]
     lines += [NOTHING, say("| | |"), say("|---|---|")]
     lines += [say("| {} | {} |", name, value) for name, value in measured.rows]
     if measured.verdict:

@@ -17,6 +17,8 @@ _ROUNDED = 0.502
 # Plots are compared to a fraction of a pixel, which no eye sees.
 _DRAWN = 0.15
 _LONGEST = 90
+# In a line of Markdown: a number, a tag, or a picture, which may show one.
+_SAYS_SOMETHING = re.compile(r"\d|(?<!\\)<[A-Za-z/!?]|!\[")
 # Of numbers in JSON, which are rounded to six digits.
 _NEARLY = 2e-6
 
@@ -44,8 +46,8 @@ def differences_in_page(claimed: str, measured: str, numbers: Mapping[str, Shown
 def differences_in_text(claimed: str, measured: Sequence[Sentence]) -> list[str]:
     """A line for each difference between Markdown and what it should be.
 
-    Lines are matched by their words. Sections that a new measurement would not write are somebody's own and are left
-    alone, as are lines without a number.
+    Lines are matched by their words. Sections that a new measurement would not write are somebody's own
+    (:func:`own_sections`) and are left alone, as are lines without a number, a tag or a picture.
     """
     expected = [(one, _blanked(str(one))) for one in measured if str(one).strip()]
     own = {blank for one, blank in expected if str(one).startswith("#")}
@@ -60,12 +62,18 @@ def differences_in_text(claimed: str, measured: Sequence[Sentence]) -> list[str]
             continue
         said, true = lines[start:end], [one for one, _ in expected[other_start:other_end]]
         for mine, theirs in zip_longest(said, true):
-            claims = mine is not None and re.search(r"\d", mine[1])
+            claims = mine is not None and _SAYS_SOMETHING.search(mine[1])
             due = theirs is not None and any(isinstance(part, Shown) for part in theirs.parts)
             if claims or due:
                 where = f"line {mine[0]}" if mine else "missing"
                 found.append(f"{where}: the card says {_quoted(mine and mine[1])}, measured {_quoted(theirs)}")
     return found
+
+
+def own_sections(claimed: str, measured: Sequence[Sentence]) -> list[str]:
+    """Headings of the sections that somebody added to Markdown: nothing in them is checked."""
+    own = {_blanked(str(one)) for one in measured if str(one).startswith("#")}
+    return [line for line in claimed.splitlines() if line.startswith("#") and _blanked(line) not in own]
 
 
 def differences_in_json(claimed: object, measured: object, where: str = "") -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from animal_classification.evaluation.comparing import finding
 from animal_classification.evaluation.report.headline import FEW_PHOTOS, photos
 from animal_classification.evaluation.report.numbers import Ledger, Sentence, Shown, listed, say
-from animal_classification.evaluation.result import Comparison, DataFacts, Evaluation
+from animal_classification.evaluation.result import Comparison, DataFacts, Evaluation, Interval
 from animal_classification.evaluation.selection import NOTHING
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ def limits(result: Evaluation, numbers: Ledger) -> list[Sentence]:
     if data.seen:
         seen = photos(numbers.count("data.seen", data.seen))
         found.insert(0, say("The model was trained or calibrated with {} of these: the numbers are too good.", seen))
+    elif not data.seen_known:
+        found.insert(
+            0, say("Whether the model was trained with some of these photos, or copies of them, is not known.")
+        )
     few = sum(0 < one.n < FEW_PHOTOS for one in result.classes)
     if few:
         found.append(
@@ -104,21 +108,32 @@ def comparison(measured: Comparison | None, numbers: Ledger) -> tuple[Sentence, 
     """Another model on the same photos: in words, and in numbers."""
     if measured is None:
         return None
-    difference = measured.difference
-    words = say(
-        "{}: {} points (95% interval {} to {}), p = {}.",
-        finding(measured).capitalize(),
-        numbers.points("comparison.difference.value", difference.value, signed=True),
-        numbers.points("comparison.difference.low", difference.low, signed=True),
-        numbers.points("comparison.difference.high", difference.high, signed=True),
-        numbers.significant("comparison.p_value", measured.p_value),
+    told, other = measured.answered_right, measured.other.name
+
+    def words(key: str, difference: Interval, p_value: float) -> Sentence:
+        return say(
+            "{}: {} points (95% interval {} to {}), p = {}.",
+            finding(difference, p_value, other),
+            numbers.points(f"{key}.difference.value", difference.value, signed=True),
+            numbers.points(f"{key}.difference.low", difference.low, signed=True),
+            numbers.points(f"{key}.difference.high", difference.high, signed=True),
+            numbers.significant(f"{key}.p_value", p_value),
+        )
+
+    both = say(
+        "What people are told: {} Labels: {}",
+        words("comparison.answered_right", told.difference, told.p_value),
+        words("comparison", measured.difference, measured.p_value),
     )
-    return words, [
+    return both, [
         ("photos of labels that both know", numbers.count("comparison.n", measured.n)),
-        ("this model", numbers.percent("comparison.accuracy", measured.accuracy)),
-        (measured.other.name, numbers.percent("comparison.other_accuracy", measured.other_accuracy)),
-        ("right in this one only", numbers.count("comparison.only_this", measured.only_this)),
-        ("right in the other only", numbers.count("comparison.only_other", measured.only_other)),
+        ("independent of each other", numbers.count("comparison.units", measured.units)),
+        ("told right, this model", numbers.percent("comparison.answered_right.this", told.this)),
+        (f"told right, {other}", numbers.percent("comparison.answered_right.that", told.that)),
+        ("right label, this model", numbers.percent("comparison.accuracy", measured.accuracy)),
+        (f"right label, {other}", numbers.percent("comparison.other_accuracy", measured.other_accuracy)),
+        ("right label in this one only", numbers.count("comparison.only_this", measured.only_this)),
+        ("right label in the other only", numbers.count("comparison.only_other", measured.only_other)),
     ]
 
 

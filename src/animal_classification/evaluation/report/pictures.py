@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +25,20 @@ NO_PICTURE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='96' height='96'%3E%3Cpath "
     "fill='%23d5d9e0' d='M0 0h96v96H0z'/%3E%3Cpath stroke='%23fff' stroke-width='3' d='M0 96 96 0'/%3E%3C/svg%3E"
 )
+
+
+_JPEG = "data:image/jpeg;base64,"
+
+
+def is_jpeg(address: str) -> bool:
+    """Whether a data URL holds a JPEG that can be decoded, and nothing else by that name."""
+    try:
+        data = base64.b64decode(address.removeprefix(_JPEG), validate=True)
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+            picture.load()
+    except (ValueError, OSError, Image.DecompressionBombError):
+        return False
+    return address.startswith(_JPEG)
 
 
 class Pictures(Protocol):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+from animal_classification.evaluation.report.pictures import NO_PICTURE, is_jpeg
+from animal_classification.evaluation.report.recipe import is_recipe
+
 _CLAIM = "data-claim"
 _VOID = frozenset({"meta", "img", "br", "line", "rect", "circle", "link", "input", "hr"})
 
@@ -14,7 +17,8 @@ class Piece:
     """One of them.
 
     Attributes:
-        kind: ``number``, ``words``, ``element`` or ``end``.
+        kind: ``number``, ``words``, ``element``, ``end``, or what a page of ours has once or never: ``comment``,
+            ``declaration``, ``instruction``.
         name: A number's key, or an element's tag.
         text: What is read there; empty for elements.
         attributes: Of an element, by name; pictures are left out.
@@ -30,7 +34,7 @@ class Piece:
         """What must be the same for two pieces to be in the same place: everything but the numbers."""
         if self.kind == "number":
             return self.kind, self.name
-        if self.kind == "words":
+        if self.kind in ("words", "comment", "declaration", "instruction"):
             return self.kind, self.text
         return self.kind, self.name, tuple(name for name, _ in self.attributes)
 
@@ -51,16 +55,14 @@ class _Reader(HTMLParser):
         self._pieces: list[Piece] = []
         self._words: list[str] = []
         self._key: str | None = None
-        self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._key is not None:  # nothing but text belongs into a number
-            self._depth += tag not in _VOID
-            return
+        if self._key is not None:  # nothing but text belongs into a number, so that this is no number any more
+            self._end_number()
         self._flush()
         values = {name: value or "" for name, value in reversed(attrs)}  # of two of a name, the first counts
         if _CLAIM in values:
-            self._key, self._depth = values.pop(_CLAIM), 1
+            self._key = values.pop(_CLAIM)
             if values:
                 self._pieces.append(Piece("element", tag, attributes=tuple(sorted(values.items()))))
             return
@@ -74,10 +76,7 @@ class _Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if self._key is not None:
-            self._depth -= 1
-            if self._depth == 0:
-                self._pieces.append(Piece("number", self._key, "".join(self._words).strip()))
-                self._words, self._key = [], None
+            self._end_number()
             return
         self._flush()
         if tag not in _VOID:
@@ -87,12 +86,34 @@ class _Reader(HTMLParser):
         self._words.append(data)
 
     def handle_comment(self, data: str) -> None:
-        """The recipe is one; it is read by itself."""
+        """The recipe is one, and is read by itself; of others, browsers and this may not agree where they end."""
+        if not is_recipe(data):
+            self._other("comment", data)
+
+    def handle_decl(self, decl: str) -> None:
+        self._other("declaration", decl)
+
+    def handle_pi(self, data: str) -> None:
+        self._other("instruction", data)
+
+    def unknown_decl(self, data: str) -> None:
+        self._other("declaration", data)
 
     def finish(self) -> list[Piece]:
         """All of them."""
         self._flush()
         return self._pieces
+
+    def _other(self, kind: str, data: str) -> None:
+        if self._key is not None:
+            self._end_number()
+        self._flush()
+        self._pieces.append(Piece(kind, text=data))
+
+    def _end_number(self) -> None:
+        assert self._key is not None
+        self._pieces.append(Piece("number", self._key, "".join(self._words).strip()))
+        self._words, self._key = [], None
 
     def _flush(self) -> None:
         text = " ".join("".join(self._words).split())
@@ -102,4 +123,5 @@ class _Reader(HTMLParser):
 
 
 def _is_picture(tag: str, name: str, value: str) -> bool:
-    return tag == "img" and name == "src" and value.startswith("data:image/")
+    """Whether an attribute is a photo, which shows no words of ours: JPEG, or the square in its place."""
+    return tag == "img" and name == "src" and (value == NO_PICTURE or is_jpeg(value))

@@ -27,6 +27,11 @@ _MARK = "animals-report"
 _IN_TEXT = re.compile(rf"<!-- {_MARK} (\{{.*\}}) -->")
 
 
+def is_recipe(comment: str) -> bool:
+    """Whether the content of an HTML comment is a recipe, which holds nothing that could end the comment."""
+    return re.fullmatch(rf" {_MARK} \{{[^<>]*\}} ", comment) is not None
+
+
 class Recipe(BaseModel):
     """What was measured, as it was asked for.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from animal_classification.evaluation.report.headline import photos, weakest
 from animal_classification.evaluation.report.numbers import NOTHING, Ledger, Sentence, Shown, say
-from animal_classification.evaluation.report.small_plots import interval_mark, share_bar, wilson
+from animal_classification.evaluation.report.small_plots import interval_mark, share_bar
 from animal_classification.evaluation.report.svg import Svg
-from animal_classification.evaluation.result import Evaluation, Reliability, SetResult
+from animal_classification.evaluation.result import Evaluation, Reliability, SetResult, Slice
 
 _SLICES = {"group": "group", "size": "shorter side", "brightness": "brightness"}
 SCORES = {"max_probability": "highest probability alone", "energy": "energy of the logits alone"}
@@ -48,7 +48,7 @@ def class_rows(result: Evaluation, numbers: Ledger) -> list[ClassRow]:
         rows.append(
             ClassRow(
                 name=one.name,
-                bar=share_bar(one.recall, f"found, {one.name}", interval=wilson(one.recall, one.n)),
+                bar=share_bar(one.recall, f"found, {one.name}", interval=one.recall_interval),
                 n=numbers.count(f"{key}.n", one.n),
                 recall=numbers.percent(f"{key}.recall", one.recall),
                 precision=numbers.percent(f"{key}.precision", one.precision),
@@ -171,25 +171,31 @@ def unknown_rows(result: Evaluation, numbers: Ledger) -> list[tuple[str, Shown, 
 
 
 def slice_lines(result: Evaluation, numbers: Ledger) -> list[Line]:
-    """Accuracy on parts of the photos, with intervals; those that are surely weaker are marked."""
+    """Accuracy on parts of the photos, with intervals; those that chance does not explain are marked."""
     whole = result.overall.accuracy.value
     lowest = min((one.accuracy.low for one in result.slices), default=0.0)
     lowest = max(0.0, min(lowest, whole) - 0.02)
     lines = []
     for place, one in enumerate(result.slices):
         key = f"slices.{place}"
-        weaker = one.accuracy.high < whole
         lines.append(
             Line(
-                say("{} {}" + (" (weaker)" if weaker else ""), _SLICES[one.by], one.name),
+                say("{} {}" + (" (weaker)" if one.weaker else ""), _SLICES[one.by], one.name),
                 interval_mark(one.accuracy, whole, lowest, f"{_SLICES[one.by]} {one.name}"),
                 numbers.percent(f"{key}.accuracy.value", one.accuracy.value),
                 say(
                     "{} to {}, {}",
                     numbers.percent(f"{key}.accuracy.low", one.accuracy.low),
                     numbers.percent(f"{key}.accuracy.high", one.accuracy.high),
-                    photos(numbers.count(f"{key}.n", one.n)),
+                    _photos_of(one, key, numbers),
                 ),
             )
         )
     return lines
+
+
+def _photos_of(part: Slice, key: str, numbers: Ledger) -> Sentence:
+    count = photos(numbers.count(f"{key}.n", part.n))
+    if part.units == part.n:
+        return count
+    return say("{} ({} independent)", count, numbers.count(f"{key}.units", part.units))

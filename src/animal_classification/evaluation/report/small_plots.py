@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 from animal_classification.evaluation.report.svg import Svg
 from animal_classification.evaluation.result import Interval
 
-_Z = 1.959963984540054  # of the normal distribution, 95%, two-sided
 
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95% interval of a share of ``n`` (Wilson 1927): also sensible for few photos and for shares of 0 and 1."""
-    if not n:
-        return 0.0, 1.0
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def share_bar(share: float, says: str, *, interval: tuple[float, float] | None = None) -> Svg:
+def share_bar(share: float, says: str, *, interval: Interval | None = None) -> Svg:
     """A bar from 0 to 100%, with its interval as a thin line."""
     drawing = Svg(100, 12, says, stretched=True, kind="line-plot")
     drawing.add("rect", x=0, y=1, width=100, height=10, kind="empty")
     drawing.add("rect", x=0, y=1, width=100 * share, height=10, kind="filled")
     if interval is not None:
-        drawing.add("rect", x=100 * interval[0], y=5, width=100 * (interval[1] - interval[0]), height=2, kind="spread")
+        drawing.add(
+            "rect", x=100 * interval.low, y=5, width=100 * (interval.high - interval.low), height=2, kind="spread"
+        )
     return drawing
 
 

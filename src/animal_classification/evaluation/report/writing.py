@@ -11,18 +11,20 @@ from animal_classification import __version__
 from animal_classification.data.sources import SourceOptions
 from animal_classification.data.text_files import read_text, write_text
 from animal_classification.errors import UsageError
-from animal_classification.evaluation.origin import training_source
+from animal_classification.evaluation.origin import export_of, measured_on
 from animal_classification.evaluation.report import card, page
-from animal_classification.evaluation.report.card_numbers import simple
 from animal_classification.evaluation.report.checking import (
     differences_in_json,
     differences_in_page,
     differences_in_text,
+    own_sections,
 )
 from animal_classification.evaluation.report.numbers import Ledger, Sentence
+from animal_classification.evaluation.report.picture_check import picture_differences
 from animal_classification.evaluation.report.pictures import NoPictures, PhotosAtHand
 from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure, reading_of
 from animal_classification.evaluation.result import Evaluation
+from animal_classification.evaluation.scorecard import Scorecard
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -32,6 +34,8 @@ PAGE, CARD, NUMBERS = "report.html", "model-card.md", "evaluation.json"
 _PAGES = (".html", ".htm")
 _TEXTS = (".md", ".markdown")
 _AS_TRAINED = SourceOptions()
+# Engines round, and a loss is a mean of logarithms.
+_SAME = 5e-4
 
 
 @dataclass(frozen=True)
@@ -105,18 +109,49 @@ class Claims:
             found.insert(0, f"written by version {old} and checked by {new}, whose words and drawings may be others")
         return found
 
+    def picture_differences(self, measurement: Measurement) -> list[str]:
+        """A line for each picture of a page that shows another photo than was measured."""
+        if not self.is_page:
+            return []
+        known = replace(measurement, recipe=self.recipe)
+        return picture_differences(self.text, page.render(known, PhotosAtHand(known), Ledger()))
+
+    def unchecked(self, measurement: Measurement) -> list[str]:
+        """Headings of sections that somebody added to a card."""
+        return [] if self.is_page else own_sections(self.text, self._card(measurement))
+
+    @property
+    def is_page(self) -> bool:
+        """HTML, and not a card."""
+        return self.path.suffix.lower() in _PAGES
+
     def _found(self, known: Measurement) -> list[str]:
-        numbers = Ledger()
-        if self.path.suffix.lower() in _PAGES:
+        if self.is_page:
+            numbers = Ledger()
             return differences_in_page(self.text, page.render(known, NoPictures(), numbers), numbers.numbers)
-        if self.trained:
-            return differences_in_text(self.text, _trained_card(known, numbers))
-        return differences_in_text(self.text, card.card_of(known, numbers))
+        found = differences_in_text(self.text, self._card(known))
+        return [*found, *_differences_in_bundle(known)] if self.trained else found
+
+    def _card(self, known: Measurement) -> list[Sentence]:
+        return _trained_card(known, Ledger()) if self.trained else card.card_of(known, Ledger())
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of a check.
+
+    Attributes:
+        differences: A line for each.
+        unchecked: What is in it that nothing was compared with, a line each.
+    """
+
+    differences: tuple[str, ...]
+    unchecked: tuple[str, ...]
 
 
 def check(
     path: Path, load: Callable[[str], Bundle], progress: Progress, *, changed: Mapping[str, str], cache: Path | None
-) -> list[str]:
+) -> Checked:
     """Measure again what a report says, and compare.
 
     Args:
@@ -126,13 +161,12 @@ def check(
         changed: Where the model and the photos are now, under the names of ``Recipe``.
         cache: Folder for what is known about files.
 
-    Returns:
-        A line for each difference.
     """
     paths = [path / name for name in (PAGE, CARD) if (path / name).is_file()] if path.is_dir() else [path]
     if not paths:
         raise UsageError(f"{str(path)!r} holds neither {PAGE} nor {CARD}")
     found: list[str] = []
+    unchecked: list[str] = []
     measurements: dict[Recipe, Measurement] = {}
     for one in paths:
         claims = Claims.read(one, load)
@@ -140,12 +174,14 @@ def check(
         # Reports of one evaluation differ in nothing that is measured.
         if recipe not in measurements:
             measurements[recipe] = measure(recipe, load, progress, cache)
-        lines = claims.differences(_as_then(measurements[recipe], claims.recipe))
+        then = _as_then(measurements[recipe], claims.recipe)
+        lines = [*claims.differences(then), *claims.picture_differences(then)]
+        unchecked += [f"{one.name}: the section {heading!r}" for heading in claims.unchecked(then)]
         found += [f"{one.name}: {line}" for line in lines] if path.is_dir() else lines
     if (path / NUMBERS).is_file():
         measured = _as_then(measurements[recipe], claims.recipe).result
         found += [f"{NUMBERS}: {line}" for line in _differences_in_numbers(path / NUMBERS, measured)]
-    return found
+    return Checked(tuple(found), tuple(unchecked))
 
 
 def _differences_in_numbers(path: Path, measured: Evaluation) -> list[str]:
@@ -172,25 +208,28 @@ def recipe_of(bundle: Bundle, model: str, options: SourceOptions = _AS_TRAINED) 
     Raises:
         UsageError: The bundle does not say what it learned from.
     """
-    source = training_source(bundle.info, options)
-    return Recipe(created=bundle.info.created, model=model, source=source.name, **reading_of(source.options))
+    source = measured_on(bundle.info, options)
+    split = export_of(bundle.info).get("split", "test")
+    return Recipe(
+        created=bundle.info.created, model=model, source=source.name, split=split, **reading_of(source.options)
+    )
 
 
 def _trained_card(measurement: Measurement, numbers: Ledger) -> list[Sentence]:
-    """The card that training would write of a bundle with these numbers."""
+    """The card that training, or an export, would write of a bundle with these numbers."""
     bundle = measurement.bundle
     assert bundle is not None
-    found = simple(*_summary(measurement.result), measurement.recipe.source, measurement.result.data.scored, numbers)
-    return card.card_lines(bundle.info, found, numbers, use=bundle.path.name)
+    tested = Scorecard.of(measurement.result)
+    return card.bundle_card(bundle.info, tested, measurement.recipe.source, numbers, use=bundle.path.name)
 
 
-def _summary(result: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
-    """Under the names that training uses."""
-    overall = result.overall
-    summary = {
-        "accuracy": overall.accuracy.value,
-        "balanced_accuracy": overall.balanced_accuracy.value,
-        "top5": overall.top.get(5, 1.0),
-        "loss": result.calibration.after.log_loss,
-    }
-    return summary, {one.name: one.recall for one in result.classes if one.n}
+def _differences_in_bundle(measurement: Measurement) -> list[str]:
+    """What ``bundle.json`` says of how good the model is."""
+    bundle = measurement.bundle
+    assert bundle is not None
+    claims, true = bundle.info.metrics, Scorecard.of(measurement.result).summary()
+    return [
+        f"bundle.json, {name}: it says {claims[name]}, measured {value:.6f}"
+        for name, value in true.items()
+        if name in claims and not (isinstance(claims[name], int | float) and abs(claims[name] - value) <= _SAME)
+    ]

@@ -7,7 +7,15 @@ from animal_classification.evaluation.result.evaluation import Evaluation
 from animal_classification.evaluation.result.facts import DataFacts, ModelFacts
 from animal_classification.evaluation.result.parts import Interval
 from animal_classification.evaluation.result.photos import Examples, Guess, Neighbour, PhotoRow
-from animal_classification.evaluation.result.scores import Averages, ClassResult, Comparison, Confusion, Overall, Slice
+from animal_classification.evaluation.result.scores import (
+    Averages,
+    ClassResult,
+    Comparison,
+    Confusion,
+    Overall,
+    Paired,
+    Slice,
+)
 from animal_classification.evaluation.result.trust import (
     Bar,
     CalibrationResult,
@@ -32,6 +40,7 @@ __all__ = [
     "ModelFacts",
     "Neighbour",
     "Overall",
+    "Paired",
     "PhotoRow",
     "Reliability",
     "SetResult",

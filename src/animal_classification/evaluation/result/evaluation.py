@@ -20,7 +20,7 @@ from animal_classification.evaluation.result.trust import CalibrationResult, Set
 class Evaluation(Part):
     """All of it."""
 
-    result_version: Literal[1] = 1
+    result_version: Literal[2] = 2
     created: datetime
     seconds: float
     model: ModelFacts
@@ -44,6 +44,8 @@ class Evaluation(Part):
             "n": self.data.scored,
             "accuracy": overall.accuracy.value,
             "accuracy_interval": [overall.accuracy.low, overall.accuracy.high],
+            "answered_right": overall.answered_right.value,
+            "answered_right_interval": [overall.answered_right.low, overall.answered_right.high],
             "balanced_accuracy": overall.balanced_accuracy.value,
             "balanced_accuracy_interval": [overall.balanced_accuracy.low, overall.balanced_accuracy.high],
             "top": {str(k): value for k, value in overall.top.items()},

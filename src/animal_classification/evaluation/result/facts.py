@@ -43,10 +43,13 @@ class DataFacts(Part):
         left_out: In the source and not looked at, by reason.
         unknown_labels: Labels that the model does not know, and their photos.
         missing_labels: Names of the model's classes without a photo here.
-        seen: Scored photos that the model was trained or calibrated with; results on them are too good.
+        seen: Scored photos that the model was trained or calibrated with, or copies of such; results on them are too
+            good.
+        seen_known: The bundle names the photos that it has seen, and copies were looked for: only then does ``seen``
+            0 mean that these were kept apart.
         groups: How many sites, sequences or individuals the scored photos come from; 0 where nothing is said.
         units: How many of the scored photos are independent of each other, as far as known: copies and groups count
-            once. The bootstrap draws these.
+            once. Intervals and tests are about these.
     """
 
     source: str
@@ -62,5 +65,6 @@ class DataFacts(Part):
     unknown_labels: dict[str, int]
     missing_labels: list[str]
     seen: int
+    seen_known: bool
     groups: int
     units: int

@@ -12,7 +12,7 @@ class Part(BaseModel):
 
 
 class Interval(Part):
-    """A number and where it would probably lie on other photos of the kind: 95% bootstrap interval."""
+    """A number and where it would probably lie on other photos of the kind: 95% interval."""
 
     value: float
     low: float

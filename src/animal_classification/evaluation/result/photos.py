@@ -29,11 +29,13 @@ class PhotoRow(Part):
         path: Below the source's root, with forward slashes.
         truth: The label that it came with, by the model's name for it where it has one.
         known: The model knows this label.
-        correct: The answer is right; ``None`` for labels that the model does not know.
+        correct: The label is right; ``None`` for labels that the model does not know.
+        answered_right: A person is told what it shows: the right label or a right group, and not that it is unknown;
+            ``None`` like ``correct``.
         p_truth: Probability of the truth.
         set: The prediction set.
         brightness: Mean of the crop that the model sees, 0 to 255.
-        seen: The model was trained or calibrated with these bytes.
+        seen: The model was trained or calibrated with this picture.
         nearest: The most similar training photos, for the photos that ``examples`` names.
     """
 
@@ -48,6 +50,7 @@ class PhotoRow(Part):
     answer: str | None = None
     probability: float | None = None
     correct: bool | None = None
+    answered_right: bool | None = None
     p_truth: float | None = None
     top: list[Guess] = Field(default_factory=list)
     set: list[str] = Field(default_factory=list)

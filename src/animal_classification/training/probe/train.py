@@ -57,6 +57,7 @@ def train(job: Job) -> Trained:
     model = with_head(backbone.model, weight, bias)
     speed = len(rows) / max(1e-9, time.monotonic() - begun)
     metrics = _log(job, choice, examples, head, speed)
+    test = _test_embedding(job.dataset.test, known, weight.shape[1])
     return Trained(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
@@ -73,7 +74,8 @@ def train(job: Job) -> Trained:
             units=_units(job, rows)[choice.positions],
         ),
         learned_from=tuple(rows),
-        test_logits=_test_logits(job.dataset.test, known, weight, bias),
+        test_logits=test @ weight.T + bias,
+        test_embedding=test,
         train_logits=_train_logits(embeddings, photos, weight, bias),
     )
 
@@ -150,14 +152,11 @@ def _log(job: Job, choice: Choice, examples: Examples, head: Head, speed: float)
     return {**metrics, "strength": choice.strength}
 
 
-def _test_logits(
-    part: Part, known: dict[str, NDArray[np.float32]], weight: NDArray[np.float32], bias: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    nothing = np.full(weight.shape[1], np.nan, dtype=np.float32)
+def _test_embedding(part: Part, known: dict[str, NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    """``[len(part), width]``; NaN for photos that are gone."""
+    nothing = np.full(width, np.nan, dtype=np.float32)
     rows = [known.get(row.sha256 or "", nothing) for row in part.rows]
-    vectors = np.stack(rows) if rows else np.empty((0, weight.shape[1]), dtype=np.float32)
-    result: NDArray[np.float32] = vectors @ weight.T + bias
-    return result
+    return np.stack(rows) if rows else np.empty((0, width), dtype=np.float32)
 
 
 def _train_logits(

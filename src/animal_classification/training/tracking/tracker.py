@@ -2,7 +2,7 @@
 
 train/loss  train/accuracy  val/loss  val/accuracy  images_per_second     by step: the number of the epoch, from 1
 lr                                                                        the same; not of ``probe``, which has none
-test/accuracy  test/top5  test/recall/<class>                             once, at the last step
+test/accuracy  test/answered_right  test/top5  test/recall/<class>        once, at the last step
 """
 
 from __future__ import annotations

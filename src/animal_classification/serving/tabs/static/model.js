@@ -23,7 +23,7 @@ function facts(model) {
     ["Engine here", model.engine],
     ["Input", `${model.input.size} × ${model.input.size} pixels`],
     ["Trained on", `${model.data.version}${model.data.n_train ? `, ${model.data.n_train.toLocaleString()} photos` : ""}`],
-    ["Tested on", model.data.n_test ? `${model.data.n_test.toLocaleString()} photos` : "not stated"],
+    ["Scorecard on", model.data.n_test ? `${model.data.n_test.toLocaleString()} photos` : "not stated"],
     ["Unknown photos", model.unknown ? model.unknown.method.replaceAll("_", " ") : "are not looked for"],
     ["Licence", model.license ?? "not stated"],
     ["SHA-256", model.sha256.slice(0, 16) + "…"],
