@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from animal_classification import bundle as bundles
 from animal_classification.cli import main as frame
 from animal_classification.cli.main import main
 from animal_classification.config.composing import compose
+from animal_classification.evaluation import outputs
 from animal_classification.inference import Classifier
 from animal_classification.training.recipe import Job, Trained
 from animal_classification.training.tracking.tracker import NoTracker
@@ -94,6 +96,33 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
     assert (answer.label, answer.label_id) == ("lion", "lion")
     assert classifier.heatmap(photos / "lion" / "3.png").shape == (32, 32, 3)
     assert json.loads((Path(said["run"]) / "run.json").read_text())["state"] == "finished"
+
+
+def test_wide_photos_are_measured_as_they_are_served(
+    animals: Animals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the recipe has computed of them by itself may not be what predictions look at."""
+    photos, stretched = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 20)), set()
+    for file in sorted(photos.glob("*/*.png"))[::3]:
+        with Image.open(file) as picture:
+            wide = picture.resize((120, 60))
+        wide.save(file)
+        stretched.add(file)
+    served: list[Path] = []
+    compute = outputs.compute_outputs
+
+    def noted(bundle: bundles.Bundle, files: Sequence[Path], **more: Any) -> outputs.Outputs:
+        served.extend(files)
+        return compute(bundle, files, **more)
+
+    monkeypatch.setattr(outputs, "compute_outputs", noted)
+    result = animals(f"data.path={photos}", "--json")
+    assert result.code == 0, result.err
+    said = json.loads(result.out)
+    assert said["photos"] == 12
+    assert 0 < len(served) < 12
+    assert set(served) <= stretched
+    assert main(["report", "check", str(Path(said["bundle"]) / "README.md"), "-q"]) == 0
 
 
 def test_a_person_reads_where_it_is_and_how_good(animals: Animals, tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from animal_classification.evaluation.origin import HELD_OUT
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import HeldOutOutputs, Measured, Witnesses, check_served, measure
+from animal_classification.training.measuring import (
+    HeldOutOutputs,
+    Measured,
+    Witnesses,
+    check_served,
+    measure,
+    wide_photos,
+)
 from animal_classification.training.pictures import confusion_png, examples_png
 from animal_classification.training.ruling import Ruling, find_rules, reference_of
 
@@ -44,6 +51,8 @@ def finish(job: Job, trained: Trained) -> Finished:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
     ruling = find_rules(job, trained)
+    if trained.test_logits is not None and wide_photos(job.dataset.test):
+        _write(job, trained, ruling, None)
     outputs = HeldOutOutputs.of(job, trained)
     measured = measure(job, _info(job, trained, ruling, None), _arrays(job, trained, ruling), outputs)
     _write(job, trained, ruling, measured)

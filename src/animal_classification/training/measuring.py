@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from animal_classification.bundle import Bundle, BundleInfo
-    from animal_classification.training.dataset import Dataset
+    from animal_classification.training.dataset import Dataset, Part
     from animal_classification.training.recipe import Job, Trained
 
 # Photos on which a bundle's logits are compared with those that the recipe has, and how far they may be apart: engines
 # round, and a photo may be decoded in a batch of another size.
 _CHECKED = 4
+_WIDE = 1.5  # one side, of the other
 _TOLERANCE = 0.02
 
 
@@ -95,24 +96,48 @@ class HeldOutOutputs:
 
     @classmethod
     def of(cls, job: Job, trained: Trained) -> HeldOutOutputs:
-        """Those that the recipe has anyway; else every test photo goes through the bundle, as it will be served."""
-        if trained.test_logits is not None and trained.test_embedding is not None:
-            good = np.flatnonzero(np.isfinite(trained.test_logits).all(axis=1)).astype(np.int64)
-            return cls(good, trained.test_logits[good], trained.test_embedding[good])
-        return cls.served(job)
+        """Those that the recipe has anyway, for photos of usual shape; others go through the bundle, as it will serve.
+
+        Raises:
+            BundleError: There are others, and the bundle is not written yet.
+        """
+        logits, embedding = trained.test_logits, trained.test_embedding
+        if logits is None or embedding is None:
+            return cls.served(job, np.arange(len(job.dataset.test)))
+        usual: NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=1))
+        wide = np.array(wide_photos(job.dataset.test), dtype=np.int64)
+        usual[wide] = False
+        own = cls(np.flatnonzero(usual).astype(np.int64), logits[usual], embedding[usual])
+        return own.joined_with(cls.served(job, wide)) if len(wide) else own
+
+    def joined_with(self, other: HeldOutOutputs) -> HeldOutOutputs:
+        """Both, in the order of the photos."""
+        positions = np.concatenate([self.positions, other.positions])
+        order = np.argsort(positions)
+        logits, embedding = (
+            np.concatenate([mine, others])[order] if len(others) else mine
+            for mine, others in ((self.logits, other.logits), (self.embedding, other.embedding))
+        )
+        return HeldOutOutputs(positions[order], logits, embedding)
 
     @classmethod
-    def served(cls, job: Job) -> HeldOutOutputs:
+    def served(cls, job: Job, places: NDArray[np.int64]) -> HeldOutOutputs:
         """Through the bundle and the engine that predictions go through."""
         from animal_classification import bundle as bundles
         from animal_classification.evaluation.outputs import compute_outputs
 
         outputs = compute_outputs(
             bundles.load(job.run.bundle),
-            job.dataset.test.files,
+            [job.dataset.test.files[place] for place in places.tolist()],
             progress=lambda done, total: job.progress("measuring", done, total),
         )
-        return cls(outputs.positions, outputs.logits, outputs.embedding)
+        return cls(places[outputs.positions], outputs.logits, outputs.embedding)
+
+
+def wide_photos(part: Part) -> list[int]:
+    """Positions of photos that are so wide, or tall, that predictions may look at more of them than a recipe did."""
+    sides = [(row.width or 1, row.height or 1) for row in part.rows]
+    return [place for place, (width, height) in enumerate(sides) if max(width, height) > _WIDE * min(width, height)]
 
 
 def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: HeldOutOutputs) -> Measured:
