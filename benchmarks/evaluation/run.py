@@ -3,6 +3,7 @@
     python -m benchmarks.evaluation.run held-out PHOTOS
     python -m benchmarks.evaluation.run sets PHOTOS
     python -m benchmarks.evaluation.run unknown PHOTOS --others FOLDER
+    python -m benchmarks.evaluation.run share PHOTOS --others FOLDER
 
 Embeddings are remembered in the user's cache, as in training: the first run takes half a minute more.
 """
@@ -23,6 +24,7 @@ from benchmarks.evaluation.scores import scores
 from benchmarks.evaluation.setting import Model, Setting
 
 LEFT_OUT = 5
+SHARES = (0.01, 0.02, 0.03, 0.05)
 RULES = {
     "APS": Conformal(alpha=0.1, quantile=0, method="aps"),
     **{
@@ -37,7 +39,7 @@ RULES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=["held-out", "sets", "unknown"])
+    parser.add_argument("experiment", choices=["held-out", "sets", "unknown", "share"])
     parser.add_argument("photos", type=Path)
     parser.add_argument("--others", type=Path, help="photos of no animal at all")
     parser.add_argument("--times", type=int, default=10, help="divisions, or choices of classes to leave out")
@@ -47,6 +49,8 @@ def main() -> None:
         held_out(asked.photos, range(asked.times))
     elif asked.experiment == "sets":
         sets(asked.photos, range(asked.times))
+    elif asked.experiment == "share":
+        share(asked.photos, asked.others, range(asked.times))
     else:
         unknown(asked.photos, asked.others, range(asked.times))
     print(f"\n{time.monotonic() - begun:.0f} s")
@@ -133,6 +137,31 @@ def unknown(folder: Path, others: Path | None, seeds: Sequence[int]) -> None:
     ]
     names = ("AUROC", "worst", "FPR at 95%", *(("AUROC, no animals", "FPR at 95%") if things else ()))
     _print_table("score", names, table, [])
+
+
+def share(folder: Path, others: Path | None, seeds: Sequence[int]) -> None:
+    """What each share of photos of the classes that may be refused costs in others that pass."""
+    things = sorted(path for path in others.rglob("*") if path.is_file()) if others else []
+    found: dict[float, list[list[float]]] = {refused: [] for refused in SHARES}
+    for seed in seeds:
+        setting = Setting.of(folder, seed)
+        classes = sorted(setting.dataset.classes)
+        left_out = sorted(np.random.default_rng(seed).choice(classes, LEFT_OUT, replace=False).tolist())
+        model = setting.train([name for name in classes if name not in left_out])
+        right = model.logits(model.test).argmax(axis=1) == model.test_targets
+        unknowns = [setting.of_classes(left_out), *([setting.of_files(things)] if things else [])]
+        for refused, rows in found.items():
+            rules = model.rules_for(refused)
+            called = model.refused(model.test, rules)
+            passed = [1 - float(model.refused(x, rules).mean()) for x in unknowns]
+            rows.append([float(called.mean()), float((right & ~called).mean()), *passed])
+    names = (
+        "called unknown",
+        "answered right",
+        "other animals that pass",
+        *(("no animals that pass",) if things else ()),
+    )
+    _print_table("share wanted", names, [(f"{x:.0%}", np.mean(rows, axis=0).tolist()) for x, rows in found.items()], [])
 
 
 def _print_table(

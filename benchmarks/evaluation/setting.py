@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.head import linear_head
 from animal_classification.config.composing import compose
-from animal_classification.evaluation.rules import Rules, calibrate
+from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
 from animal_classification.inference.known import FeatureDistance, known_scores
 from animal_classification.training.dataset import Dataset
 from animal_classification.training.preparing import prepare
@@ -41,6 +41,7 @@ class Model:
         targets: Their classes, ``[N]``.
         held_logits: Out of fold, of the same photos, as far as they could be judged.
         held_targets: Their classes.
+        held_out: The same, and what else the rules come from.
         test: Embeddings of the test photos.
         test_targets: Their classes.
     """
@@ -53,6 +54,7 @@ class Model:
     targets: NDArray[np.int64]
     held_logits: NDArray[np.float64]
     held_targets: NDArray[np.int64]
+    held_out: HeldOut
     test: NDArray[np.float32]
     test_targets: NDArray[np.int64]
 
@@ -61,14 +63,27 @@ class Model:
         result: NDArray[np.float64] = (embeddings @ self.weight.T + self.bias).astype(np.float64)
         return result
 
-    def refused(self, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which photos are called unknown."""
-        rule = self.rules.unknown
+    def rules_for(self, refused: float) -> Rules:
+        """The rules where this share of the photos of the classes may be called unknown."""
+        temperature = self.rules.calibration.temperature
+        with one_thread():
+            return calibrate(
+                self.held_out,
+                embedding=self.learned,
+                label=self.targets,
+                temperature=temperature,
+                refused=refused,
+            )
+
+    def refused(self, embeddings: NDArray[np.float32], rules: Rules | None = None) -> NDArray[np.bool_]:
+        """Which photos are called unknown, by the model's own rules if no others are given."""
+        rules = self.rules if rules is None else rules
+        rule = rules.unknown
         if rule is None:
             return np.zeros(len(embeddings), dtype=np.bool_)
         judged_by_distance = rule.method == "energy_mahalanobis"
-        distance = FeatureDistance.of(self.rules.reference, "probe").score(embeddings) if judged_by_distance else None
-        scores = known_scores(rule, self.logits(embeddings) / self.rules.calibration.temperature, distance)
+        distance = FeatureDistance.of(rules.reference, "probe").score(embeddings) if judged_by_distance else None
+        scores = known_scores(rule, self.logits(embeddings) / rules.calibration.temperature, distance)
         return np.asarray(scores < rule.threshold)
 
 
@@ -121,6 +136,7 @@ class Setting:
             targets=targets,
             held_logits=np.asarray(held_out.logits, dtype=np.float64),
             held_targets=np.asarray(held_out.targets),
+            held_out=held_out,
             test=np.stack([self.embeddings[str(row.sha256)] for row, _ in test]),
             test_targets=np.array([target for _, target in test]),
         )

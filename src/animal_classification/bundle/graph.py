@@ -5,6 +5,7 @@ The engines would notice a wrong shape as well, but late, in their own words, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import onnx
@@ -22,7 +23,8 @@ def parse_graph(data: bytes, where: str) -> ModelProto:
     """The parsed content of ``model.onnx``.
 
     Raises:
-        BundleInvalidError: Not an ONNX file, or one that keeps weights in other files.
+        BundleInvalidError: Not an ONNX file, one that keeps weights in other files, or one in which a name stands for
+            two values.
     """
     try:
         model = onnx.load_model_from_string(data)
@@ -32,6 +34,11 @@ def parse_graph(data: bytes, where: str) -> ModelProto:
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)):
         raise BundleInvalidError(
             f"{where}: {MODEL_FILE} keeps weights in another file; export it with all weights inside"
+        )
+    if (twice := _twice(model)) is not None:
+        raise BundleInvalidError(
+            f"{where}: {MODEL_FILE} has two values that are called {twice!r}, and engines differ in which they take; "
+            "export the model again"
         )
     return model
 
@@ -86,6 +93,31 @@ def _shape(value: ValueInfoProto) -> Shape:
 def _kind(value: ValueInfoProto) -> str:
     name: str = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
     return "float32" if name == "float" else name
+
+
+def _twice(model: ModelProto) -> str | None:
+    """A name that a graph, or one within it, gives to two values; ``None`` where there is no such name."""
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        constants: list[str] = [tensor.name for tensor in graph.initializer]
+        constants += [sparse.values.name for sparse in graph.sparse_initializer]
+        inputs: list[str] = [value.name for value in graph.input]
+        made = [name for node in graph.node for name in node.output if name]
+        # Old graphs list their constants among the inputs as well: that is one value.
+        values = [*constants, *made, *(set(inputs) - set(constants))]
+        names: tuple[list[str], ...] = (values, inputs, [value.name for value in graph.output])
+        for repeated in (name for one in names for name, count in Counter(one).items() if count > 1):
+            return repeated
+        graphs += [inner for node in graph.node for inner in _inner_graphs(node)]
+    return None
+
+
+def _inner_graphs(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        yield from attribute.graphs
+        if attribute.HasField("g"):
+            yield attribute.g
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from animal_classification.bundle import atomic
@@ -19,6 +20,8 @@ from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInf
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 
 Files = Mapping[str, bytes | Path]
+Check = Callable[[Bundle], None]
+Stage = Callable[..., Bundle]
 
 
 def write(
@@ -28,6 +31,7 @@ def write(
     *,
     overwrite: bool = False,
     cache_dir: Path | None = None,
+    check: Check | None = None,
 ) -> Bundle:
     """Writes a bundle and verifies what it wrote.
 
@@ -40,6 +44,8 @@ def write(
         files: Each file's name in the bundle, and its content or where to copy it from. ``model.onnx`` is needed.
         overwrite: Replace a bundle that is there. A directory that is not a bundle is never replaced.
         cache_dir: As for :func:`load`, when ``target`` is remote.
+        check: Called with what was made before it gets its name; what it raises comes out of here, and nothing is
+            written.
 
     Returns:
         The bundle as :func:`load` gives it.
@@ -50,19 +56,20 @@ def write(
         OutputError: The system refused.
     """
     place = locate(target)
+    stage = partial(_stage, info=info, files=files, check=check)
     try:
         if isinstance(place, Remote):
-            return _write_remote(place, info, files, overwrite=overwrite, cache_dir=cache_dir)
-        return _write_local(place, info, files, overwrite=overwrite)
+            return _write_remote(place, stage, overwrite=overwrite, cache_dir=cache_dir)
+        return _write_local(place, stage, overwrite=overwrite)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error}); check the free space and the permissions") from error
 
 
-def _write_local(target: Path, info: BundleInfo, files: Files, *, overwrite: bool) -> Bundle:
+def _write_local(target: Path, stage: Stage, *, overwrite: bool) -> Bundle:
     target = target.absolute()  # "." has no siblings
     _check_free(target, overwrite=overwrite)
     with atomic.sibling(target) as temporary:
-        bundle = _stage(temporary, info, files, str(target))
+        bundle = stage(temporary, where=str(target))
         _check_free(target, overwrite=overwrite)  # staging took a while
         atomic.put_in_place(temporary, target, replace=overwrite)
     return Bundle(info=bundle.info, path=target, sha256=bundle.sha256)
@@ -82,7 +89,7 @@ def _check_free(target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{target}: holds files and no {INFO_FILE}, so it is not a bundle; choose another name")
 
 
-def _stage(directory: Path, info: BundleInfo, files: Files, where: str) -> Bundle:
+def _stage(directory: Path, *, info: BundleInfo, files: Files, where: str, check: Check | None) -> Bundle:
     """Puts all files into an empty directory, ``bundle.json`` last, and verifies it."""
     _validate(info, dict.fromkeys(files, "0" * 64), where)  # names are checked before they are used
     hashes = {name: _put(directory / name, content) for name, content in sorted(files.items())}
@@ -90,7 +97,10 @@ def _stage(directory: Path, info: BundleInfo, files: Files, where: str) -> Bundl
     _put(directory / INFO_FILE, to_bytes(info, where))
     for folder in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
         atomic.sync(folder)
-    return verified(directory, where)
+    bundle = verified(directory, where)
+    if check is not None:
+        check(bundle)
+    return bundle
 
 
 def _validate(info: BundleInfo, hashes: Mapping[str, str], where: str) -> BundleInfo:
@@ -112,10 +122,10 @@ def _put(path: Path, content: bytes | Path) -> str:
     return sha256
 
 
-def _write_remote(remote: Remote, info: BundleInfo, files: Files, *, overwrite: bool, cache_dir: Path | None) -> Bundle:
+def _write_remote(remote: Remote, stage: Stage, *, overwrite: bool, cache_dir: Path | None) -> Bundle:
     cache = Cache(cache_dir or default_directory())
     with tempfile.TemporaryDirectory(prefix="animals-bundle-") as temporary:
-        staged = _stage(Path(temporary), info, files, remote.url)
+        staged = stage(Path(temporary), where=remote.url)
         _upload(remote, staged, cache, overwrite=overwrite)
     return cache.load(remote)
 

@@ -144,6 +144,12 @@ class TrainerConfig(Part):
 TrackerName = Literal["mlflow", "wandb", "tensorboard", "csv"]
 
 
+class UnknownConfig(Part):
+    """When a photo is none of the classes."""
+
+    refused: float = Field(default=0.02, gt=0, le=0.5)
+
+
 class TrackingConfig(Part):
     """Where a run's numbers go."""
 
@@ -218,5 +224,6 @@ class Config(Part):
     backbone: BackboneConfig
     optim: OptimConfig
     trainer: TrainerConfig
+    unknown: UnknownConfig = UnknownConfig()
     tracking: TrackingConfig
     sweep: SweepConfig

@@ -25,7 +25,7 @@ from animal_classification.data.scan_cache import Facts, FileKey, ScanCache
 from animal_classification.errors import ImageError, ImageMemoryError
 from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.imaging.files import read_photo
-from animal_classification.imaging.sniff import identify
+from animal_classification.imaging.sniff import Format, identify
 
 __all__ = ["Facts", "Progress", "examine", "scan"]
 
@@ -125,14 +125,22 @@ def _examine(file: Path, embedder: Embedder | None, limits: imaging.Limits) -> _
     try:
         data = read_photo(file, limits)
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
-        min_side = max(_LOOK, sufficient_side(embedder.spec) if embedder else 0)
-        with opened(data, limits=limits, min_side=min_side) as photo:
+        side = sufficient_side(embedder.spec) if embedder else 0
+        with opened(data, limits=limits, min_side=max(_LOOK, side)) as photo:
             width, height = photo.size
             facts = Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright()))
-            wanted = embedder is not None and embedder.wants(sha256)
-            return _Seen(facts, photo.for_model(embedder.spec) if embedder is not None and wanted else None)
+            if embedder is None or not embedder.wants(sha256):
+                return _Seen(facts)
+            if side >= _LOOK or not _may_be_reduced(facts, side):
+                return _Seen(facts, photo.for_model(embedder.spec))
+        return _Seen(facts, imaging.preprocess(data, embedder.spec, limits=limits))  # decoded as it will be served
     except ImageError as error:
         return _Seen(Facts(sha256, size, problem=error.reason), lasts=not isinstance(error, ImageMemoryError))
+
+
+def _may_be_reduced(facts: Facts, side: int) -> bool:
+    """Whether a decoder may use a smaller scale for a model that wants so few pixels."""
+    return facts.format == Format.JPEG.value and min(facts.width or 0, facts.height or 0) >= 2 * side
 
 
 def _wanted(embedder: Embedder | None, facts: Facts) -> bool:

@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from animal_classification.data.copies import Joined, copy_sets
 from animal_classification.data.manifest import Manifest, Record
 from animal_classification.data.quotas import quotas
 from animal_classification.data.scanning import Facts
+from animal_classification.data.units import units_of
 from animal_classification.errors import UsageError
 
 _DEALT = ("test", "val", "train")
@@ -87,6 +87,12 @@ class _Table:
     fractions: Mapping[str, float]
     have: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _DEALT})
 
+    @classmethod
+    def of(cls, units: Sequence[_Unit], fractions: Mapping[str, float], seed: int) -> _Table:
+        """An empty one for these units."""
+        counts = sum((unit.counts for unit in units), Counter())
+        return cls(quotas(counts, fractions, seed), fractions)
+
     def deal(self, unit: _Unit) -> str:
         """Choose a split for a unit, and count it there."""
         if len(unit.members) == 1:
@@ -138,34 +144,44 @@ def split(manifest: Manifest, facts: Sequence[Facts], plan: Plan = _PLAN) -> Div
         raise UsageError(f"there is {only}; a classifier needs at least two classes")
     rows = [replace(row, split=None) for row in manifest] if plan.resplit else list(manifest.rows)
     units = _units(manifest.with_rows(rows), facts, plan.seed)
-    waiting = sum((unit.counts for unit in units if not unit.given), Counter())
-    table = _Table(quotas(waiting, plan.fractions, plan.seed), plan.fractions)
+    given = [row.split for row in rows]
+    table = _Table.of([unit for unit in units if not unit.given], plan.fractions, plan.seed)
     for unit in units:
         # Beside copies that have a split already, that one: the most frequent, the smaller split among equals.
         name = max(_DEALT, key=unit.given.__getitem__) if unit.given else table.deal(unit)
         for index in unit.members:
             rows[index] = replace(rows[index], split=rows[index].split or name)
+    taken = _deal_val(rows, units, plan)
     number = {index: position for position, unit in enumerate(units) for index in unit.members}
     together = tuple(number.get(index, -1 - index) for index in range(len(rows)))
-    return Division(manifest.with_rows(rows), tuple(_notes(rows, units, plan)), together)
+    kept = sum(before is not None and before == row.split for before, row in zip(given, rows, strict=True))
+    notes = (*_notes_on_given(units, kept, taken), *_notes_on_absent(rows, plan))
+    return Division(manifest.with_rows(rows), notes, together)
+
+
+def _deal_val(rows: list[Record], units: Sequence[_Unit], plan: Plan) -> int:
+    """Take val from train where photos came with splits and none of them is val; returns how many photos that is.
+
+    Without val nothing says when to stop learning, nor how sure the answers are. Test is left as it came.
+    """
+    if plan.val == 0 or any(row.split == "val" for row in rows) or not any(unit.given for unit in units):
+        return 0
+    whole = [unit for unit in units if all(rows[index].split == "train" for index in unit.members)]
+    share = plan.val / (1 - plan.test)  # of what would have been left beside the test
+    table = _Table.of(whole, {"test": 0.0, "val": share, "train": 1 - share}, plan.seed)
+    chosen = [index for unit in whole if table.deal(unit) == "val" for index in unit.members]
+    for index in chosen:
+        rows[index] = replace(rows[index], split="val")
+    return len(chosen)
 
 
 def _units(manifest: Manifest, facts: Sequence[Facts], seed: int) -> list[_Unit]:
     """Everything usable, in the order in which it is dealt out: large units first, while there is room for them."""
     rows = manifest.rows
-    joined = Joined(len(rows))
-    for copies in copy_sets(manifest, facts):
-        joined.join_all(copies.members)
-    groups: dict[str, list[int]] = defaultdict(list)
-    usable = [index for index, row in enumerate(rows) if row.problem is None]
-    for index in usable:
-        if (group := rows[index].group) is not None:
-            groups[group].append(index)
-    for together in groups.values():
-        joined.join_all(together)
     members: dict[int, list[int]] = defaultdict(list)
-    for index in usable:
-        members[joined.find(index)].append(index)
+    for index, unit in enumerate(units_of(manifest, facts)):
+        if rows[index].problem is None:
+            members[unit].append(index)
     units = [_unit(found, rows, seed) for found in members.values()]
     return sorted(units, key=lambda unit: (-len(unit.members), unit.key))
 
@@ -178,12 +194,27 @@ def _unit(members: list[int], rows: Sequence[Record], seed: int) -> _Unit:
     return _Unit(tuple(members), counts, key, given)
 
 
-def _notes(rows: Sequence[Record], units: Sequence[_Unit], plan: Plan) -> list[str]:
+def _notes_on_given(units: Sequence[_Unit], kept: int, taken: int) -> list[str]:
+    """About the splits that photos came with.
+
+    Args:
+        units: All.
+        kept: Photos that stay where they were.
+        taken: Photos that went from train to val.
+    """
     notes = []
-    if kept := sum(unit.given.total() for unit in units):
+    if kept:
         notes.append(f"{kept} photos keep the split that they came with; --resplit deals out all")
+    if taken:
+        notes.append(f"the photos came without val: {taken} of train are val now (a val of 0 leaves them in train)")
     if torn := sum(len(unit.given) > 1 for unit in units):
         notes.append(f"{torn} groups or sets of copies lie in several of the splits that they came with: see inspect")
+    return notes
+
+
+def _notes_on_absent(rows: Sequence[Record], plan: Plan) -> list[str]:
+    """About classes that a split does not have."""
+    notes = []
     present = {(row.split, row.label) for row in rows if row.problem is None}
     names = sorted({row.label for row in rows if row.problem is None})
     for part in ("train", "test"):

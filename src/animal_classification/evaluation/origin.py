@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
 
 _DEFAULTS = SourceOptions()
+# Among the metrics of `bundle.json`: how many photos that the model was not fitted to its rules come from.
+HELD_OUT = "held_out"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ def recipe_name(info: BundleInfo) -> str | None:
     recipe = info.config.get("recipe")
     name = recipe.get("name") if isinstance(recipe, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+def is_calibrated(info: BundleInfo) -> bool:
+    """Its temperature was fitted to photos; what was not made by ``animals train`` is taken at its word."""
+    return bool(info.metrics.get(HELD_OUT, True))
 
 
 def export_of(info: BundleInfo) -> Mapping[str, Any]:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle.schema import Calibration, Conformal, Unknown
 from animal_classification.evaluation.calibration import calibrated, fit_temperature
-from animal_classification.evaluation.conformal import ALPHA, fit_conformal
-from animal_classification.evaluation.unknown import fit_distance, fit_unknown, out_of_fold_distance
+from animal_classification.evaluation.conformal import fit_conformal
+from animal_classification.evaluation.unknown import REFUSED, fit_distance, fit_unknown, out_of_fold_distance
 from animal_classification.inference.known import FeatureDistance
 
 
@@ -35,17 +35,23 @@ class HeldOut:
         embedding: ``[M, D]``.
         folds: ``[M]`` where these are the training photos themselves: equal numbers for photos that were left out
             together.
-        fit_embedding: ``[K, D]``, of photos that the model was fitted to, where another model than the one that is kept
-            gave all this: the spaces of two networks are not the same, and distances are measured within one.
-        fit_label: Positions of their classes, ``[K]``.
+        distance: Scores of a distance that was not fitted to them, ``[M]``, where other networks than the one that is
+            kept gave all this: the spaces of two networks are not the same, and distances are measured within one.
+            NaN where their photos were too few for a distance.
+        units: ``[M]``, equal numbers for photos that are one observation; without it, each photo is one.
     """
 
     logits: NDArray[np.floating]
     targets: NDArray[np.integer]
     embedding: NDArray[np.floating]
     folds: NDArray[np.integer] | None = None
-    fit_embedding: NDArray[np.floating] | None = None
-    fit_label: NDArray[np.integer] | None = None
+    distance: NDArray[np.float64] | None = None
+    units: NDArray[np.integer] | None = None
+
+    @property
+    def observations(self) -> int:
+        """How many of the photos are independent of each other."""
+        return len(self.targets) if self.units is None else len(np.unique(self.units))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +77,7 @@ def calibrate(
     embedding: NDArray[np.floating],
     label: NDArray[np.integer],
     temperature: float | None = None,
-    alpha: float = ALPHA,
+    refused: float = REFUSED,
     seed: int = 0,
 ) -> Rules:
     """Find the rules of a freshly trained model.
@@ -81,16 +87,18 @@ def calibrate(
         embedding: Of the training photos, ``[N, D]``.
         label: Positions of their classes, ``[N]``.
         temperature: Where the recipe has fitted one already.
-        alpha: How often the truth may be missing from a prediction set.
+        refused: Share of the photos of the classes that may be taken for unknown.
         seed: For the lot that makes the coverage exact.
     """
     classes = held_out.logits.shape[1]
     if temperature is None:
         temperature = fit_temperature(held_out.logits, held_out.targets)
     scaled = np.asarray(held_out.logits, dtype=np.float64) / temperature
-    conformal = fit_conformal(calibrated(scaled, 1.0), held_out.targets, alpha=alpha, seed=seed)
+    conformal = fit_conformal(calibrated(scaled, 1.0), held_out.targets, seed=seed)
     distance = fit_distance(embedding, label, classes)
-    unknown = fit_unknown(scaled, _held_out_distance(held_out, distance))
+    unknown = fit_unknown(
+        scaled, _held_out_distance(held_out, distance), refused=refused, observations=held_out.observations
+    )
     used = distance is not None and unknown is not None and unknown.method == "energy_mahalanobis"
     return Rules(
         calibration=Calibration(temperature=temperature),
@@ -104,10 +112,9 @@ def _held_out_distance(held_out: HeldOut, distance: FeatureDistance | None) -> N
     """Each held-out photo's score, by a distance that was not fitted to it; ``None`` where there is no such thing."""
     if distance is None or not len(held_out.targets):
         return None
-    classes = held_out.logits.shape[1]
+    if held_out.distance is not None:
+        return held_out.distance if bool(np.isfinite(held_out.distance).all()) else None
     if held_out.folds is not None:
+        classes = held_out.logits.shape[1]
         return out_of_fold_distance(held_out.embedding, held_out.targets, classes, held_out.folds)
-    if held_out.fit_embedding is not None and held_out.fit_label is not None:
-        other = fit_distance(held_out.fit_embedding, held_out.fit_label, classes)
-        return None if other is None else other.score(held_out.embedding)
     return distance.score(held_out.embedding)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.data.copies import Joined, copy_sets
+from animal_classification.data.copies import copy_sets
 from animal_classification.data.manifest import SPLITS, Manifest, Record
-from animal_classification.data.scanning import scan
+from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.splitting import Plan, split
+from animal_classification.data.units import joined_units
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.origin import export_of
 from animal_classification.inference.photo_paths import PhotoPaths
@@ -193,27 +194,16 @@ class Units:
 
 def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> Units:
     """Find the photos that are one observation."""
-    pictures = Joined(len(subjects))
-    _join_equal(pictures, [subject.row.sha256 for subject in subjects])
+    rows = [subject.row for subject in subjects]
+    # What cannot be read has no content that it could share.
+    rows = [row if row.sha256 else replace(row, problem=row.problem or "cannot be read") for row in rows]
+    manifest = Manifest(tuple(rows), Path())
     if len(subjects) <= _MOST_COMPARED:
-        manifest = Manifest(tuple(subject.row for subject in subjects), Path())
-        for same in copy_sets(manifest, scan([subject.file for subject in subjects], cache=cache)):
-            pictures.join_all(same.members)
-    joined = Joined(len(subjects))
-    _join_equal(joined, [str(pictures.find(index)) for index in range(len(subjects))])
-    _join_equal(joined, [subject.row.group for subject in subjects])
-    return Units(_numbers(joined, len(subjects)), _numbers(pictures, len(subjects)))
-
-
-def _join_equal(joined: Joined, keys: Sequence[str | None]) -> None:
-    first: dict[str, int] = {}
-    for index, key in enumerate(keys):
-        if key:
-            joined.join(first.setdefault(key, index), index)
-
-
-def _numbers(joined: Joined, count: int) -> NDArray[np.int64]:
-    return np.array([joined.find(index) for index in range(count)], dtype=np.int64)
+        copies = copy_sets(manifest, scan([subject.file for subject in subjects], cache=cache))
+    else:
+        copies = copy_sets(manifest, [Facts()] * len(subjects), limit=-1)
+    units, pictures = joined_units(manifest, copies), joined_units(manifest, copies, groups=False)
+    return Units(np.array(units, dtype=np.int64), np.array(pictures, dtype=np.int64))
 
 
 def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[Manifest, list[str]]:

@@ -2,7 +2,8 @@
 
 Of the scores that docs/evaluation.md compares, the sum of two that err differently is best: the energy of the logits
 (Liu, Wang, Owens and Li 2020) and the relative Mahalanobis distance of the embedding (Ren et al. 2021), each on the
-scale that held-out photos of the classes have.
+scale that held-out photos of the classes have. The threshold keeps a promise: with 90% confidence it refuses no more
+than the wanted share of photos of the classes (``tolerance``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.schema import Scale, Unknown
+from animal_classification.evaluation.tolerance import tolerance_rank
 from animal_classification.inference.known import FeatureDistance, energy, known_scores, unit_length
 
-# Photos of the classes that may be taken for unknown.
-REFUSED = 0.05
+# Share of the photos of the classes that may be taken for unknown (docs/evaluation.md says what other shares cost).
+REFUSED = 0.02
 DIRECTIONS = 64
 _MOST_DIRECTIONS = 256
 # How much of the covariance is replaced by a multiple of the unit matrix: with a few dozen photos of a class and more
@@ -38,15 +40,17 @@ def fit_distance(
     Args:
         embeddings: ``[N, D]``.
         targets: ``[N]``, positions of their classes.
-        classes: How many there are; each must have a photo.
+        classes: How many there are. Those that have no photo here take no part: the distance is to the nearest of the
+            others.
 
     Returns:
         ``None`` where photos of a class are too few to differ from each other.
     """
     unit = unit_length(embeddings)
-    counts = np.bincount(targets, minlength=classes)
-    if len(unit) < classes + FEWEST or not counts.all():
+    present = np.flatnonzero(np.bincount(targets, minlength=classes))
+    if len(unit) < len(present) + FEWEST:
         return None
+    targets, classes = np.searchsorted(present, targets), len(present)
     centre = unit.mean(axis=0)
     moved = unit - centre
     basis = _leading_directions(moved, min(max(DIRECTIONS, classes), _MOST_DIRECTIONS, *moved.shape))
@@ -95,7 +99,11 @@ def out_of_fold_distance(
 
 
 def fit_unknown(
-    logits: NDArray[np.floating], distance: NDArray[np.float64] | None, *, refused: float = REFUSED
+    logits: NDArray[np.floating],
+    distance: NDArray[np.float64] | None,
+    *,
+    refused: float = REFUSED,
+    observations: int | None = None,
 ) -> Unknown | None:
     """The rule, from photos of the classes that the model was not fitted to.
 
@@ -103,6 +111,7 @@ def fit_unknown(
         logits: ``[N, C]``, divided by the temperature.
         distance: Their scores, ``[N]``; without them the energy decides alone.
         refused: Share of such photos that may be taken for unknown.
+        observations: How many of the photos are independent of each other: copies and frames of one sequence are one.
 
     Returns:
         ``None`` where there are too few photos to set a threshold.
@@ -115,10 +124,16 @@ def fit_unknown(
     method = "energy" if distance is None else "energy_mahalanobis"
     rule = Unknown.model_validate({"method": method, "threshold": 0.0, **scales})
     scores = np.sort(known_scores(rule, logits, distance))
-    # So that a new photo of the classes is refused with probability ``refused`` at most.
-    rank = math.floor(refused * (len(scores) + 1) + 1e-9)
-    threshold = scores[rank - 1] if rank else np.nextafter(scores[0], -np.inf)
-    return rule.model_copy(update={"threshold": float(threshold)})
+    return rule.model_copy(update={"threshold": float(scores[_rank(len(scores), observations, refused) - 1])})
+
+
+def _rank(photos: int, observations: int | None, refused: float) -> int:
+    """Which of the scores, counted from the lowest, is the threshold.
+
+    Too few observations can promise nothing about so small a share: then no photo that was held out is refused.
+    """
+    count = photos if observations is None else observations
+    return max(1, tolerance_rank(count, refused) * photos // count)
 
 
 def auroc(known: NDArray[np.floating], unknown: NDArray[np.floating]) -> float:

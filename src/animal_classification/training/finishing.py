@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.evaluation.origin import HELD_OUT
 from animal_classification.training.card import model_card
-from animal_classification.training.measuring import HeldOutOutputs, Measured, check_served, measure, wide_photos
+from animal_classification.training.measuring import (
+    HeldOutOutputs,
+    Measured,
+    Witnesses,
+    check_served,
+    measure,
+    wide_photos,
+)
 from animal_classification.training.pictures import confusion_png, examples_png
-from animal_classification.training.ruling import find_rules, reference_of
+from animal_classification.training.ruling import Ruling, find_rules, reference_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
-    from animal_classification.evaluation import Rules
     from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.training.recipe import Job, Trained
 
@@ -43,42 +50,43 @@ def finish(job: Job, trained: Trained) -> Finished:
     if trained.held_out is None or trained.test_logits is None:
         # What will be served is what is measured, and then written again with the numbers.
         _write(job, trained, None, None)
-    rules = find_rules(job, trained)
+    ruling = find_rules(job, trained)
     if trained.test_logits is not None and wide_photos(job.dataset.test):
-        _write(job, trained, rules, None)
+        _write(job, trained, ruling, None)
     outputs = HeldOutOutputs.of(job, trained)
-    measured = measure(job, _info(job, trained, rules, None), _arrays(job, trained, rules), outputs)
-    _write(job, trained, rules, measured)
-    if trained.test_logits is not None:
-        check_served(job, trained.test_logits)
+    measured = measure(job, _info(job, trained, ruling, None), _arrays(job, trained, ruling), outputs)
+    _write(job, trained, ruling, measured)
     metrics = measured.metrics(job.dataset.classes)
     _tell(job, metrics, measured, step=trained.last_step)
-    return Finished(metrics, measured.tested, measured.notes)
+    return Finished(metrics, measured.tested, (*measured.notes, *ruling.notes))
 
 
-def _write(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> None:
+def _write(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured | None) -> None:
     from animal_classification import bundle as bundles
     from animal_classification.bundle.model import CONFUSION_FILE
 
-    info = _info(job, trained, rules, measured)
+    info = _info(job, trained, ruling, measured)
     card = model_card(job, info, measured)
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(_arrays(job, trained, rules)),
+        "reference.npz": _npz(_arrays(job, trained, ruling)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
         matrix = measured.confusion(len(job.dataset.classes)).tolist()
         names = [label.name for label in trained.labels]
         files[CONFUSION_FILE] = json.dumps({"labels": names, "matrix": matrix}).encode()
-    bundles.write(job.run.bundle, info, files, overwrite=True)
+    witnesses = Witnesses.of(job.dataset, trained)
+    bundles.write(job.run.bundle, info, files, overwrite=True, check=lambda made: check_served(made, witnesses))
 
 
-def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | None) -> BundleInfo:
+def _info(job: Job, trained: Trained, ruling: Ruling | None, measured: Measured | None) -> BundleInfo:
     from animal_classification import bundle as bundles
     from animal_classification.training.preparing import model_name
 
     facts, dataset = job.run.info, job.dataset
+    rules = ruling.rules if ruling else None
+    held_out = {HELD_OUT: ruling.photos} if ruling else {}
     return bundles.BundleInfo(
         name=model_name(job.config),
         version=facts["fingerprint"][:8],
@@ -96,12 +104,13 @@ def _info(job: Job, trained: Trained, rules: Rules | None, measured: Measured | 
         ),
         code=bundles.Code(**facts["code"]),
         config=job.config.model_dump(mode="json", by_alias=True),
-        metrics={**trained.metrics, **(measured.summary() if measured else {})},
+        metrics={**trained.metrics, **held_out, **(measured.summary() if measured else {})},
     )
 
 
-def _arrays(job: Job, trained: Trained, rules: Rules | None) -> dict[str, NDArray[Any]]:
-    return {name: np.asarray(value) for name, value in reference_of(job, trained, rules).items()}
+def _arrays(job: Job, trained: Trained, ruling: Ruling | None) -> dict[str, NDArray[Any]]:
+    arrays = reference_of(job, trained, ruling.rules if ruling else None)
+    return {name: np.asarray(value) for name, value in arrays.items()}
 
 
 def _npz(arrays: dict[str, Any]) -> bytes:

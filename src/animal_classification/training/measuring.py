@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +19,10 @@ from animal_classification.imaging.geometry import is_wide
 from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
-    from animal_classification.bundle import BundleInfo
-    from animal_classification.training.dataset import Part
+    from pathlib import Path
+
+    from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.training.dataset import Dataset, Part
     from animal_classification.training.recipe import Job, Trained
 
 # Photos on which a bundle's logits are compared with those that the recipe has, and how far they may be apart: engines
@@ -163,33 +166,57 @@ def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], o
     return Measured(tuple(places.tolist()), answers.targets, answers.probabilities, missing, tested)
 
 
-def check_served(job: Job, logits: NDArray[np.float32]) -> None:
-    """Compare the written bundle with logits that were computed otherwise, on the first test photos of some classes.
+@dataclass(frozen=True)
+class Witnesses:
+    """A few photos whose logits were computed otherwise than by the graph that is written.
+
+    Attributes:
+        files: The photos.
+        logits: float32 ``[N, C]``.
+    """
+
+    files: Sequence[Path]
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, dataset: Dataset, trained: Trained) -> Witnesses:
+        """Test photos, or training photos where there is none; nobody where the recipe has logits of neither."""
+        pairs: list[tuple[Sequence[Path], NDArray[np.float32]]] = []
+        if trained.test_logits is not None:
+            pairs.append((dataset.test.files, trained.test_logits))
+        if trained.train_logits is not None:
+            pairs.append(([dataset.manifest.file(row) for row in trained.learned_from], trained.train_logits))
+        for files, logits in pairs:
+            good = np.flatnonzero(np.isfinite(logits).all(axis=1))
+            if len(good):
+                chosen = good[_spread(len(good))]
+                return cls([files[index] for index in chosen], logits[chosen])
+        return cls((), np.empty((0, 0), dtype=np.float32))
+
+
+def check_served(bundle: Bundle, witnesses: Witnesses) -> None:
+    """Ask a bundle about photos whose logits are known.
 
     Raises:
-        AnimalsError: They are not the same.
+        AnimalsError: It answers otherwise.
     """
-    from animal_classification import bundle as bundles
     from animal_classification import imaging
     from animal_classification.inference.engine import start_engine
 
-    part = job.dataset.test
-    chosen = [index for index in _spread(len(part)) if np.isfinite(logits[index]).all()]
-    bundle = bundles.load(job.run.bundle)
-    pixels, limits = [], imaging.Limits.of_container()
-    for index in list(chosen):
-        try:
-            pixels.append(imaging.preprocess(part.files[index], bundle.preprocess_spec, limits=limits))
-        except ImageError:
-            chosen.remove(index)
+    chosen, pixels, limits = [], [], imaging.Limits.of_container()
+    for index, file in enumerate(witnesses.files):
+        with contextlib.suppress(ImageError):  # it is gone
+            pixels.append(imaging.preprocess(file, bundle.preprocess_spec, limits=limits))
+            chosen.append(index)
     if not chosen:
         return
+    logits = witnesses.logits[chosen]
     served = start_engine(bundle, outputs=("logits",)).infer(np.stack(pixels))["logits"]
-    worst = float(np.abs(served - logits[chosen]).max())
-    if worst > _TOLERANCE * max(1.0, float(np.abs(logits[chosen]).max())):
+    worst = float(np.abs(served - logits).max()) if served.shape == logits.shape else np.inf
+    if not worst <= _TOLERANCE * max(1.0, float(np.abs(logits).max())):
         raise AnimalsError(
-            f"{job.run.bundle}: the model answers otherwise than when it was trained (logits differ by {worst:.3g}); "
-            "have photos changed meanwhile? start again, and if it stays so, report it"
+            f"the model answers otherwise than when it was trained (logits differ by {worst:.3g}), so it was not "
+            "written; have photos changed meanwhile? start again, and if it stays so, report it"
         )
 
 

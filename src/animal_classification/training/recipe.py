@@ -74,6 +74,8 @@ class Trained:
         test_logits: float32 ``[len(dataset.test), C]`` where the recipe has them anyway, NaN for photos that are gone.
             They are then checked against the bundle on a few photos; otherwise all test photos go through the bundle.
         test_embedding: float32 ``[len(dataset.test), D]``, of the same photos.
+        train_logits: float32 ``[len(learned_from), C]``, the same of the photos that it learned from: for the check
+            where there is no test photo.
     """
 
     model: bytes
@@ -88,6 +90,7 @@ class Trained:
     learned_from: tuple[Record, ...] = ()
     test_logits: NDArray[np.float32] | None = None
     test_embedding: NDArray[np.float32] | None = None
+    train_logits: NDArray[np.float32] | None = None
 
 
 class Recipe(Protocol):

@@ -1,37 +1,92 @@
-"""What every bundle gets: prediction sets, a rule for unknown photos, and a memory of its training photos."""
+"""What every bundle gets: calibration, prediction sets, a rule for unknown photos, and a memory of training photos."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from animal_classification.evaluation import conformal, unknown
 from animal_classification.evaluation.reference import reference_arrays
 from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
+from animal_classification.evaluation.tolerance import fewest_for, share_below
 from animal_classification.training.probe.blas import one_thread
 
 if TYPE_CHECKING:
     from animal_classification.training.recipe import Job, Trained
 
+_SHOWN = 3
 
-def find_rules(job: Job, trained: Trained) -> Rules | None:
-    """From what the recipe held out, or else from the val photos, sent through the bundle that is written already.
 
-    Returns:
-        ``None`` where there is no photo that the model was not fitted to.
+@dataclass(frozen=True)
+class Ruling:
+    """What could be found out from photos that a model was not fitted to.
+
+    Attributes:
+        rules: ``None`` where there is no such photo.
+        photos: How many there were.
+        notes: What the bundle lacks, or cannot promise, a line each.
     """
+
+    rules: Rules | None
+    photos: int
+    notes: tuple[str, ...]
+
+
+def find_rules(job: Job, trained: Trained) -> Ruling:
+    """From what the recipe held out, or else from the val photos, sent through the bundle that is written already."""
     held_out = trained.held_out or _from_val(job)
     if held_out is None or not len(held_out.targets):
-        return None
+        note = (
+            "no photo was left to judge the model by: its probabilities are not calibrated, and it has neither "
+            "prediction sets nor a rule for unknown photos"
+        )
+        return Ruling(None, 0, (note,))
+    refused = job.config.unknown.refused
     with one_thread():
-        return calibrate(
+        rules = calibrate(
             held_out,
             embedding=np.asarray(trained.reference["embedding"]),
             label=np.asarray(trained.reference["label"]),
             temperature=trained.calibration.temperature,
+            refused=refused,
             seed=job.config.seed,
         )
+    notes = (*_lacking(rules, held_out, refused), *_unjudged(held_out, job.dataset.classes))
+    return Ruling(rules, len(held_out.targets), notes)
+
+
+def _lacking(rules: Rules, held_out: HeldOut, refused: float) -> list[str]:
+    photos, observations = len(held_out.targets), held_out.observations
+    if rules.conformal is None or rules.unknown is None:
+        fewest = max(conformal.FEWEST, unknown.FEWEST)
+        return [
+            f"{photos} photos were left to judge the model by, and it takes {fewest} for prediction sets and a rule "
+            "for unknown photos: it has neither"
+        ]
+    notes = []
+    if rules.unknown.method == "energy":
+        notes.append(
+            "photos are too few, or too much alike, to measure distances: whether one is unknown is decided by its "
+            "logits alone"
+        )
+    if observations < (fewest := fewest_for(refused)):
+        notes.append(
+            f"the rule for unknown photos rests on {observations} photos (copies and groups count once): it may refuse "
+            f"up to {share_below(observations, 1):.1%} of the photos of the classes, and it takes {fewest} photos to "
+            f"promise the {refused:.1%} that unknown.refused asks for"
+        )
+    return notes
+
+
+def _unjudged(held_out: HeldOut, classes: Sequence[str]) -> list[str]:
+    names = [name for number, name in enumerate(classes) if not (held_out.targets == number).any()]
+    if not names:
+        return []
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
+    return [f"no photo of {len(names)} classes ({shown}) could be held out: nothing says how sure answers of them are"]
 
 
 def reference_of(job: Job, trained: Trained, rules: Rules | None) -> Mapping[str, object]:

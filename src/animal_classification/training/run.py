@@ -3,13 +3,14 @@
     runs/<name>-<recipe>-<fingerprint>/
         config.yaml          the whole resolved configuration
         run.json             data version, code version, seed, environment, state (running, finished)
+        lock                 held while a process works here
         checkpoints/         what a killed run goes on from; deleted at the end
         metrics.csv          where the csv tracker is on
         bundle/              the model
 
-The fingerprint stands for configuration, data and code (version, and commit of a checkout): the same command finds its
-unfinished run again, and says so where other code began it. A run that is finished is never touched: the same command
-then makes a folder with a number at its end.
+The fingerprint stands for configuration, data, code (version, and commit of a checkout) and what the model is made from
+(the hash of its backbone or weights): the same command finds its unfinished run again, and says so where other code
+began it. A run that is finished is never touched: the same command then makes a folder with a number at its end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from animal_classification.data.text_files import replace_text
 from animal_classification.errors import OutputError
 
 INFO = "run.json"
+LOCK = "lock"
 _NO_PART_OF_WHAT_IS_COMPUTED = {"output", "sweep", "tracking"}
 _LIBRARIES = ("numpy", "openvino", "onnxruntime", "torch", "timm", "lightning")
 
@@ -69,6 +71,11 @@ class Run:
         return self.path / "checkpoints"
 
     @property
+    def finished(self) -> bool:
+        """It is done."""
+        return self.info.get("state") == "finished"
+
+    @property
     def info(self) -> dict[str, Any]:
         """The content of ``run.json``."""
         info: dict[str, Any] = json.loads((self.path / INFO).read_text(encoding="utf-8"))
@@ -85,17 +92,34 @@ class Run:
     def finish(self, **facts: Any) -> None:
         """Say that it is done; nothing will go on from here."""
         self.note(state="finished", **facts)
+        with contextlib.suppress(OSError):  # an open file cannot be deleted on Windows
+            (self.path / LOCK).unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
-def open_run(config: Config, *, name: str, data_version: str) -> Run:
-    """The unfinished run of the same configuration, data and code, or a new one.
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What decides, with the configuration, what is computed.
+
+    Attributes:
+        data_version: Of the photos, divided.
+        code: Version, and commit of a checkout.
+        ingredients: Hashes of the weights that the model stands on, by name.
+    """
+
+    data_version: str
+    code: Mapping[str, str | None]
+    ingredients: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_run(config: Config, *, name: str, data_version: str, ingredients: Mapping[str, str] | None = None) -> Run:
+    """The unfinished run of the same configuration, data, code and ingredients, or a new one.
 
     Raises:
         OutputError: The output folder cannot be written.
     """
-    code = code_version()
-    mark = fingerprint(config, data_version, code)
+    origin = Origin(data_version=data_version, code=code_version(), ingredients=ingredients or {})
+    mark = fingerprint(config, origin)
     base = Path(config.output) / f"{name}-{config.recipe.name}-{mark[:8]}"
     number = 1
     while True:
@@ -106,13 +130,14 @@ def open_run(config: Config, *, name: str, data_version: str) -> Run:
         if state is None:
             break
         number += 1
-    notes = _unfinished(base.parent, f"{name}-{config.recipe.name}-", config, data_version, code)
+    notes = _unfinished(base.parent, f"{name}-{config.recipe.name}-", config, origin)
     facts = {
         "state": "running",
         "fingerprint": mark,
         "seed": config.seed,
         "data": {"path": config.data.path, "version": data_version},
-        "code": code,
+        "code": dict(origin.code),
+        "ingredients": dict(origin.ingredients),
         "environment": environment(),
         "command": sys.argv[1:],
     }
@@ -125,16 +150,14 @@ def open_run(config: Config, *, name: str, data_version: str) -> Run:
     return Run(path, resumed=False, notes=notes)
 
 
-def fingerprint(config: Config, data_version: str, code: Mapping[str, str | None]) -> str:
+def fingerprint(config: Config, origin: Origin) -> str:
     """SHA-256 of everything that decides what is computed."""
     asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_WHAT_IS_COMPUTED)
-    text = json.dumps([asked, data_version, dict(code)], sort_keys=True)
+    text = json.dumps([asked, origin.data_version, dict(origin.code), dict(origin.ingredients)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unfinished(
-    folder: Path, beginning: str, config: Config, data_version: str, code: Mapping[str, str | None]
-) -> tuple[str, ...]:
+def _unfinished(folder: Path, beginning: str, config: Config, origin: Origin) -> tuple[str, ...]:
     """Runs of the same configuration and data that another version of the code began and did not finish.
 
     They are left alone: half a training by one version and half by another would be nobody's result.
@@ -146,8 +169,8 @@ def _unfinished(
             began = found["code"]
             if (
                 found["state"] == "running"
-                and began != code
-                and found["fingerprint"] == fingerprint(config, data_version, began)
+                and began != origin.code
+                and found["fingerprint"] == fingerprint(config, replace(origin, code=began))
             ):
                 which = (began["git"] or "")[:8] or began["version"]
                 notes.append(

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.training.finishing import finish
+from animal_classification.training.ingredients import ingredients
+from animal_classification.training.locking import only_here
 from animal_classification.training.preparing import model_name, prepare
 from animal_classification.training.probe.looking import looking
 from animal_classification.training.recipe import Job, Progress, find_recipe
-from animal_classification.training.run import open_run
+from animal_classification.training.run import LOCK, open_run
 from animal_classification.training.tracking.opening import begin_imports, check_installed, tracked
 from animal_classification.training.tracking.registering import offer
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
     from animal_classification.evaluation.scorecard import Scorecard
+    from animal_classification.training.dataset import Dataset
+    from animal_classification.training.run import Run
     from animal_classification.training.tracking.tracker import Tracker
 
 
@@ -77,7 +82,7 @@ def train(
 
     Raises:
         UsageError: The configuration and the data do not go together.
-        AnimalsError: Data cannot be read, or results cannot be written.
+        AnimalsError: Data cannot be read, results cannot be written, or another process is at work on the same run.
     """
     begun = time.monotonic()
     recipe = find_recipe(config.recipe.name)
@@ -85,16 +90,16 @@ def train(
     begin_imports(config)
     with looking(config) as embedder:
         dataset = prepare(config, progress, embedder=embedder)
-    run = open_run(config, name=model_name(config), data_version=dataset.version)
-    if warn is not None:
-        for note in run.notes:
-            warn(note)  # before hours have gone by
-    with tracked(config, run, listeners=listeners, warn=warn) as tracker:
-        job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
-        finished = finish(job, recipe(job))
-        seconds = time.monotonic() - begun
-    registered = offer(config, run, name=model_name(config), metrics=finished.metrics, test=dataset.test.rows)
-    run.finish(metrics=dict(finished.metrics), seconds=round(seconds, 2))
+    with _held_run(config, dataset) as run:
+        if warn is not None:
+            for note in run.notes:
+                warn(note)  # before hours have gone by
+        with tracked(config, run, listeners=listeners, warn=warn) as tracker:
+            job = Job(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
+            finished = finish(job, recipe(job))
+            seconds = time.monotonic() - begun
+        registered = offer(config, run, name=model_name(config), metrics=finished.metrics, test=dataset.test.rows)
+        run.finish(metrics=dict(finished.metrics), seconds=round(seconds, 2))
     return Result(
         bundle=run.bundle,
         run=run.path,
@@ -104,3 +109,20 @@ def train(
         resumed=run.resumed,
         notes=(*dataset.notes, *(run.notes if warn is None else ()), *finished.notes, *registered),
     )
+
+
+@contextmanager
+def _held_run(config: Config, dataset: Dataset) -> Iterator[Run]:
+    """The run's folder, for this process alone.
+
+    Raises:
+        OutputError: Another process is at work there, or it cannot be written.
+    """
+    made_from = ingredients(config)
+    while True:
+        run = open_run(config, name=model_name(config), data_version=dataset.version, ingredients=made_from)
+        with only_here(run.path, LOCK):
+            if run.finished:  # by another process, a moment ago
+                continue
+            yield run
+            return

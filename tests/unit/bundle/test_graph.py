@@ -142,3 +142,48 @@ def test_weights_in_other_files_are_refused(hide: Callable[[ModelProto], None]) 
     hide(model)
     with pytest.raises(BundleInvalidError, match="keeps weights in another file; export it with all weights inside"):
         parse_graph(model.SerializeToString(), "zoo")
+
+
+def _twice_initializer(model: ModelProto) -> str:
+    model.graph.initializer.append(model.graph.initializer[0])
+    return str(model.graph.initializer[0].name)
+
+
+def _twice_made(model: ModelProto) -> str:
+    model.graph.node.append(model.graph.node[-1])
+    return str(model.graph.node[-1].output[0])
+
+
+def _twice_told(model: ModelProto) -> str:
+    model.graph.output.append(model.graph.output[0])
+    return str(model.graph.output[0].name)
+
+
+def _constant_and_made(model: ModelProto) -> str:
+    name = str(model.graph.node[0].output[0])
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), name))
+    return name
+
+
+def _within_a_branch(model: ModelProto) -> str:
+    """Names may be doubled in a graph within the graph as well."""
+    one = helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.zeros(1, np.float32)))
+    branch = helper.make_graph([one, one], "branch", [], [helper.make_tensor_value_info("one", FLOAT, [1])])
+    model.graph.node.append(helper.make_node("If", ["embedding"], ["chosen"], then_branch=branch, else_branch=branch))
+    return "one"
+
+
+@pytest.mark.parametrize("change", [_twice_initializer, _twice_made, _twice_told, _constant_and_made, _within_a_branch])
+def test_a_name_that_stands_for_two_values_is_refused(change: Callable[[ModelProto], str]) -> None:
+    """One engine takes the first, another the last: a retrained model answered with its old head."""
+    model = onnx.load_model_from_string(tiny_model(3))
+    name = change(model)
+    with pytest.raises(BundleInvalidError, match=rf"zoo: model.onnx has two values that are called '{name}'"):
+        parse_graph(model.SerializeToString(), "zoo")
+
+
+def test_constants_that_old_graphs_list_as_inputs_are_one_value() -> None:
+    model = onnx.load_model_from_string(tiny_model(3))
+    tensor = model.graph.initializer[0]
+    model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    parse_graph(model.SerializeToString(), "zoo")

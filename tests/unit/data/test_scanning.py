@@ -6,12 +6,14 @@ import io
 import os
 import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from animal_classification.data import fingerprints, scanning
@@ -187,3 +189,20 @@ def test_embeddings_are_computed_once_for_each_content(tmp_path: Path) -> None:
     assert len(asked) == 3
     embed(manifest, compute, model="another", cache=tmp_path / "cache")
     assert len(asked) == 6
+
+
+@pytest.mark.parametrize(("size", "crop"), [(128, 1.0), (96, 0.9), (224, 0.875), (320, 1.0)])
+def test_pixels_for_embeddings_are_those_that_the_model_will_be_served(tmp_path: Path, size: int, crop: float) -> None:
+    """A large JPEG is decoded at a smaller scale for a small model, in training as in serving."""
+    file = draw(tmp_path / "large.jpg", 3, (1500, 1100))
+    spec = PreprocessSpec(size=size, crop_pct=crop, interpolation="bicubic")
+    seen: list[NDArray[np.uint8]] = []
+
+    def infer(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.extend(pixels)
+        return np.zeros((len(pixels), 2), dtype=np.float32)
+
+    with closing(Embedder(infer, spec, model="m", cache=tmp_path / "cache")) as embedder:
+        (facts,) = scan([file], cache=tmp_path / "cache", embedder=embedder)
+    assert np.array_equal(seen[0], preprocess(file, spec))
+    assert facts.fingerprint == scan([file], cache=tmp_path / "other")[0].fingerprint or size > 256

@@ -135,6 +135,35 @@ def test_given_splits_are_kept_unless_told_otherwise() -> None:
     assert Counter(row.split for row in anew) == {"train": 28, "test": 8, "val": 4}
 
 
+def test_val_is_taken_from_train_where_photos_come_with_train_and_test_only() -> None:
+    """The commonest layout on earth; without val nothing would be calibrated, and nothing said so."""
+    rows = [replace(row, split="test" if index % 5 == 0 else "train") for index, row in enumerate(rows_of([40, 40]))]
+    manifest, facts = listed(*rows)
+    division = split(manifest, facts, Plan())
+    assert Counter(row.split for row in division.manifest) == {"train": 56, "val": 8, "test": 16}
+    assert [row.split == "test" for row in division.manifest] == [row.split == "test" for row in manifest]
+    assert {row.label for row in division.manifest if row.split == "val"} == {"class 0", "class 1"}
+    assert division.notes == (
+        "72 photos keep the split that they came with; --resplit deals out all",
+        "the photos came without val: 8 of train are val now (a val of 0 leaves them in train)",
+    )
+    assert split(division.manifest, facts, Plan()).manifest.version == division.manifest.version
+    assert all(row.split != "val" for row in split(manifest, facts, Plan(val=0)).manifest)
+
+
+def test_groups_and_copies_go_to_val_together_and_stay_where_a_test_photo_is() -> None:
+    rows = [replace(row, split="train", group=f"site {index // 4}") for index, row in enumerate(rows_of([40, 40]))]
+    rows += [Record(path="test.png", label="class 0", sha256=content(900), split="test", group="site 0")]
+    rows += [Record(path="copy.png", label="class 1", sha256=rows[50].sha256, split="train")]
+    divided = split(*listed(*rows)).manifest
+    found = defaultdict(set)
+    for row in divided:
+        found[row.group or "site 12"].add(row.split)
+    assert found.pop("site 0") == {"train", "test"}, "as it came"
+    assert all(len(splits) == 1 for splits in found.values())
+    assert {"val"} in found.values()
+
+
 def test_a_copy_of_a_test_photo_goes_to_test() -> None:
     rows = rows_of([10, 10])
     rows[0] = replace(rows[0], split="test")

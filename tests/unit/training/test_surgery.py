@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.head import linear_head
 from animal_classification.inference.engine import create_engine
 from animal_classification.training.probe.surgery import with_head, with_size
@@ -32,6 +33,45 @@ def test_any_head_is_replaced(tmp_path: Path, head: Head, features: bool) -> Non
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     outputs = create_engine(tmp_path / "model.onnx", outputs=("logits", "embedding"), threads=1).infer(pixels)
     assert np.allclose(outputs["logits"], outputs["embedding"] @ WEIGHT.T + BIAS, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [5, 4, 7])
+def test_a_head_is_put_on_what_already_has_one_of_ours(tmp_path: Path, classes: int) -> None:
+    """A model of one's own as the backbone of the next, and of the one after: only the last head speaks."""
+    data = with_head(tiny_model(4), WEIGHT, BIAS)
+    for number in (2, 3):
+        weight = np.full((classes, 3), number, dtype=np.float32)
+        bias = np.arange(classes, dtype=np.float32) * number
+        data = with_head(data, weight, bias)
+    graph = parse_graph(data, "here")
+    onnx.checker.check_model(graph, full_check=True)
+    assert sum("probe" in tensor.name for tensor in graph.graph.initializer) == 2
+    assert np.array_equal(linear_head(graph, "here")[0], weight)
+    (tmp_path / "model.onnx").write_bytes(data)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    outputs = create_engine(tmp_path / "model.onnx", outputs=("logits", "embedding"), threads=1).infer(pixels)
+    assert np.allclose(outputs["logits"], outputs["embedding"] @ weight.T + bias, atol=1e-4)
+
+
+def test_names_of_ours_that_something_else_needs_are_left_alone() -> None:
+    model = onnx.load_model_from_string(tiny_model(4))
+    first, second = model.graph.node[:2]
+    assert first.output[0] in second.input
+    second.input[:] = ["probe.weight" if name == first.output[0] else name for name in second.input]
+    first.output[0] = "probe.weight"
+    graph = parse_graph(with_head(model.SerializeToString(), WEIGHT, BIAS), "here")
+    onnx.checker.check_model(graph, full_check=True)
+    assert any("probe.weight" in node.output for node in graph.graph.node)
+    assert np.array_equal(linear_head(graph, "here")[0], WEIGHT)
+
+
+def test_constants_of_the_old_head_that_are_listed_as_inputs_go_as_well() -> None:
+    model = onnx.load_model_from_string(tiny_model(4))
+    for tensor in list(model.graph.initializer):
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    graph = parse_graph(with_head(model.SerializeToString(), WEIGHT, BIAS), "here")
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    assert {value.name for value in graph.graph.input} - constants == {"images"}
 
 
 @pytest.mark.parametrize("features", [True, False])

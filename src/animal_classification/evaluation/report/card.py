@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from animal_classification.evaluation.origin import recipe_name
+from animal_classification.evaluation.origin import is_calibrated, recipe_name
 from animal_classification.evaluation.report import headline
 from animal_classification.evaluation.report.card_numbers import CardNumbers, of_evaluation, of_scorecard
 from animal_classification.evaluation.report.export_section import export_lines
@@ -157,13 +157,20 @@ def _facts(info: BundleInfo, numbers: Ledger) -> list[Sentence]:
         say("- **Code**: {} {}{}.", DISTRIBUTION, code.version, commit),
         say("- **Labels**: {}.", ", ".join(escaped(label.name) for label in info.labels)),
         say(
-            "- **Input**: {} x {} pixels; probabilities are calibrated (temperature {}).",
+            "- **Input**: {} x {} pixels; {}.",
             numbers.count("model.size", preprocess.size),
             numbers.count("model.size", preprocess.size),
-            numbers.decimal("model.temperature", info.calibration.temperature),
+            _calibration(info, numbers),
         ),
     ]
     return lines
+
+
+def _calibration(info: BundleInfo, numbers: Ledger) -> Sentence:
+    if not is_calibrated(info):
+        return say("probabilities are not calibrated, because no photo was left for it")
+    temperature = numbers.decimal("model.temperature", info.calibration.temperature)
+    return say("probabilities are calibrated (temperature {})", temperature)
 
 
 def _how_good(measured: CardNumbers | None) -> list[Sentence]:

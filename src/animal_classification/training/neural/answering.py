@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from animal_classification.evaluation.reference import in_turns
+
 if TYPE_CHECKING:
     from animal_classification.training.neural.pixels import Pixels
 
@@ -28,9 +30,11 @@ def answers(network: nn.Module, pixels: Pixels, indices: NDArray[np.int64]) -> d
     return {name: np.concatenate(rows) for name, rows in found.items() if rows}
 
 
-def spread(count: int, limit: int = REFERENCE_LIMIT) -> NDArray[np.int64]:
-    """At most ``limit`` numbers below ``count``, evenly spread."""
-    if count <= limit:
-        return np.arange(count)
-    result: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, limit).astype(np.int64))
-    return result
+def spread(targets: NDArray[np.integer], limit: int = REFERENCE_LIMIT) -> NDArray[np.int64]:
+    """Positions of at most ``limit`` photos, ascending; classes take turns, so that a rare one keeps all of its photos.
+
+    Args:
+        targets: Class numbers ``[N]``.
+        limit: How many.
+    """
+    return in_turns(targets, limit).astype(np.int64)

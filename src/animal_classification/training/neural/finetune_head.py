@@ -1,7 +1,8 @@
-"""The probe's head, where fine-tuning begins."""
+"""The probe's head, where fine-tuning begins, and what it says of photos that it has not seen."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,47 +10,93 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.common.limits import available_cpus
-from animal_classification.training.neural.pixels import Pixels
+from animal_classification.evaluation.rules import HeldOut
 from animal_classification.training.probe.folds import deal
 from animal_classification.training.probe.head import choose, fit
 from animal_classification.training.probe.opinions import Examples, Head
 
 if TYPE_CHECKING:
-    from animal_classification.training.neural.fitting import Photos
-    from animal_classification.training.recipe import Job
+    from animal_classification.data.manifest import Record
+    from animal_classification.training.dataset import Part
 
 FOLDS = 5
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 
 
-def starting_head(
-    embeddings: NDArray[np.float32], photos: Photos, job: Job, *, own: Head | None, balance: bool
-) -> Head:
-    """Fitted to embeddings ``[N, V, D]`` of the training photos as they are, at the temperature that suits it."""
-    rows = [*job.dataset.train.rows, *job.dataset.val.rows][: len(embeddings)]
-    units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
-    targets = photos.train_targets
-    folds = deal(targets, units, [row.sha256 or "" for row in rows], FOLDS)
-    examples = Examples(embeddings[:, 0].astype(np.float64), targets, photos.classes, own, balance=balance)
-    choice = choose(examples, folds, STRENGTHS, workers=available_cpus())
-    head = fit(examples, choice)
-    return Head(head.weight / choice.temperature, head.bias / choice.temperature)
+@dataclass(frozen=True)
+class Learned:
+    """Photos that something learns from.
+
+    Attributes:
+        rows: The photos.
+        targets: Their classes, ``[N]``.
+        units: Equal numbers for what must not be torn apart, ``[N]``.
+        embeddings: What the pretrained network gives for them, float32 ``[N, V, D]``, for ``V`` views; the first is the
+            photo as it is.
+    """
+
+    rows: Sequence[Record]
+    targets: NDArray[np.int64]
+    units: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, part: Part, units: Mapping[str, int], embeddings: NDArray[np.float32]) -> Learned:
+        """The photos of a split."""
+        known = [units.get(row.path, -1 - index) for index, row in enumerate(part.rows)]
+        return cls(part.rows, part.targets, np.array(known, dtype=np.int64), embeddings)
+
+    def folds(self, count: int) -> NDArray[np.int64]:
+        """The number of the fold that does not learn from a photo, ``[N]``."""
+        return deal(self.targets, self.units.tolist(), [row.sha256 or "" for row in self.rows], count)
+
+    def at(self, positions: NDArray[np.int64]) -> Learned:
+        """Some of them."""
+        rows = [self.rows[index] for index in positions]
+        return Learned(rows, self.targets[positions], self.units[positions], self.embeddings[positions])
+
+    def followed_by(self, other: Learned) -> Learned:
+        """Both."""
+        return Learned(
+            [*self.rows, *other.rows],
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([self.units, other.units]),
+            np.concatenate([self.embeddings, other.embeddings]),
+        )
 
 
 @dataclass(frozen=True)
-class Joined:
-    """Photos of one split after those of another."""
+class Start:
+    """Where fine-tuning begins.
 
-    first: Pixels
-    second: Pixels
+    Attributes:
+        head: At the temperature that suits it.
+        held_out: What heads fitted without a photo's fold say of it, at the same temperature.
+    """
 
-    def __len__(self) -> int:
-        return len(self.first) + len(self.second)
+    head: Head
+    held_out: HeldOut
 
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        before = indices < len(self.first)
-        parts = [self.first.take(indices[before]), self.second.take(indices[~before] - len(self.first))]
-        order = np.concatenate([np.flatnonzero(before), np.flatnonzero(~before)])
-        result = np.concatenate([part for part in parts if len(part)])
-        result[order] = result.copy()
-        return result
+
+def starting_head(learned: Learned, *, classes: int, own: Head | None, balance: bool) -> Start:
+    """Fit it to photos as they are.
+
+    Args:
+        learned: The photos.
+        classes: How many there are.
+        own: The backbone's own classifier, if it is linear.
+        balance: Rare classes count as much as frequent ones.
+    """
+    embeddings, folds = learned.embeddings[:, 0], learned.folds(FOLDS)
+    examples = Examples(embeddings.astype(np.float64), learned.targets, classes, own, balance=balance)
+    choice = choose(examples, folds, STRENGTHS, workers=available_cpus())
+    head = fit(examples, choice)
+    judged = choice.positions
+    held_out = HeldOut(
+        logits=choice.logits / choice.temperature,
+        targets=learned.targets[judged],
+        embedding=embeddings[judged],
+        folds=folds[judged],
+        units=learned.units[judged],
+    )
+    return Start(Head(head.weight / choice.temperature, head.bias / choice.temperature), held_out)

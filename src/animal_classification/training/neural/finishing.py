@@ -30,7 +30,7 @@ def finish(job: Job, network: nn.Module, fitted: Fitted, photos: Photos, spec: P
     network.eval()
     job.progress("exporting", 0, 1)
     warmth, recalls = _judge(job, network, photos)
-    chosen = spread(len(photos.train))
+    chosen = spread(photos.train_targets)
     reference = answers(network, photos.train, chosen)["embedding"]
     model = export(network, spec.size)
     job.progress("exporting", 1, 1)

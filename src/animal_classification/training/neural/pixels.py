@@ -42,6 +42,44 @@ class Pixels(Protocol):
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Some photos of a split.
+
+    Attributes:
+        pixels: Of all.
+        places: Which of them, in this order.
+    """
+
+    pixels: Pixels
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.pixels.take(self.places[indices])
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Photos of one split after those of another."""
+
+    first: Pixels
+    second: Pixels
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        before = indices < len(self.first)
+        parts = [self.first.take(indices[before]), self.second.take(indices[~before] - len(self.first))]
+        order = np.concatenate([np.flatnonzero(before), np.flatnonzero(~before)])
+        result = np.concatenate([part for part in parts if len(part)])
+        result[order] = result.copy()
+        return result
+
+
+@dataclass(frozen=True)
 class Mapped:
     """Photos that lie decoded in a file.
 

@@ -20,7 +20,8 @@ Blend = tuple[float, float, float]
 BLENDS: tuple[Blend, ...] = ((1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.3), (1.0, 1.0, 0.3))
 # Where nothing can be judged.
 _USUAL = BLENDS[-1]
-_NEVER = -1e9
+# The logit of a class that no photo of was learned from.
+NEVER = -1e9
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class _Fold:
         """Of every opinion, for the photos that can be judged."""
         found = [head.logits(self._embeddings[self.judged]) for head in self._opinions.at(strength)]
         for logits in found:
-            logits[:, self._absent] = _NEVER
+            logits[:, self._absent] = NEVER
         return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from onnx import GraphProto
 
-_WEIGHT, _BIAS = "probe.weight", "probe.bias"
+_NAME = "probe"  # of the node, and the beginning of its constants' names
 
 
 def with_head(model: bytes, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> bytes:
@@ -28,18 +30,19 @@ def with_head(model: bytes, weight: NDArray[np.float32], bias: NDArray[np.float3
     from onnx import TensorProto, helper, numpy_helper
 
     graph = onnx.load_model_from_string(model)
-    outputs = [output for output in graph.graph.output if output.name != "logits"]
-    nodes = [node for node in graph.graph.node if "logits" not in node.output]
-    layer = helper.make_node("Gemm", ["embedding", _WEIGHT, _BIAS], ["logits"], name="probe", transB=1)
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [_batch(graph.graph), len(bias)])
+    batch = _batch(graph.graph)
+    _drop_logits(graph.graph)
+    # A graph that a probe has made already has such names, and more than the old head may use them.
+    node, weight_name, bias_name = _free_names(graph.graph, (_NAME, f"{_NAME}.weight", f"{_NAME}.bias"))
+    layer = helper.make_node("Gemm", ["embedding", weight_name, bias_name], ["logits"], name=node, transB=1)
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(bias)])
     constants = [
-        numpy_helper.from_array(np.ascontiguousarray(weight, dtype=np.float32), _WEIGHT),
-        numpy_helper.from_array(np.ascontiguousarray(bias, dtype=np.float32), _BIAS),
+        numpy_helper.from_array(np.ascontiguousarray(weight, dtype=np.float32), weight_name),
+        numpy_helper.from_array(np.ascontiguousarray(bias, dtype=np.float32), bias_name),
     ]
-    _replace(graph.graph.output, [logits, *outputs])
-    _replace(graph.graph.node, [*nodes, layer])
+    _replace(graph.graph.output, [logits, *graph.graph.output])
+    _replace(graph.graph.node, [*graph.graph.node, layer])
     _replace(graph.graph.initializer, [*graph.graph.initializer, *constants])
-    _drop_unused(graph.graph)
     result: bytes = graph.SerializeToString()
     return result
 
@@ -77,8 +80,9 @@ def _batch(graph: GraphProto) -> str:
     return next((value.type.tensor_type.shape.dim[0].dim_param for value in graph.input), "") or "N"
 
 
-def _drop_unused(graph: GraphProto) -> None:
-    """Leave out nodes and constants that no output needs: the old head, and what only it used."""
+def _drop_logits(graph: GraphProto) -> None:
+    """Leave out ``logits``, and every node and constant that only they needed: the old head."""
+    _replace(graph.output, [output for output in graph.output if output.name != "logits"])
     needed = {output.name for output in graph.output}
     kept = []
     for node in reversed(graph.node):
@@ -86,9 +90,23 @@ def _drop_unused(graph: GraphProto) -> None:
             kept.append(node)
             needed.update(node.input)
             needed.update(name for attribute in node.attribute for name in _inner_inputs(attribute.g))
+    dropped = {tensor.name for tensor in graph.initializer} - needed
     _replace(graph.node, kept[::-1])
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in dropped])
+    _replace(graph.input, [value for value in graph.input if value.name not in dropped])  # old graphs list constants
     _replace(graph.value_info, [value for value in graph.value_info if value.name != "logits"])
+
+
+def _free_names(graph: GraphProto, wanted: Sequence[str]) -> list[str]:
+    """These names, each with a number at its end where the graph has it already."""
+    taken = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input}
+    for node in graph.node:
+        taken.update([node.name, *node.input, *node.output])
+    found = []
+    for name in wanted:
+        numbered = (f"{name}.{number}" for number in count(2))
+        found.append(next(one for one in chain([name], numbered) if one not in taken))
+    return found
 
 
 def _inner_inputs(graph: GraphProto) -> set[str]:

@@ -74,10 +74,12 @@ def train(job: Job) -> Trained:
             targets=targets[choice.positions],
             embedding=embeddings[choice.positions],
             folds=folds[choice.positions],
+            units=_units(job, rows)[choice.positions],
         ),
         learned_from=tuple(rows),
         test_logits=test @ weight.T + bias,
         test_embedding=test,
+        train_logits=_train_logits(embeddings, photos, weight, bias),
     )
 
 
@@ -130,8 +132,13 @@ def _mirrored(job: Job, backbone: Backbone, rows: Sequence[Record]) -> NDArray[n
 
 
 def _deal(job: Job, config: ProbeConfig, examples: Examples, rows: Sequence[Record]) -> NDArray[np.int64]:
-    units = [job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)]
-    return deal(examples.targets, units, [row.sha256 or "" for row in rows], config.folds)
+    keys = [row.sha256 or "" for row in rows]
+    return deal(examples.targets, _units(job, rows).tolist(), keys, config.folds)
+
+
+def _units(job: Job, rows: Sequence[Record]) -> NDArray[np.int64]:
+    """Equal numbers for photos that must not be torn apart, ``[N]``."""
+    return np.array([job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)], dtype=np.int64)
 
 
 def _log(job: Job, choice: Choice, examples: Examples, head: Head, speed: float) -> dict[str, float]:
@@ -153,3 +160,12 @@ def _test_embedding(part: Part, known: dict[str, NDArray[np.float32]], width: in
     nothing = np.full(width, np.nan, dtype=np.float32)
     rows = [known.get(row.sha256 or "", nothing) for row in part.rows]
     return np.stack(rows) if rows else np.empty((0, width), dtype=np.float32)
+
+
+def _train_logits(
+    embeddings: NDArray[np.float32], photos: int, weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Of the photos as they are, which come first; NaN for mirrored ones."""
+    logits: NDArray[np.float32] = embeddings @ weight.T + bias
+    logits[photos:] = np.nan
+    return logits

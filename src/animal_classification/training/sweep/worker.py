@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import uuid
 from pathlib import Path
 from typing import BinaryIO
 
 from animal_classification.errors import OutputError
+from animal_classification.training.locking import lock
 
 
 class Worker:
@@ -70,15 +70,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock it, unless another process has."""
+    """Lock it, unless another process has it or the disk knows no locks."""
     with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
+        return lock(file)
     return False
