@@ -50,6 +50,8 @@ class Application(FastAPI):
         document = super().openapi()
         if self.wants_keys:
             describe_keys(document)
+        if self.prefix:
+            document["servers"] = [{"url": self.prefix}]
         return document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,6 +119,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # see reference
     )
     app.access_log = access_log
     app.traces = traces

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from animal_classification.serving.plain import plain_page
@@ -20,6 +21,13 @@ ASSETS = ("fastapi_swagger", "resources")
 def install(app: FastAPI) -> None:
     """Serve ``/docs``; without the package that holds Swagger UI it says how to read the API otherwise."""
     bundled = find_spec(ASSETS[0]) is not None
+    written: list[bytes] = []  # once: it is 100 kB, and strangers may ask for it as often as they like
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def description() -> Response:
+        if not written:
+            written.append(json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+        return Response(written[0], media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
