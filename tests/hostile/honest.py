@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from math import inf
 
 import httpx
 
@@ -18,7 +19,7 @@ class Seen:
 
     def percentile(self, kind: str, share: float) -> float:
         """Seconds within which such a share was answered."""
-        ordered = sorted(self.seconds[kind])
+        ordered = sorted(self.seconds.get(kind, ())) or [inf]
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
     @property

@@ -24,6 +24,9 @@ def limited(pid: int, size: int) -> Iterator[str]:
                 group.mkdir()
             except OSError:
                 continue
+            if not (group / limit).exists():  # an ordinary folder: the kernel fills those that are control groups
+                _remove(group)
+                continue
             try:
                 (group / limit).write_text(str(size))
                 (group / "cgroup.procs").write_text(str(pid))

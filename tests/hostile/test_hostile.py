@@ -25,7 +25,7 @@ def test_a_few_seconds_among_hostile_clients() -> None:
     with ThreadPoolExecutor(1) as pool:  # Playwright, once started, keeps an event loop running in the main thread
         report = pool.submit(run.run, options).result()
     assert report.failures == [], report.table()
-    assert sum(map(len, report.during.seconds.values())) > 10, report.table()
+    assert {"predict, kept", "predict, new", "healthz"} == report.during.seconds.keys(), report.table()
     assert report.attacks["hold"] > 400, report.table()
     assert {"half_head", "half_body", "broken_upload", "endless_body"} <= report.attacks.keys(), report.table()
 

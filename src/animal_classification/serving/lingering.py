@@ -61,8 +61,12 @@ class LingeringTransport:
             return
         self.lingering = True
         self._inner.resume_reading()
-        if self._inner.can_write_eof():
-            self._inner.write_eof()
+        try:
+            if self._inner.can_write_eof():
+                self._inner.write_eof()
+        except OSError:  # the client is gone already
+            self._inner.abort()
+            return
         self._loop.call_later(SECONDS, self._inner.abort)
 
     def drop(self, count: int) -> None:
