@@ -55,6 +55,7 @@ help:  ## this list
 
 .PHONY: up
 up: .venv/.installed  ## the page and the API on http://localhost:8080 (ARGS="--port 9000")
+	@echo "animals: for folders of photos, in another terminal: $(abspath $(APP))/animals predict FOLDER"
 	@exec $(APP)/animals up $(ARGS)
 
 .PHONY: install
@@ -64,7 +65,7 @@ install: .venv/.installed  ## install what `make up` runs, and do not start it
 # -------------------------------------------------------------------------------------------------------- developers
 
 .PHONY: test
-test: check browser postgres prometheus pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
+test: check browser axe postgres prometheus docs pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
 
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
@@ -82,8 +83,8 @@ pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage,
 	$(DEV)/coverage report
 
 .PHONY: pytest-nightly
-pytest-nightly: .venv-dev/.installed .venv-train/.installed  ## the tests that take minutes: long simulations, PyTorch
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 1800
+pytest-nightly: .venv-dev/.installed .venv-train/.installed docs axe  ## the tests that take minutes
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m nightly --timeout 3600
 	$(TRAIN)/pytest tests/torch -m nightly --timeout 900
 
 # Some tests kill processes, or let them run into a full disk; what such a process leaves cannot be combined.
@@ -144,20 +145,26 @@ browser:  ## Chromium for the browser tests: found, or installed where we may
 	    || echo "WARNING: Chromium could not be installed: the browser tests will be skipped"; \
 	else echo "WARNING: no Chromium here: the browser tests will be skipped"; fi
 
+.PHONY: axe
+axe:  ## axe-core for the tests of accessibility, from npm: exactly what its lock file says
+	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix tools/axe \
+	    || echo "WARNING: axe-core could not be installed: the tests of accessibility will be skipped"; \
+	else echo "WARNING: no npm here: the tests of accessibility will be skipped"; fi
+
 .PHONY: postgres
-postgres:  ## PostgreSQL for the tests that need one: found, or installed where we may; never started as a service
-	@if command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null; then :; \
+postgres:  ## PostgreSQL and PgBouncer for the tests that need them: found, or installed where we may; never started as a service
+	@if { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } 2>/dev/null && ls "$$(command -v pgbouncer || echo /usr/sbin/pgbouncer)" 2>/dev/null; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    { apt-get update -qq && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
-	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
-	    || echo "WARNING: PostgreSQL could not be installed: the tests with it will be skipped"; \
-	else echo "WARNING: no PostgreSQL here: the tests with it will be skipped"; fi
+	    && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql pgbouncer >/dev/null; } \
+	    || echo "WARNING: PostgreSQL and PgBouncer could not be installed: the tests with them will be skipped"; \
+	else echo "WARNING: no PostgreSQL or no PgBouncer here: the tests with it will be skipped"; fi
 
 .PHONY: prometheus
 prometheus:  ## Prometheus for the tests of metrics and alerts: found, or installed where we may; never started as a service
-	@if command -v prometheus && command -v promtool; then :; \
+	@if command -v prometheus && command -v promtool && command -v prometheus-alertmanager; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } \
+	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } \
 	    || echo "WARNING: Prometheus could not be installed: the tests with it will be skipped"; \
 	else echo "WARNING: no Prometheus here: the tests with it will be skipped"; fi
 
@@ -184,6 +191,10 @@ fuzz: .venv-dev/.installed  ## 100,000 broken photos through imaging (COUNT=1000
 .PHONY: fuzz-serve
 fuzz-serve: .venv-dev/.installed  ## 200,000 broken requests to a real server (COUNT=1000 for a short one)
 	$(DEV)/python tests/fuzz/fuzz_serving.py $(if $(filter command line environment,$(origin COUNT)),--count $(COUNT))
+
+.PHONY: hostile
+hostile: .venv-dev/.installed  ## the server among 2,000 hostile clients for five minutes, with honest ones beside them (ARGS="--minutes 1")
+	$(DEV)/python -m tests.hostile.run $(ARGS)
 
 .PHONY: soak
 soak: .venv-dev/.installed  ## the server at full load for 20 minutes: it must not grow (MINUTES=2 for a short one)
@@ -247,6 +258,10 @@ core: package  ## try the wheel with the core's requirements only
 	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
 	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
 	$(CORE)/animals predict .venv-core/drawn.jpg --json
+
+.PHONY: first-hour
+first-hour: .venv-dev/.installed  ## README and tutorials replayed from an empty folder, as a new user would
+	$(DEV)/python tools/ci/first_hour.py $(if $(PHOTOS),--photos $(PHOTOS))
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)

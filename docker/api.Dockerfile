@@ -1,4 +1,4 @@
-# The API: answers photos on port 8080. No PyTorch and no page.
+# The API and its pages: answers photos on port 8080. No PyTorch.
 #
 #     docker run --read-only --tmpfs /tmp -p 8080:8080 API [--model gs://ours/zoo/3 …]
 #

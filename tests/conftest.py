@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,7 @@ MARKERS = {
     "unit": "unit",
     "integration": "integration",
     "fuzz": "integration",
+    "hostile": "integration",
     "e2e": "e2e",
     "torch": "torch",
     "ship": "ship",
@@ -28,6 +30,8 @@ def pytest_configure() -> None:
     """A developer's own ``ANIMALS_…`` variables must not decide what passes."""
     for name in [name for name in os.environ if name.startswith("ANIMALS_") and name != PHOTOS_VARIABLE]:
         del os.environ[name]
+    # Nor may a test change what this user's programs remember.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="animals-tests-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

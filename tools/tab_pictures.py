@@ -1,6 +1,6 @@
-"""Pictures of every tab for the docs: starts a server, sends it photos, reviews some, and looks at it with Chromium.
+"""Pictures of every page for the docs: starts a server, sends it photos, reviews some, and looks at it with Chromium.
 
-python tools/tab_pictures.py PHOTOS --output docs/images [--model BUNDLE] [--also-narrow FOLDER]
+python tools/tab_pictures.py PHOTOS --output docs/images [--model BUNDLE] [--narrow FOLDER] [--show PHOTO …]
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,11 +77,8 @@ def _spread_over_a_day(database: Path) -> None:
 def shoot(browser: Browser, address: str, tab: str, size: dict[str, int], path: Path) -> None:
     page = browser.new_page(viewport=size)  # type: ignore[arg-type]
     page.goto(f"{address}/{tab if tab in TABS else ''}")
-    if tab == "answered":
-        page.get_by_role("button", name="A lion").click()
     ready = {
         "classify": ".intake",
-        "answered": ".answer .name",
         "review": "#photo:not([hidden])",
         "model": "#models .panel",
         "monitor": "#charts .panel, #empty:not([hidden])",
@@ -94,6 +90,26 @@ def shoot(browser: Browser, address: str, tab: str, size: dict[str, int], path: 
         print(f"{tab} at {size['width']}: scrolls sideways, {wide} px", file=sys.stderr)
     page.screenshot(path=path, full_page=tab != "model" or size == NARROW)
     page.close()
+    shrink(path)
+
+
+def classify(browser: Browser, address: str, photos: list[Path], output: Path) -> None:
+    """One photo with its heatmap half laid over it, wide and on a phone; all of them at once."""
+    for name, sent, size in (("answer", photos[:1], WIDE), ("many", photos, WIDE), ("phone", photos[:1], NARROW)):
+        page = browser.new_page(viewport=size)  # type: ignore[arg-type]
+        page.goto(f"{address}/")
+        page.get_by_label("Choose photos").set_input_files(sent)
+        page.locator(".answer .name").wait_for(timeout=60_000)
+        if name == "answer":
+            page.get_by_role("slider").fill("60")
+            page.locator(".answer .name").focus()
+        page.wait_for_timeout(500)
+        page.screenshot(path=output / f"up-{name}.png", full_page=name == "many")
+        page.close()
+        shrink(output / f"up-{name}.png")
+
+
+def shrink(path: Path) -> None:
     with Image.open(path) as picture:
         small = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=200)
     small.save(path, optimize=True)
@@ -106,6 +122,7 @@ def main() -> None:
     parser.add_argument("--model", default="photos")
     parser.add_argument("--count", type=int, default=80)
     parser.add_argument("--narrow", type=Path, help="a folder for the same at 390 pixels, and of the classifier")
+    parser.add_argument("--show", type=Path, nargs="+", default=[], help="photos for the pictures of the classifier")
     options = parser.parse_args()
     photos = sorted(
         path for path in options.photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}
@@ -117,12 +134,11 @@ def main() -> None:
         with server(options.model, folder) as address, sync_playwright() as playwright:
             use(address, photos[: options.count], folder)
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            if options.show:
+                classify(browser, address, options.show, options.output)
             if options.narrow:
-                while "gradio_config" not in urllib.request.urlopen(address, timeout=60).read().decode():
-                    time.sleep(0.2)
                 for name, size in (("wide", WIDE), ("narrow", NARROW)):
                     shoot(browser, address, "classify", size, options.narrow / f"classify-{name}.png")
-                    shoot(browser, address, "answered", size, options.narrow / f"answered-{name}.png")
             for tab in TABS:
                 shoot(browser, address, tab, WIDE, options.output / f"tab-{tab}.png")
                 if options.narrow:

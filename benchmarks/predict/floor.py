@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from animal_classification import bundle, imaging
-from animal_classification.inference.engine import available_cpus, create_engine
+from animal_classification.common.limits import available_cpus
+from animal_classification.inference.engine import create_engine
 from benchmarks.predict.photos import list_photos
 
 PRELOADED = 256  # photos kept as pixels: more would only fill memory

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import animal_classification
+from animal_classification.common.limits import available_cpus, available_memory
 
 _ENGINES = ("openvino", "onnxruntime", "numpy", "pillow")
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -26,7 +26,7 @@ def describe() -> dict[str, object]:
 
 def cores() -> int:
     """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cpus()
 
 
 def versions() -> dict[str, str]:
@@ -46,9 +46,8 @@ def has_bf16() -> bool:
 
 
 def _memory_gb() -> float | None:
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
+    memory = available_memory()
+    return None if memory is None else round(memory / 1e9, 1)
 
 
 def _cpu_field(name: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.config.composing import compose
 from animal_classification.data.sources.listing import walk_photos
 from animal_classification.errors import ImageError
-from animal_classification.inference.engine import Engine, available_cpus, create_engine
+from animal_classification.inference.engine import Engine, create_engine
 from animal_classification.inference.stream import map_in_chunks
 from animal_classification.training.probe.backbone import Backbone
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
             "photos": rounds[0]["engine"]["photos"],
             "engine": rounds[0]["engine"]["engine"],
             "sizes": {name: rounds[0][name]["size"] for name in ("engine", "engine, smaller")},
-            "cpus": os.cpu_count(),
+            "cpus": available_cpus(),
             "seconds": {name: [row[name]["seconds"] for row in rounds] for name in rounds[0]},
             "ratios": {
                 name: statistics.median(row["cold"]["seconds"] / row[name]["seconds"] for row in rounds)

@@ -9,6 +9,7 @@
     │   ├── UnsupportedImageError not a photo, or a format that cannot be read here
     │   ├── CorruptImageError     damaged or cut short
     │   └── ImageTooLargeError    more bytes or pixels than the limits allow
+    │       └── ImageMemoryError  more memory to decode than there is for it, here or now
     ├── BundleError               a model cannot be used
     │   ├── BundleNotFoundError   nothing there
     │   ├── BundleInvalidError    a check failed: hash, schema or shape
@@ -17,10 +18,12 @@
     ├── RegistryError             the model registry cannot be reached, or refuses
     └── OutputError               a result cannot be written
 
-A message is one line: what is wrong, where, and what to do next. Imports nothing of this package.
+A message is one line: what is wrong, where, and what to do next.
 """
 
 from __future__ import annotations
+
+from animal_classification.install_hint import pip_install
 
 
 class AnimalsError(Exception):
@@ -41,7 +44,7 @@ class MissingExtraError(UsageError):
     def __init__(self, feature: str, extra: str) -> None:
         self.feature = feature
         self.extra = extra
-        super().__init__(f"{feature} needs an extra: pip install 'animal-classification[{extra}]'")
+        super().__init__(f"{feature} needs an extra: {pip_install(extra)}")
 
 
 class ImageError(AnimalsError):
@@ -76,6 +79,10 @@ class CorruptImageError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """More bytes or more pixels than the limits allow; refused before decoding."""
+
+
+class ImageMemoryError(ImageTooLargeError):
+    """Decoding takes more memory than there is for it on this machine, or at this moment."""
 
 
 class BundleError(AnimalsError):

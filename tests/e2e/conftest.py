@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.serving import Server
+from tests.e2e.serving import Server, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, Route, WebError
@@ -27,12 +29,32 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    pytest.importorskip("gradio", reason="the page needs: pip install 'animal-classification[app]'")
-    server = Server(folder=tmp_path_factory.mktemp("server"))
-    server.wait_for_page()
-    yield server
+@dataclass(frozen=True)
+class Site:
+    """A server as its visitors know it: where it is, and the key that they have."""
+
+    address: str
+    key: str | None = None
+
+
+@pytest.fixture(scope="session", params=["animals up", "keys, two workers and a prefix"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    pytest.importorskip("uvicorn", reason="the page needs the extra app")
+    folder, key = tmp_path_factory.mktemp("server"), None
+    if request.param == "animals up":
+        server = Server(folder=folder)
+    else:
+        keys = tmp_path_factory.mktemp("keys") / "keys.json"
+        made = subprocess.run(
+            [*command("create", "visitor", "--scope", "predict", "--file", str(keys), name="keys")],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        key = made.stdout.strip()
+        options = ("--workers", "2", "--keys-file", str(keys), "--root-path", "/animals", "--engine", "onnxruntime")
+        server = Server(*options, folder=folder, name="serve")
+    yield Site(server.address, key)
     server.kill()
 
 
@@ -92,13 +114,22 @@ def context_options() -> dict[str, Any]:
     return {"viewport": {"width": 1440, "height": 900}}
 
 
-@pytest.fixture
-def page(server: Server, chromium: Browser, context_options: dict[str, Any]) -> Iterator[Page]:
-    """The start page in a fresh browser profile."""
-    context = chromium.new_context(**context_options)
-    watch = Watch(context, server.address)
+def signed_in(context: BrowserContext, site: Site) -> Page:
+    """The start page, by whoever has a key where one is needed."""
+    if site.key:
+        store = f"sessionStorage.setItem('animals.key', {site.key!r})"
+        context.add_init_script(f"if (location.protocol === 'http:') {store}")
     page = context.new_page()
-    page.goto(server.address)
+    page.goto(f"{site.address}/")
+    return page
+
+
+@pytest.fixture
+def page(site: Site, chromium: Browser, context_options: dict[str, Any]) -> Iterator[Page]:
+    """The start page in a fresh browser profile, signed in where that is needed."""
+    context = chromium.new_context(**context_options)
+    watch = Watch(context, site.address)
+    page = signed_in(context, site)
     page.get_by_role("heading", name="Which animal is this?").wait_for()
     page.locator(".intake").wait_for()
     yield page

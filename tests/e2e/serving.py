@@ -26,7 +26,8 @@ STOPS_WITHIN = 60.0  # seconds: a second or two, and room for a machine that has
 class Server:
     """A running ``animals up``, or another command that serves."""
 
-    def __init__(self, *options: str, folder: Path, name: str = "up") -> None:
+    def __init__(self, *options: str, folder: Path, name: str = "up", group: Path | None = None) -> None:
+        """Start it; in a cgroup, where ``group`` is one."""
         self.folder = folder
         self._lines: list[str] = []
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANIMALS_")}
@@ -36,7 +37,7 @@ class Server:
         # Longer than `stop` waits: a server that uses its grace up without need has not stopped.
         environment["ANIMALS_GRACE"] = str(2 * STOPS_WITHIN)
         self.process = subprocess.Popen(
-            command("--port", "0", *options, name=name),
+            [*_joining(group), *command("--port", "0", *options, name=name)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,8 +80,8 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode("utf-8")
 
-    def wait_for_page(self) -> None:
-        wait_for(lambda: "gradio_config" in self.get("/")[1] or None, "the page", lambda: self.output)
+    def wait_for_gradio(self) -> None:
+        wait_for(lambda: "gradio_config" in self.get("/gradio/")[1] or None, "Gradio", lambda: self.output)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end and wait for that, for less time than its grace is."""
@@ -95,6 +96,11 @@ class Server:
         self._reader.join(timeout=5)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+def _joining(group: Path | None) -> Sequence[str]:
+    """What to put in front of a command that is to run in a cgroup."""
+    return () if group is None else ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group))
 
 
 def command(*options: str, name: str = "up") -> Sequence[str]:

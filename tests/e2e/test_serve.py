@@ -89,6 +89,80 @@ def test_two_workers_share_port_and_metrics_and_one_that_dies_is_replaced(start:
     assert server.process.returncode == 0
 
 
+def test_workers_that_die_together_are_replaced_together_and_leave_no_files(
+    start: Start, tiny: str, tmp_path: Path
+) -> None:
+    server = start("--workers", "3", "--threads", "3", "--model", tiny, "--engine", "onnxruntime")
+    assert server.address
+
+    def files() -> set[str]:
+        return {path.name for path in tmp_path.glob("animals-metrics-*/*.db")}
+
+    def all_ready() -> bool | None:
+        with suppress(httpx.TransportError):
+            for _ in range(6):
+                assert httpx.post(f"{server.address}/v1/predict", files={"files": ("a.jpg", photo())}).is_success
+            return True
+        return None
+
+    wait_for(all_ready, "answers", lambda: server.output)
+    before = files()
+    for _ in range(2):
+        killed = workers_of(server)
+        began = time.monotonic()
+        for worker in killed:
+            worker.kill()
+        psutil.wait_procs(killed, timeout=20)
+        new = wait_for(lambda: len(workers_of(server)) == 3 or None, "three workers", lambda: server.output)
+        assert new
+        wait_for(all_ready, "answers", lambda: server.output)
+        # One after the other, with a pause of a second and then two for each, would be two words for each round later.
+        assert time.monotonic() - began < 60
+    assert server.output.count("a worker died") == 6
+    assert files() <= before | {name for name in files() if int(name.rsplit("_", 1)[1].removesuffix(".db")) < 3}
+
+
+def test_a_second_ctrl_c_ends_workers_at_once(start: Start, tiny: str) -> None:
+    server = start("--workers", "2", "--threads", "2", "--model", tiny, "--engine", "onnxruntime", "--drain", "300")
+    assert server.address
+    workers = workers_of(server)
+    server.process.send_signal(signal.SIGINT)
+
+    def draining() -> bool | None:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{server.address}/readyz").status_code == 503 or None
+        return None
+
+    wait_for(draining, "the drain", lambda: server.output)
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(timeout=20)
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert (len(gone), alive) == (2, [])
+
+
+def test_workers_share_the_memory_for_bodies(start: Start, tiny: str) -> None:
+    size = 1_000_000
+    bounds = ("--max-request-bytes", str(size), "--max-memory-bytes", str(3 * size))
+    server = start("--workers", "3", "--threads", "3", "--model", tiny, "--engine", "onnxruntime", *bounds)
+    held: list[Raw] = []
+    answers: Counter[bytes] = Counter()
+    try:
+        for _ in range(12):  # four to each worker, if each had the whole for itself
+            raw = Raw(server)
+            held.append(raw)
+            raw.send(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n")
+            raw.send(f"Content-Length: {size}\r\n\r\n".encode() + bytes(size - 1))
+        until = time.monotonic() + 30
+        for raw in held:
+            raw.socket.settimeout(max(0.1, min(2.0, until - time.monotonic())))
+            with suppress(TimeoutError, ConnectionError):
+                answers[raw.socket.recv(65536)[9:12]] += 1
+    finally:
+        for raw in held:
+            raw.close()
+    assert answers[b"503"] >= 9, answers
+
+
 def test_workers_end_with_their_supervisor_even_if_it_is_killed(start: Start, tiny: str) -> None:
     server = start("--workers", "2", "--threads", "2", "--model", tiny, "--engine", "onnxruntime")
     assert server.address
@@ -193,20 +267,20 @@ def test_the_access_log_is_json_and_the_ready_line_is_not_in_it(start: Start, ti
 
 def test_the_page_works_behind_a_prefix_and_a_proxy_that_ends_tls(tmp_path: Path, tiny: str) -> None:
     pytest.importorskip("gradio")
-    options = ("--model", tiny, "--engine", "onnxruntime", "--root-path", "/animals", "--trusted-proxies", "127.0.0.1")
+    proxy = ("--root-path", "/animals", "--trusted-proxies", "127.0.0.1", "--allowed-hosts", "zoo.example")
+    options = ("--model", tiny, "--engine", "onnxruntime", *proxy)
     server = Server(*options, folder=tmp_path, name="serve")
     try:
         root = server.address.removesuffix("/animals")
         assert root != server.address, "the ready line names the prefix"
-        server.wait_for_page()
         proxied = {"Host": "zoo.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
         for prefix in ("/animals", ""):
             page = httpx.get(f"{root}{prefix}/", headers=proxied)
-            assert '"root":"https://zoo.example/animals"' in page.text
             assert "strict-transport-security" in page.headers
-            found = re.search(r'src="\./(assets/[^"]+)"', page.text)
-            assert found
-            assert httpx.get(f"{root}{prefix}/{found[1]}").status_code == 200
+            found = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
+            assert "tabs/classify.js" in found
+            for link in found:
+                assert httpx.get(f"{root}{prefix}/{link.removeprefix('.')}", headers=proxied).status_code == 200, link
     finally:
         server.kill()
 
@@ -246,7 +320,7 @@ def problem_of(answer: bytes) -> dict[str, Any]:
     return problem
 
 
-HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -302,13 +376,27 @@ def test_a_head_that_trickles_is_given_up(raw: Raw) -> None:
     assert seconds < DEFAULTS.head_timeout
 
 
+def test_half_a_head_that_came_while_another_request_was_answered_is_given_up(guarded: Server, raw: Raw) -> None:
+    body = photo()
+    raw.send(
+        HEAD.replace(b"multipart/form-data; boundary=x", b"image/jpeg")
+        + f"Content-Length: {len(body)}\r\n\r\n".encode()
+    )
+    raw.send(body)
+    raw.send(b"GET /heal")
+    started = time.monotonic()
+    answer = raw.rest()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert time.monotonic() - started < DEFAULTS.keep_alive / 2
+
+
 def test_line_ends_without_a_request_are_given_up(raw: Raw) -> None:
     seconds, _ = trickle(raw, b"\r\n")
     assert seconds < DEFAULTS.head_timeout
 
 
 def test_a_second_head_that_trickles_is_given_up(raw: Raw) -> None:
-    raw.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /heal")
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal")
     seconds, answer = trickle(raw, b"t")
     assert b'{"status":"alive"}HTTP/1.1 408' in answer
     assert seconds < DEFAULTS.head_timeout
@@ -371,6 +459,103 @@ def test_what_is_not_http_is_refused(raw: Raw, nonsense: bytes) -> None:
     answer = raw.rest()
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 ")), answer
     problem_of(answer)
+
+
+EARLY = [
+    (b"POST /v1/nothing", 404),
+    (b"PUT /v1/predict", 405),
+    (b"GET /healthz", 200),
+    (b"POST /v1/predict?top_k=lion", 422),
+    (b"POST /v2/models/lion/infer", 404),
+    (b"POST /v1/feedback", 404),
+]
+
+
+@pytest.mark.parametrize(("line", "status"), EARLY)
+def test_a_connection_ends_when_its_answer_is_complete_and_its_request_is_not(
+    raw: Raw, guarded: Server, line: bytes, status: int
+) -> None:
+    raw.send(line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+    answer = raw.rest()  # which ends while nothing more is sent
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nconnection: close\r\n" in answer
+    seconds, _ = trickle(raw, b"a")
+    assert seconds < DEFAULTS.body_timeout / 2, "what still comes is not listened to for ever"
+    wait_for(lambda: not connections_of(guarded) or None, "the end of it", lambda: guarded.output)
+
+
+def test_an_answer_before_the_body_can_be_read_by_who_is_still_sending(guarded: Server) -> None:
+    body = bytes(3_000_000)  # more than is taken, and more than sockets hold
+    for _ in range(5):
+        answer = httpx.post(f"{guarded.address}/v1/predict", content=body, headers={"Content-Type": "image/jpeg"})
+        assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
+def connections_of(server: Server) -> list[Any]:
+    found = psutil.Process(server.process.pid).net_connections("tcp")
+    return [connection for connection in found if connection.status == psutil.CONN_ESTABLISHED]
+
+
+@pytest.mark.parametrize("line", [b"POST /v1/predict", b"GET /healthz", b"PUT /nothing"])
+def test_half_bodies_lock_nobody_out(guarded: Server, line: bytes) -> None:
+    crowd = [Raw(guarded) for _ in range(150)]
+    head = line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\na"
+    try:
+        for raw in crowd:
+            raw.send(head)
+        for _ in range(5):
+            assert httpx.get(f"{guarded.address}/readyz").status_code == 200
+            answer = httpx.post(f"{guarded.address}/v1/predict", files={"files": ("a.jpg", photo())})
+            assert answer.status_code == 200
+    finally:
+        for raw in crowd:
+            raw.close()
+
+
+def test_what_the_protocol_refuses_has_an_id_and_is_counted(raw: Raw, guarded: Server) -> None:
+    def counted() -> float:
+        text = httpx.get(f"{guarded.address}/metrics").text
+        found = re.search(r'animals_http_requests_total\{method="other",route="other",status="400"\} (\S+)', text)
+        assert (found is None) == ('animals_rejected_total{reason="not-http"}' not in text)
+        return float(found[1]) if found else 0.0
+
+    before = counted()
+    raw.send(b"hello\r\n\r\n")
+    answer = raw.rest()
+    assert problem_of(answer)["type"].endswith("not-http")
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", answer)
+    assert b"\r\nx-content-type-options: nosniff\r\n" in answer
+    assert counted() == before + 1
+
+
+def test_half_a_request_behind_a_whole_one_does_not_spoil_its_answer(raw: Raw) -> None:
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n")
+    assert raw.rest().startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_is_kept_as_long_as_the_setting_says(start: Start, tiny: str) -> None:
+    server = start("--model", tiny, "--engine", "onnxruntime", "--keep-alive", "1")
+    with closing(Raw(server)) as raw:
+        raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        began = time.monotonic()
+        assert raw.rest().endswith(b'{"status":"alive"}')
+        assert 0.9 < time.monotonic() - began < 20
+
+
+def test_those_who_have_had_their_answer_do_not_hold_up_a_stop(start: Start, tiny: str) -> None:
+    server = start("--model", tiny, "--engine", "onnxruntime", "--access-log")  # with a grace of two minutes
+    crowd = [Raw(server) for _ in range(50)]
+    try:
+        for raw in crowd:
+            raw.send(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+        for raw in crowd:
+            assert raw.socket.recv(100).startswith(b"HTTP/1.1 404 ")
+            raw.send(b"a")
+        server.stop()
+        assert server.process.returncode == 0
+    finally:
+        for raw in crowd:
+            raw.close()
 
 
 def test_too_many_connections_are_refused_and_the_others_live(guarded: Server) -> None:

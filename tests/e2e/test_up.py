@@ -63,12 +63,20 @@ def test_stops_at_once_and_quietly(start: Start, number: int) -> None:
     assert len(server.output.splitlines()) == 1, server.output
 
 
+def test_the_page_is_there_at_once_and_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+    server = start()
+    assert "Drop photos here" in server.get("/")[1]
+    assert server.get("/gradio/")[0] == 404
+    server.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_stops_with_browsers_connected_and_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
     pytest.importorskip("gradio")
-    server = start()
-    server.wait_for_page()
-    assert list(tmp_path.glob("animals-page-*"))
-    with urllib.request.urlopen(f"{server.address}/gradio_api/heartbeat/visitor", timeout=20) as stream:
+    server = start("--gradio")
+    server.wait_for_gradio()
+    assert list(tmp_path.glob("animals-gradio-*"))
+    with urllib.request.urlopen(f"{server.address}/gradio/gradio_api/heartbeat/visitor", timeout=20) as stream:
         assert stream.status == 200
         server.stop()
     assert server.process.returncode == 0
@@ -76,10 +84,10 @@ def test_stops_with_browsers_connected_and_leaves_nothing_behind(start: Start, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_stops_while_the_page_is_getting_ready(start: Start, tmp_path: Path) -> None:
+def test_stops_while_gradio_is_getting_ready(start: Start, tmp_path: Path) -> None:
     pytest.importorskip("gradio")
-    server = start()
-    assert "Getting ready" in server.get("/")[1]
+    server = start("--gradio")
+    assert "Getting ready" in server.get("/gradio/")[1]
     server.stop()
     assert server.process.returncode == 0
     assert len(server.output.splitlines()) == 1, server.output

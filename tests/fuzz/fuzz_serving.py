@@ -80,7 +80,7 @@ def case(known: Sequence[tuple[str, list[str], bytes]], seed: int, number: int) 
     rng = random.Random(f"{seed} {number} head")
     path, headers, whole = known[number % len(known)]
     body = mutate([whole], seed, number)
-    lines = [f"POST {path} HTTP/1.1", "Host: fuzz", f"Content-Length: {len(body)}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     request = "\r\n".join([*lines, "", ""]).encode() + body
     if rng.random() < 0.05:
         head = request[: len(request) - len(body)]

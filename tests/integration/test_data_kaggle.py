@@ -98,5 +98,5 @@ def test_what_cannot_be_fetched(server: ThreadingHTTPServer, tmp_path: Path, mon
     with pytest.raises(UsageError, match="is no Kaggle data set"):
         read_source("kaggle:animals", options)
     monkeypatch.setitem(__import__("sys").modules, "kagglehub", None)
-    with pytest.raises(MissingExtraError, match=r"animal-classification\[data\]"):
+    with pytest.raises(MissingExtraError, match=r'needs an extra: pip install ".*\[data\]"'):
         read_source("kaggle", options)

@@ -19,20 +19,26 @@ pytest.importorskip("uvicorn")
 import httpx
 from sqlalchemy import Engine, event
 
+from animal_classification.monitoring.status import status
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrating import current, migrate, newest
 from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
 from animal_classification.prediction_log.spool import waiting
 from animal_classification.prediction_log.store import delete_older, insert
+from animal_classification.prediction_log.writer import PredictionLog
 from tests.e2e.serving import Server
 from tests.e2e.test_serve import photo
-from tests.support.databases import Postgres
+from tests.support.databases import PgBouncer, Postgres
 from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
-from tests.unit.prediction_log.test_migrating import differences, tables
+from tests.unit.prediction_log.test_counting import assert_writers_agree
+from tests.unit.prediction_log.test_migrating import assert_a_log_of_before_says_the_same, differences, tables
+from tests.unit.prediction_log.test_writer import Counted
 
 CONCURRENCY = 16
 Start = Callable[..., Server]
@@ -67,6 +73,8 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
     assert migrate(engine, "0001") == (newest(), "0001")
     assert migrate(engine, "base") == ("0001", None)
     assert tables(engine) == set()
+    assert_a_log_of_before_says_the_same(engine, tmp_path)
+    migrate(engine, "base")
     engines = [connect(postgres.url) for _ in range(4)]
     threads = [threading.Thread(target=migrate, args=(other,)) for other in engines]
     for thread in threads:
@@ -78,8 +86,8 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
         other.dispose()
 
     old, one = record(time=datetime(2020, 1, 1, tzinfo=UTC).timestamp()), record(file="löwe.jpg")
-    assert insert(engine, [old, one]) == 0
-    assert insert(engine, [one, record(label=None), one]) == 1
+    assert insert(engine, [old, one]) == []
+    assert len(insert(engine, [one, record(label=None), one])) == 1
     said = feedback.add(engine, Feedback(prediction=one.id, verdict="corrected", label="dog", label_id="dog-id"))
     assert said is not None
     found = feedback.prediction(engine, one.id)
@@ -96,6 +104,136 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
     migrate(engine, "base")
     fill(postgres.url)
     assert_says_what_is_there(LogPlace(folder=tmp_path, url=postgres.url))
+
+
+def test_sums_of_several_writers(engine: Engine, postgres: Postgres) -> None:
+    migrate(engine)
+    assert_writers_agree(engine, [connect(postgres.url) for _ in range(4)])
+
+
+CHINESE, GERMAN = "\u72ee\u5b50.jpg", "l\xf6we.jpg"
+
+
+@pytest.mark.parametrize(("encoding", "refuses"), [("LATIN1", True), ("SQL_ASCII", False), ("UTF8", False)])
+def test_what_a_database_has_no_code_for_is_set_aside_and_the_rest_goes_on(
+    postgres: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str, refuses: bool
+) -> None:
+    url = postgres.database("other", encoding)
+    place, counted = LogPlace(folder=tmp_path, url=url), Counted()
+    log = PredictionLog(place, counted, interval=0.01)
+    names = [GERMAN, CHINESE, "a.jpg", CHINESE, GERMAN, "b.jpg"]
+    records = [record(file=name, label="lion", label_id="lion") for name in names]
+    for item in records:
+        log.write(item)
+    wait_until(lambda: sum(counted.rows.values()) == len(records))
+    engine = connect(url)
+    kept = {row["id"]: row["file"] for row in feedback.to_review(engine)[0]}
+    wanted = [item for item in records if not (refuses and item.file == CHINESE)]
+    assert kept == {item.id: item.file for item in wanted}
+    assert status(engine, place, 3600.0)["predictions"] == len(wanted)
+    log.close()
+    assert waiting(place.spool).files == 0
+    if refuses:
+        assert counted.rows == {"written": 4, "refused": 2}
+        aside = [line for path in place.refused.iterdir() for line in path.read_bytes().splitlines(keepends=True)]
+        assert [Record.from_line(line) for line in aside] == [item for item in records if item.file == CHINESE]
+        assert all(item.id in caplog.text for item in records if item.file == CHINESE)
+        assert caplog.text.count("keeps text as LATIN1") >= 1
+        word = Feedback(prediction=wanted[0].id, verdict="confirmed", note="\u72ee")
+        with pytest.raises(RefusedRowError, match="LATIN1"):
+            feedback.add(engine, word)
+    assert feedback.add(engine, Feedback(prediction=wanted[0].id, verdict="confirmed", note="sch\xf6n")) is not None
+    found = feedback.prediction(engine, wanted[0].id)
+    assert found is not None
+    assert found["feedback"]["note"] == "sch\xf6n"
+    assert feedback.prediction(engine, "\u72ee") is None
+    assert feedback.to_review(engine, after="\u72ee")[0] == []
+    engine.dispose()
+
+
+def test_rows_that_were_set_aside_can_be_tried_again(postgres: Postgres, tmp_path: Path) -> None:
+    """As docs/monitoring.md says: the files are moved to the spool of a log whose database takes them."""
+    counted = Counted()
+    item = record(file=CHINESE)
+    log = PredictionLog(LogPlace(folder=tmp_path, url=postgres.database("other", "LATIN1")), counted, interval=0.01)
+    log.write(item)
+    wait_until(lambda: counted.rows["refused"] == 1)
+    log.close()
+    (aside,) = (tmp_path / "refused").iterdir()
+    aside.rename(tmp_path / "spool" / aside.name)
+    log = PredictionLog(LogPlace(folder=tmp_path, url=postgres.url), counted, interval=0.01)
+    wait_until(lambda: counted.rows["written"] == 1)
+    log.close()
+    assert kept(postgres) == [item.id]
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_row_that_breaks_what_nobody_thought_of(postgres: Postgres, engine: Engine, tmp_path: Path) -> None:
+    """A trigger of the operator's, a value too long for an index: the row, and no other."""
+    migrate(engine)
+    postgres.rows(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.file = 'bad.jpg' THEN RAISE 'no such photo' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER no BEFORE INSERT ON animals_predictions FOR EACH ROW EXECUTE FUNCTION no()"
+    )
+    rows = [record(), record(file="bad.jpg"), record(id="x" * 40), record()]
+    refused = insert(engine, rows)
+    assert [item.record for item in refused] == rows[1:3]
+    assert "no such photo" in refused[0].reason
+    postgres.rows("ALTER TABLE animals_predictions RENAME TO elsewhere")
+    with pytest.raises(LogDatabaseError, match="does not exist") as caught:
+        insert(engine, rows)
+    assert "does not exist" in caught.value.reason
+    postgres.rows("ALTER TABLE elsewhere RENAME TO animals_predictions")
+    other = connect(f"{postgres.url}?options=-cdefault_transaction_read_only%3Don")  # as a standby is
+    with pytest.raises(LogDatabaseError, match="read-only"):
+        insert(other, [record()])
+    other.dispose()
+
+
+def test_behind_a_pooler(postgres: Postgres, start: Start, tmp_path: Path) -> None:
+    """PgBouncer gives each transaction any of its sessions, and refuses most of what a session could ask for."""
+    pooler = PgBouncer(postgres)
+    try:
+        server = start("--log-url", pooler.url, "--workers", "2", "--threads", "2")
+        with Load(server) as load:
+            load.wait_for(200)
+            postgres.stop(signal.SIGQUIT)
+            load.wait_for(100)
+            postgres.start()
+            load.wait_for(50)
+        assert load.failed == []
+        wait_until(lambda: waiting(tmp_path / "log" / "spool").bytes == 0)
+        review = httpx.get(f"{server.address}/v1/review", timeout=30)
+        assert review.status_code == 200, review.text
+        word = {"id": review.json()["predictions"][0]["id"], "verdict": "confirmed"}
+        assert httpx.post(f"{server.address}/v1/feedback", json=word, timeout=30).status_code == 201
+        assert httpx.get(f"{server.address}/v1/monitor", timeout=30).json()["predictions"] > 0
+        server.stop()
+        assert sorted(kept(postgres)) == sorted(load.ids)
+        assert "unsupported startup parameter" not in pooler.log
+    finally:
+        pooler.close()
+
+
+def test_options_of_the_url_hold_and_limits_are_those_of_a_transaction(postgres: Postgres) -> None:
+    def limits(engine: Engine, *, patient: bool = False) -> tuple[str, str, str]:
+        with writing(engine, patient=patient) as connection:
+            names = ("statement_timeout", "lock_timeout", "search_path")
+            found = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]
+        return found[0], found[1], found[2]
+
+    postgres.rows("CREATE SCHEMA zoo")
+    engine = connect(f"{postgres.url}?options=-csearch_path%3Dzoo")
+    assert limits(engine) == ("20s", "15s", "zoo")
+    assert limits(engine, patient=True) == ("0", "15s", "zoo"), "a migration takes as long as it takes"
+    migrate(engine)
+    assert postgres.rows("SELECT count(*) FROM zoo.animals_predictions") == [(0,)]
+    engine.dispose()
+    engine = connect(f"{postgres.url}?options=-cstatement_timeout%3D3s&application_name=lions")
+    assert limits(engine) == ("3s", "15s", '"$user", public')
+    assert postgres.rows("SELECT 1 FROM pg_stat_activity WHERE application_name = 'lions'")
+    engine.dispose()
 
 
 def test_words_that_postgresql_would_not_take(engine: Engine, postgres: Postgres) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,7 +16,16 @@ from animal_classification import bundle as bundles
 from animal_classification import registry
 from animal_classification.cli.main import main
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError, RegistryError
-from animal_classification.registry import Registry, promote, register, register_if_better, resolve_model, rollback
+from animal_classification.registry import (
+    Registry,
+    promote,
+    promotion,
+    register,
+    register_if_better,
+    resolve_model,
+    resolving,
+    rollback,
+)
 from animal_classification.registry.mlflow_client import _put_in_place
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
@@ -136,6 +146,35 @@ def test_production_goes_forward_and_back(tmp_path: Path, runs: Path) -> None:
     with pytest.raises(RegistryError, match="model 'zoo': nothing was in production before"):
         rollback("zoo")
     promote("models:/zoo/3")
+    assert rollback("zoo").now.version == 1
+
+
+def test_a_promotion_leaves_alone_what_others_did_meanwhile(
+    tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verifying a bundle takes minutes from a bucket: a training may offer its own, an operator promote another one."""
+    verify = resolving.local_bundle
+    register_if_better(made(tmp_path, 0.7), name="zoo")
+    promote("zoo")
+    register_if_better(made(tmp_path, 0.8), name="zoo")
+
+    def offered_meanwhile(*words: Any) -> bundles.Bundle:
+        register_if_better(made(tmp_path, 0.9), name="zoo")
+        return verify(*words)
+
+    monkeypatch.setattr(promotion, "local_bundle", offered_meanwhile)
+    assert promote("zoo").now.version == 2
+    assert Registry.open().aliases("zoo") == {"production": 2, "candidate": 3}
+
+    def promoted_meanwhile(*words: Any) -> bundles.Bundle:
+        monkeypatch.setattr(promotion, "local_bundle", verify)
+        promote("zoo/1")
+        return verify(*words)
+
+    monkeypatch.setattr(promotion, "local_bundle", promoted_meanwhile)
+    change = promote("zoo")
+    assert (change.now.version, change.before and change.before.version) == (3, 1)
+    assert Registry.open().aliases("zoo") == {"production": 3}
     assert rollback("zoo").now.version == 1
 
 

@@ -36,6 +36,7 @@ class StandIn(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.revisions: list[Any] = []
         self.calls: list[str] = []
         self.refuse: set[str] = set()
+        self.starts_fail = False
         self._methods = self._table()
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         self._server.add_generic_rpc_handlers((self,))
@@ -173,6 +174,8 @@ class StandIn(grpc.GenericRpcHandler):  # type: ignore[misc]
         if known is None or known.template != service.template:
             revision = run_v2.Revision(name=f"{name}/revisions/{service.name or name}-{len(self.revisions) + 1:05}")
             revision.name = f"{name}/revisions/animals-{len(self.revisions) + 1:05}"
+            ready = "CONDITION_FAILED" if self.starts_fail else "CONDITION_SUCCEEDED"
+            revision.conditions = [run_v2.Condition(type_="Ready", state=ready)]
             revision.create_time = {"seconds": 1_700_000_000 + len(self.revisions)}
             self.revisions.append(revision)
         service.latest_ready_revision = self.revisions[-1].name
@@ -195,7 +198,8 @@ class StandIn(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._keep(f"{asked.name}/serviceAccounts/{email}", asked.service_account)
 
     def _get_rights(self, asked: Any) -> Any:
-        if asked.resource not in self.things and "/secrets/" not in asked.resource:
+        is_ours = asked.resource in self.things or asked.resource == "projects/zoo-project"
+        if not is_ours and "/secrets/" not in asked.resource:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"{asked.resource} does not exist")
         return self.rights.get(asked.resource, policy_pb2.Policy())
 

@@ -27,7 +27,9 @@ from tests.ship.cloud_stand_in import StandIn
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy/example.yaml"
 GOOGLE = [document for target in ("cloudrun", "vertex") for document in render(target, load_settings(EXAMPLE))]
-MANIFESTS = [one for one in render("k8s", load_settings(EXAMPLE)) if one.name != "kustomization.yaml"]
+OTHERS = {"kustomization.yaml", "monitor.yaml"}  # of kustomize, and of an operator
+MANIFESTS = [one for one in render("k8s", load_settings(EXAMPLE)) if one.name not in OTHERS]
+SERVICE = "projects/zoo-project/locations/europe-west4/services/animals"
 
 
 @pytest.mark.parametrize("document", GOOGLE, ids=lambda one: one.file)
@@ -71,6 +73,16 @@ def test_manifests_follow_kubernetes_schemas(document: Any) -> None:
     import kubernetes_validate
 
     kubernetes_validate.validate(document.body, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_monitor_is_what_its_operator_takes() -> None:
+    from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor
+
+    (monitor,) = (one.body for one in render("k8s", load_settings(EXAMPLE)) if one.name == "monitor.yaml")
+    read = ServiceMonitor.model_validate(monitor)
+    assert leaves(read.model_dump(by_alias=True, exclude_none=True)) == leaves(monitor), "nothing is dropped"
+    with pytest.raises(ValueError, match="endpoints"):
+        ServiceMonitor.model_validate({**monitor, "spec": {"selector": {}}})
 
 
 def test_a_broken_manifest_is_noticed() -> None:
@@ -158,6 +170,132 @@ def test_roll_back(cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture
     assert apply("cloudrun", "--rollback", "--revision", "animals-00002", "--dry-run") == 2
     service = cloud.things["projects/zoo-project/locations/europe-west4/services/animals"]
     assert [(share.revision, share.percent) for share in service.traffic] == [("animals-00001", 100)], "nothing moved"
+
+
+def test_roll_back_passes_by_what_never_started(
+    cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("cloudrun", "--yes") == 0
+    cloud.starts_fail = True
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "api:v1", "api:v2")) == 0
+    cloud.starts_fail = False
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "api:v1", "api:v3")) == 0
+    assert apply("cloudrun", "--rollback") == 0
+    assert [share.revision for share in cloud.things[SERVICE].traffic] == ["animals-00001"]
+    assert apply("cloudrun", "--rollback", "--revision", "animals-00002") == 2
+    assert "'animals-00002' never became ready; ready are animals-00003, animals-00001" in capsys.readouterr().err
+
+
+def test_what_others_set_on_the_service_stays(
+    cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fields that the settings do not speak of are kept, and what goes is shown."""
+    assert apply("cloudrun", "--yes") == 0
+    service = cloud.things[SERVICE]
+    service.template.vpc_access.connector = "projects/zoo-project/locations/europe-west4/connectors/db"
+    service.custom_audiences.append("https://zoo.example")
+    service.annotations["zoo.example/owner"] = "keeper"
+    service.template.containers.append({"name": "proxy", "image": "PROXY/sql:1"})
+    service.template.containers[0].env.append({"name": "BY_HAND", "value": "1"})
+    service.template.revision = "animals-by-hand"
+    capsys.readouterr()
+
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "max_instances: 6", "max_instances: 9")) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("-")]
+    assert "-    - name: BY_HAND" in shown, "the server's variables are ours"
+    assert not any("connector" in line or "PROXY" in line or "zoo.example" in line for line in shown)
+    service = cloud.things[SERVICE]
+    assert service.template.vpc_access.connector.endswith("/db")
+    assert list(service.custom_audiences) == ["https://zoo.example"]
+    assert service.annotations["zoo.example/owner"] == "keeper"
+    assert [one.name for one in service.template.containers] == ["api", "collector", "proxy"]
+    assert "BY_HAND" not in {one.name for one in service.template.containers[0].env}
+    assert service.template.revision == "", "a name that is taken cannot be given to the next revision"
+
+    cloud.calls.clear()
+    assert apply("cloudrun", "--yes", settings=tmp_path / "deploy.yaml") == 0
+    assert cloud.calls == []
+
+
+def test_a_collector_that_is_not_asked_for_goes(
+    cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("cloudrun", "--yes") == 0
+    capsys.readouterr()
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "prometheus: true", "prometheus: false")) == 0
+    assert "-  - name: collector" in capsys.readouterr().out
+    assert [one.name for one in cloud.things[SERVICE].template.containers] == ["api"]
+
+
+def test_an_alert_keeps_what_others_set(cloud: StandIn, tmp_path: Path) -> None:
+    assert apply("cloudrun", "--yes") == 0
+    (policy,) = (one for name, one in cloud.things.items() if "alertPolicies" in name and "slow" in one.display_name)
+    policy.alert_strategy.auto_close = {"seconds": 1800}
+    policy.user_labels["team"] = "keepers"
+    made = len(cloud.things)
+    assert (
+        apply(
+            "cloudrun",
+            "--yes",
+            settings=changed(tmp_path, "  prometheus: true", "  latency_seconds: 3\n  prometheus: true"),
+        )
+        == 0
+    )
+    (policy,) = (one for name, one in cloud.things.items() if "alertPolicies" in name and "slow" in one.display_name)
+    assert policy.conditions[0].condition_threshold.threshold_value == 3000
+    assert policy.alert_strategy.auto_close.seconds == 1800
+    assert policy.user_labels["team"] == "keepers"
+    assert len(cloud.things) == made
+
+
+def test_what_is_not_public_any_more_is_closed(
+    cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The right of everybody is taken away, and shown; the rights of others stay."""
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "  concurrency: 32", "  public: true")) == 0
+    rights = cloud.rights[SERVICE]
+    rights.bindings[0].members.append("user:keeper@zoo.example")
+    capsys.readouterr()
+    assert apply("cloudrun", "--yes", settings=changed(tmp_path, "  concurrency: 32", "  public: false")) == 0
+    assert "-  - allUsers" in capsys.readouterr().out
+    (binding,) = cloud.rights[SERVICE].bindings
+    assert list(binding.members) == ["user:keeper@zoo.example"]
+    cloud.calls.clear()
+    assert apply("cloudrun", "--yes", settings=tmp_path / "deploy.yaml") == 0
+    assert cloud.calls == []
+
+
+GOLDEN = Path(__file__).parent / "golden"
+ROLLOUT = {
+    "api:v1": "api:v2",
+    "models/zoo/3": "models/zoo/4",
+    'ANIMALS_RATE_LIMIT: "600"': 'ANIMALS_RATE_LIMIT: "300"',
+    "max_instances: 6": "max_instances: 9",
+}
+
+
+@pytest.mark.parametrize("target", ["cloudrun", "k8s"])
+def test_a_rollout_is_what_it_was(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the example becomes, and what a change of it changes, line by line, as people see it."""
+    text, folder, file = EXAMPLE.read_text(encoding="utf-8"), tmp_path / "rendered", tmp_path / "deploy.yaml"
+    words = ["deploy", "render", target, "--settings", str(file), "--output", str(folder)]
+    file.write_text(text, encoding="utf-8")
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    for old, new in ROLLOUT.items():
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+    assert main(words) == 0
+    expect(GOLDEN / f"{target}-example.diff", first)
+    expect(GOLDEN / f"{target}-rollout.diff", capsys.readouterr().out)
+
+
+def expect(golden: Path, text: str) -> None:
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), "if that is meant: UPDATE_GOLDEN=1, and read the difference"
 
 
 def test_jobs_are_started(cloud: StandIn) -> None:

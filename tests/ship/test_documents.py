@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,9 @@ SCHEMAS = {
 PROMETHEUS = ROOT / "deploy/prometheus"
 # Steps of workflows that only GitHub, or a cloud, can run.
 NOT_HERE = ("gh ", "sudo ", 'cat build/promoted/summary.md >> "$GITHUB_STEP_SUMMARY"', "tools/images/push.sh")
+needs_alertmanager = pytest.mark.skipif(
+    shutil.which("amtool") is None, reason="Alertmanager is not installed (prometheus-alertmanager)"
+)
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (prometheus)")
 
 
@@ -130,6 +138,57 @@ def test_an_alert_that_does_not_fire_is_noticed(tmp_path: Path) -> None:
         ["promtool", "test", "rules", "alerts_test.yml"], cwd=tmp_path, capture_output=True, check=False
     )
     assert done.returncode == 1
+
+
+def alertmanager_config(folder: Path, address: str) -> Path:
+    """The one of compose, with an address of ours."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    text, count = re.subn(r"\$\{ALERT_WEBHOOK_URL:-[^}]*\}", address, compose["configs"]["alertmanager"]["content"])
+    assert count == 2
+    config = folder / "alertmanager.yml"
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+@needs_alertmanager
+def test_a_page_reaches_the_webhook(tmp_path: Path) -> None:
+    """A real Alertmanager with the configuration of compose tells a real webhook."""
+    told: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as webhook, socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        taken.close()
+        threading.Thread(target=webhook.serve_forever, daemon=True).start()
+        config = alertmanager_config(tmp_path, f"http://127.0.0.1:{webhook.server_port}/")
+        words = [f"--config.file={config}", f"--storage.path={tmp_path}", f"--web.listen-address={address}"]
+        words += ["--cluster.listen-address="]
+        with subprocess.Popen(["prometheus-alertmanager", *words], stderr=subprocess.DEVNULL) as process:
+            try:
+                add = ["amtool", f"--alertmanager.url=http://{address}", "alert", "add", "AnimalsDown", "severity=page"]
+                deadline = time.monotonic() + 30
+                while subprocess.run(add, capture_output=True, check=False).returncode and time.monotonic() < deadline:
+                    pass
+                message = told.get(timeout=30)
+            finally:
+                process.terminate()
+                webhook.shutdown()
+    assert (message["receiver"], message["alerts"][0]["labels"]["alertname"]) == ("pages", "AnimalsDown")
+
+
+@needs_alertmanager
+def test_alertmanager_takes_its_configuration(tmp_path: Path) -> None:
+    words = ["amtool", "check-config", str(alertmanager_config(tmp_path, "http://nobody.invalid/"))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:

@@ -36,7 +36,8 @@ class Postgres:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", self._folder / "data", "-U", "animals", "-A", "trust", "-N")
+        encoding = ("-E", "UTF8", "--locale", "C")
+        self._run("initdb", "-D", self._folder / "data", "-U", "animals", "-A", "trust", "-N", *encoding)
 
     @property
     def url(self) -> str:
@@ -73,10 +74,19 @@ class Postgres:
             return True
         return False
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def database(self, name: str, encoding: str) -> str:
+        """The URL of a new database with that encoding."""
+        self.rows(f"DROP DATABASE IF EXISTS {name}", alone=True)
+        self.rows(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0", alone=True)
+        return self.url.rpartition("/")[0] + f"/{name}"
+
+    def rows(self, query: str, url: str = "", *, alone: bool = False) -> list[tuple[Any, ...]]:
+        """What a query finds; ``alone`` without a transaction around it."""
         import psycopg
 
-        with psycopg.connect(self.url, connect_timeout=5) as connection:
+        with psycopg.connect(
+            url or self.url, connect_timeout=5, autocommit=alone, client_encoding="utf8"
+        ) as connection:
             cursor = connection.execute(query)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
@@ -85,6 +95,61 @@ class Postgres:
 
     def _options(self) -> dict[str, Any]:
         return {"cwd": self._folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **self._user}
+
+
+class PgBouncer:
+    """A pooler before a database, which gives each transaction any of a few sessions; Debian's package."""
+
+    def __init__(self, postgres: Postgres, sessions: int = 2) -> None:
+        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        if not Path(program).is_file():
+            pytest.skip("PgBouncer is not installed (make postgres, or Debian: apt-get install pgbouncer)")
+        self._folder = Path(tempfile.mkdtemp(prefix="animals-pgbouncer-", dir="/tmp"))
+        user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # it refuses, too
+            user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self._folder, "nobody", "nogroup")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "pool_mode": "transaction",
+            "default_pool_size": sessions,
+            "logfile": self._folder / "log",
+            "server_login_retry": 1,
+        }
+        lines = ["[databases]", f"* = host=127.0.0.1 port={postgres.port} user=animals", "[pgbouncer]"]
+        lines += [f"{name} = {value}" for name, value in settings.items()]
+        (self._folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
+        words: list[Any] = [program, "-q", self._folder / "pgbouncer.ini"]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+        self._wait()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://animals@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            assert self._process.poll() is None, "PgBouncer did not start"
+            assert time.monotonic() < deadline, "PgBouncer did not answer"
+            time.sleep(0.02)
 
 
 def _programs() -> Path | None:

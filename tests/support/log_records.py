@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 from uuid import uuid4
@@ -30,3 +31,21 @@ def record(**given: Any) -> Record:
         "embedding": b"\x00\x3c\x00\xc0",
     }
     return Record(**(values | given))
+
+
+def some(count: int, seed: int, days: float = 3.0) -> list[Record]:
+    """Predictions of some animals by some models, at any time of the last days; photos come again and again."""
+    pick = random.Random(seed)
+    return [
+        record(
+            time=time.time() - pick.random() * days * 86400,
+            photo=f"{pick.randrange(count // 2 + 1):064x}",
+            label=pick.choice(["cat", "dog", "雪豹"]),
+            model=pick.choice(["tiny", "zoo"]),
+            version=pick.choice("12"),
+            unknown=pick.random() < 0.2,
+            probability=pick.random(),
+            latency=10 ** pick.uniform(-4, 3),
+        )
+        for _ in range(count)
+    ]

@@ -92,8 +92,9 @@ def test_its_card_is_true(bundle: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_page_starts_and_answers(bundle: Path, tmp_path: Path) -> None:
     server = Server("--model", str(bundle), folder=tmp_path)
     try:
-        server.wait_for_page()
+        assert server.address
         assert server.get("/readyz")[0] == 200
+        assert "Drop photos here" in server.get("/")[1]
     finally:
         server.kill()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import accessible
 import links
 import pages
 import reference
@@ -40,6 +41,7 @@ def main() -> int:
     if done.returncode or "warning" in said.lower():
         print(said, file=sys.stderr)
         return 1
+    accessible.improve(SITE)
     broken = links.check(SITE)
     for link in broken:
         print(link, file=sys.stderr)

@@ -53,7 +53,7 @@ def sync(path: Path) -> None:
     """Waits until a file, or a directory's list of names, is on the disk: a rename must not get there first."""
     if os.name == "nt" and path.is_dir():
         return  # Windows has no such call for directories
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         os.fsync(descriptor)
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from animal_classification.bundle.schema import SCHEMA_VERSION
 from animal_classification.errors import BundleInvalidError, BundleVersionError
+from animal_classification.install_hint import pip_install
 
 Document = dict[str, Any]
 Steps = Mapping[int, Callable[[Document], Document]]
@@ -37,8 +38,7 @@ def upgrade(document: Document, steps: Steps | None = None) -> Document:
         raise BundleInvalidError(f"schema_version: a whole number up to {SCHEMA_VERSION} is needed (got {version!r})")
     if version > SCHEMA_VERSION:
         raise BundleVersionError(
-            f"schema_version {version} is newer than this package reads ({SCHEMA_VERSION}); "
-            "upgrade it: pip install --upgrade animal-classification"
+            f"schema_version {version} is newer than this package reads ({SCHEMA_VERSION}); upgrade it: {pip_install()}"
         )
     document = dict(document)
     for old in range(version, SCHEMA_VERSION):

@@ -64,7 +64,7 @@ def drop_stdout() -> None:
     """Send what is still buffered for a reader that went away to nowhere, so that the interpreter ends quietly."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         stdout = sys.stdout.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        nowhere = os.open(os.devnull, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         os.dup2(nowhere, stdout)
         os.close(nowhere)
 

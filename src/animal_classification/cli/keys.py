@@ -37,7 +37,12 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, default=("predict",), show_default=True, help="predict, feedback, admin."
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("predict",),
+    show_default=True,
+    help="predict, feedback, metrics or admin.",
 )
 @click.option(
     "--days", type=click.FloatRange(min=0, min_open=True), help="For how many days it holds.  [default: ever]"
@@ -51,11 +56,11 @@ def create(
     name: str, scopes: tuple[str, ...], days: float | None, rate_limit: float | None, path: Path | None, as_json: bool
 ) -> None:
     """Make a key for NAME and print it: it cannot be shown again, because only its hash is kept."""
-    from animal_classification.serving.keys import new_key, read_keys, write_keys
+    from animal_classification.serving.keys import change_keys, new_key
 
     path = _chosen(path)
     text, key = new_key(name, scopes or ("predict",), days=days, rate_limit=rate_limit)
-    write_keys(path, [*(read_keys(path) if path.exists() else []), key])
+    change_keys(path, lambda keys: [*keys, key])
     click.echo(json.dumps({"key": text, **_shown(asdict(key))}) if as_json else text)
     if not as_json:
         click.echo(f"animals: {key.id} for {printable(name)}: {', '.join(key.scopes)}; kept in {path}", err=True)
@@ -83,14 +88,18 @@ def list_keys(path: Path | None, as_json: bool) -> None:
 @_file
 def revoke(key_id: str, path: Path | None) -> None:
     """Take the key with the id KEY_ID away (`animals keys list` shows the ids)."""
-    from animal_classification.serving.keys import read_keys, write_keys
+    from animal_classification.serving.keys import Key, change_keys, read_keys
 
     path = _chosen(path)
-    keys = read_keys(path)
-    left = [key for key in keys if key.id != key_id]
-    if len(left) == len(keys):
-        raise UsageError(f"{path}: there is no key with the id {key_id!r}; animals keys list shows them")
-    write_keys(path, left)
+    read_keys(path)  # a file that is not there is not made
+
+    def without(keys: list[Key]) -> list[Key]:
+        left = [key for key in keys if key.id != key_id]
+        if len(left) == len(keys):
+            raise UsageError(f"{path}: there is no key with the id {key_id!r}; animals keys list shows them")
+        return left
+
+    change_keys(path, without)
     click.echo(f"animals: {key_id} is revoked", err=True)
 
 

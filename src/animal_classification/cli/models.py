@@ -27,8 +27,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """Which models there are, which one serves, and which one did before.
 
-    A version is written NAME/3, or NAME@ALIAS with the alias production or candidate. Wherever a command takes a
-    model, models:/NAME@production works too.
+    A version is written NAME/3, or NAME@ALIAS with the alias production or candidate. Every command that takes a model
+    takes NAME@ALIAS and models:/NAME/3, too.
     """
 
 

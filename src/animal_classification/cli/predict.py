@@ -27,7 +27,7 @@ from animal_classification.inference.formats import FORMATS
     "--model",
     default="photos",
     show_default=True,
-    help="A built-in name, a bundle's folder or URL, or models:/NAME@production.",
+    help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the model.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")

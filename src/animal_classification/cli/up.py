@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
 SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
 
 LOG_VARIABLE, PHOTOS_VARIABLE = f"{PREFIX}PREDICTION_LOG", f"{PREFIX}KEEP_PHOTOS"
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what people write
 THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @click.command(name="up")
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all of this machine's.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.  [default: 8080]")
-@click.option("--model", help="A built-in name, a bundle's folder or URL, or models:/NAME@ALIAS.  [default: photos]")
+@click.option("--model", help="A built-in name, a bundle's folder or URL, or NAME@ALIAS.  [default: photos]")
 @click.option("--engine", type=click.Choice(["auto", "openvino", "onnxruntime"]), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPUs to use; 0 for all.  [default: 0]")
 @click.option("--page/--no-page", default=None, help="Serve the page at / beside the API.  [default: page]")
+@click.option("--gradio/--no-gradio", default=None, help="Serve Gradio's front end at /gradio.  [default: no-gradio]")
 @click.option(
     "--prediction-log/--no-prediction-log", default=None, help="Keep predictions for the review.  [default: on]"
 )
@@ -51,15 +54,18 @@ def command(open_browser: bool, **options: Any) -> None:
     if "model" in given:
         given["model"] = (given["model"],)
     settings = with_a_log(given)
-    require_server("animals up")
+    require_server("animals up", settings)
     from animal_classification.serving.server import run_server
 
     def on_ready(started: Started) -> None:
         click.echo(ready_line(started))
+        for line in network_lines(settings, started):
+            click.echo(line)
         if open_browser:
             click.launch(started.address)
 
     run_server(settings, on_ready=on_ready, on_trouble=lambda line: click.echo(f"animals: {line}", err=True))
+    click.echo("animals: stopped")
 
 
 def with_a_log(given: Mapping[str, Any]) -> Settings:
@@ -87,7 +93,7 @@ def with_a_log(given: Mapping[str, Any]) -> Settings:
 
 def _others_may_ask(settings: Settings) -> bool:
     """People elsewhere can send photos: directly, through a proxy on this machine, or from another site's page."""
-    behind_a_proxy = bool(settings.root_path or settings.trusted_proxies)
+    behind_a_proxy = bool(settings.root_path or settings.trusted_proxies or settings.allowed_hosts)
     return settings.host not in THIS_MACHINE or behind_a_proxy or bool(settings.cors)
 
 
@@ -99,14 +105,41 @@ def _can_be_written(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def require_server(command: str) -> None:
-    """Make sure that what a server needs is installed.
+def network_lines(settings: Settings, started: Started) -> list[str]:
+    """For a server on all of a machine's addresses: which one others use, and what they can do there."""
+    if settings.host not in EVERYWHERE:
+        return []
+    address = own_address()
+    where = started.address.replace("localhost", address) if address else "this machine's own address"
+    who = "who has an API key" if settings.keys_file else "everybody who can reach it"
+    lines = [f"animals: phones and other computers in this network open {where}"]
+    if not settings.prediction_log:
+        return [*lines, f"animals: {who} can have photos named; nothing of them is kept"]
+    kept = {"no": "", "thumbnail": " with small pictures", "original": " with the photos"}[settings.keep_photos]
+    return [*lines, f"animals: {who} can have photos named, and see and correct at /review what was asked{kept}"]
+
+
+def own_address() -> str:
+    """This machine's IPv4 address in its network, empty where there is none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): which interface would be used for it?
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+    return "" if address.startswith("127.") else address
+
+
+def require_server(command: str, settings: Settings) -> None:
+    """Make sure that what a server with these settings needs is installed.
 
     Raises:
         MissingExtraError: It is not.
     """
     if not all(find_spec(name) for name in SERVER_PACKAGES):
         raise MissingExtraError(command, "serve")
+    if settings.gradio and not find_spec("gradio"):
+        raise MissingExtraError(f"{command} --gradio", "gradio")
 
 
 def ready_line(started: Started) -> str:

@@ -1,6 +1,6 @@
 """Who may do what: a service account for each task, and the least rights that it needs, on single resources.
 
-api     reads models from the bucket and the secrets that it is given
+api     reads models from the bucket and the secrets that it is given; writes metrics where they are collected
 train   reads data and writes runs, in the bucket
 push    writes images to the repository
 data    reads the bucket, for GitHub's checks of data and models
@@ -42,13 +42,45 @@ def service_bindings(settings: DeploySettings) -> list[Document]:
         ),
     ]
     secrets = {*settings.service.secrets.values(), *settings.service.secret_files.values()}
-    for secret in sorted({value.partition("/")[0] for value in secrets}):
-        resource = f"projects/{settings.project}/secrets/{secret}"
-        bindings.append(_binding("secret", resource, {"roles/secretmanager.secretAccessor": [settings.account("api")]}))
+    names = sorted({value.partition("/")[0] for value in secrets})
+    bindings += [_secret_reader(settings, name) for name in names]
+    return [*bindings, *_photo_bucket(settings), _invokers(settings)]
+
+
+def _photo_bucket(settings: DeploySettings) -> list[Document]:
+    """Photos that are kept for the review are written to a bucket, and deleted there."""
+    scheme, _, rest = settings.service.environment.get("ANIMALS_PHOTOS_URL", "").partition("://")
+    bucket = rest.partition("/")[0]
+    rights = {"roles/storage.objectUser": [settings.account("api")]}
+    return [_binding("bucket", bucket, rights)] if scheme in {"gs", "gcs"} and bucket else []
+
+
+def _invokers(settings: DeploySettings) -> Document:
+    """Everybody may ask, or everybody may not: `public: false` takes the right away that `public: true` gave."""
+    resource = f"{settings.parent}/services/{settings.name}"
+    everybody = {"roles/run.invoker": ["allUsers"]}
     if settings.service.public:
-        resource = f"{settings.parent}/services/{settings.name}"
-        bindings.append(_binding("run-service", resource, {"roles/run.invoker": ["allUsers"]}))
-    return bindings
+        return _binding("run-service", resource, everybody)
+    return Document("run-service-policy", resource, {"bindings": []}, absent=everybody)
+
+
+def metrics_bindings(settings: DeploySettings) -> list[Document]:
+    """The collector beside the API writes metrics, which Google allows for whole projects only."""
+    if not settings.alerts.prometheus:
+        return []
+    found = [
+        _binding(
+            "project", f"projects/{settings.project}", {"roles/monitoring.metricWriter": [settings.account("api")]}
+        )
+    ]
+    if settings.alerts.metrics_key:
+        found.append(_secret_reader(settings, settings.alerts.metrics_key.partition("/")[0]))
+    return found
+
+
+def _secret_reader(settings: DeploySettings, secret: str) -> Document:
+    resource = f"projects/{settings.project}/secrets/{secret}"
+    return _binding("secret", resource, {"roles/secretmanager.secretAccessor": [settings.account("api")]})
 
 
 def training_bindings(settings: DeploySettings) -> list[Document]:

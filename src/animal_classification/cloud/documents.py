@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ class Document:
         kind: A key of ``messages.TYPES``, or ``kubernetes``.
         name: The resource's full name, or the file's for Kubernetes.
         body: As the service's API takes it, in its JSON names.
+        absent: Of rights: members by role that are ours to give and that the settings do not give; they are taken away.
     """
 
     kind: str
     name: str
     body: dict[str, Any]
+    absent: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def is_rights(self) -> bool:
@@ -40,15 +42,25 @@ class Document:
 
     def text(self) -> str:
         """As YAML, in the order in which it was made."""
-        return as_yaml(self.body if self.kind == "kubernetes" else {"kind": self.kind, "name": self.name, **self.body})
+        if self.kind == "kubernetes":
+            return as_yaml(self.body)
+        absent = {"absent": self.absent} if self.absent else {}
+        return as_yaml({"kind": self.kind, "name": self.name, **self.body, **absent})
 
 
 def as_yaml(value: Any) -> str:
     """YAML that people can read."""
     import yaml
 
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    class Readable(yaml.SafeDumper):  # type: ignore[misc] # the library has no types
+        """Text of several lines stands as it is."""
+
+    def text_node(dumper: Any, text: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    Readable.add_representer(str, text_node)
+    found: str = yaml.dump(value, Dumper=Readable, sort_keys=False, allow_unicode=True, width=120)
+    return found
 
 
 def difference(old: str, new: str, name: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.service import PORT, SECRETS
+from animal_classification.cloud.kubernetes_settings import KEYS
+from animal_classification.cloud.server_environment import SECRETS, environment
+from animal_classification.cloud.service import PORT
 from animal_classification.cloud.settings import DeploySettings
 
 _USER = 65532
@@ -16,12 +20,13 @@ def manifests(settings: DeploySettings) -> list[Document]:
     parts = {
         "namespace": _namespace(settings),
         "serviceaccount": _object(settings, "v1", "ServiceAccount", automountServiceAccountToken=False),
-        "configmap": _object(settings, "v1", "ConfigMap", data=_environment(settings)),
+        "configmap": _configmap(settings),
         "deployment": _object(settings, "apps/v1", "Deployment", spec=_deployment(settings)),
         "service": _object(settings, "v1", "Service", spec=_service(settings)),
         "autoscaler": _object(settings, "autoscaling/v2", "HorizontalPodAutoscaler", spec=_autoscaler(settings)),
         "disruption": _object(settings, "policy/v1", "PodDisruptionBudget", spec=_budget(settings)),
         "network": _object(settings, "networking.k8s.io/v1", "NetworkPolicy", spec=_network(settings)),
+        **_monitor(settings),
     }
     image, _, digest = settings.images.api.partition("@")
     head, _, last = image.rpartition("/")
@@ -56,10 +61,25 @@ def _namespace(settings: DeploySettings) -> dict[str, Any]:
 
 
 def _environment(settings: DeploySettings) -> dict[str, str]:
+    asked = settings.kubernetes
     # While a pod leaves, load balancers go on sending for a moment.
-    own = {"ANIMALS_MODEL": settings.service.model, "ANIMALS_DRAIN": "5", "ANIMALS_GRACE": "20"}
-    keys = {"ANIMALS_KEYS_FILE": f"{SECRETS}/keys.json"} if settings.kubernetes.keys_secret else {}
-    return {**own, **settings.service.environment, **keys}
+    leaving = {"ANIMALS_DRAIN": "5", "ANIMALS_GRACE": "20"}
+    keys = {"ANIMALS_KEYS_FILE": f"{SECRETS}/{KEYS}/{KEYS}"} if asked.keys_secret else {}
+    inside = f"{settings.name}.{asked.namespace}"
+    own = environment(settings, cpu=asked.cpu, memory=asked.memory, hosts=[inside, f"{inside}.svc"])
+    return {**leaving, **own, **keys}
+
+
+def _configmap(settings: DeploySettings) -> dict[str, Any]:
+    """The server's variables, under a name that changes with them: so a changed one is a rollout, and can be undone."""
+    found = _object(settings, "v1", "ConfigMap", immutable=True, data=_environment(settings))
+    found["metadata"]["name"] = _configmap_name(settings)
+    return found
+
+
+def _configmap_name(settings: DeploySettings) -> str:
+    text = json.dumps(_environment(settings), sort_keys=True)
+    return f"{settings.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def _selector(settings: DeploySettings) -> dict[str, Any]:
@@ -73,9 +93,8 @@ def _deployment(settings: DeploySettings) -> dict[str, Any]:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": _selector(settings),
     }
-    secret = settings.kubernetes.keys_secret
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]
-    volumes += [{"name": "keys", "secret": {"secretName": secret, "defaultMode": 0o440}}] if secret else []
+    volumes += [_secret_volume(file, source) for file, source in settings.kubernetes.files.items()]
     pod = {
         "serviceAccountName": settings.name,
         "automountServiceAccountToken": False,
@@ -91,8 +110,10 @@ def _deployment(settings: DeploySettings) -> dict[str, Any]:
         "containers": [_container(settings)],
         "volumes": volumes,
     }
-    annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
-    metadata = {"labels": {"app.kubernetes.io/name": settings.name}, "annotations": annotations}
+    metadata: dict[str, Any] = {"labels": {"app.kubernetes.io/name": settings.name}}
+    if settings.kubernetes.metrics.collector == "annotations":
+        scraped = {"scrape": "true", "port": str(PORT), "path": "/metrics"}
+        metadata["annotations"] = {f"prometheus.io/{name}": value for name, value in scraped.items()}
     return {
         # The autoscaler says how many.
         "selector": _selector(settings),
@@ -103,15 +124,32 @@ def _deployment(settings: DeploySettings) -> dict[str, Any]:
     }
 
 
+def _secret_volume(file: str, source: str) -> dict[str, Any]:
+    name, _, key = source.partition("/")
+    secret = {"secretName": name, "defaultMode": 0o440, "items": [{"key": key, "path": file}]}
+    return {"name": _volume_name(file), "secret": secret}
+
+
+def _volume_name(file: str) -> str:
+    """A name that Kubernetes takes, and no other file has."""
+    return f"secret-{hashlib.sha256(file.encode()).hexdigest()[:10]}"
+
+
+def _secret_variable(name: str, source: str) -> dict[str, Any]:
+    secret, _, key = source.partition("/")
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
 def _container(settings: DeploySettings) -> dict[str, Any]:
     asked = settings.kubernetes
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the container
-    mounts += [{"name": "keys", "mountPath": SECRETS, "readOnly": True}] if asked.keys_secret else []
+    mounts += [{"name": _volume_name(file), "mountPath": f"{SECRETS}/{file}", "readOnly": True} for file in asked.files]
     return {
         "name": "api",
         "image": "animals-api",
         "ports": [{"name": "http", "containerPort": PORT}],
-        "envFrom": [{"configMapRef": {"name": settings.name}}],
+        "env": [_secret_variable(name, source) for name, source in asked.secrets.items()],
+        "envFrom": [{"configMapRef": {"name": _configmap_name(settings)}}],
         "resources": {
             "requests": {"cpu": asked.cpu, "memory": asked.memory},
             "limits": {"cpu": asked.cpu, "memory": asked.memory},
@@ -160,3 +198,24 @@ def _network(settings: DeploySettings) -> dict[str, Any]:
         "policyTypes": ["Ingress"],
         "ingress": [{"ports": [{"port": "http", "protocol": "TCP"}]}],
     }
+
+
+def _monitor(settings: DeploySettings) -> dict[str, dict[str, Any]]:
+    """Who collects the metrics, as an object of its operator."""
+    asked = settings.kubernetes.metrics
+    if asked.collector not in {"prometheus-operator", "google"}:
+        return {}
+    endpoint: dict[str, Any] = {"port": "http", "path": "/metrics", "interval": "30s"}
+    if asked.key is not None:
+        name, _, key = asked.key.partition("/")
+        credentials = {"name": name, "key": key}
+        endpoint["authorization"] = {
+            "type": "Bearer",
+            "credentials": credentials if asked.collector == "prometheus-operator" else {"secret": credentials},
+        }
+    spec = {"selector": _selector(settings), "endpoints": [endpoint]}
+    if asked.collector == "google":
+        return {"monitor": _object(settings, "monitoring.googleapis.com/v1", "PodMonitoring", spec=spec)}
+    monitor = _object(settings, "monitoring.coreos.com/v1", "ServiceMonitor", spec=spec)
+    monitor["metadata"]["labels"] |= asked.labels
+    return {"monitor": monitor}

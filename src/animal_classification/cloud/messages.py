@@ -60,6 +60,46 @@ def as_dict(value: Any) -> dict[str, Any]:
     return found
 
 
+# Lists whose elements have names: ours are changed, and others that stand beside them stay.
+_NAMED = {"containers": "name", "volumes": "name", "conditions": "displayName"}
+# How the names of those begin that our earlier settings may have put there: they go when nobody asks for them.
+_OURS = ("collector", "secret-")
+# Messages of which only one of several fields may be set: they are taken as they are wanted, or left.
+_WHOLE = {"startupProbe", "livenessProbe"}
+
+
+def merged(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is there with what is wanted put in: fields that nobody of us speaks of stay as they are.
+
+    Lists are ours as wholes, but for those of named elements (containers, volumes, conditions of an alert); an element
+    that already says what is wanted stays with all that the service has filled in.
+    """
+    return {**found, **{key: _value(key, found.get(key), value) for key, value in wanted.items()}}
+
+
+def _value(key: str, found: Any, wanted: Any) -> Any:
+    if found is None or restricted(found, wanted) == wanted:
+        return wanted if found is None else found
+    if isinstance(found, dict) and isinstance(wanted, dict) and key not in _WHOLE:
+        return merged(found, wanted)
+    if isinstance(found, list) and isinstance(wanted, list):
+        return _named(found, wanted, _NAMED[key]) if key in _NAMED else _listed(found, wanted)
+    return wanted
+
+
+def _listed(found: list[Any], wanted: list[Any]) -> list[Any]:
+    known = (next((one for one in found if restricted(one, new) == new), new) for new in wanted)
+    return list(known)
+
+
+def _named(found: list[Any], wanted: list[Any], name: str) -> list[Any]:
+    known = {one.get(name): one for one in found}
+    new = {one[name] for one in wanted}
+    ours = [_value("", known.get(one[name]), one) for one in wanted]
+    others = (one for one in found if one.get(name) not in new)
+    return [*ours, *(one for one in others if not str(one.get(name)).startswith(_OURS))]
+
+
 def restricted(found: Any, wanted: Any) -> Any:
     """Of what a service knows only what is asked of it: it fills in much by itself."""
     if isinstance(found, dict) and isinstance(wanted, dict):

@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 from animal_classification.cloud import access, alerts, delivery, kubernetes, service, vertex
 from animal_classification.cloud.documents import Document
+from animal_classification.cloud.server_environment import require_sound
 from animal_classification.cloud.settings import DeploySettings
 
 TARGETS = ("cloudrun", "vertex", "k8s")
 
 
 def render(target: str, settings: DeploySettings) -> list[Document]:
-    """The documents of a target, in the order in which they can be applied."""
+    """The documents of a target, in the order in which they can be applied.
+
+    Raises:
+        UsageError: What the settings ask for cannot work there.
+    """
+    require_sound(settings, target)
     makers: dict[str, Callable[[DeploySettings], list[Document]]] = {
         "cloudrun": _cloudrun,
         "vertex": _vertex,
@@ -29,6 +35,7 @@ def _cloudrun(settings: DeploySettings) -> list[Document]:
             delivery.repository(settings),
             service.service(settings),
             *access.service_bindings(settings),
+            *access.metrics_bindings(settings),
             *access.github_bindings(settings),
             *delivery.triggers(settings),
             *alerts.policies(settings),

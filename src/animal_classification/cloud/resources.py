@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.messages import find, message
+from animal_classification.cloud.messages import as_dict, find, message
 
 Connect = Callable[[Any, str], Any]
 
@@ -63,6 +63,10 @@ class Resources:
         return self._client("google.cloud.secretmanager_v1:SecretManagerServiceClient")
 
     @cached_property
+    def projects(self) -> Any:
+        return self._client("google.cloud.resourcemanager_v3:ProjectsClient")
+
+    @cached_property
     def jobs(self) -> Any:
         return self._client("google.cloud.aiplatform_v1:JobServiceClient")
 
@@ -102,7 +106,7 @@ class Resources:
             case _:
                 found = self.policies.list_alert_policies(request={"name": f"projects/{self._project}"})
                 labels = document.body["userLabels"]
-                return next((one for one in found if dict(one.user_labels) == labels), None)
+                return next((one for one in found if labels.items() <= dict(one.user_labels).items()), None)
 
     # ----------------------------------------------------------------------------------------------------------- put
 
@@ -178,6 +182,7 @@ class Resources:
 
     def _owner(self, document: Document) -> Any:
         owners = {
+            "project-policy": "projects",
             "repository-policy": "registry",
             "run-service-policy": "run",
             "secret-policy": "secrets",
@@ -193,21 +198,45 @@ class Resources:
         )
 
     def _put_rights(self, document: Document, there: Any, wanted: Any) -> None:
-        """Add what is missing; rights that somebody else gave stay."""
+        """Add what is missing, and take away what is ours to take; rights that somebody else gave stay."""
         if document.kind == "bucket-policy":
             for binding in wanted.bindings:
                 there.bindings = added(there.bindings, binding.role, list(binding.members))
             self.storage.bucket(document.name).set_iam_policy(there)
             return
         for binding in wanted.bindings:
-            same = (one for one in there.bindings if one.role == binding.role and not one.condition.expression)
-            known = next(same, None)
+            known = _unconditional(there, binding.role)
             if known is None:
                 there.bindings.add(role=binding.role, members=binding.members)
             else:
                 known.members.extend(member for member in binding.members if member not in known.members)
+        for role, members in document.absent.items():
+            _take(there, role, members)
         there.version = 3  # or conditions of others would be lost
         self._owner(document).set_iam_policy(request={"resource": document.name, "policy": there})
+
+
+def _unconditional(policy: Any, role: str) -> Any | None:
+    same = (one for one in policy.bindings if one.role == role and not one.condition.expression)
+    return next(same, None)
+
+
+def _take(policy: Any, role: str, members: list[str]) -> None:
+    if (known := _unconditional(policy, role)) is None:
+        return
+    left = [member for member in known.members if member not in members]
+    del known.members[:]
+    known.members.extend(left)
+    if not left:
+        policy.bindings.remove(known)
+
+
+def bindings_of(policy: Any) -> list[dict[str, Any]]:
+    """The bindings of a policy: of a bucket's as its library has them, of all others from their message."""
+    if isinstance(policy.bindings, list):
+        return policy.bindings
+    found: list[dict[str, Any]] = as_dict(policy).get("bindings", [])
+    return found
 
 
 def added(bindings: list[dict[str, Any]], role: str, members: list[str]) -> list[dict[str, Any]]:

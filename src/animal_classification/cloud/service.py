@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from animal_classification.cloud.collector import configuration
 from animal_classification.cloud.documents import Document
+from animal_classification.cloud.server_environment import MIB, SECRETS, environment
 from animal_classification.cloud.settings import LATEST, DeploySettings, Traffic
 
 PORT = 8080
-SECRETS = "/secrets"
+COLLECTOR = "collector"
+_TMP = 512 * MIB
 _ALLOCATION = "TRAFFIC_TARGET_ALLOCATION_TYPE_"
 
 
@@ -21,7 +24,7 @@ def service(settings: DeploySettings) -> Document:
         "maxInstanceRequestConcurrency": asked.concurrency,
         "executionEnvironment": "EXECUTION_ENVIRONMENT_GEN2",
         "scaling": {"minInstanceCount": asked.min_instances, "maxInstanceCount": asked.max_instances},
-        "containers": [_container(settings)],
+        "containers": [_container(settings), *([_collector(settings)] if settings.alerts.prometheus else [])],
         "volumes": _volumes(settings),
     }
     body = {
@@ -43,22 +46,18 @@ def traffic(part: Traffic) -> dict[str, Any]:
 
 def _container(settings: DeploySettings) -> dict[str, Any]:
     asked = settings.service
-    environment: list[dict[str, Any]] = [
-        {"name": name, "value": value}
-        # A server that is told to stop has ten seconds here.
-        for name, value in {"ANIMALS_MODEL": asked.model, "ANIMALS_GRACE": "8", **asked.environment}.items()
-    ]
-    for name, secret in asked.secrets.items():
-        reference, _, version = secret.partition("/")
-        source = {"secretKeyRef": {"secret": reference, "version": version or LATEST}}
-        environment.append({"name": name, "valueSource": source})
+    own = environment(settings, cpu=asked.cpu, memory=asked.memory, hosts=["*.run.app"], temporary=_TMP)
+    # A server that is told to stop has ten seconds here; and Google's front end stands between it and its clients.
+    place = {"ANIMALS_GRACE": "8", "ANIMALS_TRUSTED_PROXIES": "1"}
+    variables = [{"name": name, "value": value} for name, value in {**place, **own}.items()]
+    variables += [_secret_variable(name, secret) for name, secret in asked.secrets.items()]
     mounts = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the container: memory of its own
     mounts += [{"name": _volume(file), "mountPath": f"{SECRETS}/{file}"} for file in asked.secret_files]
     return {
         "name": "api",
         "image": settings.images.api,
         "ports": [{"name": "http1", "containerPort": PORT}],
-        "env": environment,
+        "env": variables,
         "resources": {
             "limits": {"cpu": asked.cpu, "memory": asked.memory},
             "cpuIdle": asked.min_instances == 0,
@@ -80,8 +79,28 @@ def _container(settings: DeploySettings) -> dict[str, Any]:
     }
 
 
+def _secret_variable(name: str, secret: str) -> dict[str, Any]:
+    reference, _, version = secret.partition("/")
+    return {"name": name, "valueSource": {"secretKeyRef": {"secret": reference, "version": version or LATEST}}}
+
+
+def _collector(settings: DeploySettings) -> dict[str, Any]:
+    """An OpenTelemetry Collector beside the server, configured by its environment; a key comes from a secret."""
+    key = settings.alerts.metrics_key
+    variables = [{"name": "COLLECTOR_CONFIG", "value": configuration(settings, PORT)}]
+    variables += [_secret_variable("ANIMALS_METRICS_KEY", key)] if key else []
+    return {
+        "name": COLLECTOR,
+        "image": settings.alerts.collector,
+        "args": ["--config=env:COLLECTOR_CONFIG"],
+        "env": variables,
+        "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
+        "dependsOn": ["api"],
+    }
+
+
 def _volumes(settings: DeploySettings) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"medium": "MEMORY", "sizeLimit": "512Mi"}}]
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"medium": "MEMORY", "sizeLimit": f"{_TMP // MIB}Mi"}}]
     for file, secret in settings.service.secret_files.items():
         reference, _, version = secret.partition("/")
         items = [{"path": file, "version": version or LATEST}]

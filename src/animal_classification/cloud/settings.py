@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from animal_classification.cloud.fields import Cpu, File, Host, Image, Memory, Name, Part, Secret, Variable
+from animal_classification.cloud.kubernetes_settings import Kubernetes
 from animal_classification.errors import UsageError
 
 LATEST = "latest"
-_TAGGED = re.compile(r".+(@sha256:[0-9a-f]{64}|:[\w][\w.-]{0,127})")
-Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,40}[a-z0-9])?$")]
-Image = Annotated[str, Field(pattern=_TAGGED.pattern)]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-# NAME or NAME/VERSION of a secret.
-Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/(latest|[0-9]+))?$")]
-Cpu = Annotated[str, Field(pattern=r"^([0-9]+|[0-9]*\.[0-9]+|[0-9]+m)$")]
-Memory = Annotated[str, Field(pattern=r"^[0-9]+(Mi|Gi)$")]
-
-
-class Part(BaseModel):
-    """Base of all parts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Images(Part):
@@ -53,6 +40,7 @@ class Service(Part):
         min_instances: Kept running; 0 stops paying when nobody asks, and makes the first one wait.
         max_instances: The bound of what it may cost.
         timeout: Seconds for one request.
+        hosts: Names under which the service is reached, beside Google's and the cluster's own: `animals.zoo.example`.
         public: Everybody may ask; otherwise who has the right `run.invoker`.
         environment: Settings of the server (docs/serve.md).
         secrets: Environment variables that come from a secret.
@@ -67,10 +55,11 @@ class Service(Part):
     min_instances: int = Field(default=0, ge=0)
     max_instances: int = Field(default=4, ge=1, le=1000)
     timeout: int = Field(default=60, ge=1, le=3600)
+    hosts: tuple[Host, ...] = ()
     public: bool = False
-    environment: dict[Variable, str] = {}
-    secrets: dict[Variable, Secret] = {}
-    secret_files: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Secret] = {}
+    environment: dict[Variable, str] = Field(default_factory=dict)
+    secrets: dict[Variable, Secret] = Field(default_factory=dict)
+    secret_files: dict[File, Secret] = Field(default_factory=dict)
     traffic: tuple[Traffic, ...] = (Traffic(percent=100),)
 
     @model_validator(mode="after")
@@ -119,7 +108,7 @@ class Job(Part):
     command: Literal["train", "sweep"] = "train"
     arguments: tuple[str, ...] = ()
     machine: Machine = Machine()
-    environment: dict[Variable, str] = {}
+    environment: dict[Variable, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -188,7 +177,10 @@ class Alerts(Part):
         channels: Notification channels, `projects/…/notificationChannels/…`.
         error_ratio: Share of requests that fail.
         latency_seconds: The slowest twentieth of requests.
-        prometheus: The server's own metrics are collected (Managed Prometheus): watch unknown photos and drift too.
+        prometheus: Collect the server's own metrics with a sidecar, and watch unknown photos and drift too.
+        collector: The sidecar's image: an OpenTelemetry Collector with the receiver `prometheus` and the exporter
+            `googlemanagedprometheus`, such as Google's own build.
+        metrics_key: A secret that holds an API key with the scope `metrics`; needed where the server asks for keys.
         unknown_ratio: Share of photos that are none of the classes.
         drift: Score of drift.
     """
@@ -197,35 +189,17 @@ class Alerts(Part):
     error_ratio: float = Field(default=0.01, gt=0, lt=1)
     latency_seconds: float = Field(default=2, gt=0)
     prometheus: bool = False
+    collector: Image | None = None
+    metrics_key: Secret | None = None
     unknown_ratio: float = Field(default=0.3, gt=0, lt=1)
     drift: float = Field(default=0.25, gt=0)
 
-
-class Kubernetes(Part):
-    """The same API on a cluster.
-
-    Attributes:
-        namespace: Where everything goes.
-        cpu: Asked for, and the limit, of one replica.
-        memory: The same.
-        min_replicas: At least two, so that one may be moved.
-        max_replicas: Bound of the autoscaler.
-        target_cpu: Percent of the CPU asked for that the autoscaler aims at.
-        keys_secret: A Secret with `keys.json`, who may ask; everybody where it is empty.
-    """
-
-    namespace: Name = "animals"
-    cpu: Cpu = "2"
-    memory: Memory = "2Gi"
-    min_replicas: int = Field(default=2, ge=1)
-    max_replicas: int = Field(default=6, ge=1)
-    target_cpu: int = Field(default=70, ge=1, le=100)
-    keys_secret: str = ""
-
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError(f"min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}")
+    def _is_collected(self) -> Self:
+        if self.prometheus and self.collector is None:
+            raise ValueError(
+                "prometheus needs a collector, or nobody collects what the alerts watch: name its image (collector: …)"
+            )
         return self
 
 

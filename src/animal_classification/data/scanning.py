@@ -6,21 +6,24 @@ Whoever needs embeddings too passes in an ``Embedder``: it gets the pixels of th
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.data.caching import default_directory
 from animal_classification.data.embeddings import Embedder
 from animal_classification.data.fingerprints import fingerprint
 from animal_classification.data.scan_cache import Facts, FileKey, ScanCache
-from animal_classification.errors import ImageError
-from animal_classification.imaging.decoding import Photo, load, sufficient_side
+from animal_classification.errors import ImageError, ImageMemoryError
+from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.imaging.files import read_photo
 from animal_classification.imaging.sniff import Format, identify
 
@@ -29,7 +32,6 @@ __all__ = ["Facts", "Progress", "examine", "scan"]
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
 
-_LIMITS = imaging.Limits()
 # A JPEG may be decoded at an eighth as long as its shorter side keeps this: all of its bytes are read either way. The
 # usual models want as much, so that a photo has one fingerprint whether it is embedded or not.
 _LOOK = sufficient_side(imaging.PreprocessSpec())
@@ -63,15 +65,14 @@ def scan(
         waiting = [index for index, fact in enumerate(facts) if fact is None or _wanted(embedder, fact)]
         done = len(files) - len(waiting)
         news: list[tuple[FileKey, Facts]] = []
-        with _pool(workers or cpus()) as pool:
+        with _pool(workers or available_cpus()) as pool:
             chunks = list(_chunks(waiting, _CHUNK))
-            futures = [
-                pool.submit(_look, [(files[index], facts[index]) for index in chunk], embedder) for chunk in chunks
-            ]
+            look = partial(_look, embedder=embedder, limits=imaging.Limits.of_container())
+            futures = [pool.submit(look, [(files[index], facts[index]) for index in chunk]) for chunk in chunks]
             for chunk, future in zip(chunks, futures, strict=True):
-                for index, fact in zip(chunk, future.result(), strict=True):
+                for index, (fact, lasts) in zip(chunk, future.result(), strict=True):
                     done += 1
-                    if facts[index] is None and (key := keys[index]) is not None:
+                    if facts[index] is None and lasts and (key := keys[index]) is not None:
                         news.append((key, fact))
                     facts[index] = fact
                 if progress is not None:
@@ -85,36 +86,56 @@ def scan(
 
 def examine(file: Path) -> Facts:
     """Look at one file, without a cache."""
-    return _examine(file, None)[0]
+    return _examine(file, None, imaging.Limits.of_container()).facts
 
 
-def _look(batch: Sequence[tuple[Path, Facts | None]], embedder: Embedder | None) -> list[Facts]:
-    """Look at some files, of which something may be known, and hand on their pixels."""
+def _look(
+    batch: Sequence[tuple[Path, Facts | None]], *, embedder: Embedder | None, limits: imaging.Limits
+) -> list[tuple[Facts, bool]]:
+    """Look at some files, of which something may be known, and hand on their pixels; whether each finding lasts."""
     found, pictures = [], {}
     for file, known in batch:
-        facts, photo = _examine(file, embedder)
-        if embedder is not None and photo is not None and facts.sha256 and embedder.wants(facts.sha256):
-            pictures[facts.sha256] = photo.for_model(embedder.spec)
-        found.append(known if known is not None and known.sha256 == facts.sha256 else facts)
+        seen = _examine(file, embedder, limits)
+        facts = seen.facts
+        if facts.sha256 is not None and seen.pixels is not None:
+            pictures[facts.sha256] = seen.pixels
+        found.append((known if known is not None and known.sha256 == facts.sha256 else facts, seen.lasts))
     if embedder is not None and pictures:
         embedder.take(list(pictures), np.stack(list(pictures.values())))
     return found
 
 
-def _examine(file: Path, embedder: Embedder | None) -> tuple[Facts, Photo | None]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One file.
+
+    Attributes:
+        facts: What was found.
+        pixels: What the embedder wants, uint8 ``[size, size, 3]``.
+        lasts: Whether it is so on every machine, and at any other time.
+    """
+
+    facts: Facts
+    pixels: NDArray[np.uint8] | None = None
+    lasts: bool = True
+
+
+def _examine(file: Path, embedder: Embedder | None, limits: imaging.Limits) -> _Seen:
     sha256, size = None, None
     try:
-        data = read_photo(file, _LIMITS)
+        data = read_photo(file, limits)
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
         wanted = sufficient_side(embedder.spec) if embedder else 0
-        photo = load(data, min_side=max(_LOOK, wanted))
-        width, height = photo.size
-        facts = Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright()))
-        if embedder is not None and wanted < _LOOK and _may_be_reduced(facts, wanted):
-            photo = load(data, min_side=wanted)  # as whoever serves the model will decode it
-        return facts, photo
+        with opened(data, limits=limits, min_side=max(_LOOK, wanted)) as photo:
+            width, height = photo.size
+            facts = Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright()))
+            if embedder is None or not embedder.wants(sha256):
+                return _Seen(facts)
+            if wanted >= _LOOK or not _may_be_reduced(facts, wanted):
+                return _Seen(facts, photo.for_model(embedder.spec))
+        return _Seen(facts, imaging.preprocess(data, embedder.spec, limits=limits))  # as it will be served
     except ImageError as error:
-        return Facts(sha256, size, problem=error.reason), None
+        return _Seen(Facts(sha256, size, problem=error.reason), lasts=not isinstance(error, ImageMemoryError))
 
 
 def _may_be_reduced(facts: Facts, side: int) -> bool:
@@ -146,9 +167,3 @@ def _key(file: Path) -> FileKey | None:
 def _chunks(indices: list[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(indices), size):
         yield indices[start : start + size]
-
-
-def cpus() -> int:
-    """How many this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return count or 1

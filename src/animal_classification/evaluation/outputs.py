@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
-from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
+from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
 from animal_classification.inference.stream import map_in_chunks
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ def compute_outputs(
     if running is None:
         running = start_engine(bundle, outputs=("logits", "embedding"), name=engine, threads=count)
     used = running
-    spec = bundle.preprocess_spec
+    spec, limits = bundle.preprocess_spec, imaging.Limits.of_container()
 
     def work(batch: Sequence[Path]) -> list[_One]:
         pixels: list[NDArray[np.uint8] | str] = []
         for file in batch:
             try:
-                pixels.append(imaging.preprocess(file, spec))
+                pixels.append(imaging.preprocess(file, spec, limits=limits))
             except ImageError as error:
                 pixels.append(error.reason)
         good = [one for one in pixels if not isinstance(one, str)]

@@ -1,10 +1,21 @@
 """From a file, bytes, a PIL image or an array to uint8 pixels ``[H, W, 3]``: the only code between a photo and a model.
 
-May import ``errors`` only.
+May import ``errors`` and ``common`` only.
 """
 
-from animal_classification.imaging.decoding import ImageSource, decode, preprocess
+from animal_classification.imaging.decoding import ImageSource, decode, preprocess, thumbnail
+from animal_classification.imaging.memory import DecodingMemory
 from animal_classification.imaging.names import PHOTO_SUFFIXES, is_photo_name
 from animal_classification.imaging.spec import Limits, PreprocessSpec
 
-__all__ = ["PHOTO_SUFFIXES", "ImageSource", "Limits", "PreprocessSpec", "decode", "is_photo_name", "preprocess"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "DecodingMemory",
+    "ImageSource",
+    "Limits",
+    "PreprocessSpec",
+    "decode",
+    "is_photo_name",
+    "preprocess",
+    "thumbnail",
+]

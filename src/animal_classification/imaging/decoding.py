@@ -1,10 +1,11 @@
-"""The two ways in: ``decode`` to all pixels, ``preprocess`` to what a model sees."""
+"""The ways in: ``decode`` to all pixels, ``preprocess`` to what a model sees, ``thumbnail`` to what a person sees."""
 
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification.errors import ImageError, UnsupportedImageError
+from animal_classification.imaging.costs import ALLOCATED_WHEN_OPENED, Use, bytes_to_load, bytes_to_open
 from animal_classification.imaging.files import read_photo, require_bytes
 from animal_classification.imaging.geometry import crop_box
 from animal_classification.imaging.orientation import (
@@ -20,12 +22,14 @@ from animal_classification.imaging.orientation import (
     read_orientation,
     stored_box,
     turn,
+    turn_array,
     upright_size,
     valid_orientation,
 )
 from animal_classification.imaging.pillow import open_image, pillow_errors
-from animal_classification.imaging.pixels import WHITE_16_BIT, flatten, image_from_array
-from animal_classification.imaging.pnm import read_pnm
+from animal_classification.imaging.pixels import WHITE_16_BIT, Flat, bands, image_from_array
+from animal_classification.imaging.pnm import pnm_header, read_pnm
+from animal_classification.imaging.resizing import resize
 from animal_classification.imaging.sniff import Format, identify
 from animal_classification.imaging.spec import Limits, PreprocessSpec
 from animal_classification.imaging.structure import check_structure, require_pixels
@@ -46,16 +50,16 @@ _RESAMPLING = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo:
-    """Decoded pixels, as stored; made by ``load``.
+    """Decoded pixels, as stored; made by ``opened``.
 
     Attributes:
-        pixels: Mode ``L`` or ``RGB``.
+        pixels: As the file stores them; converted where they are asked for.
         orientation: EXIF orientation that is still to be applied.
         full_size: Width and height that the file declares.
         extent: Width and height of the picture in ``pixels``: fractions where a reduced scale does not divide evenly.
     """
 
-    pixels: Image.Image
+    pixels: Flat
     orientation: int
     full_size: tuple[int, int]
     extent: tuple[float, float]
@@ -67,11 +71,27 @@ class Photo:
 
     def upright(self) -> Image.Image:
         """All of it, mode ``L`` or ``RGB``."""
-        return turn(self.pixels, self.orientation)
+        return turn(self.pixels.whole(), self.orientation)
+
+    def array(self) -> NDArray[np.uint8]:
+        """All of it, RGB, uint8 ``[H, W, 3]``."""
+        width, height = self.pixels.size
+        pixels = np.empty((height, width, 3), np.uint8)
+        for top, bottom in bands(height, width):
+            pixels[top:bottom] = np.asarray(self.pixels.part(0, top, width, bottom).convert("RGB"))
+        return turn_array(pixels, self.orientation)
+
+    def thumbnail(self, side: int) -> Image.Image:
+        """RGB, shrunk in proportion so that neither side is longer than ``side``; never enlarged."""
+        width, height = self.pixels.size
+        scale = min(1.0, side / max(width, height))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        shrunk = resize(self.pixels, size, (0, 0, width, height), Image.Resampling.BICUBIC)
+        return turn(shrunk, self.orientation).convert("RGB")
 
     def for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
         """What a model sees, RGB, uint8 ``[size, size, 3]``."""
-        resized = self.pixels.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=_box(self, spec))
+        resized = resize(self.pixels, (spec.size, spec.size), _box(self, spec), _RESAMPLING[spec.interpolation])
         return np.array(turn(resized, self.orientation).convert("RGB"))
 
 
@@ -82,7 +102,7 @@ def decode(
 
     Args:
         source: A path, an encoded photo, a PIL image, or pixels: uint8, uint16 or floats from 0 to 1.
-        limits: Bounds on bytes and pixels.
+        limits: Bounds on bytes, pixels and memory.
         min_side: Allows a JPEG to be decoded at 1/2, 1/4 or 1/8 as long as its shorter side keeps this many pixels.
         where: Name for error messages instead of the path.
 
@@ -96,10 +116,8 @@ def decode(
         >>> decode(np.zeros((4, 6), np.uint8)).shape
         (4, 6, 3)
     """
-    with _named(source, where):
-        photo = _load(source, limits, min_side)
-        with pillow_errors():
-            return np.array(photo.upright().convert("RGB"))
+    with _named(source, where), _opened(source, limits, Use(min_side=min_side)) as photo:
+        return photo.array()
 
 
 def preprocess(
@@ -110,7 +128,7 @@ def preprocess(
     Args:
         source: As for ``decode``.
         spec: What the model wants to see.
-        limits: Bounds on bytes and pixels.
+        limits: Bounds on bytes, pixels and memory.
         where: Name for error messages instead of the path.
 
     Returns:
@@ -123,26 +141,54 @@ def preprocess(
         >>> preprocess(np.zeros((40, 60), np.uint8), PreprocessSpec(size=32)).shape
         (32, 32, 3)
     """
-    with _named(source, where):
-        photo = _load(source, limits, sufficient_side(spec))
-        with pillow_errors():
-            return photo.for_model(spec)
+    use = Use(side=spec.size, min_side=sufficient_side(spec))
+    with _named(source, where), _opened(source, limits, use) as photo:
+        return photo.for_model(spec)
 
 
-def load(source: ImageSource, *, limits: Limits = _DEFAULT_LIMITS, min_side: int | None = None) -> Photo:
-    """Decode a photo once, for those who want several things of it.
+def thumbnail(
+    source: ImageSource, side: int, *, limits: Limits = _DEFAULT_LIMITS, where: str | None = None
+) -> Image.Image:
+    """Make a small picture for people to look at, upright.
+
+    It takes less memory than ``decode`` and shrinking what that gives.
 
     Args:
         source: As for ``decode``.
-        limits: Bounds on bytes and pixels.
+        side: What neither side is longer than, in pixels; a smaller photo keeps its size.
+        limits: Bounds on bytes, pixels and memory.
+        where: Name for error messages instead of the path.
+
+    Returns:
+        Mode ``RGB``.
+
+    Raises:
+        ImageError: One of its five kinds; ``reason`` says what is wrong.
+
+    Example:
+        >>> thumbnail(np.zeros((40, 60), np.uint8), 30).size
+        (30, 20)
+    """
+    use = Use(side=side, min_side=side)
+    with _named(source, where), _opened(source, limits, use) as photo:
+        return photo.thumbnail(side)
+
+
+@contextmanager
+def opened(source: ImageSource, *, limits: Limits = _DEFAULT_LIMITS, min_side: int | None = None) -> Iterator[Photo]:
+    """Decode a photo once, for those who want several things of it; its memory is theirs until the context ends.
+
+    Args:
+        source: As for ``decode``.
+        limits: Bounds on bytes, pixels and memory.
         min_side: As for ``decode``; at least ``sufficient_side(spec)`` where ``for_model(spec)`` is to give what
             ``preprocess`` gives.
 
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
     """
-    with _named(source, None):
-        return _load(source, limits, min_side)
+    with _named(source, None), _opened(source, limits, Use(min_side=min_side)) as photo:
+        yield photo
 
 
 def sufficient_side(spec: PreprocessSpec) -> int:
@@ -184,43 +230,77 @@ def _name(source: ImageSource) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name) or "''"
 
 
-def _load(source: ImageSource, limits: Limits, min_side: int | None) -> Photo:
+@contextmanager
+def _opened(source: ImageSource, limits: Limits, use: Use) -> Iterator[Photo]:
+    """A photo for as long as the context lasts; its pixels are gone before its memory is given to others."""
+    with ExitStack() as held:
+        try:
+            photo = _load(source, limits, use, held)
+        except ImageError as error:
+            _forget_pixels(error)
+            raise
+        held.callback(photo.pixels.release)
+        with pillow_errors():
+            yield photo
+
+
+def _forget_pixels(error: BaseException | None) -> None:
+    """Let go what the functions held that an error went through: its traceback would keep a half-decoded picture."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__
+
+
+def _load(source: ImageSource, limits: Limits, use: Use, held: ExitStack) -> Photo:
     if isinstance(source, Image.Image):
         return _from_image(source, limits)
     if isinstance(source, np.ndarray):
         if source.ndim >= 2:
             require_pixels(source.shape[1], source.shape[0], limits)
-        return _whole(flatten(image_from_array(source)))
+        return _whole(Flat(image_from_array(source)))
     if isinstance(source, (str, os.PathLike)):
-        return _from_bytes(read_photo(source, limits), limits, min_side)
+        return _from_bytes(read_photo(source, limits), limits, use, held)
     if isinstance(source, (bytes, bytearray, memoryview)):
         require_bytes(len(source), limits)
-        return _from_bytes(bytes(source), limits, min_side)
+        return _from_bytes(bytes(source), limits, use, held)
     raise UnsupportedImageError(f"is a {type(source).__name__}; pass a path, bytes, a PIL image or a NumPy array")
 
 
-def _from_bytes(data: bytes, limits: Limits, min_side: int | None) -> Photo:
+def _from_bytes(data: bytes, limits: Limits, use: Use, held: ExitStack) -> Photo:
+    """Decode within the memory that it takes, which is claimed until ``held`` is left."""
     format_ = identify(data)
+
+    def claim(size: tuple[int, int], amount: int) -> None:
+        if limits.memory is not None:
+            held.enter_context(limits.memory.claim(amount, f"{size[0]} x {size[1]} pixels of {format_}"))
+
     if format_ is Format.PNM:
-        return _whole(read_pnm(data, limits))
-    check_structure(format_, data, limits)
+        header = pnm_header(data, limits)
+        claim(header.declared.size, bytes_to_open(format_, header.declared, len(data), use))
+        return _whole(Flat(read_pnm(data, header)))
+    declared = check_structure(format_, data, limits)
+    early = format_ in ALLOCATED_WHEN_OPENED
+    if declared is not None and early:
+        claim(declared.size, bytes_to_open(format_, declared, len(data), use))
     image = open_image(format_, data)
-    require_pixels(*image.size, limits)
+    full = image.size
+    require_pixels(*full, limits)
     with pillow_errors():
-        return _decoded(image, format_, min_side)
+        reduced = image.draft("RGB", (use.min_side,) * 2) if use.min_side and format_ is Format.JPEG else None
+        if not early:
+            claim(full, bytes_to_load(format_, image, declared, len(data), use))
+        image.load()
+        if reduced:
+            orientation = read_orientation(image.info.get("exif"))
+            return Photo(pixels=Flat(image), orientation=orientation, full_size=full, extent=reduced[1][2:])
+        return _decoded(image, format_)
 
 
-def _decoded(image: Image.Image, format_: Format, min_side: int | None) -> Photo:
-    declared = image.size
-    reduced = image.draft("RGB", (min_side, min_side)) if min_side and format_ is Format.JPEG else None
-    image.load()
-    if reduced:
-        orientation = read_orientation(image.info.get("exif"))
-        return Photo(pixels=flatten(image), orientation=orientation, full_size=declared, extent=reduced[1][2:])
+def _decoded(image: Image.Image, format_: Format) -> Photo:
     if format_ is not Format.TIFF:
-        return _whole(flatten(image), read_orientation(image.info.get("exif")))
+        return _whole(Flat(image), read_orientation(image.info.get("exif")))
     tags = getattr(image, "tag_v2", {})
-    pixels = flatten(
+    pixels = Flat(
         image,
         white=4095 if tags.get(258) == (12,) else WHITE_16_BIT,  # 258: bits per sample
         inverted=tags.get(262) == 0,  # 262: what zero means, and here it means white
@@ -234,8 +314,8 @@ def _from_image(image: Image.Image, limits: Limits) -> Photo:
     require_pixels(*image.size, limits)
     with pillow_errors():
         image.load()
-        return _whole(flatten(image), read_orientation(image.info.get("exif")))
+        return _whole(Flat(image), read_orientation(image.info.get("exif")))
 
 
-def _whole(pixels: Image.Image, orientation: int = UPRIGHT) -> Photo:
+def _whole(pixels: Flat, orientation: int = UPRIGHT) -> Photo:
     return Photo(pixels=pixels, orientation=orientation, full_size=pixels.size, extent=pixels.size)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification.imaging.geometry import Box
@@ -58,6 +60,17 @@ def valid_orientation(value: object) -> int:
 def turn(image: Image.Image, orientation: int) -> Image.Image:
     """Turn a stored picture upright."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def turn_array(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn a stored picture upright, uint8 ``[H, W, 3]``."""
+    if orientation not in _TURNS:
+        return pixels
+    if orientation in _SIDEWAYS:
+        pixels = pixels.swapaxes(0, 1)
+    # The axes are the upright picture's now, so that the table of mirrored ones is read the other way round.
+    x, y = (_MIRRORED_Y, _MIRRORED_X) if orientation in _SIDEWAYS else (_MIRRORED_X, _MIRRORED_Y)
+    return np.ascontiguousarray(pixels[:: -1 if orientation in y else 1, :: -1 if orientation in x else 1])
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:

@@ -22,8 +22,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from animal_classification.errors import CorruptImageError, ImageError, ImageTooLargeError, UnsupportedImageError
+from animal_classification.errors import (
+    CorruptImageError,
+    ImageError,
+    ImageMemoryError,
+    ImageTooLargeError,
+    UnsupportedImageError,
+)
 from animal_classification.imaging.sniff import Format
+from animal_classification.install_hint import pip_install
 
 _CUT_SHORT = ("unexpected end", "not enough", "incomplete", "eof", "end of file", "only got", "too short")
 _CANNOT = ("cannot handle", "unsupported", "not supported", "unknown pixel mode", "unknown data organization")
@@ -100,7 +107,7 @@ def pillow_errors() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError("declares more pixels than its decoder accepts") from error
     except MemoryError as error:
-        raise ImageTooLargeError("needs more memory than there is") from error
+        raise ImageMemoryError("needs more memory than there is") from error
     except Exception as error:
         # Broken files make Pillow raise nearly anything: OSError, SyntaxError, ValueError, struct.error, IndexError,
         # KeyError, zlib.error, OverflowError, AttributeError, even Warning where warnings are errors. The pixels are
@@ -127,5 +134,5 @@ def _heif_plugin() -> type[ImageFile]:
     try:
         plugin: type[ImageFile] = importlib.import_module("pillow_heif").HeifImageFile
     except ImportError as error:
-        raise UnsupportedImageError("is HEIC, which needs: pip install 'animal-classification[heic]'") from error
+        raise UnsupportedImageError(f"is HEIC, which needs: {pip_install('heic')}") from error
     return plugin

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,82 @@ from PIL import Image
 from animal_classification.errors import UnsupportedImageError
 
 WHITE_16_BIT = 65535
-_STRIP = 1 << 20  # values converted at a time: keeps float copies of a 100-megapixel picture out of memory
+# Pixels converted at a time: whole copies of a 100-megapixel picture, with alpha or as floats, are gigabytes; a band of
+# this size stays in a core's cache.
+BAND = 1 << 18
 
 
-def flatten(image: Image.Image, *, white: float = WHITE_16_BIT, inverted: bool = False) -> Image.Image:
-    """Bring a loaded image of any mode to mode ``L`` or ``RGB``, transparency composited on white.
+class Flat:
+    """A loaded image of any mode as mode ``L`` or ``RGB``, transparency composited on white, computed where asked for.
 
     Args:
         image: Loaded; it is not changed.
         white: The 16-bit grey level that means white; 12-bit TIFF uses 4095.
         inverted: Whether 16-bit grey counts from white down to black.
+
+    Attributes:
+        size: Width and height, in pixels.
+        mode: ``L`` or ``RGB``.
+        is_stored: Whether the image is in this mode already, so that nothing is to be computed.
     """
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _grey_levels(np.asarray(image), white)
-        return Image.fromarray(255 - grey if inverted else grey)
-    if image.has_transparency_data:
-        return _on_white(image)
-    if image.mode in ("L", "RGB"):
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
+
+    def __init__(self, image: Image.Image, *, white: float = WHITE_16_BIT, inverted: bool = False) -> None:
+        self._image = image
+        self._inverted = inverted
+        self.size = image.size
+        self._is_deep = image.mode.startswith("I") or image.mode == "F"
+        self._levels = self._find_levels(white) if self._is_deep else (0.0, 0.0)
+        self._is_veiled = not self._is_deep and image.has_transparency_data
+        self.mode = "L" if self._is_deep or (image.mode in ("1", "L") and not self._is_veiled) else "RGB"
+        self.is_stored = image.mode == self.mode and not self._is_veiled
+
+    def release(self) -> None:
+        """Let the image go; nothing can be had from here afterwards."""
+        del self._image
+
+    def whole(self) -> Image.Image:
+        """All of it."""
+        if self.is_stored:
+            return self._image
+        width, height = self.size
+        canvas = Image.new(self.mode, self.size)
+        for top, bottom in bands(height, width):
+            canvas.paste(self.part(0, top, width, bottom), (0, top))
+        return canvas
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Image.Image:
+        """A rectangle of it."""
+        part = _crop(self._image, (left, top, right, bottom))
+        if self.is_stored:
+            return part
+        if self._is_deep:
+            grey = scale_levels(np.asarray(part), *self._levels)
+            return Image.fromarray(255 - grey if self._inverted else grey)
+        return _on_white(part) if self._is_veiled else part.convert(self.mode)
+
+    def _find_levels(self, white: float) -> tuple[float, float]:
+        """What becomes black, and what white."""
+        if self._image.mode.startswith("I;16"):
+            return 0.0, white
+        width, height = self.size
+        parts = (_crop(self._image, (0, top, width, bottom)) for top, bottom in bands(height, width))
+        low, high = _finite_range(np.asarray(part) for part in parts)
+        usual = 1.0 if self._image.mode == "F" else float(WHITE_16_BIT)
+        return (0.0, usual) if low >= 0 and high <= usual else (low, high)
+
+
+def bands(length: int, breadth: int) -> Iterator[tuple[int, int]]:
+    """From where to where each band of a picture goes, along its side of ``length`` pixels."""
+    step = max(1, BAND // max(1, breadth))
+    # Image.crop asks Pillow's own limit, which belongs to the whole process and may be smaller than a band.
+    if step * breadth > (Image.MAX_IMAGE_PIXELS or math.inf):
+        step = max(1, length)
+    for start in range(0, length, step):
+        yield start, min(length, start + step)
+
+
+def _crop(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 def image_from_array(array: NDArray[Any]) -> Image.Image:
@@ -72,18 +130,10 @@ def _on_white(image: Image.Image) -> Image.Image:
     return canvas
 
 
-def _grey_levels(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
-    if values.dtype.itemsize == 2:
-        return scale_levels(values, 0.0, white)
-    low, high = _finite_range(values)
-    usual = 1.0 if values.dtype.kind == "f" else float(WHITE_16_BIT)
-    return scale_levels(values, 0.0, usual) if low >= 0 and high <= usual else scale_levels(values, low, high)
-
-
-def _finite_range(values: NDArray[Any]) -> tuple[float, float]:
+def _finite_range(parts: Iterable[NDArray[Any]]) -> tuple[float, float]:
     low, high = np.inf, -np.inf
-    for strip in _strips(values):
-        finite = strip[np.isfinite(strip)]
+    for part in parts:
+        finite = part[np.isfinite(part)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     return (low, high) if low <= high else (0.0, 0.0)
@@ -100,6 +150,6 @@ def scale_levels(values: NDArray[Any], low: float, high: float) -> NDArray[np.ui
 
 
 def _strips(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    rows = max(1, _STRIP * values.shape[0] // max(1, values.size))
+    rows = max(1, BAND * values.shape[0] // max(1, values.size))
     for start in range(0, values.shape[0], rows):
         yield values[start : start + rows]

@@ -6,6 +6,7 @@ Pillow unpacks every picture whose white is not 255 or 65535 in Python, 1.2 s a 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,35 +16,63 @@ from PIL import Image
 from animal_classification.errors import CorruptImageError
 from animal_classification.imaging.pixels import scale_levels
 from animal_classification.imaging.spec import Limits
-from animal_classification.imaging.structure import require_pixels
+from animal_classification.imaging.structure import Declared, require_pixels
 
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _BITS = re.compile(rb"P(4)" + _SPACE + rb"(\d{1,9})" + _SPACE + rb"(\d{1,9})\s")
 _LEVELS = re.compile(rb"P([56])" + _SPACE + rb"(\d{1,9})" + _SPACE + rb"(\d{1,9})" + _SPACE + rb"(\d{1,5})\s")
 
 
-def read_pnm(data: bytes, limits: Limits) -> Image.Image:
-    """Decode a binary PNM file to mode ``L`` or ``RGB``.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Of a binary PNM.
+
+    Attributes:
+        declared: Its size in pixels.
+        kind: 4 for bits, 5 for grey, 6 for colour.
+        white: The level that means white.
+        start: Where the pixels begin, in bytes.
+    """
+
+    declared: Declared
+    kind: int
+    white: int
+    start: int
+
+
+def pnm_header(data: bytes, limits: Limits) -> Header:
+    """Read the header of a binary PNM file.
 
     Raises:
-        CorruptImageError: A damaged header, or fewer pixels than it declares.
+        CorruptImageError: It is damaged.
         ImageTooLargeError: It declares more pixels than allowed.
     """
-    header = _BITS.match(data) or _LEVELS.match(data)
-    if header is None:
+    found = _BITS.match(data) or _LEVELS.match(data)
+    if found is None:
         raise CorruptImageError("is damaged (its PNM header cannot be read)")
-    width, height = int(header[2]), int(header[3])
-    white = int(header[4]) if header[1] != b"4" else 1
+    kind, width, height = int(found[1]), int(found[2]), int(found[3])
+    white = int(found[4]) if kind != 4 else 1
     if not (width and height and 0 < white < 65536):
         raise CorruptImageError("is damaged (its PNM header declares nothing to see)")
     require_pixels(width, height, limits)
-    if header[1] == b"4":
+    declared = Declared(size=(width, height), stored=4 if kind == 6 else 1)
+    return Header(declared, kind, white, found.end())
+
+
+def read_pnm(data: bytes, header: Header) -> Image.Image:
+    """Decode a binary PNM file to mode ``L`` or ``RGB``.
+
+    Raises:
+        CorruptImageError: Fewer pixels than it declares.
+    """
+    width, height = header.declared.size
+    if header.kind == 4:
         row = (width + 7) // 8
-        bits = np.unpackbits(_take(data, header.end(), row * height, "u1").reshape(height, row), axis=1)
+        bits = np.unpackbits(_take(data, header.start, row * height, "u1").reshape(height, row), axis=1)
         return Image.fromarray((1 - bits[:, :width]) * np.uint8(255))
-    channels = 3 if header[1] == b"6" else 1
-    values = _take(data, header.end(), width * height * channels, "u1" if white < 256 else ">u2")
-    levels = values if white == 255 else scale_levels(values.reshape(height, -1), 0.0, float(white))
+    channels = 3 if header.kind == 6 else 1
+    values = _take(data, header.start, width * height * channels, "u1" if header.white < 256 else ">u2")
+    levels = values if header.white == 255 else scale_levels(values.reshape(height, -1), 0.0, float(header.white))
     return Image.fromarray(levels.reshape((height, width, 3) if channels == 3 else (height, width)))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from animal_classification.errors import UsageError
+from animal_classification.imaging.memory import DecodingMemory
 
 INTERPOLATIONS = ("bicubic", "bilinear", "lanczos", "nearest")
 MAX_SIZE = 8192
@@ -17,15 +18,23 @@ class Limits:
     Attributes:
         max_bytes: Largest encoded photo, in bytes.
         max_pixels: Largest width times height that the header may declare.
+        memory: What all photos that are decoded at once share; ``None`` for no bound. Photos that are arrays or PIL
+            images are in memory already, and are not counted.
     """
 
     max_bytes: int = 128 * 1024 * 1024
     max_pixels: int = 100_000_000
+    memory: DecodingMemory | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_pixels"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    @classmethod
+    def of_container(cls) -> Limits:
+        """The usual bounds, and a budget of the container's memory: one for each process, or stage of a run."""
+        return cls(memory=DecodingMemory.of_container())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 
 from animal_classification.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
+from animal_classification.imaging.av1 import coded_pixels
 from animal_classification.imaging.sniff import Format
 from animal_classification.imaging.spec import Limits
 
@@ -19,6 +21,7 @@ MAX_SCANS = 100  # encoders write about ten
 MAX_JUNK = 1_000_000  # bytes between JPEG segments, which Pillow skips one at a time
 MAX_RUN_LENGTH_BITMAP = 4_000_000  # bytes; Pillow unpacks these in Python, 4 MB a second
 MAX_TAGS = 4096
+MAX_TEXTS = 64  # of a million characters; Pillow reads no more
 MAX_WEBP_SIDE = 16_384  # of a frame; a canvas may declare a thousand times that, which Pillow would allocate and fill
 
 _CUT_SHORT = "is cut short (it ends inside its header)"
@@ -30,7 +33,33 @@ _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q"}  # by TIFF ty
 # New subfile, width, length, bits, compression, photometric, strips (273, 279), samples, tiles (324, 325),
 # sub-directories, extra samples, sample format, JPEG tables.
 _TIFF_TAGS = frozenset({254, 256, 257, 258, 259, 262, 273, 277, 279, 324, 325, 330, 338, 339, 347})
+# By bit depth and colour type (0 grey, 3 palette); Pillow stores all others in four bytes a pixel.
+_PNG_GREY = {(depth, colour): 1 for depth in (1, 2, 4, 8) for colour in (0, 3)} | {(16, 0): 2}
+_PNG_TEXTS = frozenset({b"zTXt", b"iTXt"})
+# With alpha, twice the picture; and where a stream may have frames of several sizes, up to four times that.
+_MOST_CODED = 8
 _TOP_BOXES = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declared:
+    """What decides how much memory decoding takes, as the header has it.
+
+    Attributes:
+        size: Width and height in pixels; of a GIF's canvas as its first frame makes it grow.
+        stored: Bytes a pixel in Pillow's memory.
+        components: Of a JPEG in several scans, whose coefficients are kept until the last; 0 for one in a single scan.
+        animated: Whether a PNG has several frames.
+        coded: Pixels of all AV1 streams of an AVIF together.
+        texts: How many compressed texts a PNG has, which are unpacked when it is opened.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    stored: int = 4
+    components: int = 0
+    animated: bool = False
+    texts: int = 0
+    coded: int = 0
 
 
 def require_pixels(width: int, height: int, limits: Limits) -> None:
@@ -46,8 +75,11 @@ def require_pixels(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def check_structure(format_: Format, data: bytes, limits: Limits) -> None:
+def check_structure(format_: Format, data: bytes, limits: Limits) -> Declared | None:
     """Walk through the parts of a file (a PNM has none).
+
+    Returns:
+        What an AVIF, GIF, JPEG, PNG or WebP declares; ``None`` for the others.
 
     Raises:
         ImageTooLargeError: It declares more pixels than allowed.
@@ -62,11 +94,11 @@ def check_structure(format_: Format, data: bytes, limits: Limits) -> None:
         Format.BMP: _walk_bitmap,
         Format.DIB: _walk_bitmap,
         Format.TIFF: _walk_tiff,
-        Format.AVIF: _walk_boxes,
+        Format.AVIF: _walk_avif,
         Format.HEIF: _walk_boxes,
     }
     try:
-        walks[format_](data, limits)
+        return walks[format_](data, limits)
     except (struct.error, IndexError, OverflowError) as error:
         raise CorruptImageError(_CUT_SHORT) from error
 
@@ -75,8 +107,8 @@ def _too_many(what: str, limit: int) -> CorruptImageError:
     return CorruptImageError(f"is damaged or made to do harm (more than {limit:,} {what})")
 
 
-def _walk_jpeg(data: bytes, limits: Limits) -> None:
-    at, junk, components, progressive = 2, 0, 0, False
+def _walk_jpeg(data: bytes, limits: Limits) -> Declared:
+    at, junk, components, progressive, size = 2, 0, 0, False, (0, 0)
     for _ in range(MAX_PARTS):
         start = data.find(b"\xff", at)
         junk += start - at
@@ -92,12 +124,14 @@ def _walk_jpeg(data: bytes, limits: Limits) -> None:
         if marker in _FRAMES:
             height, width, components = struct.unpack_from(">HHB", data, at + 3)
             require_pixels(width, height, limits)
-            progressive = marker in _PROGRESSIVE
+            size = (max(size[0], width), max(size[1], height))
+            progressive = progressive or marker in _PROGRESSIVE
         at += length
         if marker == 0xDA:
             if progressive or data[start + 4] < components:
                 _count_scans(data, at)
-            return
+                return Declared(size=size, components=components)
+            return Declared(size=size)
     raise _too_many("segments", MAX_PARTS)
 
 
@@ -115,20 +149,23 @@ def _count_scans(data: bytes, at: int) -> None:
     raise _too_many("segments", MAX_PARTS)
 
 
-def _walk_png(data: bytes, limits: Limits) -> None:
-    at = 8
+def _walk_png(data: bytes, limits: Limits) -> Declared:
+    at, width, height, stored, texts, animated = 8, 0, 0, 4, 0, False
     for _ in range(MAX_PARTS):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IHDR":
-            width, height = struct.unpack_from(">II", data, at + 8)
+            width, height, depth, colour = struct.unpack_from(">IIBB", data, at + 8)
             require_pixels(width, height, limits)
+            stored = _PNG_GREY.get((depth, colour), 4)
+        texts += kind in _PNG_TEXTS
+        animated = animated or kind == b"acTL"
         at += length + 12
         if kind == b"IEND" or at + 8 > len(data):  # whether the pixels are complete is for the decoder to say
-            return
+            return Declared(size=(width, height), stored=stored, animated=animated, texts=min(texts, MAX_TEXTS))
     raise _too_many("chunks", MAX_PARTS)
 
 
-def _walk_gif(data: bytes, limits: Limits) -> None:
+def _walk_gif(data: bytes, limits: Limits) -> Declared:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     require_pixels(width, height, limits)
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
@@ -142,8 +179,9 @@ def _walk_gif(data: bytes, limits: Limits) -> None:
             at += 2
         elif data[at] == 0x2C:  # a first frame may reach beyond the canvas, which then grows
             x, y, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
-            require_pixels(max(width, x + frame_width), max(height, y + frame_height), limits)
-            return
+            size = (max(width, x + frame_width), max(height, y + frame_height))
+            require_pixels(*size, limits)
+            return Declared(size=size, stored=1)
         elif data[at] == 0x3B:
             raise CorruptImageError("is damaged (no picture in it)")
         else:
@@ -151,7 +189,7 @@ def _walk_gif(data: bytes, limits: Limits) -> None:
     raise _too_many("blocks", MAX_PARTS)
 
 
-def _walk_webp(data: bytes, limits: Limits) -> None:
+def _walk_webp(data: bytes, limits: Limits) -> Declared:
     (declared,) = struct.unpack_from("<I", data, 4)
     if declared + 8 > len(data) + 1:  # some writers forget the last padding byte
         raise CorruptImageError(f"is cut short (it has {len(data):,} of {declared + 8:,} bytes)")
@@ -167,6 +205,7 @@ def _walk_webp(data: bytes, limits: Limits) -> None:
         declared = f"declares {width} x {height} pixels; WebP ends at {MAX_WEBP_SIDE:,} a side"
         raise CorruptImageError(f"is damaged ({declared})")
     require_pixels(width, height, limits)
+    return Declared(size=(width, height))
 
 
 def _walk_bitmap(data: bytes, limits: Limits) -> None:
@@ -216,6 +255,15 @@ def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
         tags.setdefault(tag, struct.unpack_from(numbers, data, place))
     struct.unpack_from(order + ("Q" if big else "I"), data, first + count * step)  # the link to the next page
     return tags
+
+
+def _walk_avif(data: bytes, limits: Limits) -> Declared:
+    _walk_boxes(data, limits)
+    coded = coded_pixels(data)
+    most = _MOST_CODED * limits.max_pixels
+    if coded > most:
+        raise ImageTooLargeError(f"holds {coded / 1e6:,.1f} megapixels in its streams; the limit is {most / 1e6:,.1f}")
+    return Declared(coded=coded)
 
 
 def _walk_boxes(data: bytes, _limits: Limits) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from animal_classification import bundle as bundles
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import Engine, available_cpus, infer_in_batches, start_engine
+from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
 from animal_classification.inference.explaining import Explainer
 from animal_classification.inference.results import FileResult, Prediction
 from animal_classification.inference.stream import map_in_chunks
@@ -40,12 +41,12 @@ class Classifier:
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, *, engine_name: str, threads: int, limits: Limits = imaging.Limits()
+        self, bundle: Bundle, engine: Engine, *, engine_name: str, threads: int, limits: Limits | None = None
     ) -> None:
         self.bundle = bundle
         self.threads = threads
         self._engine = engine
-        self._limits = limits
+        self._limits = limits = limits or imaging.Limits.of_container()
         self._spec = bundle.preprocess_spec
         self._decider = Decider.of(bundle)
         self._explainer = Explainer(bundle, engine=engine_name, threads=threads, limits=limits)
@@ -57,7 +58,7 @@ class Classifier:
         *,
         engine: str = "auto",
         threads: int | None = None,
-        limits: Limits = imaging.Limits(),
+        limits: Limits | None = None,
     ) -> Classifier:
         """Verify a bundle and start an engine on it.
 
@@ -65,7 +66,8 @@ class Classifier:
             model: A built-in name, a bundle's folder, an fsspec URL, or a bundle that is loaded already.
             engine: ``auto``, ``openvino`` or ``onnxruntime``.
             threads: CPUs to use; all that the process may use by default.
-            limits: Bounds on the bytes and pixels of a photo.
+            limits: Bounds on the bytes and pixels of a photo, and on the memory in which photos are decoded; by default
+                the usual ones, with a share of the container's memory.
 
         Raises:
             BundleError: The bundle is missing, damaged or too new.

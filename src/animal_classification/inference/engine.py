@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
 from animal_classification.bundle.schema import MODEL_FILE
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -41,13 +41,6 @@ def infer_in_batches(engine: Engine, images: NDArray[np.uint8], *, size: int = B
     """Return the outputs for any number of images, uint8 ``[N, H, W, 3]``, on this thread, a few in each call."""
     parts = [engine.infer(images[start : start + size]) for start in range(0, len(images), size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def available_cpus() -> int:
-    """Number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def create_engine(

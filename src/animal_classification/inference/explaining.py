@@ -25,7 +25,7 @@ class Explainer:
         bundle: The model.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         threads: CPUs to use; all that the process may use by default.
-        limits: Bounds on the bytes and pixels of a photo.
+        limits: As for a classifier.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class Explainer:
         *,
         engine: str = "auto",
         threads: int | None = None,
-        limits: Limits = imaging.Limits(),
+        limits: Limits | None = None,
     ) -> None:
         self._bundle = bundle
         self._engine_name = engine
         self._threads = threads
-        self._limits = limits
+        self._limits = limits or imaging.Limits.of_container()
 
     def heatmap(self, photo: ImageSource, label_id: str | None = None) -> NDArray[np.uint8]:
         """Show where the model looked.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-import onnxruntime as ort
-
 from animal_classification.errors import EngineError
+from animal_classification.inference.onnxruntime_import import import_onnxruntime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ort = import_onnxruntime()
 _ERRORS_ONLY = 3
 
 

@@ -2,146 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, extract, func, select
+from sqlalchemy import and_, case, func, or_, select
 
+from animal_classification.prediction_log import tables
 from animal_classification.prediction_log.feedback import standing_words
-from animal_classification.prediction_log.tables import feedback, predictions
+from animal_classification.prediction_log.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection
 
-BINS = 20
+    from animal_classification.prediction_log.periods import Window
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+Period = tuple[int, Sums]  # when it began, in seconds since 1970, and what was counted in it
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """From ``since`` up to, but not with, ``until``."""
-
-    since: datetime
-    until: datetime
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.until - self.since).total_seconds()
-
-    @property
-    def holds(self) -> ColumnElement[bool]:
-        """A prediction is in it."""
-        return (predictions.c.time >= self.since) & (predictions.c.time < self.until)
+def moment(seconds: float) -> datetime:
+    """A moment by the seconds since 1970; also one that Windows would not know."""
+    return EPOCH + timedelta(seconds=seconds)
 
 
-def totals(connection: Connection, window: Window) -> dict[str, Any]:
-    """Counts and means."""
-    statement = select(
-        func.count().label("predictions"),
-        func.count(func.distinct(predictions.c.photo)).label("photos"),
-        func.coalesce(func.sum(cast(predictions.c.unknown, Integer)), 0).label("unknown"),
-        func.avg(predictions.c.probability).label("confidence"),
-        func.avg(predictions.c.latency).label("latency"),
-    ).where(window.holds)
-    return dict(connection.execute(statement).mappings().one())
-
-
-def versions(connection: Connection, window: Window) -> list[dict[str, Any]]:
-    """Which models answered, the busiest first."""
-    count = func.count().label("predictions")
-    statement = (
-        select(
-            predictions.c.model,
-            predictions.c.version,
-            count,
-            func.min(predictions.c.time).label("first"),
-            func.max(predictions.c.time).label("last"),
-        )
-        .where(window.holds)
-        .group_by(predictions.c.model, predictions.c.version)
-        .order_by(count.desc(), predictions.c.model, predictions.c.version)
+def periods(connection: Connection, window: Window) -> list[Period]:
+    """The periods of a window in which there is anything: some hundreds at most, however much is kept."""
+    sums = tables.sums
+    within = (
+        and_(sums.c.seconds == part.seconds, sums.c.start >= part.begin, sums.c.start < part.end)
+        for part in window.stretches
     )
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    rows = connection.execute(select(sums).where(or_(*within)).order_by(sums.c.start)).mappings()
+    return [(row["start"], Sums.from_row(row)) for row in rows]
 
 
-def labels(connection: Connection, window: Window, most: int) -> list[tuple[str, int]]:
-    """The labels answered most often, photos that are none of them left out."""
-    count = func.count().label("predictions")
-    statement = (
-        select(predictions.c.label, count)
-        .where(window.holds, predictions.c.unknown.is_(False))
-        .group_by(predictions.c.label)
-        .order_by(count.desc(), predictions.c.label)
-        .limit(most)
-    )
-    return [(row[0], int(row[1])) for row in connection.execute(statement)]
+def in_all(parts: Iterable[Sums]) -> Sums:
+    """All parts in one."""
+    total = Sums()
+    for part in parts:
+        total.merge(part)
+    return total
 
 
-def confidence(connection: Connection, window: Window) -> list[int]:
-    """How many predictions have a probability in each of ``BINS`` equal parts of [0, 1]."""
-    # Rounded down by subtracting a half, because casts round on one database and cut off on the other.
-    number = cast(func.round(predictions.c.probability * BINS - 0.5), Integer).label("bin")
-    counts = [0] * BINS
-    for index, count in connection.execute(select(number, func.count()).where(window.holds).group_by(number)):
-        counts[min(BINS - 1, max(0, int(index)))] += int(count)
-    return counts
-
-
-def percentiles(
-    connection: Connection, window: Window, column: ColumnElement[Any], shares: Sequence[float], count: int
-) -> list[float | None]:
-    """The values below which these shares of ``count`` predictions lie; ``None`` where there are none."""
-    found: list[float | None] = []
-    for share in shares:
-        rank = min(count - 1, int(share * count))
-        statement = select(column).where(window.holds).order_by(column).offset(max(0, rank)).limit(1)
-        value = connection.execute(statement).scalar()
-        found.append(None if value is None else float(value))
-    return found
-
-
-def over_time(connection: Connection, window: Window, parts: int) -> list[dict[str, Any]]:
-    """The window in equal parts: when each begins, in seconds since 1970, predictions, unknown ones, mean latency."""
-    bucket, width, start = _bucket(window, parts)
-    statement = (
-        select(
-            bucket,
-            func.count(),
-            func.coalesce(func.sum(cast(predictions.c.unknown, Integer)), 0),
-            func.avg(predictions.c.latency),
-        )
-        .where(window.holds)
-        .group_by(bucket)
-    )
-    found: list[dict[str, Any]] = [
-        {"time": start + part * width, "predictions": 0, "unknown": 0, "latency": None} for part in range(parts)
-    ]
-    for index, count, unknown, latency in connection.execute(statement):
-        if 0 <= int(index) < parts:
-            found[int(index)] |= {"predictions": int(count), "unknown": int(unknown), "latency": float(latency)}
-    return found
-
-
-def labels_over_time(connection: Connection, window: Window, parts: int, names: Sequence[str]) -> dict[str, list[int]]:
-    """How often each of these labels was answered in each part of the window."""
-    bucket, _, _ = _bucket(window, parts)
-    statement = (
-        select(predictions.c.label, bucket, func.count())
-        .where(window.holds, predictions.c.unknown.is_(False), predictions.c.label.in_(names))
-        .group_by(predictions.c.label, bucket)
-    )
-    found = {name: [0] * parts for name in names}
-    for name, index, count in connection.execute(statement):
-        if 0 <= int(index) < parts:
-            found[name][int(index)] += int(count)
-    return found
+def in_parts(found: Iterable[Period], window: Window) -> list[Sums]:
+    """Those of each part of the window."""
+    parts = [Sums() for _ in window.parts]
+    for begin, period in found:
+        number = window.part_of(begin)
+        if 0 <= number < len(parts):
+            parts[number].merge(period)
+    return parts
 
 
 def words(connection: Connection, window: Window) -> dict[str, int]:
-    """What people say of the window's predictions, by verdict, and how many of these words agree with the model."""
+    """What people say of the window's predictions, by verdict, and how many of these words agree with the model.
+
+    It looks at what people said, which is little, and at those predictions alone.
+    """
+    feedback, predictions = tables.feedback, tables.predictions
     standing = standing_words()
     agrees = (
         (feedback.c.verdict == "confirmed")
@@ -152,11 +71,12 @@ def words(connection: Connection, window: Window) -> dict[str, int]:
             & predictions.c.unknown.is_(False)
         )
     )
+    time = predictions.c.time
     statement = (
         select(feedback.c.verdict, func.count(), func.sum(case((agrees, 1), else_=0)))
         .select_from(standing.join(feedback, feedback.c.number == standing.c.number))
         .join(predictions, predictions.c.id == feedback.c.prediction)
-        .where(window.holds)
+        .where(time >= moment(window.since), time < moment(window.until))
         .group_by(feedback.c.verdict)
     )
     found = {"confirmed": 0, "corrected": 0, "none": 0, "agree": 0}
@@ -164,10 +84,3 @@ def words(connection: Connection, window: Window) -> dict[str, int]:
         found[verdict] = int(count)
         found["agree"] += int(agree)
     return found
-
-
-def _bucket(window: Window, parts: int) -> tuple[ColumnElement[int], int, int]:
-    start = int(window.since.timestamp())
-    width = max(1, -(-int(window.seconds) // parts))
-    seconds = cast(extract("epoch", predictions.c.time), BigInteger)
-    return ((seconds - start) // width).label("part"), width, start

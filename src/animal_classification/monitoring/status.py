@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
-from animal_classification.prediction_log.database import connect, shown, troubles
+from animal_classification.prediction_log.database import connect, reading
 from animal_classification.prediction_log.migrating import current, newest
+from animal_classification.prediction_log.refusals import shown, troubles
 from animal_classification.prediction_log.spool import waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from animal_classification.prediction_log.periods import Window
     from animal_classification.prediction_log.places import LogPlace
+    from animal_classification.prediction_log.sums import Sums
 
 MOST_LABELS = 20
 SHOWN_LABELS = 6  # over time, where more lines than that cannot be told apart
-PARTS = 48
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SHARES = (0.5, 0.95, 0.99)
 
@@ -57,21 +59,17 @@ def read_status(place: LogPlace, since: float, *, now: datetime | None = None) -
 
 def status(engine: Engine, place: LogPlace, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """As :func:`read_status`, on a database that is open."""
-    from animal_classification.monitoring.queries import Window
+    from animal_classification.monitoring.queries import moment
+    from animal_classification.prediction_log.periods import Window
 
-    until = now or datetime.now(UTC)
-    revision = current(engine)
-    if revision is None:
-        raise UsageError(
-            f"there is no prediction log in {shown(engine.url)} yet: a server with --prediction-log makes it"
-        )
-    window = Window(until - timedelta(seconds=since), until)
-    with troubles(engine.url), engine.connect() as connection:
+    revision = _revision(engine)
+    window = Window.of((now or datetime.now(UTC)).timestamp(), since)
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         found = _found(connection, window)
     held = waiting(place.spool)
     return {
-        "since": window.since.isoformat(timespec="seconds"),
-        "until": window.until.isoformat(timespec="seconds"),
+        "since": moment(window.since).isoformat(timespec="seconds"),
+        "until": moment(window.until).isoformat(timespec="seconds"),
         **found,
         "waiting": {"bytes": held.bytes, "files": held.files, "seconds": round(held.oldest, 1)},
         "database": {
@@ -82,57 +80,106 @@ def status(engine: Engine, place: LogPlace, since: float, *, now: datetime | Non
     }
 
 
-def _found(connection: Connection, window: Any) -> dict[str, Any]:
-    from animal_classification.monitoring import queries
-    from animal_classification.prediction_log.tables import predictions
+def _revision(engine: Engine) -> str:
+    revision = current(engine)
+    if revision is None:
+        raise UsageError(
+            f"there is no prediction log in {shown(engine.url)} yet: a server with --prediction-log makes it"
+        )
+    if revision < newest():
+        raise UsageError(
+            f"the tables in {shown(engine.url)} are at revision {revision} and this version reads {newest()}: "
+            "bring them up to date with animals monitor migrate, or start a server of this version"
+        )
+    if revision > newest():
+        raise UsageError(
+            f"the tables in {shown(engine.url)} are at revision {revision}, of a newer version, and this one reads "
+            f"{newest()}: update animals"
+        )
+    return revision
 
-    sums = queries.totals(connection, window)
-    count = int(sums["predictions"])
-    named = queries.labels(connection, window, MOST_LABELS)
-    names = [name for name, _ in named[:SHOWN_LABELS]]
-    times = queries.over_time(connection, window, PARTS)
-    p50, p95, p99 = queries.percentiles(connection, window, predictions.c.latency, _SHARES, count)
-    low, median = queries.percentiles(connection, window, predictions.c.probability, (0.05, 0.5), count)
-    said = queries.words(connection, window)
-    reviewed = said["confirmed"] + said["corrected"] + said["none"]
+
+def _found(connection: Connection, window: Window) -> dict[str, Any]:
+    from animal_classification.monitoring import queries
+
+    parts = queries.in_parts(queries.periods(connection, window), window)
+    total = queries.in_all(parts)
+    count = total.predictions
+    named = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
     return {
         "predictions": count,
-        "photos": int(sums["photos"]),
-        "per_minute": round(60 * count / window.seconds, 3),
-        "unknown": {"predictions": int(sums["unknown"]), "share": _share(int(sums["unknown"]), count)},
-        "models": [_model(row) for row in queries.versions(connection, window)],
+        "photos": total.photos,
+        "per_minute": round(60 * count / (window.until - window.since), 3),
+        "unknown": {"predictions": total.unknown, "share": _share(total.unknown, count)},
+        "models": _models(total),
         "labels": [{"label": name, "predictions": n, "share": _share(n, count)} for name, n in named],
-        "confidence": {
-            "mean": _rounded(sums["confidence"]),
-            "p5": _rounded(low),
-            "p50": _rounded(median),
-            "histogram": queries.confidence(connection, window),
-        },
-        "latency": {
-            "mean": _rounded(sums["latency"]),
-            "p50": _rounded(p50),
-            "p95": _rounded(p95),
-            "p99": _rounded(p99),
-        },
-        "feedback": {
-            "predictions": reviewed,
-            "confirmed": said["confirmed"],
-            "corrected": said["corrected"],
-            "none": said["none"],
-            "agreement": _share(said["agree"], reviewed),
-        },
-        "over_time": [_moment(part) for part in times],
-        "labels_over_time": queries.labels_over_time(connection, window, PARTS, names),
+        "confidence": _confidence(total),
+        "latency": _latency(total),
+        "feedback": _feedback(queries.words(connection, window)),
+        "over_time": [_part(begin, part) for begin, part in zip(window.parts, parts, strict=True)],
+        "labels_over_time": {name: [part.labels[name] for part in parts] for name, _ in named[:SHOWN_LABELS]},
     }
 
 
-def _model(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: row[name].isoformat(timespec="seconds") for name in ("first", "last")}
+def _models(total: Sums) -> list[dict[str, Any]]:
+    from animal_classification.monitoring.queries import moment
+
+    busiest_first = sorted(total.models.items(), key=lambda item: (-item[1].predictions, item[0]))
+    return [
+        {
+            "model": name,
+            "version": version,
+            "predictions": use.predictions,
+            "first": moment(use.first).isoformat(timespec="seconds"),
+            "last": moment(use.last).isoformat(timespec="seconds"),
+        }
+        for (name, version), use in busiest_first
+    ]
 
 
-def _moment(part: dict[str, Any]) -> dict[str, Any]:
-    time = datetime.fromtimestamp(part["time"], UTC).isoformat(timespec="seconds")
-    return part | {"time": time, "latency": _rounded(part["latency"])}
+def _confidence(total: Sums) -> dict[str, Any]:
+    from animal_classification.prediction_log.histograms import PROBABILITIES, equal_parts, quantile
+
+    low, median = (_rounded(quantile(total.probabilities, PROBABILITIES, share)) for share in (0.05, 0.5))
+    return {
+        "mean": _mean(total.probability, total.predictions),
+        "p5": low,
+        "p50": median,
+        "histogram": equal_parts(total.probabilities),
+    }
+
+
+def _latency(total: Sums) -> dict[str, Any]:
+    from animal_classification.prediction_log.histograms import SECONDS, quantile
+
+    shares = {f"p{share * 100:.0f}": _rounded(quantile(total.latencies, SECONDS, share)) for share in _SHARES}
+    return {"mean": _mean(total.latency, total.predictions), **shares}
+
+
+def _feedback(said: dict[str, int]) -> dict[str, Any]:
+    reviewed = said["confirmed"] + said["corrected"] + said["none"]
+    return {
+        "predictions": reviewed,
+        "confirmed": said["confirmed"],
+        "corrected": said["corrected"],
+        "none": said["none"],
+        "agreement": _share(said["agree"], reviewed),
+    }
+
+
+def _part(begin: int, part: Sums) -> dict[str, Any]:
+    from animal_classification.monitoring.queries import moment
+
+    return {
+        "time": moment(begin).isoformat(timespec="seconds"),
+        "predictions": part.predictions,
+        "unknown": part.unknown,
+        "latency": _mean(part.latency, part.predictions),
+    }
+
+
+def _mean(total: float, count: int) -> float | None:
+    return _rounded(total / count) if count else None
 
 
 def _share(part: int, whole: int) -> float | None:

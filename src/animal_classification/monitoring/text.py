@@ -68,10 +68,7 @@ def _waiting(waiting: dict[str, Any]) -> str:
 
 
 def _database(database: dict[str, Any]) -> str:
-    newer = (
-        "" if database["revision"] == database["newest_revision"] else "; animals monitor migrate brings it up to date"
-    )
-    return f"{database['url']}, revision {database['revision']}{newer}"
+    return f"{database['url']}, revision {database['revision']}"
 
 
 def _row(name: str, text: str) -> str:

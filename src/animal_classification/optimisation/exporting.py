@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CARD_FILE, Bundle
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, Calibration
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation.origin import recipe_name
 from animal_classification.evaluation.report.card import as_text, bundle_card
 from animal_classification.evaluation.report.numbers import Ledger
 from animal_classification.evaluation.selection import Subject, independent_units
-from animal_classification.inference.engine import available_cpus
 from animal_classification.optimisation import measuring
 from animal_classification.optimisation.kinds import KINDS, Made, Progress, Pruning, Source
 from animal_classification.optimisation.photos import Chosen, choose

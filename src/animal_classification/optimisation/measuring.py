@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.bundle.model import Bundle
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.comparing import paired
 from animal_classification.evaluation.outputs import compute_outputs
@@ -22,7 +23,7 @@ from animal_classification.evaluation.result import Interval, Paired
 from animal_classification.evaluation.scorecard import Answers
 from animal_classification.evaluation.selection import Subject
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import BATCH, PREFERRED, Engine, available_cpus, create_engine
+from animal_classification.inference.engine import BATCH, PREFERRED, Engine, create_engine
 
 ROUNDS = 15
 TORCH = "torch"
@@ -164,9 +165,10 @@ def start(name: str, path: Path, threads: int) -> Engine:
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:
     """Pixels of as many photos as predictions take at once, uint8 ``[2, H, W, 3]``."""
     pixels: list[NDArray[np.uint8]] = []
+    limits = imaging.Limits.of_container()
     for subject in measured:
         try:
-            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec))
+            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec, limits=limits))
         except ImageError:
             continue
         if len(pixels) == BATCH:

@@ -99,13 +99,13 @@ def pixels(
         progress: Told how many are read.
     """
     files = _spread(files, wanted)
-    spec = bundle.preprocess_spec
+    spec, limits = bundle.preprocess_spec, imaging.Limits.of_container()
 
     def work(batch: Sequence[Path]) -> list[NDArray[np.uint8] | None]:
         found: list[NDArray[np.uint8] | None] = []
         for file in batch:
             try:
-                found.append(imaging.preprocess(file, spec))
+                found.append(imaging.preprocess(file, spec, limits=limits))
             except ImageError:
                 found.append(None)
         return found

@@ -95,8 +95,9 @@ def _watched(model: ModelProto, names: list[str]) -> ModelProto:
 
 def start_session(model: ModelProto, threads: int) -> Any:
     """A session of ONNX Runtime on a graph in memory."""
-    import onnxruntime as ort
+    from animal_classification.inference.onnxruntime_import import import_onnxruntime
 
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY

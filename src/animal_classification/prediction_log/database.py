@@ -1,13 +1,19 @@
-"""The database by its URL: SQLite that several processes write to at once, or PostgreSQL that may go away."""
+"""The database by its URL: SQLite that several processes write to at once, or PostgreSQL that may go away.
+
+PostgreSQL may stand behind PgBouncer, which gives each transaction another session: nothing is set for longer than a
+transaction, nothing is prepared, and nothing is asked for at the start of a session that a pooler would refuse.
+"""
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
+from animal_classification.errors import MissingExtraError, UsageError
+from animal_classification.prediction_log.refusals import shown, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,19 +24,19 @@ BUSY = 10.0  # seconds that SQLite waits for another process's write
 # A server that does not answer at all must be noticed as well as one that says no.
 _POSTGRES = {
     "connect_timeout": 5,
-    "options": "-c statement_timeout=20000 -c lock_timeout=15000",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20000,
     "application_name": "animals",
 }
+# Whatever the URL says: text is exchanged as UTF-8, and statements are not kept by sessions that belong to a pooler.
+_POSTGRES_ALWAYS = {"client_encoding": "utf8", "prepare_threshold": None}
+_TIMEOUTS = {"statement_timeout": 20000, "lock_timeout": 15000}  # milliseconds, for each transaction
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_WRITES = "animals_writes"
-
-
-class LogDatabaseError(AnimalsError):
-    """The database of the prediction log cannot be used now."""
+_WRITES, _PATIENT = "animals_writes", "animals_patient"
+# SQL_ASCII takes the bytes of UTF-8 as they are, and gives them back.
+_TAKES_ALL_TEXT = {"UTF8", "SQL_ASCII"}
 
 
 def check_url(url: str) -> str:
@@ -66,20 +72,28 @@ def connect(url: str, *, make: bool = True) -> Engine:
     Raises:
         UsageError: It is no URL of a database, or not there.
     """
+    place = _place(url)
+    if place.drivername == "sqlite":
+        if not make and not is_there(url):
+            raise UsageError(f"there is no prediction log at {shown(place)}: a server with --prediction-log makes it")
+        return _sqlite(place)
+    return _postgres(place)
+
+
+def is_there(url: str) -> bool:
+    """SQLite's file is there; a server that has the database may be."""
+    place = _place(url)
+    return place.drivername != "sqlite" or Path(place.database or "").is_file()
+
+
+def _place(url: str) -> URL:
     import sqlalchemy
     from sqlalchemy.exc import ArgumentError
 
     try:
-        place = sqlalchemy.make_url(check_url(url))
+        return sqlalchemy.make_url(check_url(url))
     except (ArgumentError, ValueError):
         raise UsageError("the prediction log's URL cannot be read; it looks like postgresql://user@host/name") from None
-    if place.drivername == "sqlite":
-        if not make and not Path(place.database or "").is_file():
-            raise UsageError(f"there is no prediction log at {shown(place)}: a server with --prediction-log makes it")
-        return _sqlite(place)
-    # A connection that died meanwhile is replaced before it is used.
-    engine: Engine = sqlalchemy.create_engine(place, connect_args=_POSTGRES, pool_pre_ping=True, pool_size=2)
-    return engine
 
 
 def _sqlite(place: URL) -> Engine:
@@ -106,36 +120,69 @@ def _sqlite(place: URL) -> Engine:
     return engine
 
 
+def _postgres(place: URL) -> Engine:
+    import sqlalchemy
+    from sqlalchemy import event
+
+    given = {name: value for name, value in _POSTGRES.items() if name not in place.query} | _POSTGRES_ALWAYS
+    # A connection that died meanwhile is replaced before it is used.
+    engine: Engine = sqlalchemy.create_engine(place, connect_args=given, pool_pre_ping=True, pool_size=2)
+    options = str(place.query.get("options", ""))
+    ours = {name: value for name, value in _TIMEOUTS.items() if name not in options}
+    told: list[str] = []
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:
+        encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+        if encoding not in _TAKES_ALL_TEXT and not told:
+            told.append(encoding)
+            logging.getLogger(__name__).warning(
+                "the prediction log's database %s keeps text as %s: predictions with other characters, in a file's name"
+                " for example, are refused and set aside; a database made with --encoding UTF8 takes all",
+                shown(place),
+                encoding,
+            )
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        patient = connection.get_execution_options().get(_PATIENT)
+        limits = {**ours, "statement_timeout": 0} if patient and "statement_timeout" in ours else ours
+        if limits:
+            calls = (f"set_config('{name}', '{value}', true)" for name, value in limits.items())
+            connection.exec_driver_sql(f"SELECT {', '.join(calls)}")
+
+    return engine
+
+
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes."""
-    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads.
+
+    Raises:
+        LogDatabaseError: There is no connection.
+    """
+    with _connected(engine) as connection:
         yield connection
 
 
 @contextmanager
-def troubles(url: URL) -> Iterator[None]:
-    """Turn what SQLAlchemy raises into one line.
+def writing(engine: Engine, *, patient: bool = False) -> Iterator[Connection]:
+    """A transaction that writes.
+
+    Args:
+        engine: The database.
+        patient: A statement may take as long as it takes: for migrations.
 
     Raises:
-        LogDatabaseError: The database cannot be reached, or refuses.
+        LogDatabaseError: There is no connection.
     """
-    from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+    options = {_WRITES: True, _PATIENT: patient}
+    with _connected(engine) as connection, connection.execution_options(**options).begin():
+        yield connection
 
+
+def _connected(engine: Engine) -> Connection:
     try:
-        yield
-    except (DataError, IntegrityError):  # about a row and not about the database
-        raise
-    except (SQLAlchemyError, OSError) as error:
-        raise LogDatabaseError(f"the prediction log's database {shown(url)} cannot be used: {line(error)}") from error
-
-
-def shown(url: URL) -> str:
-    """Without the password."""
-    return repr(url.render_as_string(hide_password=True))
-
-
-def line(error: BaseException) -> str:
-    """What the database itself said, without SQLAlchemy's advice."""
-    cause = getattr(error, "orig", None) or error
-    return str(cause).strip().partition("\n")[0].rstrip(".") or type(cause).__name__
+        return engine.connect()
+    except Exception as error:  # whatever goes wrong here, no row and no question is to blame
+        raise unusable(engine.url, error) from error

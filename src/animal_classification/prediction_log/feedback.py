@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from animal_classification.prediction_log.database import troubles, writing
+from animal_classification.prediction_log.counting import predictions_in_all
+from animal_classification.prediction_log.database import reading, writing
 from animal_classification.prediction_log.records import storable
+from animal_classification.prediction_log.refusals import troubles
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping, Subquery
@@ -42,6 +44,7 @@ def add(engine: Engine, feedback: Feedback) -> dict[str, Any] | None:
 
     Raises:
         LogDatabaseError: The database cannot be used now.
+        RefusedRowError: It has no code for a character of it.
     """
     from sqlalchemy import insert
     from sqlalchemy.exc import IntegrityError
@@ -59,8 +62,13 @@ def add(engine: Engine, feedback: Feedback) -> dict[str, Any] | None:
         return None
 
 
-def undo(engine: Engine, number: int) -> dict[str, Any] | None:
+def undo(engine: Engine, number: int, own: str | None = None) -> dict[str, Any] | None:
     """Take a word back; returns what it was, or ``None`` where there is none of that number.
+
+    Args:
+        engine: The database.
+        number: Of the word.
+        own: Whose word it has to be; anybody's by default. Another's stays, and comes back with ``undone`` empty.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
@@ -69,8 +77,10 @@ def undo(engine: Engine, number: int) -> dict[str, Any] | None:
 
     from animal_classification.prediction_log.tables import feedback as table
 
-    with troubles(engine.url), writing(engine) as connection:
+    with troubles(engine.url, rows=False), writing(engine) as connection:
         statement = update(table).where(table.c.number == number, table.c.undone.is_(None))
+        if own is not None:
+            statement = statement.where(table.c.who == storable(own, MAX_WHO))
         connection.execute(statement.values(undone=datetime.now(UTC)))
         row = connection.execute(select(table).where(table.c.number == number)).mappings().first()
         return None if row is None else dict(row)
@@ -84,8 +94,8 @@ def prediction(engine: Engine, identity: str) -> dict[str, Any] | None:
     """
     from animal_classification.prediction_log.tables import predictions
 
-    with troubles(engine.url), engine.connect() as connection:
-        row = connection.execute(_reviewable().where(predictions.c.id == storable(identity))).mappings().first()
+    with troubles(engine.url, rows=False), reading(engine) as connection:
+        row = connection.execute(_reviewable().where(predictions.c.id == _id(identity))).mappings().first()
         return None if row is None else _shaped(row)
 
 
@@ -103,10 +113,15 @@ def to_review(
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    after = after and storable(after)
-    with troubles(engine.url), engine.connect() as connection:
+    after = after and _id(after)
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         rows = _done(connection, limit, after) if done else _open(connection, limit, after)
         return rows, _count(connection, done=done)
+
+
+def _id(identity: str) -> str:
+    """An id as the database may be asked for it; ids are ASCII, and some databases would refuse what is not."""
+    return storable(identity).encode("ascii", "replace").decode("ascii")
 
 
 def _open(connection: Connection, limit: int, after: str | None) -> list[dict[str, Any]]:
@@ -116,8 +131,7 @@ def _open(connection: Connection, limit: int, after: str | None) -> list[dict[st
     from animal_classification.prediction_log.tables import predictions
 
     said = select(table.c.number).where(table.c.prediction == predictions.c.id, table.c.undone.is_(None)).exists()
-    columns = [column for column in predictions.c if column.name != "embedding"]
-    statement = select(*columns).where(~said)
+    statement = select(predictions).where(~said)
     if after is not None:
         doubt = select(predictions.c.doubt).where(predictions.c.id == after).scalar_subquery()
         statement = statement.where(tuple_(predictions.c.doubt, predictions.c.id) < tuple_(doubt, after))
@@ -143,13 +157,12 @@ def _count(connection: Connection, *, done: bool) -> int:
     from sqlalchemy import func, select
 
     from animal_classification.prediction_log.tables import feedback as table
-    from animal_classification.prediction_log.tables import predictions
 
     said = select(func.count(func.distinct(table.c.prediction))).where(table.c.undone.is_(None))
     with_a_word = int(connection.execute(said).scalar_one())
     if done:
         return with_a_word
-    return int(connection.execute(select(func.count()).select_from(predictions)).scalar_one()) - with_a_word
+    return predictions_in_all(connection) - with_a_word
 
 
 def standing_words() -> Subquery:
@@ -164,19 +177,18 @@ def standing_words() -> Subquery:
 
 
 def _reviewable(*, inner: bool = False) -> Any:
-    """Predictions, without embeddings, each with the word that stands."""
+    """Predictions, each with the word that stands."""
     from sqlalchemy import select
 
     from animal_classification.prediction_log.tables import feedback as table
     from animal_classification.prediction_log.tables import predictions
 
     last = standing_words()
-    columns = [column for column in predictions.c if column.name != "embedding"]
     said = [column.label(f"said_{column.name}") for column in table.c if column.name != "prediction"]
     joined = predictions.join(last, last.c.prediction == predictions.c.id, isouter=not inner).join(
         table, table.c.number == last.c.number, isouter=not inner
     )
-    return select(*columns, *said).select_from(joined)
+    return select(*predictions.c, *said).select_from(joined)
 
 
 def _shaped(row: RowMapping) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def locked(path: Path) -> int | None:
     Raises:
         OSError: The file cannot be opened, or this disk knows no locks.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     try:
         _lock(descriptor)
     except OSError as error:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animal_classification.prediction_log.database import LogDatabaseError, shown, troubles, writing
+from animal_classification.prediction_log.counting import rebuild
+from animal_classification.prediction_log.database import reading, writing
+from animal_classification.prediction_log.refusals import LogDatabaseError, shown, troubles
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
 VERSION_TABLE = "animals_log_version"
+# The last revision that made or changed the sums: whoever comes from before it has them made anew.
+_SUMS_SINCE = "0003"
 # Any number, the same for everybody who migrates a log on one PostgreSQL server.
 _ADVISORY_LOCK = 0x616E696D616C73
 
@@ -30,10 +35,10 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
     """
     from alembic.util import CommandError
 
-    with troubles(engine.url):
+    with troubles(engine.url, rows=False):
         if to == "head" and current(engine) == newest():
             return newest(), newest()
-        with writing(engine) as connection:
+        with writing(engine, patient=True) as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             before = _current(connection)
@@ -42,17 +47,22 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
             except CommandError as error:
                 raise LogDatabaseError(
                     f"the prediction log's database {shown(engine.url)} is at revision {before}, which this version of"
-                    f" animals does not know: {error}; update animals, or give it another database"
+                    f" animals does not know: {error}; update animals, or give it another database",
+                    "the database of the prediction log was made by a newer version of animals",
                 ) from error
-            return before, _current(connection)
+            after = _current(connection)
+            if before is not None and before < _SUMS_SINCE and after == newest():
+                rebuild(connection)
+            return before, after
 
 
 def current(engine: Engine) -> str | None:
     """At which revision the database is; ``None`` for an empty one."""
-    with troubles(engine.url), engine.connect() as connection:
+    with troubles(engine.url, rows=False), reading(engine) as connection:
         return _current(connection)
 
 
+@cache
 def newest() -> str:
     """The revision of this version's tables."""
     from alembic.script import ScriptDirectory

@@ -19,13 +19,15 @@ class LogPlace:
     Attributes:
         folder: For rows that wait, for photos, and for SQLite's file where no URL is given.
         url: Of the database; empty for SQLite in the folder.
-        spool_bytes: How many bytes of rows may wait.
+        spool_bytes: How many bytes of rows may wait, and how many may be set aside.
+        photos_url: Where photos are kept; empty for a folder in the folder.
         days: After how many days rows are deleted; 0 for never.
     """
 
     folder: Path
     url: str = ""
     spool_bytes: int = 1024**3
+    photos_url: str = ""
     days: float = 0.0
 
     @property
@@ -34,9 +36,14 @@ class LogPlace:
         return self.folder / "spool"
 
     @property
-    def photos(self) -> Path:
-        """Where photos are kept."""
-        return self.folder / "photos"
+    def refused(self) -> Path:
+        """Where rows are set aside that the database refuses."""
+        return self.folder / "refused"
+
+    @property
+    def photos(self) -> str:
+        """Where photos are kept: a folder, or an fsspec URL."""
+        return self.photos_url or str(self.folder / "photos")
 
     @property
     def database(self) -> str:
@@ -54,6 +61,7 @@ def place_of(settings: Settings) -> LogPlace:
         folder=Path(settings.log_folder) if settings.log_folder else default_folder(),
         url=settings.log_url,
         spool_bytes=settings.log_spool_bytes,
+        photos_url=settings.photos_url,
         days=settings.log_days,
     )
 

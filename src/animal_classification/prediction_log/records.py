@@ -86,8 +86,9 @@ class Record:
             return None
 
     def to_row(self) -> dict[str, Any]:
-        """For the table of predictions."""
+        """For the table of predictions; the embedding has a table of its own."""
         values = self._values()
+        del values["embedding"]
         values["time"] = datetime.fromtimestamp(self.time, UTC)
         values["labels"] = list(self.labels)
         values["top"] = [list(item) for item in self.top]

@@ -1,15 +1,17 @@
 """Rows on disk that wait for the database: append-only files, of which each process writes its own.
 
-    FOLDER/<when>-<pid>/lock                the process that writes here holds it
-    FOLDER/<when>-<pid>/00000001.rows       lines of ``Record.to_line``, in order
+    FOLDER/<when>-<pid>.lock              the process that writes these holds it
+    FOLDER/<when>-<pid>.00000001.rows     lines of ``Record.to_line``, in order
 
 A line is in its file before the answer leaves, so that killing the process loses nothing. What a dead process left is
-taken over by a living one, which sees from the lock that the other is dead.
+taken over by a living one, which sees from the lock that the other is dead. Nothing that is open is renamed or deleted,
+because Windows does not do that.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ from animal_classification.errors import OutputError
 from animal_classification.prediction_log.locking import locked
 
 SEGMENT_BYTES = 4 * 1024 * 1024
-_SUFFIX, _LOCK = ".rows", "lock"
+_SUFFIX, _LOCK = ".rows", ".lock"
+# Earlier versions had a folder for each process, with the lock in it.
+_EARLIER_LOCK = "lock"
 
 
 class Spool:
@@ -29,7 +33,7 @@ class Spool:
 
     Args:
         root: Where all processes have theirs; made where it is not there.
-        limit: Bytes that may wait; what comes beyond is dropped.
+        limit: Bytes that may wait, those of all processes together; what comes beyond is dropped.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -41,25 +45,38 @@ class Spool:
         self._guard = threading.Lock()
         self._number = 0
         self._file = -1
-        self._active: Path | None = None
-        self._active_bytes = self._closed_bytes = 0
+        self._active_bytes = self._closed_bytes = self._others_bytes = 0
         self._synced = True
         try:
-            self.folder, self._lock = _own_folder(root)
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.name, self._lock = _own_name(root)
         except OSError as error:
             raise OutputError(
-                f"{root}: the prediction log cannot be written here ({error.strerror}); choose another --log-folder"
+                f"{root}: the prediction log cannot be written here ({error.strerror}); name another folder with "
+                "ANIMALS_LOG_FOLDER"
             ) from error
+        self.look()
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes that wait."""
+        """Bytes that wait in the files of this process."""
         return self._active_bytes + self._closed_bytes
+
+    @property
+    def all_bytes(self) -> int:
+        """Bytes that wait in the files of all processes, dead or alive, as of the last :meth:`look`."""
+        return self.waiting_bytes + self._others_bytes
+
+    def look(self) -> None:
+        """See how much waits in the files of others."""
+        others = sum(size for path, size, _ in _files(self.root) if not path.name.startswith(f"{self.name}."))
+        with self._guard:
+            self._others_bytes = others
 
     def append(self, line: bytes) -> bool:
         """Let a line wait; from any thread. Returns whether it is in a file now."""
         with self._guard:
-            if self.waiting_bytes + len(line) > self._limit:
+            if self.all_bytes + len(line) > self._limit:
                 return False
             try:
                 if self._file < 0:
@@ -76,7 +93,7 @@ class Spool:
         """Close the file that is written to; returns all that are closed, the oldest first."""
         with self._guard:
             self._close_active()
-            return segments(self.folder)  # before a next one is begun: what is given out gets no more lines
+            return segments(self.root, self.name)  # before a next one is begun: what is given out gets no more lines
 
     def remove(self, segment: Path) -> None:
         """Its rows are in the database."""
@@ -84,6 +101,30 @@ class Spool:
         segment.unlink()
         with self._guard:
             self._closed_bytes -= size
+
+    def forget_older(self, days: float) -> int:
+        """Delete files to which nothing was added for so many days, of this process and of dead ones; returns how many.
+
+        Args:
+            days: How old they may become.
+        """
+        limit, deleted = time.time() - 86400 * days, 0
+        for path in self._closed():
+            with suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    self.remove(path)
+                    deleted += 1
+        for files in orphans(self.root, self.name):
+            for path in files:
+                with suppress(OSError):
+                    if path.stat().st_mtime < limit:
+                        path.unlink()
+                        deleted += 1
+        return deleted
+
+    def _closed(self) -> list[Path]:
+        with self._guard:
+            return segments(self.root, self.name)[: -1 if self._file >= 0 else None]
 
     def sync(self) -> None:
         """Make what waits survive a power failure, too."""
@@ -104,13 +145,16 @@ class Spool:
         with self._guard:
             self._close_active()
             self._limit = 0
-        _remove_if_empty(self.folder)
         os.close(self._lock)
+        if not segments(self.root, self.name):
+            with suppress(OSError):
+                (self.root / f"{self.name}{_LOCK}").unlink()
 
     def _open_next(self) -> None:
         self._number += 1
-        self._active = self.folder / f"{self._number:08d}{_SUFFIX}"
-        self._file = os.open(self._active, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        path = self.root / f"{self.name}.{self._number:08d}{_SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.open(path, flags, 0o600)
 
     def _write(self, line: bytes) -> None:
         written = os.write(self._file, line)
@@ -144,56 +188,89 @@ class Waiting:
     oldest: float = 0.0
 
 
-def segments(folder: Path) -> list[Path]:
+def segments(root: Path, name: str) -> list[Path]:
     """The files of one process, the oldest first."""
-    return sorted(folder.glob(f"*{_SUFFIX}"))
+    earlier = (root / name).glob(f"*{_SUFFIX}")
+    mine = (path for path in root.glob(f"{name}*{_SUFFIX}") if path.name.partition(".")[0] == name)
+    return [*sorted(earlier), *sorted(mine)]
 
 
 def waiting(root: Path) -> Waiting:
     """What waits under ``root``, of all processes, dead or alive."""
-    size = files = 0
-    oldest = 0.0
-    for segment in root.glob(f"*/*{_SUFFIX}"):
-        with suppress(OSError):  # drained meanwhile
-            status = segment.stat()
-            size += status.st_size
-            files += 1
-            oldest = max(oldest, time.time() - status.st_mtime)
-    return Waiting(size, files, oldest)
+    found = list(_files(root))
+    oldest = min((changed for _, _, changed in found), default=0.0)
+    return Waiting(
+        bytes=sum(size for _, size, _ in found),
+        files=len(found),
+        oldest=max(0.0, time.time() - oldest) if found else 0.0,
+    )
 
 
-def orphans(root: Path, mine: Path) -> Iterator[Path]:
-    """The folders that dead processes left, the oldest first; each is locked until the next is asked for."""
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        if folder == mine:
-            continue
-        try:
-            lock = locked(folder / _LOCK)
-        except OSError:  # another one has just taken it over
-            continue
+def orphans(root: Path, mine: str) -> Iterator[list[Path]]:
+    """The files that each dead process left, the oldest process first; nobody else has them until the next is asked."""
+    for name in sorted(_names(root) - {mine}):
+        with suppress(OSError):  # another one has just taken it over
+            yield from _orphan(root, name)
+
+
+def _own_name(root: Path) -> tuple[str, int]:
+    """A name for this process, and the lock on it."""
+    while True:
+        name = f"{time.time_ns():020d}-{os.getpid()}"
+        path = root / f"{name}{_LOCK}"
+        lock = locked(path)
         if lock is None:
             continue
-        try:
-            yield folder
-            _remove_if_empty(folder)
-        finally:
-            os.close(lock)
+        # Somebody who looks for files of the dead may have been quicker, and have deleted it again; not on Windows.
+        with suppress(OSError):
+            if sys.platform == "win32" or os.path.samestat(os.fstat(lock), path.stat()):
+                return name, lock
+        os.close(lock)
 
 
-def _own_folder(root: Path) -> tuple[Path, int]:
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = f"{time.time_ns():020d}-{os.getpid()}"
-    # Locked before it has the name by which others look for folders of the dead.
-    early = root / f".{name}"
-    early.mkdir(mode=0o700)
-    lock = locked(early / _LOCK)
-    assert lock is not None
-    return early.rename(root / name), lock
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if segments(folder):
+def _orphan(root: Path, name: str) -> Iterator[list[Path]]:
+    locks = _locks(root, name)
+    if locks is None:
         return
-    with suppress(OSError):
-        (folder / _LOCK).unlink(missing_ok=True)
-        folder.rmdir()
+    try:
+        yield segments(root, name)
+    finally:
+        for path, lock in locks.items():
+            os.close(lock)  # first: what is open cannot be deleted everywhere
+            if not segments(root, name):
+                with suppress(OSError):
+                    path.unlink()
+        with suppress(OSError):
+            (root / name).rmdir()
+
+
+def _locks(root: Path, name: str) -> dict[Path, int] | None:
+    """The locks on a process's files; ``None`` where it lives, or somebody else has them."""
+    held: dict[Path, int] = {}
+    earlier = root / name / _EARLIER_LOCK
+    for path in (root / f"{name}{_LOCK}", *([earlier] if earlier.exists() else [])):
+        lock = locked(path)
+        if lock is None:
+            for descriptor in held.values():
+                os.close(descriptor)
+            return None
+        held[path] = lock
+    return held
+
+
+def _names(root: Path) -> set[str]:
+    """The processes that have, or had, files here."""
+    return {
+        path.name.partition(".")[0]
+        for path in root.iterdir()
+        if not path.name.startswith(".") and (path.suffix in {_SUFFIX, _LOCK} or path.is_dir())
+    }
+
+
+def _files(root: Path) -> Iterator[tuple[Path, int, float]]:
+    """All files with rows, their sizes, and when they were last changed."""
+    for pattern in (f"*{_SUFFIX}", f"*/*{_SUFFIX}"):
+        for path in root.glob(pattern):
+            with suppress(OSError):  # drained meanwhile
+                status = path.stat()
+                yield path, status.st_size, status.st_mtime

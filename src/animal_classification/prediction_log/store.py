@@ -1,89 +1,132 @@
-"""Writing predictions and deleting old ones."""
+"""Writing predictions and deleting old ones; the sums change with them."""
 
 from __future__ import annotations
 
-import logging
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING
 
-from animal_classification.prediction_log.database import line, troubles, writing
+from animal_classification.prediction_log import counting
+from animal_classification.prediction_log.database import writing
+from animal_classification.prediction_log.inserting import insert_or
+from animal_classification.prediction_log.refusals import LogDatabaseError, about_the_database, line, troubles, unusable
+from animal_classification.prediction_log.sums import COUNTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from sqlalchemy import Engine, Insert
+    from sqlalchemy import Connection, Engine
 
     from animal_classification.prediction_log.records import Record
 
 DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
 
 
-def insert(engine: Engine, records: Sequence[Record]) -> int:
-    """Write predictions; those that are there already stay as they are. Returns how many the database refuses.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that the database does not take, and what it says of it."""
+
+    record: Record
+    reason: str
+
+
+def insert(engine: Engine, records: Sequence[Record]) -> list[Refused]:
+    """Write predictions; those that are there already stay as they are. Returns those that the database refuses.
 
     Raises:
-        LogDatabaseError: The database cannot be used now; none is written.
+        LogDatabaseError: The database cannot be used now. Some may be written; writing them again changes nothing.
     """
-    from sqlalchemy.exc import DataError, IntegrityError
-
-    rows = [record.to_row() for record in records]
-    if not rows:
-        return 0
-    with troubles(engine.url):
-        statement = _insert_or_ignore(engine)
-        try:
-            with writing(engine) as connection:
-                connection.execute(statement, rows)
-        except (DataError, IntegrityError):
-            return _one_by_one(engine, statement, rows)
-    return 0
-
-
-def _one_by_one(engine: Engine, statement: Insert, rows: Sequence[dict[str, Any]]) -> int:
-    """One row that the database refuses must not hold up the others for ever."""
-    from sqlalchemy.exc import DataError, IntegrityError
-
-    refused = 0
-    for row in rows:
-        try:
-            with writing(engine) as connection:
-                connection.execute(statement, [row])
-        except (DataError, IntegrityError) as error:
-            refused += 1
-            logging.getLogger(__name__).error("the prediction %s cannot be kept: %s", row["id"], line(error))
-    return refused
+    if not records:
+        return []
+    try:
+        with writing(engine) as connection:
+            _insert(connection, records)
+    except LogDatabaseError:
+        raise
+    except Exception as error:  # whatever it is, one row must not hold up the others for ever
+        if about_the_database(error):
+            raise unusable(engine.url, error) from error
+        if len(records) == 1:
+            return [Refused(records[0], line(error))]
+        return [refused for record in records for refused in insert(engine, [record])]
+    return []
 
 
-def _insert_or_ignore(engine: Engine) -> Insert:
-    from animal_classification.prediction_log.tables import predictions
+def _insert(connection: Connection, records: Sequence[Record]) -> None:
+    from sqlalchemy import select
 
-    if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+    from animal_classification.prediction_log.tables import embeddings, predictions
 
-        return postgresql_insert(predictions).on_conflict_do_nothing(index_elements=["id"])
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+    counting.lock(connection)
+    wanted: dict[str, Record] = {}
+    for record in records:
+        wanted.setdefault(record.id, record)
+    there = select(predictions.c.id).where(predictions.c.id.in_(list(wanted)))
+    known = set(connection.execute(there).scalars())
+    new = [record for record in wanted.values() if record.id not in known]
+    if not new:
+        return
+    rows = [record.to_row() for record in new]
+    photos = {record.photo for record in new}
+    before = counting.last_seen(connection, photos)
+    connection.execute(insert_or(connection, predictions), rows)
+    vectors = [{"prediction": record.id, "embedding": record.embedding} for record in new if record.embedding]
+    if vectors:
+        connection.execute(insert_or(connection, embeddings), vectors)
+    counting.count(connection, added=rows, seen=(before, counting.last_seen(connection, photos)))
 
-    return sqlite_insert(predictions).on_conflict_do_nothing(index_elements=["id"])
 
+def delete_older(engine: Engine, days: float, now: datetime | None = None, *, most: float = inf) -> int:
+    """Delete predictions that are older, and what was said of them, the oldest first; returns how many.
 
-def delete_older(engine: Engine, days: float, now: datetime | None = None) -> int:
-    """Delete predictions that are older, and what was said of them; returns how many.
+    Args:
+        engine: The database.
+        days: How old they may become.
+        now: The time; the clock's by default.
+        most: Stop after about so many.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
+    limit = (now or datetime.now(UTC)) - timedelta(days=days)
+    deleted = 0
+    with troubles(engine.url, rows=False):
+        while True:
+            with writing(engine) as connection:
+                count = _delete_some(connection, limit)
+            deleted += count
+            if count < DELETED_AT_ONCE or deleted >= most:
+                return deleted
+
+
+def forget_fine_sums(engine: Engine) -> None:
+    """Delete sums that are finer than anybody asks for at their age.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    with troubles(engine.url, rows=False), writing(engine) as connection:
+        counting.forget_fine(connection, time.time())
+
+
+def _delete_some(connection: Connection, limit: datetime) -> int:
     from sqlalchemy import delete, select
 
     from animal_classification.prediction_log.tables import predictions
 
-    limit = (now or datetime.now(UTC)) - timedelta(days=days)
-    old = select(predictions.c.id).where(predictions.c.time < limit).limit(DELETED_AT_ONCE)
-    old = old.with_for_update(skip_locked=True)  # several workers do it at about the same time
-    deleted = 0
-    with troubles(engine.url):
-        while True:
-            with writing(engine) as connection:
-                count = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
-            deleted += count
-            if count < DELETED_AT_ONCE:
-                return deleted
+    counting.lock(connection)
+    columns = [predictions.c[name] for name in ("id", *COUNTED)]
+    old = select(*columns).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
+    # A row on which somebody is just saying something has its turn next time.
+    rows: Sequence[Mapping[Any, Any]] = connection.execute(old.with_for_update(skip_locked=True)).mappings().all()
+    if not rows:
+        return 0
+    photos = {row["photo"] for row in rows}
+    before = counting.last_seen(connection, photos)
+    connection.execute(delete(predictions).where(predictions.c.id.in_([row["id"] for row in rows])))
+    after = counting.last_seen(connection, photos)
+    counting.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
+    return len(rows)

@@ -71,11 +71,36 @@ predictions = Table(
     Column("labels", JSON, nullable=False),
     Column("top", JSON, nullable=False),
     Column("latency", Double, nullable=False),
-    Column("embedding", LargeBinary, nullable=False),
     Column("doubt", Double, nullable=False),
 )
 Index(None, predictions.c.time)
+Index(None, predictions.c.photo, predictions.c.time)
 Index(None, predictions.c.doubt, predictions.c.id)
+
+# Apart from the predictions, which are scanned without them: an embedding is larger than all the rest of a row.
+embeddings = Table(
+    "animals_embeddings",
+    metadata,
+    Column("prediction", String(36), ForeignKey(predictions.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("embedding", LargeBinary, nullable=False),
+)
+
+# A row is a period of time: see ``sums``.
+sums = Table(
+    "animals_sums",
+    metadata,
+    Column("seconds", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("predictions", BigInteger, nullable=False),
+    Column("unknown", BigInteger, nullable=False),
+    Column("photos", BigInteger, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("latency", Double, nullable=False),
+    Column("probabilities", LargeBinary, nullable=False),
+    Column("latencies", LargeBinary, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("models", JSON, nullable=False),
+)
 
 feedback = Table(
     "animals_feedback",

@@ -10,35 +10,43 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from animal_classification.prediction_log.database import LogDatabaseError, connect
+from animal_classification.prediction_log.database import connect, is_there
 from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.quarantine import Quarantine
 from animal_classification.prediction_log.records import Record
-from animal_classification.prediction_log.spool import Spool, orphans, segments
+from animal_classification.prediction_log.refusals import LogDatabaseError
+from animal_classification.prediction_log.spool import Spool, orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
+
+    from animal_classification.prediction_log.store import Refused
 
 ROWS = 500  # in one transaction
 INTERVAL = 0.5
 RETRY = (0.5, 1.0, 2.0, 4.0)  # seconds between looks whether the database is back
 LOOK_FOR_ORPHANS = 20.0
 RETENTION_EVERY = 3600.0
+FORGET_AGAIN = 60.0
+FORGOTTEN_AT_ONCE = 20_000  # predictions, so that new ones do not wait until all old ones are gone
+PATIENCE = 5.0  # seconds for which questions wait until somebody else has opened the database
 
 
 class Counts(Protocol):
     """Who wants to know what became of rows."""
 
     def log_rows(self, what: str, count: int) -> None:
-        """So many rows were ``written``, ``dropped``, ``refused`` or ``damaged``."""
+        """So many rows were ``written``, ``dropped``, ``refused`` (and set aside) or ``damaged``."""
         ...
 
     def log_waiting(self, size: int) -> None:
-        """So many bytes wait on disk."""
+        """So many bytes wait on disk, those of other processes too."""
         ...
 
 
@@ -73,6 +81,8 @@ class PredictionLog:
         self._counts = counts or NoCounts()
         self._interval = interval
         self._spool = Spool(place.spool, place.spool_bytes)
+        self._quarantine = Quarantine(place.refused, place.spool_bytes)
+        self._aside: set[str] = set()
         self._engine: Engine | None = None
         self._opening = threading.Lock()
         self._wake = threading.Event()
@@ -83,7 +93,8 @@ class PredictionLog:
         self._failures = 0
         self._retry_at = 0.0
         self._look_at = 0.0
-        self._retention_at = time.monotonic() + RETENTION_EVERY
+        self._files_at = self._retention_at = 0.0  # at once: a process may not live for an hour
+        self._forgets = True
         self._thread = threading.Thread(target=self._run, name="animals-predictions", daemon=True)
         self._thread.start()
 
@@ -100,7 +111,10 @@ class PredictionLog:
         """
         from animal_classification.prediction_log.migrating import migrate
 
-        with self._opening:
+        if not self._opening.acquire(timeout=PATIENCE):
+            busy = "the database of the prediction log is being opened, or migrated"
+            raise LogDatabaseError(busy, busy)
+        try:
             if self._engine is None:
                 engine = connect(self._url)
                 try:
@@ -110,6 +124,8 @@ class PredictionLog:
                     raise
                 self._engine = engine
             return self._engine
+        finally:
+            self._opening.release()
 
     def flush(self, timeout: float = 2.0) -> None:
         """Let the thread have a turn now, and wait until it is through with all that was written before."""
@@ -137,6 +153,8 @@ class PredictionLog:
             except Exception:  # a bug must not end the log
                 logging.getLogger(__name__).exception("the prediction log failed at a batch; it goes on")
                 self._retry_at = time.monotonic() + RETRY[-1]
+            self._spool.look()
+            self._counts.log_waiting(self._spool.all_bytes)
             with self._turned:
                 self._turns += 1
                 if self._turns < self._wanted_turns:
@@ -151,45 +169,93 @@ class PredictionLog:
     def _turn(self) -> None:
         self._tell()
         now = time.monotonic()
+        if now >= self._files_at and self.place.days:
+            self._files_at = now + RETENTION_EVERY
+            self._forget_files()
         if now < self._retry_at and not self._closing:
             self._spool.sync()
             return
         if now >= self._look_at:
-            self._look_at = now + LOOK_FOR_ORPHANS
             self._take_over()
+            self._look_at = now + LOOK_FOR_ORPHANS
         if self._spool.waiting_bytes:
             self._drain()
-        if now >= self._retention_at and self.place.days:
-            from animal_classification.prediction_log.store import delete_older
+        if self._failures:  # each of these has asked the database: what failed is tried again first
+            logging.getLogger(__name__).warning("the prediction log's database is back; what waited is written")
+            self._failures = 0
+        if now >= self._retention_at:
+            self._retention_at = now + self._pause_after_forgetting()
 
-            self._retention_at = now + RETENTION_EVERY
-            delete_older(self.database(), self.place.days)
+    def _pause_after_forgetting(self) -> float:
+        """Delete what is too old; returns after how many seconds that is due again."""
+        try:
+            done = self._forget()
+        except LogDatabaseError as error:  # a right that is missing, a lock: no reason not to write
+            if self._forgets:
+                logging.getLogger(__name__).warning("old predictions cannot be deleted: %s", error)
+            self._forgets = False
+            return FORGET_AGAIN
+        self._forgets = True
+        return RETENTION_EVERY if done else 0.0
+
+    def _forget_files(self) -> None:
+        """Delete what is too old and not in the database, which may be gone for as long."""
+        self._quarantine.forget_older(self.place.days)
+        files = self._spool.forget_older(self.place.days)
+        if files:
+            logging.getLogger(__name__).warning(
+                "%d files of predictions waited for longer than they may be kept, and are deleted", files
+            )
+
+    def _forget(self) -> bool:
+        """Delete what is too old in the database; returns whether that is all."""
+        from animal_classification.prediction_log.store import delete_older, forget_fine_sums
+
+        if not is_there(self._url):  # where nothing was ever kept, nothing is made
+            return True
+        forget_fine_sums(self.database())
+        deleted = delete_older(self.database(), self.place.days, most=FORGOTTEN_AT_ONCE) if self.place.days else 0
+        return deleted < FORGOTTEN_AT_ONCE
 
     def _take_over(self) -> None:
         """Write what dead processes left."""
-        for folder in orphans(self.place.spool, self._spool.folder):
-            for segment in segments(folder):
-                self._ship(segment)
-                segment.unlink()
+        for files in orphans(self.place.spool, self._spool.name):
+            for segment in files:
+                self._ship(segment, segment.unlink)
 
     def _drain(self) -> None:
         self.database()  # while it is gone, one file goes on growing
         for segment in self._spool.rotate():
-            self._ship(segment)
-            self._spool.remove(segment)
-        if self._failures:
-            logging.getLogger(__name__).warning("the prediction log's database is back; what waited is written")
-        self._failures = 0
+            self._ship(segment, partial(self._spool.remove, segment))
 
-    def _ship(self, segment: Path) -> None:
+    def _ship(self, segment: Path, remove: Callable[[], None]) -> None:
+        """Write a file's rows to the database. A file that cannot be read, or deleted, does not hold up the others."""
         from animal_classification.prediction_log.store import insert
 
-        for records, damaged in batches(segment, ROWS):
-            refused = insert(self.database(), records)
-            self._count("damaged", damaged)
-            self._count("refused", refused)
-            self._count("written", len(records) - refused)
-        self._counts.log_waiting(self._spool.waiting_bytes)
+        try:
+            for records, damaged in batches(segment, ROWS):
+                refused = insert(self.database(), records)
+                self._count("damaged", damaged)
+                self._count("written", len(records) - len(refused))
+                for row in refused:
+                    self._set_aside(row)
+            remove()
+            self._aside.clear()
+        except OSError as error:
+            logging.getLogger(__name__).error("%s cannot be read or deleted: %s; it is tried again", segment, error)
+
+    def _set_aside(self, row: Refused) -> None:
+        if row.record.id in self._aside:  # the database went away in the middle of this file
+            return
+        self._aside.add(row.record.id)
+        place = self._quarantine.keep(row.record.to_line())
+        self._count("refused" if place else "dropped", 1)
+        logging.getLogger(__name__).error(
+            "the database does not take the prediction %s: %s; %s",
+            row.record.id,
+            row.reason,
+            f"it is set aside in {place}" if place else f"it is lost, because {self._quarantine.root} is full",
+        )
 
     def _on_down(self, error: LogDatabaseError) -> None:
         if not self._failures:
@@ -202,7 +268,6 @@ class PredictionLog:
             engine.dispose()
         with suppress(OSError):
             self._spool.sync()
-        self._counts.log_waiting(self._spool.waiting_bytes)
 
     def _tell(self) -> None:
         dropped, self._dropped = self._dropped, 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import AnimalsError, RegistryError
+from animal_classification.registry import last_used
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,15 +71,25 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     """
     file = sqlite_file(uri)
     if not create and file is not None and not file.exists():
-        raise RegistryError(
-            f"there is no model registry at {file}: train a model first, or name another one with --uri or "
-            "ANIMALS_TRACKING_URI"
-        )
+        raise RegistryError(f"there is no model registry at {file}: {_elsewhere(file)}")
     with explained(uri):
         client = import_client()
         if _is_database(uri):
             _knock(uri)
-        return client(tracking_uri=uri, registry_uri=uri)
+        opened = client(tracking_uri=uri, registry_uri=uri)
+    if file is not None:
+        last_used.remember(file)
+    return opened
+
+
+def _elsewhere(missing: Path) -> str:
+    """What to do where a registry is not: its default place is in the folder that a command runs in."""
+    known = last_used.recall()
+    if known is None or known == missing.absolute():
+        return "train a model first, or say where it is with ANIMALS_TRACKING_URI"
+    uri = f"sqlite:///{known.as_posix()}"
+    where = f"run this in {known.parent.parent}, or " if known.parent.name == DEFAULT_OUTPUT else ""
+    return f"the last one used is {known}; {where}set ANIMALS_TRACKING_URI={uri}"
 
 
 def import_client() -> type[MlflowClient]:

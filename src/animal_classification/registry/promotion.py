@@ -41,12 +41,13 @@ def promote(reference: str, *, uri: str | None = None) -> Change:
     before = registry.with_alias(chosen.name, PRODUCTION)
     if before is not None and before.version == chosen.version:
         return Change(chosen, chosen)
-    local_bundle(registry, chosen)
-    if before is not None:
+    local_bundle(registry, chosen)  # seconds, or minutes from a bucket: others may change aliases meanwhile
+    before = registry.with_alias(chosen.name, PRODUCTION)
+    if before is not None and before.version != chosen.version:
         earlier = [number for number in registry.production_before(chosen.name) if number != chosen.version]
         registry.remember_production(chosen.name, [*earlier, before.version])
     registry.set_alias(chosen, PRODUCTION)
-    if CANDIDATE in chosen.aliases:
+    if registry.aliases(chosen.name).get(CANDIDATE) == chosen.version:  # not what was offered since
         registry.drop_alias(chosen, CANDIDATE)
     return Change(_again(registry, chosen), before)
 

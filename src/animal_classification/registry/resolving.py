@@ -11,7 +11,14 @@ from urllib.request import url2pathname
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError, UsageError
 from animal_classification.registry.mlflow_client import ARTIFACTS, explained, sqlite_file
 from animal_classification.registry.store import Registry
-from animal_classification.registry.version import PREFIX, PRODUCTION, Reference, Version, parse_reference
+from animal_classification.registry.version import (
+    PREFIX,
+    PRODUCTION,
+    Reference,
+    Version,
+    parse_reference,
+    registered_name,
+)
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -24,8 +31,8 @@ def resolve_model(model: str, *, uri: str | None = None) -> str:
     'photos'
 
     Args:
-        model: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``; anything else is handed back as it is, without a look
-            at the registry.
+        model: ``models:/NAME@ALIAS``, ``NAME@ALIAS`` or ``models:/NAME/VERSION``; anything else is handed back as it
+            is, without a look at the registry.
         uri: MLflow's tracking URI; by default ``ANIMALS_TRACKING_URI``, else the SQLite file in ``runs``.
 
     Raises:
@@ -34,9 +41,8 @@ def resolve_model(model: str, *, uri: str | None = None) -> str:
         BundleInvalidError: The bundle is not what was registered.
         RegistryError: The registry cannot be reached.
     """
-    if not model.startswith("models:"):
-        return model
-    return str(resolve(model, uri=uri))
+    named = registered_name(model)
+    return model if named is None else str(resolve(named, uri=uri))
 
 
 def resolve(reference: str, *, uri: str | None = None) -> Path:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
@@ -97,6 +98,24 @@ def parse_reference(text: str) -> Reference:
     if found is None:
         raise UsageError(f"{text!r} is not a registered model; write models:/NAME@ALIAS or models:/NAME/VERSION")
     return Reference(found["name"], found["alias"], int(found["version"]) if found["version"] else None)
+
+
+def registered_name(text: str) -> str | None:
+    """The ``models:/…`` that a person means, or ``None`` for a model that is no registered one.
+
+    The prefix may be left out before an alias, since no built-in name has an ``@``. A file of that name comes first.
+
+    >>> registered_name("zoo@production")
+    'models:/zoo@production'
+    >>> registered_name("photos") is None
+    True
+    """
+    if text.startswith("models:"):
+        return text
+    found = _REFERENCE.fullmatch(text)
+    if found is None or found["alias"] is None or Path(text).exists():
+        return None
+    return f"{PREFIX}{text}"
 
 
 def tags_of(version: Version) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The server: an HTTP API and a web page over one classifier that is loaded once.
 
 May import ``inference``, ``bundle``, ``imaging``, ``settings`` and ``errors``. FastAPI comes with the extra ``serve``,
-Gradio, which only ``serving.page`` imports, with the extra ``app``.
+Gradio, which only ``gradio_app`` imports, with the extra ``gradio``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from animal_classification.serving import model_files, model_routes, open_inference
-from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
+from animal_classification.serving.access import HEALTH, METRICS, PREDICT, ScopedRoute, scoped
+from animal_classification.serving.bodies import while_connected
 from animal_classification.serving.guarding import charge
 from animal_classification.serving.metrics import CONTENT_TYPE
 from animal_classification.serving.problems import ClientGoneError, ProblemError, documented, invalid_values
+from animal_classification.serving.request_bounds import take
 from animal_classification.serving.schemas import (
     Health,
     PredictOptions,
@@ -26,12 +28,13 @@ from animal_classification.serving.service import Service
 from animal_classification.serving.uploads import Form, read_form
 from animal_classification.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 OPTIONS = PredictOptions.model_json_schema()["properties"]
 # What a form can say for true and false.
-YES_OR_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"]
+YES_OR_NO = {
+    "type": "string",
+    "enum": ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"],
+    "default": "false",
+}
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -49,7 +52,8 @@ PREDICT_BODY: dict[str, Any] = {
                         },
                         "model": {"type": "string", "minLength": 1, "maxLength": 255},
                         "top_k": OPTIONS["top_k"],
-                        "heatmap": OPTIONS["heatmap"] | {"type": "string", "enum": YES_OR_NO, "default": "false"},
+                        "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
+                        "words": OPTIONS["words"] | YES_OR_NO,
                     },
                     "additionalProperties": False,
                 },
@@ -63,8 +67,7 @@ PREDICT_BODY: dict[str, Any] = {
 
 def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes over ``service``, within the bounds of ``settings``."""
-    router = APIRouter()
-    memory = Memory(settings.max_memory_bytes)
+    router = APIRouter(route_class=ScopedRoute)
 
     # The busiest route comes first, because routes are tried in order.
     @router.post(
@@ -74,31 +77,29 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         responses=documented(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
         openapi_extra=PREDICT_BODY,
     )
+    @scoped(PREDICT)
     async def predict(request: Request, options: Annotated[PredictQuery, Query()]) -> Response:
         """Name the animals in one photo or many.
 
         A photo that cannot be read gets an entry whose `error` says why; the others are answered.
         """
         service.admit(options.model)
-        refuse_encoded(request)
-        with memory.claim() as counted:
-            async with within(settings.body_timeout, too_slow):
-                form = await _read(request, counted(request.stream()), settings)
-            try:
-                options = PredictQuery.model_validate(options.model_dump() | form.fields)
-            except ValidationError as error:
-                return invalid_values(error.errors())
-            charge(request.scope, len(form.photos))
-            with service.using(options.model, form.photos) as model:
-                async with within(settings.request_timeout, too_late):
-                    named = service.identify_as(
-                        lambda outcome: encoded_entry(outcome, model.info),
-                        form.photos,
-                        top_k=options.top_k,
-                        heatmap=options.heatmap,
-                        model=model,
-                    )
-                    entries = await while_connected(request, named)
+        take(request.scope, settings.max_request_bytes)
+        form = await _read(request, settings)
+        try:
+            options = PredictQuery.model_validate(options.model_dump() | form.fields)
+        except ValidationError as error:
+            return invalid_values(error.errors())
+        charge(request.scope, len(form.photos))
+        with service.using(options.model, form.photos) as model:
+            named = service.identify_as(
+                lambda outcome: encoded_entry(outcome, model.info, words=options.words),
+                form.photos,
+                top_k=options.top_k,
+                heatmap=options.heatmap,
+                model=model,
+            )
+            entries = await while_connected(request, named)
         body = b'{"predictions":[' + b",".join(entries) + b"]}"
         return Response(body, media_type="application/json")
 
@@ -106,25 +107,26 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
     _add_metrics(router, service)
     router.include_router(model_files.make_router(service))
     router.include_router(model_routes.make_router(service, settings))
-    router.include_router(open_inference.make_router(service, settings, memory))
+    router.include_router(open_inference.make_router(service, settings))
     return router
 
 
-async def _read(request: Request, body: AsyncIterator[bytes], settings: Settings) -> Form:
-    headers = request.headers
+async def _read(request: Request, settings: Settings) -> Form:
     try:
-        return await read_form(headers.get("content-type", ""), headers.get("content-length"), body, settings)
+        return await read_form(request.headers.get("content-type", ""), request.stream(), settings)
     except ClientDisconnect:
         raise ClientGoneError from None
 
 
 def _add_health(router: APIRouter, service: Service) -> None:
     @router.get("/healthz", tags=["health"], response_model=Health)
+    @scoped(HEALTH)
     async def healthz() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"status": "alive"})
 
     @router.get("/readyz", tags=["health"], response_model=Health, responses=documented(503))
+    @scoped(HEALTH)
     async def readyz() -> JSONResponse:
         """The models are loaded and warm; 503 until they are, and when the server is about to stop."""
         service.models.find()
@@ -135,6 +137,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
 
 def _add_metrics(router: APIRouter, service: Service) -> None:
     @router.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    @scoped(METRICS)
     async def metrics() -> PlainTextResponse:
         """For Prometheus."""
         text = await asyncio.to_thread(service.metrics.render)

@@ -1,4 +1,4 @@
-"""The application: API, its reference at ``/docs``, and a place for the page at ``/``."""
+"""The application: API, its reference at ``/docs``, and the pages."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving import feedback_api, problems, reference, tracing
+from animal_classification.serving.access import OPEN, ScopedMount, ScopedRoute
 from animal_classification.serving.api import make_router
+from animal_classification.serving.bodies import Memory
 from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
+from animal_classification.serving.gradio_host import GRADIO_PATH, GradioHost
 from animal_classification.serving.guarding import Guarding, describe_keys
 from animal_classification.serving.keys import read_keys
 from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.observing import Observed
-from animal_classification.serving.page_host import PageHost
+from animal_classification.serving.paths import describe_paths
 from animal_classification.serving.predictions import Predictions
+from animal_classification.serving.proxies import Forwarded
+from animal_classification.serving.request_bounds import RequestBounds
 from animal_classification.serving.service import Predictor, Service
+from animal_classification.serving.sizing import check_room, fitted, photo_limits
 from animal_classification.serving.tabs import pages as tabs
 from animal_classification.serving.threads import PATIENCE, in_thread
 from animal_classification.settings import Settings
@@ -42,10 +48,12 @@ class Application(FastAPI):
     access_log: Callable[[dict[str, Any]], None] | None = None
     traces: tracing.Tracing | None = None
     prefix = ""
+    trusted_proxies: tuple[str, ...] = ()
     wants_keys = False
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        describe_paths(document)
         if self.wants_keys:
             describe_keys(document)
         return document
@@ -61,7 +69,8 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
+        observed = Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
+        return Forwarded(observed, self.trusted_proxies) if self.trusted_proxies else observed
 
 
 def create_app(
@@ -69,27 +78,31 @@ def create_app(
     settings: Settings = Settings(),
     *,
     access_log: Callable[[dict[str, Any]], None] | None = None,
+    memory: Memory | None = None,
 ) -> FastAPI:
     """Build the application.
 
     Args:
         classifier: What answers; ``None`` to install one later with ``app.state.service.install``, so that the
             process is alive, and says that it is not ready, while the model loads.
-        settings: Bounds on requests, and whether there is a page.
+        settings: Bounds on requests, and which pages there are.
         access_log: Gets the facts of each request when it is answered.
+        memory: For the bodies of requests, where other processes share it.
 
     Raises:
         UsageError: The API keys cannot be read, or the prediction log's URL is for no database.
         OutputError: The prediction log's folder cannot be written.
 
     Returns:
-        The application; ``app.state.service`` holds the classifier and ``app.state.page`` the page at ``/``.
+        The application; ``app.state.service`` holds the classifier.
     """
     if settings.keys_file:
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
-    metrics = Metrics()
-    predictions = Predictions(settings, metrics) if settings.prediction_log else None
-    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None)
+    settings = fitted(settings)
+    check_room(settings)
+    metrics, limits = Metrics(), photo_limits(settings)
+    predictions = Predictions(settings, metrics, limits) if settings.prediction_log else None
+    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
     if classifier is not None:
         service.install(classifier)
 
@@ -113,32 +126,40 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
     )
+    app.router.route_class = ScopedRoute
     app.access_log = access_log
     app.traces = traces
     app.prefix = settings.root_path
+    app.trusted_proxies = settings.trusted_proxies
     app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.predictions = predictions
-    app.state.page = PageHost(
-        wanted=settings.page and not settings.keys_file, others=[(tab.path, tab.name) for tab in tabs.tabs_of(settings)]
-    )
+    app.state.gradio = GradioHost() if settings.gradio else None
+    memory = memory or Memory(settings.max_memory_bytes)
+    # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
+    app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
     problems.install(app)
+    _add_routes(app, settings)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    service, predictions = app.state.service, app.state.predictions
     app.include_router(make_router(service, settings))
     app.include_router(
         feedback_api.make_router(service, predictions) if predictions else feedback_api.make_router_without()
     )
     app.include_router(tabs.make_router(settings))
     reference.install(app)
-    # The router's default and not a mount at "/": a mount would swallow the 405 of the routes above.
-    app.router.default = app.state.page
-    return app
+    if settings.gradio:
+        app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", wanted=OPEN))
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    if settings.keys_file or settings.rate_limit:
-        app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
+    app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
     app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
     if settings.cors:
         app.add_middleware(

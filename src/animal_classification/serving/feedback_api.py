@@ -14,8 +14,9 @@ from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.sniff import Format, identify
 from animal_classification.prediction_log import feedback as store
-from animal_classification.prediction_log.database import LogDatabaseError
-from animal_classification.serving.observing import notes_of
+from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
+from animal_classification.serving.access import ADMIN, FEEDBACK, ScopedRoute, scoped
+from animal_classification.serving.guarding import key_of
 from animal_classification.serving.predictions import thumbnail
 from animal_classification.serving.problems import ProblemError, documented
 from animal_classification.serving.schemas import Probability, TopLabel
@@ -55,7 +56,7 @@ class Word(BaseModel):
     label: str | None = Field(default=None, max_length=200, description="Id or name of a label, where corrected.")
     note: str | None = Field(default=None, max_length=store.MAX_NOTE)
     who: str | None = Field(
-        default=None, max_length=store.MAX_WHO, description="Whose word it is; else the API key's name."
+        default=None, max_length=store.MAX_WHO, description="Whose word it is; with an API key, it is the key's name."
     )
 
     @model_validator(mode="after")
@@ -131,7 +132,7 @@ class Labels(BaseModel):
 
 def make_router(service: Service, predictions: Predictions) -> APIRouter:
     """The routes over ``predictions``."""
-    router = APIRouter(tags=["feedback"])
+    router = APIRouter(tags=["feedback"], route_class=ScopedRoute)
     _add_words(router, service, predictions)
     _add_review(router, service, predictions)
     _add_monitor(router, predictions)
@@ -140,14 +141,19 @@ def make_router(service: Service, predictions: Predictions) -> APIRouter:
 
 def make_router_without() -> APIRouter:
     """The same paths where no predictions are kept; each says so."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
     @router.api_route("/v1/feedback", methods=["GET", "POST", "DELETE"])
     @router.api_route("/v1/feedback/{rest:path}", methods=["GET", "POST", "DELETE"])
     @router.api_route("/v1/review", methods=["GET"])
     @router.api_route("/v1/review/{rest:path}", methods=["GET"])
-    @router.api_route("/v1/monitor", methods=["GET"])
+    @scoped(FEEDBACK)
     async def off(rest: str = "") -> Response:
+        raise ProblemError(404, OFF, kind="no-prediction-log")
+
+    @router.get("/v1/monitor")
+    @scoped(ADMIN)
+    async def off_as_well() -> Response:
         raise ProblemError(404, OFF, kind="no-prediction-log")
 
     return router
@@ -160,6 +166,7 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
         response_model=Feedback,
         responses=documented(400, 401, 403, 404, 422, 429, 503),
     )
+    @scoped(FEEDBACK)
     async def say(request: Request, word: Word) -> JSONResponse:
         """Confirm or correct a prediction. Every word is kept, and the last one counts."""
         found = await _found(predictions, word.id)
@@ -170,7 +177,7 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
             label=label[1] if label else None,
             label_id=label[0] if label else None,
             note=word.note or None,
-            who=word.who or notes_of(request.scope).key,
+            who=key.name if (key := key_of(request.scope)) else word.who,
         )
         said = await _ask(predictions, lambda: store.add(predictions.log.database(), kept))
         if said is None:
@@ -178,12 +185,17 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
         return _json(Feedback(id=word.id, said=KeptWord(**_known(said)), stands=KeptWord(**_known(said))), status=201)
 
     @router.delete("/v1/feedback/{number}", response_model=Feedback, responses=documented(401, 403, 404, 422, 429, 503))
-    async def undo(number: int) -> JSONResponse:
-        """Take a word back; the one before it, if there is one, stands again."""
+    @scoped(FEEDBACK)
+    async def undo(request: Request, number: int) -> JSONResponse:
+        """Take a word back; the one before it, if there is one, stands again. A key takes back its own words only."""
+        key = key_of(request.scope)
+        own = None if key is None or key.allows(ADMIN) else key.name
         within = 0 < number < 2**63
-        said = await _ask(predictions, lambda: store.undo(predictions.log.database(), number)) if within else None
+        said = await _ask(predictions, lambda: store.undo(predictions.log.database(), number, own)) if within else None
         if said is None:
             raise ProblemError(404, "there is no feedback of that number", kind="no-such-feedback")
+        if said["undone"] is None:
+            raise ProblemError(403, "this is not a word of this key's: only an admin may undo it", kind="not-yours")
         identity = said["prediction"]
         found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
         stands = found and found["feedback"]
@@ -202,6 +214,7 @@ def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
     @router.get(
         "/v1/monitor", tags=["monitor"], response_model=dict[str, Any], responses=documented(401, 403, 422, 429, 503)
     )
+    @scoped(ADMIN)
     async def monitor(
         since: Annotated[str, Query(pattern=SINCE, description="How far to look back: 30m, 24h, 7d, 4w.")] = "24h",
     ) -> JSONResponse:
@@ -217,6 +230,7 @@ def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
 
 def _add_review(router: APIRouter, service: Service, predictions: Predictions) -> None:
     @router.get("/v1/review", response_model=Page, responses=documented(401, 403, 422, 429, 503))
+    @scoped(FEEDBACK)
     async def review(
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -226,15 +240,17 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
 
         def look() -> tuple[list[dict[str, Any]], int]:
             rows, total = store.to_review(predictions.log.database(), done=state == "done", limit=limit, after=after)
-            return [_entry(row, predictions) for row in rows], total
+            kept = predictions.photos.having(row["photo"] for row in rows)
+            return [_entry(row, kept) for row in rows], total
 
         if after is None:
-            await predictions.beside(lambda: predictions.log.flush(1.0))
+            await predictions.beside(lambda: predictions.log.flush(3.0))
         rows, total = await _ask(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
     @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 503))
+    @scoped(FEEDBACK)
     async def labels(
         model: Annotated[
             str | None, Query(max_length=200, description="Whose; of the one that answers by default.")
@@ -250,6 +266,7 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
         response_class=Response,
         responses={200: PICTURE, **documented(401, 403, 404, 422, 503)},
     )
+    @scoped(FEEDBACK)
     async def photo(prediction: str) -> Response:
         """The photo of a prediction, where it is kept."""
 
@@ -285,14 +302,17 @@ async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
     """Ask the database, beside the event loop.
 
     Raises:
-        ProblemError: 503 where it is gone.
+        ProblemError: 503 where it is gone; 422 where it cannot keep what was said.
     """
     try:
         return await predictions.beside(query)
-    except LogDatabaseError:
+    except LogDatabaseError as error:
         # The log of this server says more; the address of a database is nobody's business.
-        detail = "the database of the prediction log cannot be reached; try again in a few seconds"
+        detail = f"{error.reason}; try again in a few seconds"
         raise ProblemError(503, detail, kind="log-unavailable", headers={"Retry-After": "5"}) from None
+    except RefusedRowError as error:
+        detail = f"the database of the prediction log cannot keep this: {error}"
+        raise ProblemError(422, detail, kind="not-storable") from None
 
 
 def _label(service: Service, found: dict[str, Any], text: str) -> tuple[str, str]:
@@ -316,9 +336,9 @@ def _no_such_prediction() -> ProblemError:
     return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
 
 
-def _entry(row: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
+def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
     top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
-    photo = f"review/{row['id']}/photo" if predictions.photos.has(row["photo"]) else None
+    photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
     return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}

@@ -10,21 +10,28 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import re
 import secrets
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.serving.key_file import only_one, replace_whole
 
-SCOPES = ("predict", "feedback", "admin")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Stamp = tuple[int, int, int, int]
+
+SCOPES = ("predict", "feedback", "metrics", "admin")
+ADMIN = "admin"
+PREFIX = "animals_"  # every key begins with it
 LOOK_EVERY = 1.0  # seconds between looks at the file
 MAX_FILE = 4 * 1024 * 1024
-_KEY = re.compile(r"animals_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_KEY = re.compile(PREFIX + r"([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
 
@@ -54,6 +61,10 @@ class Key:
         """It does not hold any more."""
         return self.expires is not None and at >= datetime.fromisoformat(self.expires)
 
+    def allows(self, scope: str) -> bool:
+        """It has that scope, or the one that includes all others."""
+        return scope in self.scopes or ADMIN in self.scopes
+
 
 def new_key(
     name: str, scopes: tuple[str, ...], *, days: float | None = None, rate_limit: float | None = None
@@ -80,7 +91,7 @@ def new_key(
         expires=None if days is None else (now + timedelta(days=days)).isoformat(),
         rate_limit=rate_limit,
     )
-    return f"animals_{identity}_{secret}", key
+    return f"{PREFIX}{identity}_{secret}", key
 
 
 def read_keys(path: Path) -> list[Key]:
@@ -102,37 +113,52 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def write_keys(path: Path, keys: list[Key]) -> None:
-    """Write a file of keys that only its owner may read, whole or not at all.
+    """Write a file of keys, whole or not at all; a new one can be read by its owner only.
 
     Raises:
         OutputError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    replace_whole(path, (json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n").encode())
+
+
+def change_keys(path: Path, change: Callable[[list[Key]], list[Key]]) -> None:
+    """Change a file of keys while no other process does, and make sure that it says so afterwards.
+
+    Args:
+        path: The file; it need not be there.
+        change: Makes the new list from the one that is there.
+
+    Raises:
+        UsageError: It is no file of keys; and what ``change`` raises.
+        OutputError: It cannot be written, or says something else afterwards.
+    """
+    with only_one(path):
+        wanted = change(read_keys(path) if path.exists() else [])
+        write_keys(path, wanted)
+        if read_keys(path) != wanted:
+            raise OutputError(
+                f"{path}: something else has just changed it; try again, then look with animals keys list"
+            )
 
 
 class KeyRing:
     """The keys of a file, as it is now.
 
-    A change counts within a second. Where the file becomes unreadable the keys read before hold on, and the log says
-    so: neither does everybody get in, nor is everybody locked out.
+    A change counts within a second. Where the file becomes unreadable the keys read before hold on, and the log and a
+    metric say so: neither does everybody get in, nor is everybody locked out.
+
+    Args:
+        path: The file.
+        on_look: Told after each look whether the file could be read.
 
     Raises:
         UsageError: The file cannot be read at the start.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, on_look: Callable[[bool], None] = lambda _: None) -> None:
         self._path = path
+        self._on_look = on_look
+        self._trouble: str | None = None
         self._stamp = _stamp(path)
         self._keys = {key.id: key for key in read_keys(path)}
         self._looked = time.monotonic()
@@ -154,21 +180,28 @@ class KeyRing:
             return
         self._looked = now
         stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
+        if stamp != self._stamp or self._trouble is not None:
+            self._read(stamp)
+        self._on_look(self._trouble is None)
+
+    def _read(self, stamp: Stamp | None) -> None:
+        """Read the file; what cannot be read is tried again at the next look, because rights change no stamp."""
         try:
             self._keys = {key.id: key for key in read_keys(self._path)}
         except UsageError as error:
-            logging.getLogger(__name__).error("the API keys stay as they were: %s", error)
+            if str(error) != self._trouble:
+                logging.getLogger(__name__).error("the API keys stay as they were: %s", error)
+            self._trouble = str(error)
+        else:
+            self._stamp, self._trouble = stamp, None
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _hash(text: str) -> str:

@@ -90,7 +90,13 @@ class Metrics:
         self._log_waiting = Gauge(
             "animals_log_waiting_bytes",
             "Predictions that wait on disk for the log's database.",
-            multiprocess_mode="livesum",
+            multiprocess_mode="livemax",  # each worker sees all that waits
+            registry=registry,
+        )
+        self._keys_unreadable = Gauge(
+            "animals_keys_file_unreadable",
+            "1 while the file of API keys has changed and cannot be read, so that the keys read before hold on.",
+            multiprocess_mode="livemax",
             registry=registry,
         )
         self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
@@ -124,6 +130,11 @@ class Metrics:
         """A request, or one photo of it, was refused for a reason that this server has a word for."""
         self._rejected.labels(reason).inc()
 
+    def refused(self, status: int, reason: str) -> None:
+        """The protocol answered, before there was a request for a route."""
+        self.rejected(reason)
+        self._requests.labels(OTHER, OTHER, str(status)).inc()
+
     def log_rows(self, what: str, count: int) -> None:
         """So many predictions were ``written`` to the log, ``dropped``, ``refused`` or ``damaged``."""
         self._log_rows.labels(what).inc(count)
@@ -131,6 +142,10 @@ class Metrics:
     def log_waiting(self, size: int) -> None:
         """So many bytes wait for the log's database."""
         self._log_waiting.set(size)
+
+    def keys_file_readable(self, readable: bool) -> None:
+        """The file of API keys was looked at."""
+        self._keys_unreadable.set(0 if readable else 1)
 
     def began(self) -> None:
         """A request came."""

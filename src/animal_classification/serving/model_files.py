@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.errors import BundleError
+from animal_classification.serving.access import PREDICT, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError, documented
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Confusion(BaseModel):
 
 def make_router(service: Service) -> APIRouter:
     """The routes over the model of ``service``."""
-    router = APIRouter(prefix="/v1/models/{name}", tags=["models"])
+    router = APIRouter(prefix="/v1/models/{name}", tags=["models"], route_class=ScopedRoute)
 
     @router.get("/card", response_class=Response, responses={200: MARKDOWN, **documented(404, 422, 503)})
+    @scoped(PREDICT)
     async def card(name: str) -> Response:
         """The model card, Markdown."""
         text = await _unchanged(service, _bundle(service, name).card)
@@ -46,6 +48,7 @@ def make_router(service: Service) -> APIRouter:
         return Response(text, media_type="text/markdown; charset=utf-8")
 
     @router.get("/confusion", response_model=Confusion, responses=documented(404, 422, 503))
+    @scoped(PREDICT)
     async def confusion(name: str) -> JSONResponse:
         """The confusion matrix: `matrix[true][answered]`, photos."""
         bundle = _bundle(service, name)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from animal_classification.serving.access import ADMIN, PREDICT, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError, documented
+from animal_classification.serving.request_bounds import take_time
 from animal_classification.serving.schemas import ModelsResponse, ReloadResponse
 
 if TYPE_CHECKING:
@@ -21,15 +23,17 @@ PRIVATE_FACTS = {"path", "config"}
 
 def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes over ``service``."""
-    router = APIRouter(tags=["models"])
+    router = APIRouter(tags=["models"], route_class=ScopedRoute)
 
     @router.get("/v1/models", response_model=ModelsResponse, responses=documented(503))
+    @scoped(PREDICT)
     async def models() -> JSONResponse:
         """The models that answer here, the default one first."""
         service.models.find()
         return JSONResponse({"models": [_summary(name, slot) for name, slot in service.models]})
 
     @router.get("/v1/models/{name}", response_model=dict[str, Any], responses=documented(404, 422, 503))
+    @scoped(PREDICT)
     async def model(name: str, request: Request) -> Response:
         """What one model is, what it knows and how good it is; and what is seen of those beside it."""
         slot = service.models.find(name)
@@ -49,11 +53,13 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
         response_model=ReloadResponse,
         responses=documented(401, 403, 404, 409, 422, 503),
     )
-    async def reload(name: str) -> JSONResponse:
+    @scoped(ADMIN)
+    async def reload(request: Request, name: str) -> JSONResponse:
         """Look now whether there is another version, and let it take over; needs a key with the scope `admin`."""
         if not settings.keys_file:
             detail = "without API keys nobody may reload: start the server with --keys-file"
             raise ProblemError(403, detail, kind="no-scope")
+        take_time(request.scope)
         slot = service.models.find(name)
         before = slot.current.info.version
         service.tell_others(name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from animal_classification.serving import tracing
+from animal_classification.serving.arrivals import arrival_of
 from animal_classification.serving.models.metrics import OTHER
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from animal_classification.serving.metrics import Metrics
     from animal_classification.serving.service import Service
 
 SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
@@ -122,7 +124,7 @@ class Observed:
             headers.append((b"traceresponse", notes.trace.header.encode("ascii")))
         if scope["scheme"] == "https":
             headers.append((b"strict-transport-security", b"max-age=31536000"))
-        if self._service.draining and b"connection" not in present:
+        if b"connection" not in present and (self._service.draining or not _is_there(scope)):
             headers.append((b"connection", b"close"))
         return headers
 
@@ -149,6 +151,41 @@ class Observed:
                     "sent": notes.sent,
                 }
             )
+
+
+class RefusalsObserved:
+    """Does the same for what the protocol answers by itself, before there is a request for :class:`Observed`.
+
+    Args:
+        metrics: Where it is counted.
+        log: Gets the facts of each.
+    """
+
+    def __init__(self, metrics: Metrics, log: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self._metrics = metrics
+        self._log = log
+
+    def __call__(self, status: int, kind: str, client: str | None) -> list[tuple[bytes, bytes]]:
+        """Note that a connection was answered with a status, for a reason in one word; the answer's headers."""
+        request_id = uuid4().hex
+        self._metrics.refused(status, kind)
+        if self._log is not None:
+            facts: dict[str, Any] = {
+                "request_id": request_id,
+                "client": client,
+                "key": None,
+                "method": None,
+                "path": None,
+            }
+            facts |= {"route": OTHER, "status": status, "seconds": 0.0, "received": 0, "sent": 0, "reason": kind}
+            self._log(facts)
+        return [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode("ascii"))]
+
+
+def _is_there(scope: Scope) -> bool:
+    """The whole request has come; where it has not, its connection ends with the answer."""
+    arrival = arrival_of(scope)
+    return arrival is None or arrival.complete
 
 
 def _request_id(scope: Scope) -> str:

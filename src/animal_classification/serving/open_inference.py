@@ -6,7 +6,6 @@ extension). Errors are an ``error`` in JSON, as that protocol wants them.
 
 from __future__ import annotations
 
-from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +14,15 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
-from animal_classification.serving.bodies import Memory, refuse_encoded, too_late, too_slow, while_connected, within
+from animal_classification.serving.access import HEALTH, PREDICT, ScopedRoute, scoped
+from animal_classification.serving.bodies import while_connected
 from animal_classification.serving.guarding import charge
-from animal_classification.serving.problems import ClientGoneError, ProblemError
+from animal_classification.serving.problems import ClientGoneError
+from animal_classification.serving.request_bounds import take
 from animal_classification.serving.schemas import as_entry
-from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_BODY, OUTPUTS, options_of, parse, render
-from animal_classification.serving.uploads import bounded
+from animal_classification.serving.tensors import BODY, JSON_LENGTH, MAX_JSON, OUTPUTS, options_of, parse, render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from animal_classification.serving.models.served import ServedModel
     from animal_classification.serving.service import Service
     from animal_classification.settings import Settings
@@ -44,36 +42,35 @@ FACT_ERRORS = errors(401, 403, 404, 422, 503)
 PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
 
 
-def make_router(service: Service, settings: Settings, memory: Memory) -> APIRouter:
+def make_router(service: Service, settings: Settings) -> APIRouter:
     """The routes of the protocol over ``service``."""
-    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=ScopedRoute)
     _add_facts(router, service)
 
     @router.post("/models/{name}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
     @router.post("/models/{name}/versions/{version}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def infer(request: Request, name: str, version: str | None = None) -> Response:
         """Name the animals in photos."""
         _require(service, name, version)
         service.admit(name)
-        refuse_encoded(request)
-        with memory.claim() as counted:
-            async with within(settings.body_timeout, too_slow):
-                body = await _whole_body(request, counted(request.stream()), settings)
-            async with within(settings.request_timeout, too_late):
-                asked, photos = await service.run(parse, body, request.headers.get(JSON_LENGTH), settings)
-                charge(request.scope, len(photos))
-                options = options_of(asked)
-                with service.using(name, photos, version) as model:
-                    named = service.identify_as(
-                        lambda outcome: as_entry(outcome, model.info),
-                        photos,
-                        top_k=options.top_k,
-                        heatmap=options.heatmap,
-                        model=model,
-                    )
-                    entries = await while_connected(request, named)
-                    answer = await service.run(render, asked, entries, model.info)
+        json_length = request.headers.get(JSON_LENGTH)
+        # Photos that follow the JSON cost no parsing.
+        take(request.scope, settings.max_request_bytes if json_length else min(settings.max_request_bytes, MAX_JSON))
+        body = await _whole_body(request)
+        asked, photos = await service.run(parse, body, json_length, settings)
+        charge(request.scope, len(photos))
+        options = options_of(asked)
+        with service.using(name, photos, version) as model:
+            named = service.identify_as(
+                lambda outcome: as_entry(outcome, model.info),
+                photos,
+                top_k=options.top_k,
+                heatmap=options.heatmap,
+                model=model,
+            )
+            entries = await while_connected(request, named)
+            answer = await service.run(render, asked, entries, model.info)
         return Response(answer, media_type="application/json")
 
     return router
@@ -81,23 +78,26 @@ def make_router(service: Service, settings: Settings, memory: Memory) -> APIRout
 
 def _add_facts(router: APIRouter, service: Service) -> None:
     @router.get("")
+    @scoped(PREDICT)
     async def server() -> JSONResponse:
         """What this server is."""
         return JSONResponse({"name": "animals", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     @router.get("/health/live")
+    @scoped(HEALTH)
     async def live() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"live": True})
 
     @router.get("/health/ready", responses={503: {"description": "Not ready."}})
+    @scoped(HEALTH)
     async def ready() -> JSONResponse:
         """The model is loaded and warm; 503 until it is, and when the server is about to stop."""
         return JSONResponse({"ready": service.ready}, status_code=200 if service.ready else 503)
 
     @router.get("/models/{name}", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}", responses=FACT_ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def model(name: str, version: str | None = None) -> JSONResponse:
         """What a model takes and gives."""
         predictor = _require(service, name, version).predictor
@@ -113,7 +113,7 @@ def _add_facts(router: APIRouter, service: Service) -> None:
 
     @router.get("/models/{name}/ready", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}/ready", responses=FACT_ERRORS)
-    @_errors_of_the_protocol
+    @scoped(PREDICT)
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """Whether a model answers."""
         _require(service, name, version)
@@ -121,32 +121,15 @@ def _add_facts(router: APIRouter, service: Service) -> None:
         return JSONResponse(body, status_code=200 if service.ready else 503)
 
 
-def _errors_of_the_protocol(route: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
-    @wraps(route)
-    async def guarded(*arguments: Any, **named: Any) -> Response:
-        try:
-            return await route(*arguments, **named)
-        except ProblemError as problem:
-            return JSONResponse(
-                {"error": problem.detail}, status_code=problem.status, headers=dict(problem.headers or {})
-            )
-
-    return guarded
-
-
 def _require(service: Service, name: str, version: str | None) -> ServedModel:
     return service.models.find(name).current if version is None else service.models.version(name, version)
 
 
-async def _whole_body(request: Request, chunks: Any, settings: Settings) -> bytes:
-    # Photos that follow the JSON cost no parsing.
-    bound = settings.max_request_bytes
-    if JSON_LENGTH not in request.headers:
-        bound = min(bound, MAX_BODY)
+async def _whole_body(request: Request) -> bytearray:
     body = bytearray()
     try:
-        async for chunk in bounded(request.headers.get("content-length"), chunks, bound):
+        async for chunk in request.stream():
             body += chunk
     except ClientDisconnect:
         raise ClientGoneError from None
-    return bytes(body)
+    return body

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from animal_classification.errors import BundleError, ImageError
+from animal_classification.errors import BundleError, ImageError, ImageMemoryError
 from animal_classification.inference.results import FileResult
 from animal_classification.serving import tracing
 from animal_classification.serving.threads import deliver
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
     from animal_classification.bundle import Bundle, BundleInfo
     from animal_classification.inference import Prediction
+    from animal_classification.inference.results import Candidate
     from animal_classification.serving.metrics import Metrics
     from animal_classification.serving.models.metrics import VersionMetrics
     from animal_classification.serving.uploads import Photo
+
+
+KEPT = 5  # labels of each answer that the prediction log has
 
 
 class Predictor(Protocol):
@@ -52,12 +56,14 @@ class Outcome:
         result: A prediction, or the reason why there is none, under the photo's file name.
         heatmap: uint8 ``[size, size, 3]``, where asked for; ``None`` where the model's files have changed since.
         seconds: That decoding it and its share of a batch took one core; ``None`` where nothing was computed.
+        top: The most probable labels for whoever keeps predictions, however few the request asked for.
         id: Of this answer; unique.
     """
 
     result: FileResult
     heatmap: NDArray[np.uint8] | None = None
     seconds: float | None = None
+    top: tuple[Candidate, ...] = ()
     id: str = field(default_factory=lambda: str(uuid4()))
 
 
@@ -151,7 +157,7 @@ class PhotoHandler:
             try:
                 decoded.append(self._decoded(job))
             except ImageError as error:
-                self._metrics.rejected("unreadable-photo")
+                self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
                 outcome = Outcome(FileResult(job.photo.name, error=error.reason))
                 results.append((job.future, self._finished(job, outcome)))
             except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
@@ -192,7 +198,7 @@ class PhotoHandler:
                 pixels = np.stack([item.pixels for item in decoded])
                 predictions = self._predictor.classify(
                     pixels,
-                    top_k=max(item.job.top_k for item in decoded),
+                    top_k=max(KEPT, *(item.job.top_k for item in decoded)),
                     embedding=self._listeners.before is not None,
                 )
         except Exception as error:
@@ -211,16 +217,17 @@ class PhotoHandler:
         return results
 
     def _named(self, job: PhotoJob, prediction: Prediction, seconds: float) -> Outcome | Exception:
+        kept = prediction.top[:KEPT]
         prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
             heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
-        except BundleError as error:  # the model's files are not those of this model any more
+        except (BundleError, ImageMemoryError) as error:  # files of another model by now; no memory at this moment
             logging.getLogger(__name__).warning("no heatmap: %s", error)
             heatmap = None
         except Exception as error:
             return error
         self._answers.predicted(prediction)
-        outcome = Outcome(FileResult(job.photo.name, prediction), heatmap, seconds)
+        outcome = Outcome(FileResult(job.photo.name, prediction), heatmap, seconds, kept)
         if self._listeners.before is not None:
             passed = time.monotonic() - job.arrived
             self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))

@@ -1,14 +1,16 @@
-"""Taking a port, and saying in one line why it cannot be had."""
+"""Taking a port, and room for connections, and saying in one line why they cannot be had."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import sys
 from contextlib import suppress
 
 from animal_classification.errors import AnimalsError, UsageError
 
 PORTS_TRIED = 20
+OTHER_FILES = 200  # that a server has open: models, logs, a database
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -31,6 +33,30 @@ def address_of(host: str, port: int) -> str:
     """What to type into a browser on this machine."""
     name = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::", "::1", ""} else host  # noqa: S104
     return f"http://{f'[{name}]' if ':' in name else name}:{port}"
+
+
+def make_room(connections: int) -> str | None:
+    """Let this process open so many connections, as far as its hard limit on files allows.
+
+    Without room a server can accept nobody, not even to refuse him.
+
+    Returns:
+        A line for the operator where it is not allowed.
+    """
+    if sys.platform == "win32":  # which has no such limit
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed == wanted:
+        return None
+    needed = f"{connections} connections need {wanted} open files, and {hard} are allowed"
+    return f"{needed}: raise ulimit -n, or lower --max-connections"
 
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:

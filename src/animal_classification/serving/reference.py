@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from fastapi import Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
+from animal_classification.serving.access import OPEN, ScopedMount, scoped
 from animal_classification.serving.plain import plain_page
 
 if TYPE_CHECKING:
@@ -18,10 +20,18 @@ ASSETS = ("fastapi_swagger", "resources")
 
 
 def install(app: FastAPI) -> None:
-    """Serve ``/docs``; without the package that holds Swagger UI it says how to read the API otherwise."""
+    """Serve ``/openapi.json`` and ``/docs``, which without the package that holds Swagger UI says how to read it."""
     bundled = find_spec(ASSETS[0]) is not None
 
+    # FastAPI's own route for it would not ask the gate.
+    @app.get("/openapi.json", include_in_schema=False)
+    @scoped(OPEN)
+    async def description(request: Request) -> JSONResponse:
+        prefix = request.scope.get("root_path", "")
+        return JSONResponse({**app.openapi(), **({"servers": [{"url": prefix}]} if prefix else {})})
+
     @app.get("/docs", include_in_schema=False)
+    @scoped(OPEN)
     async def docs() -> HTMLResponse:
         if not bundled:
             return plain_page(
@@ -40,4 +50,5 @@ def install(app: FastAPI) -> None:
         )
 
     if bundled:
-        app.mount("/docs/assets", StaticFiles(packages=[ASSETS]), name="docs-assets")
+        assets = StaticFiles(packages=[ASSETS])
+        app.router.routes.append(ScopedMount("/docs/assets", assets, "docs-assets", wanted=OPEN))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from animal_classification.serving.photo_jobs import Outcome
     from animal_classification.serving.uploads import Photo
 
@@ -32,13 +34,13 @@ class Answers:
         self._outcomes: OrderedDict[Key, Outcome] = OrderedDict()
         self._lock = threading.Lock()
 
-    async def key(self, photo: Photo, top_k: int, heatmap: bool) -> Key | None:
-        """Under what the outcome for ``photo`` is remembered; ``None`` where it is not."""
-        if not self._size or photo.error is not None:
-            return None
-        if len(photo.data) <= SMALL:
-            return _hash(photo.data), top_k, heatmap
-        return await asyncio.to_thread(_hash, photo.data), top_k, heatmap
+    async def keys(self, photos: Sequence[Photo], top_k: int, heatmap: bool) -> list[Key | None]:
+        """Under what the outcome for each photo is remembered; ``None`` where it is not."""
+        if not self._size:
+            return [None] * len(photos)
+        if sum(len(photo.data) for photo in photos) <= SMALL:
+            return _keys(photos, top_k, heatmap)
+        return await asyncio.to_thread(_keys, photos, top_k, heatmap)
 
     def get(self, key: Key | None, name: str) -> Outcome | None:
         """The outcome, under this request's file name."""
@@ -52,8 +54,11 @@ class Answers:
         return replace(outcome, result=replace(outcome.result, path=name), seconds=None, id=str(uuid4()))
 
     def put(self, key: Key | None, outcome: Outcome) -> None:
-        """Remember an outcome; from any thread. A photo that cannot be used is not remembered."""
-        if key is None or outcome.result.prediction is None:
+        """Remember an outcome; from any thread.
+
+        A photo that cannot be used is not remembered, nor an answer that lacks the heatmap which was asked for.
+        """
+        if key is None or outcome.result.prediction is None or (key[2] and outcome.heatmap is None):
             return
         with self._lock:
             self._outcomes[key] = outcome
@@ -62,5 +67,6 @@ class Answers:
                 self._outcomes.popitem(last=False)
 
 
-def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+def _keys(photos: Sequence[Photo], top_k: int, heatmap: bool) -> list[Key | None]:
+    hashes = [hashlib.sha256(photo.data).digest() if photo.error is None else None for photo in photos]
+    return [None if found is None else (found, top_k, heatmap) for found in hashes]

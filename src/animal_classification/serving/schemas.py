@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from animal_classification.imaging import PreprocessSpec
 from animal_classification.inference.table import DIGITS, to_row
+from animal_classification.serving.words import in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +35,7 @@ class PredictOptions(BaseModel):
 
     top_k: int = Field(default=5, ge=1, le=MAX_TOP_K, description="How many of the most probable labels to return.")
     heatmap: bool = Field(default=False, description="Add a picture of where the model looked to each prediction.")
+    words: bool = Field(default=False, description="Add each answer in plain English, as the page at `/` says it.")
 
 
 class PredictQuery(PredictOptions):
@@ -58,6 +62,15 @@ class NamedAnswer(BaseModel):
     probability: Probability
 
 
+class PlainWords(BaseModel):
+    """An answer in plain English."""
+
+    headline: str = Field(description="The answer's name as a title.")
+    sentence: str = Field(description="How sure the model is, and what else it might be.")
+    lineage: list[str] = Field(description="Groups of the animal, from coarse to fine.")
+    taxon: str | None = Field(description="Scientific name, where known and sure.")
+
+
 class PhotoPrediction(BaseModel):
     """The answer for one photo. Where ``error`` says why there is none, the rest is null or empty."""
 
@@ -72,7 +85,12 @@ class PhotoPrediction(BaseModel):
     set: list[str] = Field(description="Labels that hold the truth with the coverage that the model states.")
     top: list[TopLabel]
     answer: NamedAnswer | None
+    words: PlainWords | None = Field(default=None, description="On request.")
     heatmap: str | None = Field(default=None, description="On request: a PNG as a data URL.")
+    heatmap_side: Probability | None = Field(
+        default=None,
+        description="With a heatmap: it covers the central square, whose side is this share of the shorter one.",
+    )
     model: str
     version: str
     error: str | None = Field(description="Why this photo could not be used.")
@@ -122,20 +140,30 @@ class Health(BaseModel):
     status: str
 
 
-def as_entry(outcome: Outcome, info: BundleInfo) -> dict[str, Any]:
-    """One entry of ``predictions``, with the contract's keys in the contract's order."""
+def as_entry(outcome: Outcome, info: BundleInfo, *, words: bool = False) -> dict[str, Any]:
+    """One entry of ``predictions``, with the contract's keys in the contract's order.
+
+    Args:
+        outcome: What became of a photo.
+        info: Of the model that answered.
+        words: Say it in plain English as well.
+    """
     row = to_row(outcome.result, model=info.name, version=info.version)
     entry: dict[str, Any] = {"id": outcome.id, "file": row["path"]}
     entry |= {key: value for key, value in row.items() if key not in {"path", "model", "model_version", "error"}}
     entry["answer"] = _answer(outcome.result.prediction)
+    if words and outcome.result.prediction is not None:
+        entry["words"] = asdict(in_words(outcome.result.prediction, info))
     if outcome.heatmap is not None:
         entry["heatmap"] = png_data_url(outcome.heatmap)
+        spec = PreprocessSpec(**info.preprocess.model_dump())
+        entry["heatmap_side"] = round(spec.size / spec.resize_to, DIGITS)
     return entry | {"model": info.name, "version": info.version, "error": row["error"]}
 
 
-def encoded_entry(outcome: Outcome, info: BundleInfo) -> bytes:
+def encoded_entry(outcome: Outcome, info: BundleInfo, *, words: bool = False) -> bytes:
     """The entry as JSON."""
-    return json.dumps(as_entry(outcome, info), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return json.dumps(as_entry(outcome, info, words=words), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def png_data_url(pixels: NDArray[np.uint8]) -> str:

@@ -1,4 +1,4 @@
-"""A process that serves: the API answers first, then the page is fetched from Gradio in the background."""
+"""A process that serves: models are loaded while it listens; Gradio, where it is wanted, comes last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -14,10 +13,11 @@ import uvicorn
 from animal_classification.serving import logs
 from animal_classification.serving.app import create_app
 from animal_classification.serving.models.starting import install_models
-from animal_classification.serving.ports import address_of, listen
-from animal_classification.serving.protocol import guarded
+from animal_classification.serving.observing import RefusalsObserved
+from animal_classification.serving.ports import address_of, listen, make_room
+from animal_classification.serving.protocol import ConnectionBounds, guarded
 from animal_classification.serving.service import Service
-from animal_classification.serving.stopping import GracefulServer
+from animal_classification.serving.stopping import ACCEPTED_AT_ONCE, GracefulServer
 
 if TYPE_CHECKING:
     import socket
@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from animal_classification.serving.bodies import Memory
     from animal_classification.settings import Settings
 
 # Seconds that uvicorn gives to what the server's own grace has not brought to an end.
 LAST_WORDS = 1
-PAGE_MISSING = (
-    "The page needs an extra that is not installed: <code>pip install 'animal-classification[app]'</code>. "
-    "The API works without: see <a href='docs'>/docs</a>."
-)
-PAGE_BROKEN = "The page could not be started; the server's log says why. The API works: see <a href='docs'>/docs</a>."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +66,7 @@ def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_tr
     Args:
         settings: Where and what.
         on_ready: Called once when the API answers.
-        on_trouble: Called with a line when the page cannot be started; the API goes on.
+        on_trouble: Called with a line when Gradio's front end cannot be started; the rest goes on.
 
     Raises:
         AnimalsError: The port is taken, or the model cannot be loaded.
@@ -88,6 +84,7 @@ def serve_on(
     on_ready: Callable[[Started], None],
     on_trouble: Callable[[str], None],
     on_running: Callable[[Controls], None] | None = None,
+    memory: Memory | None = None,
 ) -> None:
     """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
 
@@ -98,9 +95,10 @@ def serve_on(
         on_trouble: As above.
         on_running: For a process among several, which listens only when its model is loaded: called at the beginning
             with what stops the server, and more, from any thread.
+        memory: For the bodies of requests, where several processes share it.
     """
     with logs.installed(as_json=settings.access_log) as access_log:
-        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log)))
+        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log, memory)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,7 @@ class _Run:
     on_trouble: Callable[[str], None]
     on_running: Callable[[Controls], None] | None
     access_log: Callable[[dict[str, Any]], None] | None
+    memory: Memory | None
 
 
 @contextmanager
@@ -128,24 +127,27 @@ def ignored_signals() -> Iterator[None]:
 
 async def _serve(run: _Run) -> None:
     settings = run.settings
-    app = create_app(None, settings, access_log=run.access_log)
+    if (trouble := make_room(settings.max_connections)) is not None:
+        run.on_trouble(trouble)
+    app = create_app(None, settings, access_log=run.access_log, memory=run.memory)
 
     def on_stop() -> None:
         app.state.service.drain()
-        app.state.page.close()
+        if app.state.gradio is not None:
+            app.state.gradio.close()
 
     config = uvicorn.Config(
         app,
-        http=guarded(head_timeout=settings.head_timeout, max_connections=settings.max_connections),
+        http=guarded(_bounds(settings), RefusalsObserved(app.state.service.metrics, run.access_log)),
         ws="none",
         lifespan="on",
         log_config=None,
         log_level="error",  # below that it tells of strangers who do not speak HTTP
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # the application's own affair: uvicorn takes the entry that the client wrote
         timeout_graceful_shutdown=LAST_WORDS,
+        backlog=ACCEPTED_AT_ONCE,
     )
     server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
     if run.on_running is not None:
@@ -160,6 +162,15 @@ async def _serve(run: _Run) -> None:
     starting.cancel()
     with suppress(asyncio.CancelledError):
         await starting
+
+
+def _bounds(settings: Settings) -> ConnectionBounds:
+    return ConnectionBounds(
+        head_timeout=settings.head_timeout,
+        body_timeout=settings.body_timeout,
+        keep_alive=settings.keep_alive,
+        max_connections=settings.max_connections,
+    )
 
 
 def _controls(server: GracefulServer, service: Service) -> Controls:
@@ -208,22 +219,16 @@ async def _start(app: FastAPI, run: _Run) -> None:
             for follower in service.followers:
                 following = asyncio.create_task(follower.run())
                 stack.callback(following.cancel)
-        if settings.page and not settings.keys_file:  # the page cannot ask with a key
-            await _show_page(app, settings, stack, run.on_trouble)
+        if settings.gradio:
+            await _show_gradio(app, settings, stack, run.on_trouble)
         await asyncio.Event().wait()
 
 
-async def _show_page(
+async def _show_gradio(
     app: FastAPI, settings: Settings, stack: AsyncExitStack, on_trouble: Callable[[str], None]
 ) -> None:
-    if find_spec("gradio") is None:
-        app.state.page.explain(PAGE_MISSING)
-        on_trouble("no page: it needs an extra: pip install 'animal-classification[app]'")
-        return
     try:
-        from animal_classification.serving.page.hosting import hosted_page
-
-        await stack.enter_async_context(hosted_page(app, settings))
-    except Exception as error:  # the API must go on whatever Gradio does
-        app.state.page.explain(PAGE_BROKEN)
-        on_trouble(f"no page: it could not be started: {error!r}")
+        await stack.enter_async_context(app.state.gradio.shown(app, settings))
+    except Exception as error:  # the API and the pages must go on whatever Gradio does
+        app.state.gradio.explain("It could not be started; the server's log says why.")
+        on_trouble(f"no Gradio: it could not be started: {error!r}")

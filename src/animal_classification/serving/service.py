@@ -28,6 +28,7 @@ from animal_classification.serving.photo_jobs import (
 )
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.remembering import Answers, Key
+from animal_classification.serving.sizing import photo_limits
 from animal_classification.serving.workers import Bounds, Lane, QueueFullError, Workers
 from animal_classification.settings import Settings
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from animal_classification.imaging import Limits
     from animal_classification.serving.models.following import Follower
     from animal_classification.serving.models.following import Result as LookResult
     from animal_classification.serving.uploads import Photo
@@ -52,8 +54,10 @@ class Service:
         settings: How much may wait, and how long.
         metrics: Where to count.
         on_answer: Told of each photo that was named, before the answer leaves; from any thread, and must not raise.
+        limits: Bounds on photos; by the settings where it is not given.
 
     Attributes:
+        limits: Bounds on photos, with the memory that all who decode one share.
         models: Who answers under which name.
         followers: Who watches for newer versions of them.
         tell_others: Has the other workers look for newer versions of a model.
@@ -64,9 +68,11 @@ class Service:
         settings: Settings = Settings(),
         metrics: Metrics | None = None,
         on_answer: Callable[[Answered], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.metrics = metrics or Metrics()
         self._on_answer = on_answer
+        self.limits = limits or photo_limits(settings)
         self.models = Slots()
         self.followers: list[Follower] = []
         self.tell_others: Callable[[str], None] = lambda _: None
@@ -185,7 +191,7 @@ class Service:
         """
         with self.using(photos=photos) if model is None else model.held() as held:
             answers = held.answers
-            keys = [await answers.key(photo, top_k, heatmap) for photo in photos]
+            keys = await answers.keys(photos, top_k, heatmap)
             known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
             loop = asyncio.get_running_loop()
             jobs = [
@@ -225,7 +231,7 @@ class Service:
         lane: Lane[PhotoJob] = self._workers.lane(
             PhotoHandler(predictor, self.metrics, counted, Listeners(self._on_answer, on_answered)), bounds
         )
-        return ServedModel(loaded, lane, Answers(self._settings.cache_size))
+        return ServedModel(loaded, lane, Answers(self._settings.cache_size), counted)
 
     def _answered(self, name: str, version: str, photo: Photo, outcome: Outcome) -> None:
         shadow = self.models.find(name).shadow
@@ -249,7 +255,10 @@ class Service:
         return known
 
     def _tell(self, model: ServedModel, photo: Photo, key: Key | None, remembered: Outcome) -> None:
-        if key is not None and self._on_answer is not None:
+        if key is None or remembered.result.prediction is None:
+            return
+        model.counted.predicted(remembered.result.prediction)
+        if self._on_answer is not None:
             self._on_answer(Answered(photo, remembered, model.info, 0.0, key[0]))
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # be sending the next request.
 LINGER = 0.25
 TICK = 0.02
+# Connections that are taken from the kernel in one turn of the event loop; so many may be there beyond the bound for a
+# moment. The kernel may hold many more: beyond what it holds, a client waits a second before it tries again.
+ACCEPTED_AT_ONCE = 128
+WAITING_IN_KERNEL = 2048
 
 
 class GracefulServer(uvicorn.Server):
@@ -54,6 +58,11 @@ class GracefulServer(uvicorn.Server):
         self._grace = grace
         self._loop = asyncio.get_running_loop()
         self._stopping: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self._listener.listen(WAITING_IN_KERNEL)  # asyncio has made it as many as it takes at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; what uvicorn installs for SIGINT and SIGTERM."""

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError
-from animal_classification.inference.engine import available_cpus
+from animal_classification.serving.bodies import Memory
 from animal_classification.serving.metrics import SHARED_FOLDER
 from animal_classification.serving.ports import listen
 from animal_classification.serving.server import Controls, Started, ignored_signals, serve_on
+from animal_classification.serving.sizing import fitted
 from animal_classification.serving.threads import PATIENCE
 
 if TYPE_CHECKING:
@@ -34,11 +36,24 @@ CALM = 60.0  # seconds after which a worker's earlier deaths are forgotten
 
 @dataclass(slots=True)
 class _Worker:
-    process: SpawnProcess
-    link: Connection
-    started: float
+    """A place among the workers: the process that has it now, or when the next one gets it."""
+
+    number: int
+    threads: int
+    process: SpawnProcess | None = None
+    link: Connection | None = None
+    started: float = 0.0
+    due: float = 0.0
     deaths: int = 0
     ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the workers have in common: what each holds of the memory for bodies, and which one this is."""
+
+    held: Any
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +90,7 @@ def run_workers(settings: Settings, *, on_ready: Callable[[Started], None], on_t
         AnimalsError: The port is taken, or a worker cannot start.
     """
     listener = listen(settings.host, settings.port)
-    settings = replace(settings, port=listener.getsockname()[1], page=False)
+    settings = replace(settings, port=listener.getsockname()[1])
     with _shared_metrics(), listener, ignored_signals():
         _Supervisor(settings, listener, on_ready, on_trouble).run()
 
@@ -94,47 +109,57 @@ class _Supervisor:
         self._on_trouble = on_trouble
         self._context = multiprocessing.get_context("spawn")
         self._shares = shares(settings.threads or available_cpus(), settings.workers)
-        self._workers: list[_Worker] = []
+        self._held = self._context.RawArray("q", settings.workers)
+        self._workers = [_Worker(number, threads) for number, threads in enumerate(self._shares)]
         self._told = False
         self._stop_read, self._stop_write = self._context.Pipe(duplex=False)
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._stop_write.send(None))
+            signal.signal(number, lambda number, _: self._stop_write.send(number))
         try:
-            self._workers = [self._start(share) for share in self._shares]
+            for worker in self._workers:
+                self._start(worker)
             while not self._stop_read.poll():
                 self._watch()
         finally:
             self._stop()
 
-    def _start(self, threads: int, deaths: int = 0) -> _Worker:
+    def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
-        # Each knows only what it answers itself, so each grants its share of the rate.
-        rate = self._settings.rate_limit / len(self._shares)
-        spool = self._settings.log_spool_bytes // len(self._shares)
-        settings = replace(self._settings, threads=threads, workers=1, rate_limit=rate, log_spool_bytes=max(1, spool))
-        process = self._context.Process(target=_work, args=(self._listener, settings, theirs), name="animals-worker")
-        process.start()
+        settings = fitted(self._settings, workers=len(self._shares))
+        settings = replace(settings, threads=worker.threads)
+        shared = _Shared(self._held, worker.number)
+        arguments = (self._listener, settings, theirs, shared)
+        worker.process = self._context.Process(target=_work, args=arguments, name="animals-worker")
+        worker.process.start()
         theirs.close()
-        return _Worker(process, ours, time.monotonic(), deaths)
+        worker.link, worker.started, worker.ready = ours, time.monotonic(), False
 
     def _watch(self) -> None:
-        links: dict[Any, int] = {worker.link: number for number, worker in enumerate(self._workers)}
-        for link in wait([*links, self._stop_read]):
-            if link is self._stop_read:
-                return
-            number = links[link]
-            try:
-                self._hear(number, self._workers[number].link.recv())
-            except (EOFError, OSError):
-                self._revive(number)
+        """Wait for word of a worker, or until one is to be started; see to that."""
+        links: dict[Any, _Worker] = {worker.link: worker for worker in self._workers if worker.link is not None}
+        due = [worker.due for worker in self._workers if worker.link is None]
+        patience = max(0.0, min(due) - time.monotonic()) if due else None
+        heard = wait([*links, self._stop_read], patience)
+        if self._stop_read in heard:
+            return
+        for link, worker in links.items():
+            if link in heard:
+                try:
+                    self._hear(worker, link.recv())
+                except (EOFError, OSError):
+                    self._bury(worker)
+        for worker in self._workers:
+            if worker.link is None and time.monotonic() >= worker.due:
+                self._start(worker)
 
-    def _hear(self, number: int, message: Started | _Failure | _Reload) -> None:
+    def _hear(self, worker: _Worker, message: Started | _Failure | _Reload) -> None:
         if isinstance(message, _Reload):
-            for other in self._workers[:number] + self._workers[number + 1 :]:
-                with suppress(OSError):  # it has just died
-                    other.link.send(message)
+            for other in self._workers:
+                if other is not worker and other.link is not None:
+                    with suppress(OSError):  # it has just died
+                        other.link.send(message)
             return
         if isinstance(message, _Failure):
             if not self._told:
@@ -143,42 +168,58 @@ class _Supervisor:
                 raise error
             self._on_trouble(f"a worker cannot start: {message.text}")
             return
-        self._workers[number].ready = True
+        worker.ready = True
         if not self._told and all(worker.ready for worker in self._workers):
             self._told = True
             self._on_ready(replace(message, threads=sum(self._shares), workers=len(self._workers)))
 
-    def _revive(self, number: int) -> None:
+    def _bury(self, worker: _Worker) -> None:
+        """Clear away what a dead worker held, and say when its place is taken again."""
         from prometheus_client import multiprocess
 
-        worker = self._workers[number]
+        assert worker.link is not None
+        assert worker.process is not None
         worker.link.close()
+        worker.link = None
         worker.process.join()
-        if worker.process.pid is not None:
-            multiprocess.mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]
+        self._held[worker.number] = 0
+        multiprocess.mark_process_dead(worker.number)  # type: ignore[no-untyped-call]
+        code = worker.process.exitcode
         if not self._told:
-            raise AnimalsError(f"a worker died while it started (exit code {worker.process.exitcode})")
-        deaths = 1 if time.monotonic() - worker.started > CALM else worker.deaths + 1
-        pause = min(LONGEST_PAUSE, 2.0 ** (deaths - 1))
-        self._on_trouble(f"a worker died (exit code {worker.process.exitcode}); another one starts in {pause:g} s")
-        if not self._stop_read.poll(pause):
-            self._workers[number] = self._start(self._shares[number], deaths)
+            raise AnimalsError(f"a worker died while it started (exit code {code})")
+        now = time.monotonic()
+        worker.deaths = 1 if now - worker.started > CALM else worker.deaths + 1
+        pause = min(LONGEST_PAUSE, 2.0 ** (worker.deaths - 1))
+        worker.due = now + pause
+        self._on_trouble(f"a worker died (exit code {code}); another one starts in {pause:g} s")
 
     def _stop(self) -> None:
         # While a copy of the socket is open here, connections would wait that nobody will accept.
         self._listener.close()
+        alive = [worker.process for worker in self._workers if worker.process is not None]
         for worker in self._workers:
-            worker.link.close()  # which they take for a word
+            if worker.link is not None:
+                worker.link.close()  # which they take for a word
         until = time.monotonic() + self._settings.drain + self._settings.grace + PATIENCE + 5
-        for worker in self._workers:
-            worker.process.join(max(0.0, until - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+        first = True
+        while alive and time.monotonic() < until:
+            wait([*(process.sentinel for process in alive), self._stop_read], until - time.monotonic())
+            alive = [process for process in alive if process.is_alive()]
+            while self._stop_read.poll():
+                if self._stop_read.recv() == signal.SIGINT and not first:
+                    until = 0.0
+                first = False
+        for process in alive:
+            process.kill()
+            process.join()
 
 
-def _work(listener: socket.socket, settings: Settings, link: Connection) -> None:
+def _work(listener: socket.socket, settings: Settings, link: Connection, shared: _Shared) -> None:
     """A worker's life; it ends when the supervisor closes the link, or dies."""
+    from prometheus_client import values
+
+    # Whoever gets the place of a worker that died goes on with its counters, so that dead ones leave no files.
+    values.ValueClass = values.MultiProcessValue(lambda: shared.number)  # type: ignore[no-untyped-call]
     # Ctrl-C goes to every process of a terminal; the supervisor alone decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -189,6 +230,7 @@ def _work(listener: socket.socket, settings: Settings, link: Connection) -> None
             on_ready=lambda started: _tell(link, started),
             on_trouble=lambda _: None,
             on_running=lambda controls: _obey(link, controls),
+            memory=Memory(settings.max_memory_bytes, shared.held, shared.number),
         )
     except AnimalsError as error:
         _tell(link, _Failure(str(error), error.exit_code))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import struct
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from animal_classification.serving.json_payloads import (
+    MAX_FRAME,
+    FrameTooLargeError,
+    JsonPayloads,
+    PayloadError,
+    split,
+)
 from animal_classification.serving.problems import ProblemError
 from animal_classification.serving.schemas import PredictOptions
-from animal_classification.serving.uploads import Photo, file_too_large
+from animal_classification.serving.uploads import Photo, file_too_large, readable_size
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -29,8 +34,11 @@ OUTPUTS = {
     "prediction": "BYTES",  # the entry of /v1/predict, as JSON
 }
 EMPTY: dict[str, Any] = {"BYTES": "", "FP32": 0.0, "BOOL": False}
-# Parsing JSON holds up everything else: about three milliseconds a megabyte.
-MAX_BODY = 32 * 1024 * 1024
+MAX_JSON = 32 * 1024 * 1024
+MAX_TEXT = 256  # characters of what is no photo
+MAX_SHAPE = 2**31
+MANY = 64  # long strings beyond the photos that are taken, so that too many photos are told so
+MAX_SIZE = 2**53  # no body has so many bytes
 JSON_LENGTH = "inference-header-content-length"
 # What InferRequest takes, for the API's description.
 BODY: dict[str, Any] = {
@@ -73,36 +81,54 @@ malformed = partial(ProblemError, 400, kind="malformed-body")
 class TensorParameters(BaseModel):
     """What belongs to an input."""
 
-    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data_size: int | None = Field(default=None, ge=0, le=MAX_SIZE)
 
 
 class Tensor(BaseModel):
     """The photos of a request."""
 
     name: Literal["photos"]
-    shape: list[int] = Field(min_length=1, max_length=2, examples=[[1]])
+    shape: list[Annotated[int, Field(ge=0, le=MAX_SHAPE)]] = Field(min_length=1, max_length=2, examples=[[1]])
     datatype: Literal["BYTES"]
     parameters: TensorParameters = TensorParameters()
-    data: list[Any] = Field(default=[], examples=[["a photo in base64"]])
+    data: list[str] = Field(default=[], examples=[["a photo in base64"]])
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _flat(cls, data: object) -> object:
+        if not isinstance(data, list):
+            return data
+        flat = [item for entry in data for item in (entry if isinstance(entry, list) else [entry])]
+        for item in flat:
+            if not isinstance(item, str):
+                raise ValueError(f"a photo in base64 is wanted, not {type(item).__name__}")
+        return flat
 
 
 class WantedOutput(BaseModel):
     """An output that a request names."""
 
-    name: str
+    name: str = Field(max_length=MAX_TEXT)
+
+
+class Options(BaseModel):
+    """What a request asks for; what other servers know besides is passed over."""
+
+    top_k: Any = None
+    heatmap: Any = None
 
 
 class InferRequest(BaseModel):
     """The body of ``infer``."""
 
-    id: str | None = Field(default=None, max_length=256)
-    parameters: dict[str, Any] = {}
+    id: str | None = Field(default=None, max_length=MAX_TEXT)
+    parameters: Options = Options()
     inputs: list[Tensor] = Field(min_length=1, max_length=1)
-    outputs: list[WantedOutput] | None = None
+    outputs: list[WantedOutput] | None = Field(default=None, max_length=MAX_TEXT)
 
 
-def parse(body: bytes, json_length: str | None, settings: Settings) -> tuple[InferRequest, list[Photo]]:
-    """Read a body.
+def parse(body: bytes | bytearray, json_length: str | None, settings: Settings) -> tuple[InferRequest, list[Photo]]:
+    """Read a body. Nothing here holds the interpreter up for long, whatever the body is.
 
     Args:
         body: JSON, and after it what the binary extension sends.
@@ -112,66 +138,87 @@ def parse(body: bytes, json_length: str | None, settings: Settings) -> tuple[Inf
     Raises:
         ProblemError: It is malformed, or over a bound.
     """
-    split = len(body)
-    if json_length is not None:
-        if not (json_length.isascii() and json_length.isdecimal()) or int(json_length) > min(len(body), MAX_BODY):
-            raise malformed(f"{JSON_LENGTH} must be the length of the JSON, not {json_length[:20]!r}")
-        split = int(json_length)
+    end = _end_of_json(body, json_length)
     try:
-        asked = InferRequest.model_validate_json(body[:split])
+        payloads = split(body, end, settings.max_files + MANY)
+        asked = InferRequest.model_validate_json(payloads.frame)
+    except PayloadError as error:
+        raise malformed(f"the JSON is malformed: {error}") from None
+    except FrameTooLargeError:
+        raise malformed(
+            f"the JSON has more than {readable_size(MAX_FRAME)} beside its photos, or too many of them"
+        ) from None
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False, include_context=False)[0]
         raise malformed(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
     tensor = asked.inputs[0]
-    size = tensor.parameters.binary_data_size
-    data = _from_base64(tensor.data) if size is None else _from_binary(body[split : split + size], size)
+    if tensor.parameters.binary_data_size is None:
+        _check_count(len(tensor.data), tensor.shape, settings)
+        return asked, [_in_json(payloads, number, text, settings) for number, text in enumerate(tensor.data)]
+    places = _elements(memoryview(body)[end:], tensor.parameters.binary_data_size, settings)
+    _check_count(len(places), tensor.shape, settings)
+    return asked, [_photo(number, place, settings.max_file_bytes) for number, place in enumerate(places)]
+
+
+def _end_of_json(body: bytes | bytearray, json_length: str | None) -> int:
+    if json_length is None:
+        return len(body)
+    digits = json_length.isascii() and json_length.isdecimal() and len(json_length) < 20
+    if not digits or int(json_length) > min(len(body), MAX_JSON):
+        raise malformed(f"{JSON_LENGTH} must be the length of the JSON, not {json_length[:20]!r}")
+    return int(json_length)
+
+
+def _check_count(count: int, shape: list[int], settings: Settings) -> None:
     expected = 1
-    for length in tensor.shape:
+    for length in shape:
         expected *= length
-    if expected != len(data):
-        raise malformed(f"inputs.0.shape says {expected} photos, and there are {len(data)}")
-    if not data:
+    if expected != count:
+        raise malformed(f"inputs.0.shape says {expected} photos, and there are {count}")
+    if not count:
         raise ProblemError(422, "no photo was sent", kind="no-files")
-    if len(data) > settings.max_files:
-        detail = f"more than {settings.max_files} photos in one request; send them in several"
-        raise ProblemError(413, detail, kind="too-many-files")
-    return asked, [_photo(number, item, settings.max_file_bytes) for number, item in enumerate(data)]
+    if count > settings.max_files:
+        raise _too_many(settings)
 
 
-def _photo(number: int, data: bytes, bound: int) -> Photo:
+def _too_many(settings: Settings) -> ProblemError:
+    detail = f"more than {settings.max_files} photos in one request; send them in several"
+    return ProblemError(413, detail, kind="too-many-files")
+
+
+def _photo(number: int, data: memoryview | bytes, bound: int) -> Photo:
     if len(data) > bound:
         return Photo(str(number), b"", file_too_large(bound))
-    return Photo(str(number), data)
+    return Photo(str(number), bytes(data))
 
 
-def _from_base64(data: list[Any]) -> list[bytes]:
-    flat = [item for entry in data for item in (entry if isinstance(entry, list) else [entry])]
-    photos = []
-    for number, item in enumerate(flat):
-        if not isinstance(item, str):
-            raise malformed(f"inputs.0.data.{number}: a photo in base64 is wanted, not {type(item).__name__}")
-        try:
-            photos.append(base64.b64decode(item, validate=True))
-        except (binascii.Error, ValueError):
-            raise malformed(f"inputs.0.data.{number}: is not base64") from None
-    return photos
+def _in_json(payloads: JsonPayloads, number: int, text: str, settings: Settings) -> Photo:
+    if payloads.size(text) // 4 * 3 > settings.max_file_bytes + 2:  # not worth decoding
+        return Photo(str(number), b"", file_too_large(settings.max_file_bytes))
+    try:
+        return _photo(number, payloads.base64(text), settings.max_file_bytes)
+    except PayloadError as error:
+        raise malformed(f"inputs.0.data.{number}: {error}") from None
 
 
-def _from_binary(data: bytes, size: int) -> list[bytes]:
+def _elements(data: memoryview, size: int, settings: Settings) -> list[memoryview]:
     """Elements of a ``BYTES`` tensor: for each its length, 4 bytes little-endian, and its bytes."""
-    if len(data) != size:
+    if size > len(data):
         raise malformed(f"binary_data_size says {size} bytes, and {len(data)} follow the JSON")
-    photos, at = [], 0
+    elements: list[memoryview] = []
+    at = 0
     while at < size:
+        if len(elements) == settings.max_files:
+            raise _too_many(settings)
         if at + 4 > size:
             raise malformed("the binary data end within a length")
         (length,) = struct.unpack_from("<I", data, at)
         at += 4
         if at + length > size:
             raise malformed("the binary data end within a photo")
-        photos.append(data[at : at + length])
+        elements.append(data[at : at + length])
         at += length
-    return photos
+    return elements
 
 
 def options_of(asked: InferRequest) -> PredictOptions:
@@ -180,9 +227,8 @@ def options_of(asked: InferRequest) -> PredictOptions:
     Raises:
         ProblemError: A value is refused.
     """
-    given = {key: value for key, value in asked.parameters.items() if key in PredictOptions.model_fields}
     try:
-        return PredictOptions.model_validate(given)
+        return PredictOptions.model_validate(asked.parameters.model_dump(exclude_unset=True))
     except ValidationError as error:
         first = error.errors()[0]
         raise malformed(f"parameters.{first['loc'][0]}: {first['msg']}") from None

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from animal_classification import __version__
+from animal_classification.install_hint import pip_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Tracing | N
     if not wanted(environment):
         return None
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        _log.warning("no traces: they need an extra: pip install 'animal-classification[telemetry]'")
+        _log.warning("no traces: they need an extra: %s", pip_install("telemetry"))
         return None
     protocol = next((environment[name] for name in PROTOCOLS if environment.get(name)), "http/protobuf")
     if protocol != "http/protobuf":

@@ -1,6 +1,7 @@
-"""Photos out of a body, multipart or one photo by itself, with every bound enforced while the bytes arrive.
+"""Photos out of a body, multipart or one photo by itself, with every bound on them enforced while the bytes arrive.
 
-Nothing touches the disk, and what is refused is dropped as it comes: memory never exceeds the request's bound.
+Nothing touches the disk, and a photo that is too large is dropped as it comes. The whole body is bounded by
+:mod:`animal_classification.serving.request_bounds`.
 """
 
 from __future__ import annotations
@@ -48,16 +49,13 @@ def base_name(name: str) -> str:
     return "".join(char for char in last if char.isprintable())[:MAX_NAME]
 
 
-async def read_form(
-    content_type: str, content_length: str | None, chunks: AsyncIterator[bytes], settings: Settings
-) -> Form:
+async def read_form(content_type: str, chunks: AsyncIterator[bytes], settings: Settings) -> Form:
     """Read a multipart body, or one that is a photo itself.
 
     Args:
         content_type: The request's header.
-        content_length: The request's header, where it has one; lets a body that is too large be refused unread.
-        chunks: The body.
-        settings: Bounds on files and bytes.
+        chunks: The body; how long it may be is not decided here.
+        settings: Bounds on files.
 
     Raises:
         ProblemError: Neither multipart nor a photo, malformed, over a bound, or nothing in it.
@@ -65,7 +63,7 @@ async def read_form(
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind.startswith(b"image/"):
-        return await _read_photo(bounded(content_length, chunks, settings.max_request_bytes), settings)
+        return await _read_photo(chunks, settings)
     if kind != b"multipart/form-data" or not boundary:
         sent = content_type[:80] or "nothing"
         detail = f"send photos as multipart/form-data in the field 'files', or one photo as image/jpeg; not as {sent!r}"
@@ -73,7 +71,7 @@ async def read_form(
     reader = _Reader(settings)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
-        async for chunk in bounded(content_length, chunks, settings.max_request_bytes):
+        async for chunk in chunks:
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -83,22 +81,6 @@ async def read_form(
     if not reader.form.photos:
         raise ProblemError(422, "no photo was sent: put one or more into the form field 'files'", kind="no-files")
     return reader.form
-
-
-async def bounded(content_length: str | None, chunks: AsyncIterator[bytes], bound: int) -> AsyncIterator[bytes]:
-    """The chunks of a body that has at most ``bound`` bytes.
-
-    Raises:
-        ProblemError: It says that it has more, or turns out to have.
-    """
-    if content_length is not None and content_length.isdecimal() and int(content_length) > bound:
-        raise _too_large(bound)
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        if received > bound:
-            raise _too_large(bound)
-        yield chunk
 
 
 async def _read_photo(chunks: AsyncIterator[bytes], settings: Settings) -> Form:
@@ -127,11 +109,6 @@ def readable_size(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count} bytes"
-
-
-def _too_large(bound: int) -> ProblemError:
-    detail = f"the request is larger than {readable_size(bound)}; send fewer or smaller photos at a time"
-    return ProblemError(413, detail, kind="request-too-large")
 
 
 class _Reader:

@@ -203,10 +203,10 @@ def check_served(bundle: Bundle, witnesses: Witnesses) -> None:
     from animal_classification import imaging
     from animal_classification.inference.engine import start_engine
 
-    chosen, pixels = [], []
+    chosen, pixels, limits = [], [], imaging.Limits.of_container()
     for index, file in enumerate(witnesses.files):
         with contextlib.suppress(ImageError):  # it is gone
-            pixels.append(imaging.preprocess(file, bundle.preprocess_spec))
+            pixels.append(imaging.preprocess(file, bundle.preprocess_spec, limits=limits))
             chosen.append(index)
     if not chosen:
         return

@@ -70,10 +70,10 @@ def examples_png(measured: Measured, files: Sequence[Path], classes: Sequence[st
     rows = max(1, -(-len(chosen) // _COLUMNS))
     picture = Image.new("RGB", (_COLUMNS * _THUMBNAIL, rows * height), _PAPER)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(12)
+    font, limits = ImageFont.load_default(12), imaging.Limits.of_container()
     for place, index in enumerate(chosen):
         left, top = place % _COLUMNS * _THUMBNAIL, place // _COLUMNS * height
-        picture.paste(_thumbnail(files[index]), (left, top))
+        picture.paste(_thumbnail(files[index], limits), (left, top))
         answer, truth = int(measured.answers[index]), int(measured.targets[index])
         right = answer == truth
         draw.text(
@@ -97,12 +97,12 @@ def _chosen(measured: Measured) -> list[int]:
     return [*mistakes.tolist(), *right[firsts[places]].tolist()]
 
 
-def _thumbnail(file: Path) -> Image.Image:
+def _thumbnail(file: Path, limits: imaging.Limits) -> Image.Image:
     try:
-        pixels = imaging.decode(file, min_side=_THUMBNAIL)
+        picture = imaging.thumbnail(file, 4 * _THUMBNAIL, limits=limits)
     except ImageError:
         return Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), (200, 200, 200))
-    return ImageOps.fit(Image.fromarray(pixels), (_THUMBNAIL - 4, _THUMBNAIL - 4))
+    return ImageOps.fit(picture, (_THUMBNAIL - 4, _THUMBNAIL - 4))
 
 
 def _cell(draw: ImageDraw.ImageDraw, place: tuple[int, int, int], share: float, right: bool) -> None:

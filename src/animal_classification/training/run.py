@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from animal_classification import __version__
+from animal_classification.common.limits import available_cpus
 from animal_classification.config.composing import as_yaml
 from animal_classification.config.schema import Config
 from animal_classification.data.text_files import replace_text
@@ -195,7 +195,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpus": os.cpu_count(),
+        "cpus": available_cpus(),
         "libraries": libraries,
     }
 

@@ -104,7 +104,7 @@ def test_json_that_is_no_object_is_refused(data: bytes) -> None:
 
 def test_a_newer_document_says_to_upgrade(tiny: Path, edit: Callable[[Change], None]) -> None:
     edit(lambda document: document.update(schema_version=2, something_new=True))
-    with pytest.raises(BundleVersionError, match=r"schema_version 2 is newer .*pip install --upgrade"):
+    with pytest.raises(BundleVersionError, match=r"schema_version 2 is newer .*upgrade it: pip install"):
         load(tiny)
 
 

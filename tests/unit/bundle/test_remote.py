@@ -164,7 +164,7 @@ def test_a_backend_that_is_not_installed(url: str, extra: str, monkeypatch: pyte
         raise ImportError("Please install gcsfs")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
-    with pytest.raises(MissingExtraError, match=rf"animal-classification\[{extra}\]"):
+    with pytest.raises(MissingExtraError, match=rf'needs an extra: pip install ".*\[{extra}\]"'):
         load(url)
 
 

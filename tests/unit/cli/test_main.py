@@ -53,6 +53,14 @@ def test_a_command_that_is_not_there_is_not_listed(capsys: Capture, monkeypatch:
     assert frame.main(["fly"]) == 2
 
 
+@pytest.mark.parametrize("words", [["help"], ["help", "train"], ["help", "models", "promote"]])
+def test_help_is_a_command(capsys: Capture, words: list[str]) -> None:
+    assert frame.main(words) == 0
+    asked = capsys.readouterr().out
+    assert frame.main([*words[1:], "--help"]) == 0
+    assert asked == capsys.readouterr().out
+
+
 def test_every_command_that_exists_can_be_called_for_help(capsys: Capture) -> None:
     context = click.Context(frame.cli)
     for name in frame.cli.list_commands(context):

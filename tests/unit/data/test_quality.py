@@ -167,7 +167,7 @@ def test_few_photos_give_an_answer(classes: int, each: int) -> None:
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"animal-classification\[data\]"):
+    with pytest.raises(MissingExtraError, match=r'needs an extra: pip install ".*\[data\]"'):
         labels.require("cleanlab")
 
 

@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animal_classification.errors import CorruptImageError, ImageError, ImageTooLargeError, UnsupportedImageError
-from animal_classification.imaging import Limits, PreprocessSpec, decode, preprocess
+from animal_classification.errors import (
+    CorruptImageError,
+    ImageError,
+    ImageMemoryError,
+    ImageTooLargeError,
+    UnsupportedImageError,
+)
+from animal_classification.imaging import DecodingMemory, Limits, PreprocessSpec, decode, preprocess
 from tests.unit.imaging.drawing import HAS_HEIF, chunk, encode, heic, png, scene
 
 SIDE = 20_000
@@ -227,3 +233,20 @@ def test_an_animation_costs_no_more_than_its_first_frame() -> None:
     start = time.perf_counter()
     assert np.array_equal(decode(buffer.getvalue()), scene(300, 200))
     assert time.perf_counter() - start < AT_ONCE
+
+
+def test_an_avif_whose_stream_is_larger_than_it_says() -> None:
+    honest = encode(Image.new("RGBA", (2000, 2000), (10, 200, 30, 77)), "AVIF", speed=10)
+    at = honest.index(b"ispe") + 8
+    small = patched(honest, (at, struct.pack(">II", 64, 64)))
+    with pytest.raises(ImageMemoryError, match=r"takes up to \d+ MB to decode \(64 x 64 pixels of AVIF\)"):
+        decode(small, limits=Limits(memory=DecodingMemory(64 << 20)))
+    with pytest.raises(ImageTooLargeError, match=r"holds 8\.0 megapixels in its streams"):
+        decode(small, limits=Limits(max_pixels=64 * 64))
+
+
+def test_an_avif_whose_picture_is_nowhere() -> None:
+    data = encode(scene(), "AVIF", speed=10)
+    stream = data.index(b"mdat") + 4
+    with pytest.raises(CorruptImageError, match="where its pixels should be there are none"):
+        decode(data[:stream] + bytes(len(data) - stream))

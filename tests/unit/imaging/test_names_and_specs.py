@@ -57,6 +57,6 @@ def test_senseless_specs_are_refused_with_what_is_allowed(values: dict[str, floa
 
 
 def test_senseless_limits_are_refused() -> None:
-    for name in ("max_bytes", "max_pixels"):
-        with pytest.raises(UsageError, match=f"{name} is 0"):
-            Limits(**{name: 0})
+    for values in ({"max_bytes": 0}, {"max_pixels": 0}):
+        with pytest.raises(UsageError, match=f"{next(iter(values))} is 0"):
+            Limits(**values)  # type: ignore[arg-type]

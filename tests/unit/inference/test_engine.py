@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -103,3 +104,17 @@ print([name for name in sys.modules if "openvino_telemetry" in name])
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "[]"
+
+
+def test_onnx_runtime_begins_no_session_of_its_statistics(model: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    program = f"""
+from pathlib import Path
+from animal_classification.inference.engine import create_engine
+create_engine(Path({str(model)!r}), name="onnxruntime")
+"""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
+    assert list(temporary.iterdir()) == []

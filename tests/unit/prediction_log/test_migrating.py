@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
-from animal_classification.prediction_log.database import LogDatabaseError, connect
+from animal_classification.monitoring.status import status
+from animal_classification.prediction_log import feedback
+from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrating import VERSION_TABLE, current, migrate, newest
-from animal_classification.prediction_log.tables import metadata
+from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.refusals import LogDatabaseError
+from animal_classification.prediction_log.store import insert
+from animal_classification.prediction_log.tables import embeddings, metadata
+from tests.support.log_records import record, some
+from tests.support.old_log import told_before, told_now, write_old_log
 
 
 def tables(engine: Engine) -> set[str]:
@@ -30,13 +41,50 @@ def test_up_from_nothing_and_back_down_step_by_step(engine: Engine) -> None:
     assert migrate(engine, "0001") == (None, "0001")
     assert tables(engine) == {"animals_predictions"}
     assert migrate(engine) == ("0001", newest())
-    assert tables(engine) == {"animals_predictions", "animals_feedback"}
+    assert tables(engine) == set(metadata.tables)
     assert migrate(engine) == (newest(), newest())
     assert migrate(engine, "0001") == (newest(), "0001")
     assert migrate(engine, "base") == ("0001", None)
     assert tables(engine) == set()
     migrate(engine)
     assert differences(engine) == []
+
+
+def test_a_log_with_predictions_in_it(engine: Engine, tmp_path: Path) -> None:
+    assert_a_log_of_before_says_the_same(engine, tmp_path)
+
+
+def assert_a_log_of_before_says_the_same(engine: Engine, folder: Path) -> None:
+    """Up with everything that is in it, and down again."""
+    records = [*some(300, 5, days=20), record(embedding=b"")]
+    write_old_log(engine, records)
+    assert migrate(engine) == ("0002", newest())
+    assert differences(engine) == []
+    assert_says_what_was_there(engine, folder, records)
+    with engine.connect() as connection:
+        found = connection.execute(select(embeddings.c.prediction, embeddings.c.embedding))
+        vectors = {key: bytes(value) for key, value in found}
+    assert vectors == {item.id: item.embedding for item in records[:300]}
+    assert feedback.add(engine, Feedback(prediction=records[0].id, verdict="confirmed"))
+
+    migrate(engine, "0002")
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, embedding FROM animals_predictions")).all()
+    assert {key: bytes(value) for key, value in rows} == {item.id: item.embedding for item in records}
+    migrate(engine)
+    insert(engine, [late := record(time=time.time() - 86400)])
+    assert_says_what_was_there(engine, folder, [*records, late])
+
+
+def assert_says_what_was_there(engine: Engine, folder: Path, records: list[Record]) -> None:
+    now = datetime.now(UTC)
+    for length in (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0):
+        found = status(engine, LogPlace(folder=folder), length, now=now)
+        expected = told_before(records, datetime.fromisoformat(found["since"]).timestamp(), now.timestamp())
+        told = told_now(found)
+        for name in ("confidence", "latency"):
+            assert told.pop(name) == pytest.approx(expected.pop(name), abs=1e-6)
+        assert told == expected, length
 
 
 def test_the_comparison_finds_what_is_missing(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ from tests.support.log_records import record
 BOUND = 10**9
 
 
-def lines(folder: Path) -> list[bytes]:
-    return [line for segment in segments(folder) for line in segment.read_bytes().splitlines()]
+def lines(spool: Spool) -> list[bytes]:
+    return [line for segment in segments(spool.root, spool.name) for line in segment.read_bytes().splitlines()]
 
 
 def test_rows_wait_in_their_order_over_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,13 +30,13 @@ def test_rows_wait_in_their_order_over_several_files(tmp_path: Path, monkeypatch
         assert spool.append(b"%03d %s\n" % (number, b"x" * 20))
     closed = spool.rotate()
     assert len(closed) > 5
-    assert [int(line[:3]) for line in lines(spool.folder)] == list(range(50))
+    assert [int(line[:3]) for line in lines(spool)] == list(range(50))
     assert waiting(tmp_path).bytes == spool.waiting_bytes == 50 * 25
     for segment in closed:
         spool.remove(segment)
     assert spool.waiting_bytes == 0
     spool.close()
-    assert list(tmp_path.iterdir()) == [], "an empty folder stays"
+    assert list(tmp_path.iterdir()) == [], "a lock stays"
 
 
 def test_no_row_of_many_threads_is_torn(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_no_row_of_many_threads_is_torn(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     spool.rotate()
-    found = lines(spool.folder)
+    found = lines(spool)
     assert len(found) == 2000
     assert {len(set(line)) for line in found} == {1}
 
@@ -68,21 +69,23 @@ def test_what_is_shipped_is_never_written_to(tmp_path: Path, monkeypatch: pytest
 
     writer = threading.Thread(target=write)
 
-    def slowly(folder: Path) -> list[Path]:
+    def slowly(root: Path, name: str) -> list[Path]:
         writer.start()
         assert begun.wait(10)
         writer.join(0.2)  # it may come through here, or has to wait
-        return list_files(folder)
+        return list_files(root, name)
 
     monkeypatch.setattr(spools, "segments", slowly)
     shipped = []
-    for segment in spool.rotate():
+    closed = spool.rotate()
+    monkeypatch.undo()
+    for segment in closed:
         shipped += segment.read_bytes().splitlines()
         writer.join(0.2)
         spool.remove(segment)
     writer.join(10)
     spool.append(b"after\n")
-    assert (shipped, lines(spool.folder)) == ([b"before"], [b"meanwhile", b"after"])
+    assert (shipped, lines(spool)) == ([b"before"], [b"meanwhile", b"after"])
 
 
 def test_what_is_beyond_the_bound_is_not_taken(tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_half_a_line_on_a_full_disk_is_taken_back(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     assert spool.append(b"whole too\n")
     spool.rotate()
-    assert lines(spool.folder) == [b"whole", b"whole too"]
+    assert lines(spool) == [b"whole", b"whole too"]
 
 
 def test_damaged_lines_are_counted_and_the_others_are_there(tmp_path: Path) -> None:
@@ -127,13 +130,32 @@ def test_the_living_take_over_from_the_dead_and_from_nobody_else(tmp_path: Path)
     dead.start()
     dead.join()
     found = []
-    for folder in orphans(tmp_path, mine.folder):
-        found += lines(folder)
-        for segment in segments(folder):
+    for files in orphans(tmp_path, mine.name):
+        for segment in files:
+            found += segment.read_bytes().splitlines()
             segment.unlink()
     assert found == [b"last words"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {mine.name, living.name}
     assert waiting(tmp_path).files == 1
+
+
+def test_what_nobody_added_to_for_too_long_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 10)
+    dead, living, mine = (Spool(tmp_path, BOUND) for _ in range(3))
+    for spool in (dead, living, mine):
+        for number in range(2):
+            spool.append(b"%09d\n" % number)  # a file each, which is closed
+    dead.close()
+    mine.append(b"open\n")
+    for path in tmp_path.glob("*1.rows"):
+        os.utime(path, (time.time() - 2 * 86400,) * 2)
+    assert mine.forget_older(3) == 0
+    assert mine.forget_older(1) == 2
+    assert (lines(dead), lines(living)) == ([b"000000001"], [b"000000000", b"000000001"])
+    assert lines(mine) == [b"000000001", b"open"]
+    mine.look()
+    assert mine.waiting_bytes == 15
+    assert mine.all_bytes == waiting(tmp_path).bytes == 45
 
 
 def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.prediction_log import database, feedback
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrating import migrate
+from animal_classification.prediction_log.refusals import LogDatabaseError
 from animal_classification.prediction_log.store import delete_older, insert
 from animal_classification.prediction_log.tables import feedback as words
 from animal_classification.prediction_log.tables import predictions
@@ -30,8 +31,8 @@ def count(engine: Engine, table: object) -> int:
 
 def test_a_row_is_kept_whole_and_once(engine: Engine) -> None:
     one = record(file="löwe.jpg", unknown=True, known=0.2)
-    assert insert(engine, [one, record()]) == 0
-    assert insert(engine, [one, record(), one]) == 0
+    assert insert(engine, [one, record()]) == []
+    assert insert(engine, [one, record(), one]) == []
     assert count(engine, predictions) == 3
     with engine.connect() as connection:
         row = connection.execute(select(predictions).where(predictions.c.id == one.id)).mappings().one()
@@ -40,7 +41,10 @@ def test_a_row_is_kept_whole_and_once(engine: Engine) -> None:
 
 
 def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(engine: Engine) -> None:
-    assert insert(engine, [record(), record(label=None), record()]) == 1
+    bad = record(label=None)
+    (refused,) = insert(engine, [record(), bad, record()])
+    assert refused.record is bad
+    assert "label" in refused.reason
     assert count(engine, predictions) == 2
 
 
@@ -126,7 +130,7 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() -> None:
     engine = database.connect("postgresql://keeper:geheim@127.0.0.1:1/zoo")
-    with pytest.raises(database.LogDatabaseError, match="cannot be used") as caught:
+    with pytest.raises(LogDatabaseError, match="cannot be used") as caught:
         insert(engine, [record()])
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)

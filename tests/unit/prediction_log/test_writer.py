@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from animal_classification.errors import UsageError
-from animal_classification.prediction_log import migrating
+from animal_classification.prediction_log import migrating, store
 from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.locking import locked
 from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.quarantine import Quarantine
+from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.refusals import LogDatabaseError
 from animal_classification.prediction_log.spool import waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
@@ -183,6 +190,220 @@ def test_old_rows_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log.flush(30)
     log.flush(30)
     assert ids(tmp_path) == [young.id]
+    log.close()
+
+
+def test_a_server_that_lives_for_a_moment_deletes_too(tmp_path: Path) -> None:
+    """A lesson of half an hour, a container that goes when nobody asks: none of them lives for an hour."""
+    young = record()
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    for item in (record(time=time.time() - 2 * 86400), young):
+        log.write(item)
+    log.close()
+    PredictionLog(LogPlace(folder=tmp_path, days=3), interval=0.01).close(30)
+    assert len(ids(tmp_path)) == 2
+    PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01).close(30)  # they may be kept for less long now
+    assert ids(tmp_path) == [young.id]
+
+
+def test_what_may_not_be_deleted_does_not_hold_up_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.writer.FORGET_AGAIN", 0.0)
+    old = record(time=time.time() - 2 * 86400)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log.write(old)
+    log.close()
+    with sqlite3.connect(tmp_path / "predictions.db") as connection:
+        no = "CREATE TRIGGER no BEFORE DELETE ON animals_predictions BEGIN SELECT RAISE(ABORT, 'not here'); END"
+        connection.execute(no)
+    connection.close()
+    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01)
+    new = [record() for _ in range(3)]
+    for item in new:
+        log.write(item)
+        log.flush(30)
+    log.close()
+    assert ids(tmp_path) == [item.id for item in [old, *new]]
+    assert caplog.text.count("old predictions cannot be deleted") == 1
+    assert "not here" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_dead_process_s_rows_wait_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """That the database is back is said when it is."""
+    broken(tmp_path)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    item = record()
+    log.write(item)
+    log.close()
+    caplog.clear()
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    for _ in range(5):
+        log.flush(30)
+    assert "is back" not in caplog.text
+    (tmp_path / "predictions.db").rmdir()
+    wait_until(lambda: "is back" in caplog.text)
+    log.close()
+    assert ids(tmp_path) == [item.id]
+
+
+def test_new_rows_do_not_wait_until_all_old_ones_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.writer.FORGOTTEN_AT_ONCE", 10)
+    monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 10)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    for _ in range(35):
+        log.write(record(time=time.time() - 2 * 86400))
+    log.close()
+    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=60)
+    young = record()
+    log.write(young)
+    log.flush(30)
+    assert young.id in ids(tmp_path)
+    assert len(ids(tmp_path)) >= 6, "some turns later"
+    for _ in range(3):
+        log.flush(30)
+    assert ids(tmp_path) == [young.id]
+    log.close()
+
+
+def test_what_waits_or_is_set_aside_gets_too_old_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broken(tmp_path)
+    place = LogPlace(folder=tmp_path, days=1)
+    for _ in range(2):
+        log = PredictionLog(place, interval=0.01)
+        log.write(record())
+        log.close()
+    old, _ = sorted(place.spool.glob("*.rows"))
+    refused = Quarantine(place.refused, 10**6).keep(record().to_line())
+    assert refused is not None
+    for path in (old, refused):
+        os.utime(path, (time.time() - 2 * 86400,) * 2)
+    PredictionLog(place, interval=0.01).close(30)
+    assert waiting(place.spool).files == 1
+    assert not old.exists()
+    assert not refused.exists()
+    assert "1 files of predictions waited for longer than they may be kept" in caplog.text
+
+
+def test_what_dead_processes_left_counts(tmp_path: Path) -> None:
+    """Each start while the database is gone would otherwise add as much again."""
+    broken(tmp_path)
+    line = len(record().to_line())
+    place = LogPlace(folder=tmp_path, spool_bytes=10 * line + line // 2)
+    for number in range(4):
+        counted = Counted()
+        log = PredictionLog(place, counted, interval=0.01)
+        for _ in range(8):
+            log.write(record())
+        wait_until(lambda counted=counted: counted.waiting > 0)  # type: ignore[misc]
+        log.close()
+        expected = min(10, 8 * (number + 1)) * line
+        assert waiting(place.spool).bytes == pytest.approx(expected, abs=line // 4)
+        assert counted.waiting == waiting(place.spool).bytes, "it is all seen"
+
+
+def test_any_row_that_breaks_something_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    to_row = Record.to_row
+
+    def breaks(self: Record) -> dict[str, Any]:
+        if self.file == "odd.jpg":
+            raise TypeError("nobody thought of this")
+        return to_row(self)
+
+    monkeypatch.setattr(Record, "to_row", breaks)
+    counted = Counted()
+    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    rows = [record(), record(file="odd.jpg"), record(), record(model=["a", "list"]), record()]
+    for item in rows:
+        log.write(item)
+    wait_until(lambda: sum(counted.rows.values()) == 5)
+    log.close()
+    assert ids(tmp_path) == [rows[0].id, rows[2].id, rows[4].id]
+    assert counted.rows == {"written": 3, "refused": 2}
+    (path,) = (tmp_path / "refused").iterdir()
+    kept = [Record.from_line(line) for line in path.read_bytes().splitlines(keepends=True)]
+    assert [item and item.id for item in kept] == [rows[1].id, rows[3].id]
+    assert rows[1].id in caplog.text
+    assert "nobody thought of this" in caplog.text
+
+
+def test_a_row_is_set_aside_once_though_the_database_goes_away_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.writer.ROWS", 2)
+    insert, failures = store.insert, [LogDatabaseError("gone"), LogDatabaseError("gone")]
+
+    def goes_away(engine: Engine, records: list[Record]) -> list[store.Refused]:
+        if any(item.file == "last.jpg" for item in records) and failures:
+            raise failures.pop()
+        return insert(engine, records)
+
+    monkeypatch.setattr(store, "insert", goes_away)
+    counted = Counted()
+    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    rows = [record(), record(label=None), record(file="last.jpg")]
+    for item in rows:
+        log._spool.append(item.to_line())
+    wait_until(lambda: not failures and waiting(tmp_path / "spool").files == 0)
+    log.close()
+    assert ids(tmp_path) == [rows[0].id, rows[2].id]
+    assert counted.rows["refused"] == 1
+
+
+def test_a_quarantine_that_is_full_says_what_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    counted = Counted()
+    line = len(record().to_line())
+    log = PredictionLog(LogPlace(folder=tmp_path, spool_bytes=3 * line), counted, interval=0.01)
+    for number in range(1, 5):
+        log.write(record(label=None))
+        wait_until(lambda number=number: sum(counted.rows.values()) == number)  # type: ignore[misc]
+    log.close()
+    assert counted.rows["refused"] == 3
+    assert counted.rows["dropped"] == 1
+    assert "it is lost" in caplog.text
+
+
+def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spool" / "00000000000000000001-1.00000001.rows").mkdir(parents=True)  # no file at all
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    item = record()
+    log.write(item)
+    wait_until(lambda: (tmp_path / "predictions.db").exists() and waiting(tmp_path / "spool").files == 1)
+    log.close()
+    assert ids(tmp_path) == [item.id]
+    assert "cannot be read or deleted" in caplog.text
+
+
+def test_what_an_earlier_version_left_is_taken_over_when_it_is_dead(tmp_path: Path) -> None:
+    items = [record(), record()]
+    folders = [tmp_path / "spool" / f"0000000000000000000{number}-7" for number in range(2)]
+    for folder, item in zip(folders, items, strict=True):
+        folder.mkdir(parents=True)
+        (folder / "00000001.rows").write_bytes(item.to_line())
+        (folder / "lock").touch()
+    living = locked(folders[1] / "lock")
+    assert living is not None
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    wait_until(lambda: not folders[0].exists())
+    log.close()
+    assert ids(tmp_path) == [items[0].id]
+    assert (folders[1] / "00000001.rows").read_bytes() == items[1].to_line()
+    os.close(living)
+    PredictionLog(LogPlace(folder=tmp_path), interval=0.01).close()
+    assert ids(tmp_path) == [item.id for item in items]
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_questions_do_not_wait_for_ever_for_a_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.writer.PATIENCE", 0.01)
+    log = PredictionLog(LogPlace(folder=tmp_path), interval=60)
+    with log._opening, pytest.raises(LogDatabaseError, match="is being opened, or migrated"):
+        log.database()
     log.close()
 
 

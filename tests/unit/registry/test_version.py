@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from animal_classification.errors import UsageError
 from animal_classification.registry import resolve_model
 from animal_classification.registry.mlflow_client import artifact_location, one_line, shown, tracking_uri
-from animal_classification.registry.version import Reference, measured, parse_reference
+from animal_classification.registry.version import Reference, measured, parse_reference, registered_name
 
 
 @pytest.mark.parametrize("prefix", ["", "models:/"])
@@ -28,6 +30,16 @@ def test_what_is_no_reference(text: str) -> None:
 @pytest.mark.parametrize("model", ["photos", "./zoo", "gs://bucket/zoo", "models/zoo"])
 def test_other_models_are_none_of_the_registrys_business(model: str) -> None:
     assert resolve_model(model, uri="nonsense://") == model
+
+
+def test_the_prefix_may_be_left_out_before_an_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registered_name("zoo@production") == "models:/zoo@production"
+    assert registered_name("models:/zoo/3") == "models:/zoo/3"
+    for other in ("photos", "zoo/3", "gs://zoo@x/model", "a/b@c"):
+        assert registered_name(other) is None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoo@production").mkdir()
+    assert registered_name("zoo@production") is None, "a folder of that name comes first"
 
 
 def test_a_version_has_to_be_said() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -16,17 +17,25 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import Connection
 
+from animal_classification import imaging
 from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
+from animal_classification.prediction_log.photos import PhotoFolder
+from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
 from animal_classification.serving import create_app
+from animal_classification.serving.keys import new_key, write_keys
+from animal_classification.serving.metrics import Metrics
 from animal_classification.serving.models.loading import Loaded
-from animal_classification.serving.predictions import AT_ONCE
+from animal_classification.serving.predictions import AT_ONCE, IN_LINE, Predictions, alone
+from animal_classification.serving.problems import ProblemError
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
 
 MakeClient = Callable[..., TestClient]
+KEEPERS = {"Ada": ("feedback",), "Bob": ("feedback",), "boss": ("admin",)}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -35,10 +44,13 @@ def logged(client_with: MakeClient, tmp_path: Path) -> TestClient:
     return client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail")
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
+WITH_EMBEDDINGS = "animals_predictions AS p LEFT JOIN animals_embeddings AS e ON e.prediction = p.id"
+
+
+def rows(folder: Path, table: str = WITH_EMBEDDINGS, order: str = "p.rowid") -> list[dict[str, Any]]:
     with sqlite3.connect(folder / "predictions.db") as connection:
         connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute("SELECT * FROM animals_predictions ORDER BY rowid")]
+        found = [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}")]
     connection.close()
     return found
 
@@ -56,6 +68,14 @@ def say(client: TestClient, identity: str, verdict: str = "confirmed", **more: A
 def opened(client: TestClient, **query: Any) -> dict[str, Any]:
     page: dict[str, Any] = client.get("/v1/review", params=query).json()
     return page
+
+
+def wait_for(client: TestClient, total: int) -> None:
+    """Until so many are in the database."""
+    deadline = time.monotonic() + 30
+    while opened(client)["total"] < total:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_what_is_answered_is_in_the_log(logged: TestClient, tmp_path: Path, classifier: Classifier) -> None:
@@ -91,6 +111,24 @@ def test_remembered_answers_and_the_other_protocol_are_in_the_log(client_with: M
     found = rows(tmp_path)
     assert [row["id"] for row in found[:3]] == ids
     assert [row["label"] for row in found] == ["cat", "cat", "cat", "lion"]
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 8])
+def test_five_labels_are_in_the_log_whatever_a_request_asks_for(
+    client_with: MakeClient, tmp_path: Path, top_k: int
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny", names=tuple("abcdefgh"))
+    classifier = Classifier.load(bundle, engine="onnxruntime", threads=1)
+    client = client_with(classifier, prediction_log=True, log_folder=str(tmp_path / "log"), cache_size=10)
+    for _ in range(2):  # the second is remembered
+        (entry,) = send(client, ("a.jpg", encoded(RED)), top_k=top_k).json()["predictions"]
+        assert len(entry["top"]) == top_k
+    until = time.monotonic() + 20  # the database is being made
+    while opened(client)["total"] < 2 and time.monotonic() < until:
+        pass
+    reviewed = opened(client)["predictions"]
+    assert [len(row["top"]) for row in reviewed] == [5, 5]
+    assert {row["top"][0]["label"] for row in reviewed} == {"a"}
 
 
 def _base64(data: bytes) -> str:
@@ -164,6 +202,32 @@ def test_a_page_elsewhere_cannot_send_words_without_being_asked(logged: TestClie
     response = logged.post("/v1/feedback", content=text, headers={"content-type": "text/plain"})
     assert_problem(response, 422, "invalid-values")
     assert opened(logged, state="done")["total"] == 0
+
+
+def test_a_word_is_said_in_the_name_of_its_key_and_only_that_key_or_an_admin_takes_it_back(
+    client_with: MakeClient, tmp_path: Path
+) -> None:
+    made = {name: new_key(name, scopes) for name, scopes in KEEPERS.items()}
+    write_keys(tmp_path / "keys.json", [key for _, key in made.values()])
+    settings = {"keys_file": str(tmp_path / "keys.json"), "log_folder": str(tmp_path)}
+    client = client_with(prediction_log=True, **settings)
+    send_key = {name: {"X-API-Key": text} for name, (text, _) in made.items()}
+    headers = {"content-type": "image/jpeg", **send_key["boss"]}
+    identity = client.post("/v1/predict", content=encoded(RED), headers=headers).json()["predictions"][0]["id"]
+
+    def word(name: str, who: str | None = None) -> int:
+        body = {"id": identity, "verdict": "confirmed", "who": who}
+        said = client.post("/v1/feedback", json=body, headers=send_key[name]).json()["said"]
+        assert said["who"] == name, "whatever the client says"
+        return int(said["number"])
+
+    adas, bobs = word("Ada", who="Bob"), word("Bob")
+    refused = client.delete(f"/v1/feedback/{adas}", headers=send_key["Bob"])
+    assert_problem(refused, 403, "not-yours")
+    assert rows(tmp_path, "animals_feedback", "number")[0]["undone"] is None
+    assert client.delete(f"/v1/feedback/{adas}", headers=send_key["Ada"]).json()["said"]["undone"]
+    assert client.delete(f"/v1/feedback/{bobs}", headers=send_key["boss"]).json()["stands"] is None
+    assert client.delete("/v1/feedback/99", headers=send_key["Bob"]).status_code == 404
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "7", str(2**70), "one"])
@@ -266,6 +330,112 @@ def test_a_database_that_is_gone_is_503_and_answers_go_on(client_with: MakeClien
     assert say(client, cat["id"]).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "told"),
+    [
+        (LogDatabaseError("postgresql://zoo: down"), 503, "log-unavailable", "cannot be reached"),
+        (LogDatabaseError("postgresql://zoo: down", "the lions are out"), 503, "log-unavailable", "the lions are out"),
+        (RefusedRowError("no code for 狮"), 422, "not-storable", "no code for 狮"),
+    ],
+)
+def test_why_the_database_does_not_answer(
+    logged: TestClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, kind: str, told: str
+) -> None:
+    (cat,) = predicted(logged, RED)
+    wait_for(logged, 1)
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(feedback, "add", refuse)
+    problem = assert_problem(say(logged, cat["id"]), status, kind)
+    assert told in problem["detail"]
+    assert "postgresql" not in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/review", "/v1/review/ID/photo", "/v1/monitor"])
+def test_whatever_goes_wrong_in_the_database_is_no_500(
+    logged: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (cat,) = predicted(logged, RED)
+    wait_for(logged, 1)
+
+    def odd(*_: object, **__: object) -> None:
+        raise TypeError("cannot use a string pattern on a bytes-like object")
+
+    monkeypatch.setattr(Connection, "execute", odd)
+    assert_problem(logged.get(path.replace("ID", cat["id"])), 503, "log-unavailable")
+
+
+def test_photos_in_a_bucket_are_seen_by_every_replica(client_with: MakeClient, tmp_path: Path) -> None:
+    """One database, one bucket, and nothing else in common."""
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    more = {"prediction_log": True, "log_url": url, "photos_url": "memory://replicas/photos", "keep_photos": "original"}
+    first, second = (client_with(log_folder=str(tmp_path / number), **more) for number in "12")
+    data = encoded(RED)
+    (cat,) = send(first, ("cat.png", data)).json()["predictions"]
+    wait_for(first, 1)
+    deadline = time.monotonic() + 30
+    while (entry := opened(second)["predictions"][0])["photo"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    shown = second.get(f"/v1/{entry['photo']}")
+    assert (entry["id"], shown.content) == (cat["id"], data)
+    assert not (tmp_path / "1" / "photos").exists()
+
+
+def test_photos_go_when_their_time_is_over_also_where_none_are_kept_any_more(
+    client_with: MakeClient, tmp_path: Path
+) -> None:
+    store = PhotoFolder(tmp_path / "photos")
+    for number in range(2):
+        store.put(f"{number:064x}", b"lion")
+    old = store.path(f"{0:064x}")
+    assert old is not None
+    os.utime(old, (1, 1))
+    client = client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="no")
+    deadline = time.monotonic() + 30
+    while old.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    predicted(client, RED)
+    wait_for(client, 1)
+    assert opened(client)["predictions"][0]["photo"] is None
+    assert [path.name for path in (tmp_path / "photos").glob("??/*")] == [f"{1:064x}"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "told"),
+    [
+        ({}, {}, []),
+        ({"K_SERVICE": "zoo"}, {}, ["Cloud Run each replica keeps predictions"]),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {"log_url": "sqlite:////data/log.db"}, ["ANIMALS_LOG_URL"]),
+        ({"K_SERVICE": "zoo"}, {"log_url": "postgresql://db/zoo"}, []),
+        ({"K_SERVICE": "zoo"}, {"log_url": "postgresql://db/zoo", "keep_photos": "thumbnail"}, ["ANIMALS_PHOTOS_URL"]),
+        ({"K_SERVICE": "zoo"}, {"keep_photos": "thumbnail"}, ["ANIMALS_LOG_URL", "ANIMALS_PHOTOS_URL"]),
+        (
+            {"K_SERVICE": "zoo"},
+            {"log_url": "postgresql://db/zoo", "keep_photos": "thumbnail", "photos_url": "gs://zoo/photos"},
+            [],
+        ),
+    ],
+)
+def test_replicas_that_cannot_share_are_warned_of(
+    environment: dict[str, str], settings: dict[str, Any], told: list[str]
+) -> None:
+    lines = alone(Settings(prediction_log=True, **settings), environment)
+    assert len(lines) == len(told)
+    assert all(words in line for words, line in zip(told, lines, strict=True))
+
+
+def test_the_warning_is_in_the_log(
+    client_with: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("K_SERVICE", "zoo")
+    client_with(prediction_log=True, log_folder=str(tmp_path))
+    assert "each replica keeps predictions of its own" in caplog.text
+
+
 def test_a_slow_database_holds_up_only_those_who_ask_it(
     tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +468,39 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
             assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
 
     asyncio.run(scenario())
+
+
+def test_while_the_database_does_not_answer_few_wait_and_the_others_are_told(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    predictions = Predictions(Settings(prediction_log=True, log_folder=str(tmp_path)), Metrics(), imaging.Limits())
+    gate = threading.Event()
+    at_work: list[None] = []
+
+    def black_hole() -> None:
+        at_work.append(None)
+        assert gate.wait(20)
+
+    async def scenario() -> None:
+        asking = [asyncio.create_task(predictions.beside(black_hole)) for _ in range(AT_ONCE + IN_LINE)]
+        while len(at_work) < AT_ONCE:
+            await asyncio.sleep(0.005)
+        with pytest.raises(ProblemError) as caught:
+            await predictions.beside(black_hole)
+        assert (caught.value.status, caught.value.kind) == (503, "busy")
+        for task in asking[:AT_ONCE]:
+            task.cancel()  # their clients go away; the database still has their questions
+        await asyncio.wait(asking[:AT_ONCE])
+        await asyncio.sleep(0)
+        assert len(at_work) == AT_ONCE
+        gate.set()
+        await asyncio.gather(*asking[AT_ONCE:])
+        assert await predictions.beside(lambda: 7) == 7
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        predictions.close()
 
 
 def test_a_status_for_the_page(logged: TestClient) -> None:

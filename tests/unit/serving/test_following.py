@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError, RegistryError, UsageError
+from animal_classification.imaging import Limits
 from animal_classification.inference import Classifier
 from animal_classification.serving.models.following import Follower, Place
 from animal_classification.serving.models.loading import Loaded, Loader
@@ -201,7 +202,7 @@ def test_what_answers_with_numbers_that_are_none_is_refused(tmp_path: Path) -> N
 
     settings = Settings(engine="onnxruntime", threads=1)
     path = write_tiny_bundle(tmp_path / "tiny")
-    loader = Loader(settings)
+    loader = Loader(settings, Limits())
     assert loader.load(parse_source(str(path))).title == "tiny 1"
 
     class Nan:
@@ -216,7 +217,7 @@ def test_what_answers_with_numbers_that_are_none_is_refused(tmp_path: Path) -> N
 def test_built_in_models_are_not_watched_and_urls_are(tmp_path: Path) -> None:
     import fsspec
 
-    loader = Loader(Settings())
+    loader = Loader(Settings(), Limits())
     assert loader.look(parse_source("photos")) is None
     path = write_tiny_bundle(tmp_path / "tiny")
     memory = fsspec.filesystem("memory")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from animal_classification.errors import UsageError
+from animal_classification.errors import BundleError, UsageError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.settings import Settings
-from tests.unit.serving.conftest import BLUE, GREEN, RED, FakePredictor, assert_problem, encoded, send
+from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, FakePredictor, assert_problem, encoded, send
 
 MakeClient = Callable[..., TestClient]
 JPEG = {"content-type": "image/jpeg"}
@@ -91,7 +91,7 @@ def test_behind_a_prefix_whether_or_not_the_proxy_takes_it_away(client_with: Mak
     (entry,) = client.post(f"{sent}/v1/predict", content=encoded(RED), headers=JPEG).json()["predictions"]
     assert entry["label"] == "cat"
     assert client.get(f"{sent}/healthz").status_code == 200
-    assert "Getting ready" in client.get(f"{sent}/").text
+    assert "Which animal is this?" in client.get(f"{sent}/").text
     assert client.get(f"{sent}/docs").status_code == 200
     assert client.get(f"{sent}/docs/assets/swagger-ui.css").status_code == 200
     assert client.get(f"{sent}/openapi.json").json()["servers"] == [{"url": "/animals"}]
@@ -134,6 +134,37 @@ def test_the_same_photo_is_computed_once_where_answers_are_remembered(
     assert ask(RED, "a.jpg", heatmap=True)["heatmap"]
     metrics = client.get("/metrics").text
     assert 'animals_cache_lookups_total{result="hit"} 1.0' in metrics
+
+
+def test_answers_that_are_remembered_are_counted_as_others_are(client_with: MakeClient) -> None:
+    client = client_with(cache_size=10)
+    for _ in range(7):
+        send(client, ("a.jpg", encoded(RED)), ("chair.jpg", encoded(YELLOW)))
+    metrics = client.get("/metrics").text
+    assert 'animals_cache_lookups_total{result="hit"} 12.0' in metrics
+    assert 'animals_predictions_total{label="cat",model="tiny",version="1"} 7.0' in metrics
+    assert 'animals_predictions_total{label="unknown",model="tiny",version="1"} 7.0' in metrics
+    assert 'animals_unknown_total{model="tiny",version="1"} 7.0' in metrics
+    assert "animals_prediction_confidence_count 14.0" in metrics
+
+
+def test_an_answer_without_the_heatmap_that_was_asked_for_is_not_remembered(
+    client_with: MakeClient, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = FakePredictor(classifier)
+    client = client_with(predictor, cache_size=10)
+
+    def ask() -> dict[str, Any]:
+        (entry,) = send(client, ("a.jpg", encoded(RED)), heatmap=True).json()["predictions"]
+        return dict(entry)
+
+    def changed(*_: object) -> None:
+        raise BundleError("the files have changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor, "heatmap", changed)
+        assert "heatmap" not in ask()
+    assert ask()["heatmap"]
 
 
 def test_nothing_is_remembered_by_default_and_unreadable_photos_never(

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from tests.unit.serving.conftest import GREEN, RED, YELLOW, encoded
+from tests.unit.serving.conftest import GREEN, RED, YELLOW, assert_problem, encoded
 
 INFER = "/v2/models/tiny/infer"
 
@@ -142,6 +142,57 @@ def test_what_is_wrong_is_said(client: TestClient, body: Any, words: str) -> Non
     assert words in answer.json()["error"]
 
 
+TALL = int("9" * 4000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": [GOOD | {"shape": [TALL, TALL]}]},
+        {"inputs": [GOOD | {"shape": [2**31, 2**31]}]},
+        {"inputs": [GOOD | {"parameters": {"binary_data_size": TALL}}]},
+        {"inputs": [GOOD], "parameters": {"top_k": TALL}},
+        {"inputs": [GOOD], "id": "a" * 5000},
+        {"inputs": [GOOD], "outputs": [{"name": "a" * 5000}]},
+        {"inputs": [GOOD], "parameters": {"x": [{"a": 1}] * 10_000}},
+        {"inputs": [GOOD | {"data": [[]] * 20_000}]},
+        {"inputs": [GOOD | {"data": [[["deep"]]]}]},
+    ],
+)
+def test_what_is_huge_is_refused_and_no_failure(client: TestClient, body: Any) -> None:
+    answer = client.post(INFER, json=body)
+    assert answer.status_code == 400, answer.text[:200]
+    assert len(answer.json()["error"]) < 300
+
+
+def test_a_photo_that_is_too_large_fails_alone(client_with: Any) -> None:
+    photo = encoded(RED)
+    client = client_with(max_file_bytes=len(photo))
+    for body, headers in ((json.dumps({"inputs": [tensor(photo + b"x", photo)]}), {}), binary(photo + b"x", photo)):
+        outputs = outputs_of(client.post(INFER, content=body, headers=headers))
+        assert outputs["label"] == ["", "cat"]
+        assert "larger than" in outputs["error"][0]
+
+
+@pytest.mark.parametrize(("count", "status"), [(64, 200), (65, 413), (100, 413), (1000, 400)])
+@pytest.mark.parametrize("size", [8, 512])
+def test_as_many_photos_as_there_may_be(client: TestClient, size: int, count: int, status: int) -> None:
+    large = encoded(RED, size=size)
+    answer = client.post(INFER, json={"inputs": [tensor(*[large] * count)], "outputs": [{"name": "label"}]})
+    assert answer.status_code == status, answer.text
+    assert status != 200 or outputs_of(answer)["label"] == ["cat"] * count
+
+
+def test_elements_without_content_are_counted(client: TestClient) -> None:
+    body, headers = binary(*[b""] * 65)
+    assert client.post(INFER, content=body, headers=headers).status_code == 413
+
+
+def test_slashes_may_be_escaped(client: TestClient) -> None:
+    body = json.dumps({"inputs": [tensor(encoded(RED, size=256))]}).replace("/", "\\/")
+    assert outputs_of(client.post(INFER, content=body))["label"] == ["cat"]
+
+
 def test_other_refusals(client: TestClient) -> None:
     assert client.post(INFER, content=b"{").status_code == 400
     assert client.post(INFER, content=b"[" * 100_000).status_code == 400
@@ -152,3 +203,45 @@ def test_other_refusals(client: TestClient) -> None:
         assert answer.status_code == 404
         assert "tiny 1" in answer.json()["error"]
     assert client.post("/v2/models/lion/infer", json={"inputs": [GOOD]}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/nowhere", 404),
+        ("GET", "/v2/models", 404),
+        ("POST", "/v2/models/tiny/generate", 404),
+        ("POST", "/v2/repository/index", 404),
+        ("GET", "/v2/models/tiny/versions/1/stats", 404),
+        ("DELETE", "/v2/models/tiny", 405),
+        ("GET", INFER, 405),
+        ("POST", "/v2", 405),
+        ("GET", "/v2/models/tiny%0A", 400),
+        ("GET", f"/v2/models/{'x' * 300}", 404),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/zoo"])
+def test_every_error_below_v2_has_the_form_of_the_protocol(
+    client_with: Any, prefix: str, method: str, path: str, status: int
+) -> None:
+    answer = client_with(root_path=prefix).request(method, prefix + path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert answer.json().keys() == {"error"}
+    assert (status == 405) == ("allow" in answer.headers)
+
+
+def test_a_bug_below_v2_has_the_form_of_the_protocol(client_with: Any, classifier: Classifier) -> None:
+    client = client_with()
+    client.app.state.service.models.find = None  # as good a bug as any
+    answer = client.get("/v2/models/tiny")
+    assert (answer.status_code, answer.json().keys()) == (500, {"error"})
+
+
+def test_beside_v2_errors_are_problems(client: TestClient) -> None:
+    for path in ("/v2x", "/v1/nowhere", "/v20/models", "/V2/models"):
+        assert_problem(client.get(path), 404)
+
+
+def test_refusals_of_the_protocol_are_counted(client: TestClient) -> None:
+    client.get("/v2/models/lion")
+    assert 'animals_rejected_total{reason="no-such-model"} 1.0' in client.get("/metrics").text

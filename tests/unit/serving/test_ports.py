@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -68,3 +70,22 @@ def test_a_host_that_is_none() -> None:
 )
 def test_what_to_type_into_a_browser(host: str, address: str) -> None:
     assert address_of(host, 8080) == address
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+@pytest.mark.parametrize(
+    ("soft", "hard", "after", "line"),
+    [(900, 4000, 900, None), (256, 4000, 700, None), (256, 400, 400, "500 connections need 700 open files")],
+)
+def test_room_for_connections(soft: int, hard: int, after: int, line: str | None) -> None:
+    code = f"""
+import resource
+from animal_classification.serving.ports import make_room
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+print(make_room(500))
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said, now = run.stdout.splitlines()
+    assert int(now) == after
+    assert said.startswith(line or "None")

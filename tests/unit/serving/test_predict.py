@@ -6,11 +6,18 @@ import base64
 import uuid
 from io import BytesIO
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from animal_classification.serving.schemas import PredictResponse
+from animal_classification.bundle.schema import Preprocess
+from animal_classification.imaging import PreprocessSpec
+from animal_classification.imaging.geometry import crop_box
+from animal_classification.inference import Classifier
+from animal_classification.inference.results import FileResult
+from animal_classification.serving.photo_jobs import Outcome
+from animal_classification.serving.schemas import PredictResponse, as_entry
 from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
 
 CONTRACT = [
@@ -33,6 +40,18 @@ def test_one_photo(client: TestClient) -> None:
     assert (entry["model"], entry["version"]) == ("tiny", "1")
     assert entry["top"][0] == {"label": "cat", "label_id": "cat-id", "probability": entry["probability"]}
     assert entry["answer"] == {"name": "cat", "level": "label", "probability": entry["probability"]}
+
+
+def test_words_on_request(client: TestClient) -> None:
+    files = [("red.jpg", encoded(RED)), ("chair.jpg", encoded(YELLOW)), ("notes.jpg", b"only text")]
+    entries = send(client, *files, words="true").json()["predictions"]
+    cat, chair, notes = (entry.get("words") for entry in entries)
+    assert cat == {"headline": "Cat", "sentence": "I am sure: >99%.", "lineage": ["feline", "small cat"], "taxon": None}
+    assert chair["headline"] == "Not an animal"
+    assert chair["sentence"] == "At least none that I know. It looks more like: chair."
+    assert notes is None
+    PredictResponse.model_validate({"predictions": entries})
+    assert "words" not in send(client, files[0]).json()["predictions"][0]
 
 
 def test_many_photos_are_answered_in_order(client: TestClient) -> None:
@@ -101,11 +120,23 @@ def test_unknown_options_are_refused(client: TestClient) -> None:
     assert_problem(send(client, ("a.jpg", encoded(RED)), topk="3"), 422, "invalid-values")
 
 
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (300, 900)])
+def test_which_part_of_a_photo_a_heatmap_covers(classifier: Classifier, width: int, height: int) -> None:
+    wanted = Preprocess(size=200, crop_pct=0.8, interpolation="bicubic")
+    outcome = Outcome(FileResult("a.jpg", error="none"), np.zeros((200, 200, 3), np.uint8))
+    entry = as_entry(outcome, classifier.info.model_copy(update={"preprocess": wanted}))
+    left, top, right, bottom = crop_box(width, height, PreprocessSpec(size=200, crop_pct=0.8))
+    side = entry["heatmap_side"] * min(width, height)
+    assert (right - left, bottom - top) == (pytest.approx(side, abs=1), pytest.approx(side, abs=1))
+    assert (left, top) == (pytest.approx((width - side) / 2, abs=2), pytest.approx((height - side) / 2, abs=2))
+
+
 def test_heatmap_on_request(client: TestClient) -> None:
     (entry,) = send(client, ("a.jpg", encoded(RED, size=200)), heatmap="true").json()["predictions"]
     prefix, data = entry["heatmap"].split(",", 1)
     assert prefix == "data:image/png;base64"
     assert Image.open(BytesIO(base64.b64decode(data))).size == (32, 32)
+    assert entry["heatmap_side"] == 1.0
     assert list(entry)[-3:] == ["model", "version", "error"]
     assert "heatmap" not in send(client, ("a.jpg", encoded(RED))).json()["predictions"][0]
 

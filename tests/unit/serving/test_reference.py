@@ -42,8 +42,8 @@ def test_predict_says_what_it_takes_and_gives(document: dict[str, Any]) -> None:
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["files"]
     assert form["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
-    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap"}
-    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap"}
+    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap", "words"}
+    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap", "words"}
     entry = document["components"]["schemas"]["PhotoPrediction"]
     assert {"id", "file", "label", "probability", "unknown", "top", "model", "version", "error"} <= set(
         entry["required"]
@@ -83,3 +83,17 @@ def test_without_swagger_ui_the_page_says_so(monkeypatch: pytest.MonkeyPatch, cl
     response = client_with().get("/docs")
     assert response.status_code == 200
     assert "openapi.json" in response.text
+
+
+def test_a_path_with_control_characters_is_described_as_refused(document: dict[str, Any]) -> None:
+    found = 0
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            names = [item for item in operation.get("parameters", ()) if item["in"] == "path"]
+            kinds = [kind for item in names for kind in item["schema"].get("anyOf", [item["schema"]])]
+            for schema in (kind for kind in kinds if kind["type"] == "string"):
+                found += 1
+                assert re.fullmatch(schema["pattern"], "Löwe 1")
+                assert not re.fullmatch(schema["pattern"], "Löwe\x8c")
+            assert not names or "400" in operation["responses"], path
+    assert found > 5

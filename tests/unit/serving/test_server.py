@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from fastapi import FastAPI
@@ -15,52 +12,33 @@ from fastapi.testclient import TestClient
 
 from animal_classification.errors import BundleNotFoundError
 from animal_classification.inference import Classifier
-from animal_classification.serving import create_app, server
+from animal_classification.serving import create_app, gradio_host, server
 from animal_classification.serving.ports import listen
 from animal_classification.serving.server import Controls, Started
 from animal_classification.serving.service import Service
 from animal_classification.settings import Settings
 
-HOSTING = "animal_classification.serving.page.hosting"
 
+def test_a_gradio_that_cannot_start_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> FastAPI:
+        raise RuntimeError("no such theme")
 
-def show_page(app: FastAPI) -> list[str]:
     trouble: list[str] = []
+    settings = Settings(gradio=True)
+    app = create_app(None, settings)
 
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            await server._show_page(app, Settings(), stack, trouble.append)
+            await server._show_gradio(app, settings, stack, trouble.append)
 
+    monkeypatch.setattr(gradio_host, "_build", broken)
     asyncio.run(scenario())
-    return trouble
-
-
-def test_without_gradio_the_page_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "find_spec", lambda _: None)
-    app = create_app(None)
-    (line,) = show_page(app)
-    assert "pip install 'animal-classification[app]'" in line
-    with TestClient(app) as client:
-        assert "pip install 'animal-classification[app]'" in client.get("/").text
-
-
-def test_a_page_that_cannot_start_leaves_the_api_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    @asynccontextmanager
-    async def broken(*_: object) -> AsyncIterator[None]:
-        if _:
-            raise RuntimeError("no such theme")
-        yield
-
-    module = ModuleType(HOSTING)
-    module.hosted_page = broken  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, HOSTING, module)
-    monkeypatch.setattr(server, "find_spec", lambda _: object())
-    app = create_app(None)
-    (line,) = show_page(app)
+    (line,) = trouble
     assert "no such theme" in line
     with TestClient(app) as client:
-        assert "could not be started" in client.get("/").text
+        assert "could not be started" in client.get("/gradio/").text
         assert client.get("/healthz").status_code == 200
+        assert "Drop photos here" in client.get("/").text
 
 
 @pytest.mark.parametrize("told", ["while it loads", "never"])

@@ -46,7 +46,7 @@ def test_unknown_paths_and_methods(client: TestClient) -> None:
     ):
         response = client.request(method, path)
         assert_problem(response, 405)
-        assert response.headers["allow"] == allowed
+        assert set(response.headers["allow"].split(", ")) == set(allowed.split(", "))
 
 
 @pytest.mark.parametrize("error", [ValueError("secret /srv/models"), EngineError("secret"), BundleError("secret")])

@@ -19,6 +19,8 @@ from animal_classification.settings import Settings
         ("models:/zoo@production", "models:/zoo@production", None, "zoo@production"),
         ("animals=models:/zoo@production", "models:/zoo@production", "animals", "zoo@production"),
         ("models:/zoo/3", "models:/zoo/3", None, None),
+        ("zoo@production", "models:/zoo@production", None, "zoo@production"),
+        ("animals=zoo@production", "models:/zoo@production", "animals", "zoo@production"),
     ],
 )
 def test_sources(text: str, model: str, name: str | None, alias: str | None) -> None:
@@ -36,6 +38,9 @@ def test_what_is_no_name_of_the_registry() -> None:
     [
         ("zoo=models:/zoo@candidate@0.25", Split(Source("models:/zoo@candidate"), "zoo", 0.25)),
         ("models:/zoo@candidate", Split(Source("models:/zoo@candidate"), None, 1.0)),
+        ("zoo=zoo@candidate@0.25", Split(Source("models:/zoo@candidate"), "zoo", 0.25)),
+        ("zoo@candidate", Split(Source("models:/zoo@candidate"), None, 1.0)),
+        ("photos@1", Split(Source("photos"), None, 1.0)),
         ("photos=runs/new@1", Split(Source("runs/new"), "photos", 1.0)),
         ("runs/new", Split(Source("runs/new"), None, 1.0)),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from animal_classification.cli import up
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
+from animal_classification.install_hint import pip_install
 from animal_classification.prediction_log import places
 from animal_classification.serving import server
 from animal_classification.settings import Settings
@@ -34,7 +36,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     def run_server(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
         calls.append(settings)
         on_ready(STARTED)
-        on_trouble("no page: it needs an extra")
+        on_trouble("no Gradio: it is broken")
 
     monkeypatch.setattr(server, "run_server", run_server)
     return calls
@@ -48,8 +50,38 @@ def test_defaults_and_the_ready_line(started: list[Settings]) -> None:
     result = invoke()
     assert result.exit_code == 0, result.output
     assert started == [Settings(prediction_log=True, keep_photos="thumbnail")]
-    assert result.stdout == "animals: ready at http://localhost:8080 (model tiny 1, onnxruntime, 2 threads)\n"
-    assert result.stderr == "animals: no page: it needs an extra\n"
+    ready = "animals: ready at http://localhost:8080 (model tiny 1, onnxruntime, 2 threads)\n"
+    assert result.stdout == f"{ready}animals: stopped\n"
+    assert result.stderr == "animals: no Gradio: it is broken\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (Settings(host="0.0.0.0"), "everybody who can reach it can have photos named; nothing of them is kept"),
+        (
+            Settings(host="::", prediction_log=True),
+            "everybody who can reach it can have photos named, and see and correct at /review what was asked",
+        ),
+        (
+            Settings(host="0.0.0.0", prediction_log=True, keep_photos="thumbnail", keys_file="keys.json"),
+            "who has an API key can have photos named, and see and correct at /review what was asked with small "
+            "pictures",
+        ),
+    ],
+)
+def test_a_server_for_all_says_where_and_for_whom(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, said: str
+) -> None:
+    monkeypatch.setattr(up, "own_address", lambda: "192.168.1.5")
+    where, who = up.network_lines(settings, STARTED)
+    assert where == "animals: phones and other computers in this network open http://192.168.1.5:8080"
+    assert who == f"animals: {said}"
+
+
+def test_a_server_for_this_machine_says_nothing_of_others() -> None:
+    assert up.network_lines(Settings(), STARTED) == []
+    assert re.fullmatch(r"|\d+(\.\d+){3}", up.own_address())
 
 
 def test_options_win_over_the_environment(started: list[Settings]) -> None:
@@ -123,6 +155,16 @@ def test_the_browser_opens_only_on_request(started: list[Settings], monkeypatch:
     assert opened == []
     invoke("--open")
     assert opened == ["http://localhost:8080"]
+
+
+def test_gradio_is_an_extra_of_its_own(monkeypatch: pytest.MonkeyPatch, started: list[Settings]) -> None:
+    assert invoke("--gradio").exit_code == 0
+    assert started[0].gradio
+    monkeypatch.setattr(up, "find_spec", lambda name: None if name == "gradio" else object())
+    assert invoke().exit_code == 0
+    error = invoke("--gradio").exception
+    assert str(error) == f"animals up --gradio needs an extra: {pip_install('gradio')}"
+    assert len(started) == 2
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

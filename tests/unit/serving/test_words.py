@@ -11,7 +11,7 @@ pytest.importorskip("jinja2")
 
 from animal_classification.bundle import BundleInfo
 from animal_classification.inference.results import Answer, Candidate, Level, Prediction
-from animal_classification.serving.page.words import Words, counted, in_words, listing, percent, with_article
+from animal_classification.serving.words import Words, counted, in_words, listing, percent, with_article
 
 INFO = BundleInfo.model_validate(
     {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification import imaging
-from animal_classification.data.scanning import cpus
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError
 
 SIMILAR = 0.75
@@ -39,9 +39,10 @@ def find_crops(files: Sequence[Path], embeddings: NDArray[np.float32]) -> list[t
         files: The photos.
         embeddings: Theirs, ``[N, D]``; rows of NaN are left out.
     """
-    kept = lru_cache(maxsize=4096)(lambda index: _load(files[index]))
+    limits = imaging.Limits.of_container()
+    kept = lru_cache(maxsize=4096)(lambda index: _load(files[index], limits))
     pairs = similar_pairs(embeddings)
-    with ThreadPoolExecutor(cpus(), thread_name_prefix="animals-crops") as pool:
+    with ThreadPoolExecutor(available_cpus(), thread_name_prefix="animals-crops") as pool:
         same = pool.map(lambda pair: _is_same(kept(pair[0]), kept(pair[1])), pairs)
         return [pair for pair, yes in zip(pairs, same, strict=True) if yes]
 
@@ -75,9 +76,9 @@ def _is_same(first: Image.Image | None, second: Image.Image | None) -> bool:
     )
 
 
-def _load(file: Path) -> Image.Image | None:
+def _load(file: Path, limits: imaging.Limits) -> Image.Image | None:
     try:
-        return Image.fromarray(imaging.decode(file, min_side=2 * _FINE)).convert("L")
+        return Image.fromarray(imaging.decode(file, min_side=2 * _FINE, limits=limits)).convert("L")
     except ImageError:
         return None
 

@@ -18,11 +18,9 @@ _QUALITY = 75
 def thumbnail(file: Path, side: int = SIDE) -> str | None:
     """A data URL of a picture of at most ``side`` pixels, or ``None`` where there is nothing to be seen."""
     try:
-        picture = Image.fromarray(imaging.decode(file, min_side=side))
+        return data_url(imaging.thumbnail(file, side, limits=imaging.Limits.of_container()))
     except ImageError:
         return None
-    picture.thumbnail((side, side))
-    return data_url(picture)
 
 
 def data_url(picture: Image.Image) -> str:

@@ -16,6 +16,7 @@ from animal_classification.evaluation.report.card_numbers import CardNumbers, of
 from animal_classification.evaluation.report.export_section import export_lines
 from animal_classification.evaluation.report.facts import limits
 from animal_classification.evaluation.report.numbers import NOTHING, Ledger, Sentence, Shown, say
+from animal_classification.install_hint import DISTRIBUTION
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -108,7 +109,7 @@ def _front_matter(info: BundleInfo, measured: CardNumbers | None) -> list[Senten
     lines = ["---"]
     if info.license:
         lines.append(f"license: {json.dumps(info.license.lower())}")
-    lines += ["library_name: animal-classification", "pipeline_tag: image-classification", "tags:"]
+    lines += [f"library_name: {DISTRIBUTION}", "pipeline_tag: image-classification", "tags:"]
     lines += [f"  - {tag}" for tag in ("image-classification", "animals", "onnx")]
     found = [Sentence((line,)) for line in lines]
     if measured is not None:
@@ -153,7 +154,7 @@ def _facts(info: BundleInfo, numbers: Ledger) -> list[Sentence]:
     commit = f", commit `{code.git[:_COMMIT]}`" if code.git else ""
     lines += [
         say("{}.", text),
-        say("- **Code**: animal-classification {}{}.", code.version, commit),
+        say("- **Code**: {} {}{}.", DISTRIBUTION, code.version, commit),
         say("- **Labels**: {}.", ", ".join(escaped(label.name) for label in info.labels)),
         say(
             "- **Input**: {} x {} pixels; {}.",

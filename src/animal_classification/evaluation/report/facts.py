@@ -9,6 +9,7 @@ from animal_classification.evaluation.report.headline import FEW_PHOTOS, photos
 from animal_classification.evaluation.report.numbers import Ledger, Sentence, Shown, listed, say
 from animal_classification.evaluation.result import Comparison, DataFacts, Evaluation, Interval
 from animal_classification.evaluation.selection import NOTHING
+from animal_classification.install_hint import DISTRIBUTION
 
 if TYPE_CHECKING:
     from animal_classification.evaluation.report.recipe import Measurement
@@ -56,9 +57,9 @@ def provenance(measurement: Measurement, numbers: Ledger) -> list[Fact]:
     if bundle is not None:
         code = bundle.info.code
         commit = f", commit {code.git[:_COMMIT]}" if code.git else ""
-        found.append(("made by", f"animal-classification {code.version}{commit}"))
+        found.append(("made by", f"{DISTRIBUTION} {code.version}{commit}"))
     found += [
-        ("measured by", f"animal-classification {recipe.program}, engine {model.engine}"),
+        ("measured by", f"{DISTRIBUTION} {recipe.program}, engine {model.engine}"),
         ("measured on", recipe.created.strftime("%d %B %Y, %H:%M %Z").strip()),
     ]
     return found

@@ -17,6 +17,7 @@ from animal_classification.serving.models.warming import LARGEST_BATCH, fastest_
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
+    from animal_classification.imaging import Limits
     from animal_classification.registry import Version
     from animal_classification.registry.watching import AliasWatch
     from animal_classification.serving.models.sources import Source
@@ -51,10 +52,12 @@ class Loader:
     """Loads models as the settings say; every method may run on any thread, and all of them are slow.
 
     Args:
-        settings: Engine, threads, bounds on photos, and the registry.
+        settings: Engine, threads and the registry.
+        limits: Bounds on photos, with the memory that all models share to decode them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: Limits) -> None:
+        self._limits = limits
         self._settings = settings
         self._watches: dict[str, AliasWatch] = {}
 
@@ -105,12 +108,9 @@ class Loader:
         return Loaded(predictor, batch, seen, {**facts, "name": name, "version": version, "bundle": own})
 
     def _start(self, bundle: Bundle, threads: int | None) -> Classifier:
-        from animal_classification.imaging import Limits
-
         settings = self._settings
-        limits = Limits(max_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
         wanted = threads or settings.threads or None
-        classifier = Classifier.load(bundle, engine=settings.engine, threads=wanted, limits=limits)
+        classifier = Classifier.load(bundle, engine=settings.engine, threads=wanted, limits=self._limits)
         if not math.isfinite(warm_up(classifier).probability):
             raise BundleInvalidError(f"{bundle.path}: answers with numbers that are none; export the model again")
         return classifier

@@ -8,11 +8,11 @@ its time.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from animal_classification.common.allocator import give_back, glibc
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 128 * 1024
@@ -44,27 +44,13 @@ def large_blocks_apart() -> Iterator[None]:
 
 def release_soon() -> None:
     """Have the allocator return what is free, soon and on a thread of its own; it takes milliseconds."""
-    if _libc() is not None:
-        timer = threading.Timer(_SOON, _release)
+    if glibc() is not None:
+        timer = threading.Timer(_SOON, give_back)
         timer.daemon = True
         timer.start()
 
 
-def _release() -> None:
-    libc = _libc()
-    if libc is not None:
-        libc.malloc_trim(0)
-
-
 def _set(parameter: int, value: int) -> None:
-    libc = _libc()
+    libc = glibc()
     if libc is not None:
         libc.mallopt(parameter, value)
-
-
-def _libc() -> ctypes.CDLL | None:
-    """glibc, which alone has these calls."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-    return libc if hasattr(libc, "malloc_trim") and hasattr(libc, "gnu_get_libc_version") else None

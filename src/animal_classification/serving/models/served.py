@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from animal_classification.bundle import BundleInfo
     from animal_classification.serving.models.loading import Loaded
+    from animal_classification.serving.models.metrics import VersionMetrics
     from animal_classification.serving.photo_jobs import PhotoJob, Predictor
     from animal_classification.serving.remembering import Answers
     from animal_classification.serving.workers import Lane
@@ -27,14 +28,16 @@ class ServedModel:
         loaded: What answers.
         lane: Where its photos wait.
         answers: What it has answered lately.
+        counted: Where its answers are counted.
 
     All methods are called from one event loop.
     """
 
-    def __init__(self, loaded: Loaded, lane: Lane[PhotoJob], answers: Answers) -> None:
+    def __init__(self, loaded: Loaded, lane: Lane[PhotoJob], answers: Answers, counted: VersionMetrics) -> None:
         self.loaded = loaded
         self.lane = lane
         self.answers = answers
+        self.counted = counted
         self._holders = 0
         self._retired = False
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from animal_classification.errors import UsageError
-from animal_classification.registry.version import parse_reference
+from animal_classification.registry.version import parse_reference, registered_name
 from animal_classification.settings import Settings
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<model>.+)")
@@ -60,11 +60,19 @@ class Split:
 def parse_source(text: str) -> Source:
     """Read ``MODEL`` or ``NAME=MODEL``.
 
-    >>> parse_source("zoo=models:/zoo@production")
+    >>> parse_source("zoo=zoo@production")
     Source(model='models:/zoo@production', name='zoo')
     """
+    return _source(*_parts(text))
+
+
+def _parts(text: str) -> tuple[str, str | None]:
     found = _NAMED.fullmatch(text)
-    return Source(found["model"], found["name"]) if found else Source(text)
+    return (found["model"], found["name"]) if found else (text, None)
+
+
+def _source(model: str, name: str | None) -> Source:
+    return Source(registered_name(model) or model, name)
 
 
 def parse_split(text: str, option: str) -> Split:
@@ -76,14 +84,14 @@ def parse_split(text: str, option: str) -> Split:
     Raises:
         UsageError: The share is not above 0 and at most 1.
     """
-    source = parse_source(text)
-    model, _, last = source.model.rpartition("@")
+    whole, beside = _parts(text)
+    model, _, last = whole.rpartition("@")
     share = _number(last) if model else None
     if share is None:
-        return Split(Source(source.model), source.name, 1.0)
+        return Split(_source(whole, None), beside, 1.0)
     if not 0 < share <= 1:
         raise UsageError(f"{option} {text!r}: the share must be above 0 and at most 1, as in NAME=MODEL@0.1")
-    return Split(Source(model), source.name, share)
+    return Split(_source(model, None), beside, share)
 
 
 @dataclass(frozen=True, slots=True)

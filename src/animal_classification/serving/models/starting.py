@@ -48,7 +48,7 @@ async def install_models(service: Service, settings: Settings) -> None:
 
 class _Starting:
     def __init__(self, service: Service, settings: Settings) -> None:
-        self.loader = Loader(settings)
+        self.loader = Loader(settings, service.limits)
         self._service = service
         self._settings = settings
         # One model is loaded at a time; a shadow, which gives way while it is loaded, holds up no other.

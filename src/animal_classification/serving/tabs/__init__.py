@@ -1,6 +1,5 @@
-"""The tabs beside the page: review, model, monitor. Plain HTML, CSS and JavaScript from this machine, and no Gradio.
+"""The pages: Classify at ``/``, Review, Model, Monitor. Plain HTML and scripts that ask the API, with a key if need be.
 
-They hold no data: what they show comes from the API, which a browser asks with the key that a person types in, where
-keys are wanted. So they are there when the API is, with any number of workers, and their content policy allows no
-inline code.
+``pages`` has their routes; ``static`` has everything else. They come from this machine alone and are one level deep, so
+that relative addresses work under any prefix. No script or style is inline: the content policy refuses it.
 """

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.config.schema import CnnConfig
 from animal_classification.errors import UsageError
 from animal_classification.imaging import PreprocessSpec
-from animal_classification.inference.engine import available_cpus
 from animal_classification.training.neural import optimising
 from animal_classification.training.neural.augmenting import augment
 from animal_classification.training.neural.finishing import finish

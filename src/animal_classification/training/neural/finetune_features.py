@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
 from animal_classification.errors import AnimalsError, ImageError, OutputError
-from animal_classification.inference.engine import Engine, available_cpus, create_engine
+from animal_classification.inference.engine import Engine, create_engine
 from animal_classification.inference.stream import map_in_chunks
 from animal_classification.training.neural.graph_tidying import tidied
 
@@ -121,8 +122,10 @@ def _passed(
     mirrored: bool,
     progress: Progress,
 ) -> list[_Pair]:
+    limits = imaging.Limits.of_container()
+
     def work(batch: Sequence[Path]) -> list[_Pair]:
-        pixels = np.stack([_pixels(file, spec) for file in batch])
+        pixels = np.stack([_pixels(file, spec, limits) for file in batch])
         looked_at = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
         views = [engine.infer(view) for view in looked_at]
         embeddings = np.stack([view["embedding"] for view in views], axis=1)
@@ -157,9 +160,9 @@ def _exported(network: FinetuneNetwork, size: int) -> bytes:
     return tidied(stream.getvalue())
 
 
-def _pixels(file: Path, spec: imaging.PreprocessSpec) -> NDArray[np.uint8]:
+def _pixels(file: Path, spec: imaging.PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
     try:
-        return imaging.preprocess(file, spec)
+        return imaging.preprocess(file, spec, limits=limits)
     except ImageError as error:
         raise AnimalsError(f"{error}; photos changed since the run began: start again") from error
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.limits import available_cpus
 from animal_classification.evaluation.rules import HeldOut
-from animal_classification.inference.engine import available_cpus
 from animal_classification.training.probe.folds import deal
 from animal_classification.training.probe.head import choose, fit
 from animal_classification.training.probe.opinions import Examples, Head

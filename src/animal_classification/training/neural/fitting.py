@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from animal_classification.inference.engine import available_cpus
+from animal_classification.common.limits import available_cpus
 from animal_classification.training.neural import checkpoints
 from animal_classification.training.neural.optimising import Groups
 

@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -105,22 +105,23 @@ class Decoding:
     files: Sequence[Path]
     spec: PreprocessSpec
     pool: ThreadPoolExecutor
+    limits: imaging.Limits = field(default_factory=imaging.Limits.of_container)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return np.stack(list(self.pool.map(lambda index: decode(self.files[index], self.spec), indices)))
+        return np.stack(list(self.pool.map(lambda index: decode(self.files[index], self.spec, self.limits), indices)))
 
 
-def decode(file: Path, spec: PreprocessSpec) -> NDArray[np.uint8]:
+def decode(file: Path, spec: PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
     """One photo.
 
     Raises:
         AnimalsError: It was usable when the photos were looked at, and is not any more.
     """
     try:
-        return imaging.preprocess(file, spec)
+        return imaging.preprocess(file, spec, limits=limits)
     except ImageError as error:
         raise AnimalsError(f"{error}; it could be read when the run began: put it back and start again") from error
 
@@ -144,8 +145,8 @@ def open_pixels(
     files = {row.sha256 or "": file for part in parts for row, file in zip(part.rows, part.files, strict=True)}
     shape = (len(files), spec.size, spec.size, 3)
     if not files or "" in files or int(np.prod(shape)) > limit:
-        pool = ThreadPoolExecutor(workers)
-        return [Decoding(part.files, spec, pool) for part in parts]
+        pool, limits = ThreadPoolExecutor(workers), imaging.Limits.of_container()
+        return [Decoding(part.files, spec, pool, limits) for part in parts]
     hashes = sorted(files)
     path = (cache or default_directory()) / "pixels" / f"{_key(hashes, spec)}.npy"
     array = _open(path, shape)
@@ -176,6 +177,7 @@ def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, done: Done) -> None:
     """Write the file under another name, then rename it."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    limits = imaging.Limits.of_container()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as out, ThreadPoolExecutor(workers) as pool:
@@ -183,7 +185,7 @@ def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int,
             np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for start in range(0, len(files), _CHUNK):
                 chunk = files[start : start + _CHUNK]
-                for pixels in pool.map(lambda file: decode(file, spec), chunk):
+                for pixels in pool.map(lambda file: decode(file, spec, limits), chunk):
                     out.write(pixels.tobytes())
                 done(start + len(chunk), len(files))
             out.flush()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from torch import Tensor
 
+from animal_classification.common.limits import available_memory
 from animal_classification.errors import AnimalsError
 from animal_classification.inference.engine import create_engine
 from animal_classification.inference.stream import map_in_chunks
@@ -89,7 +90,7 @@ def prune(model: ModelProto, photos: NDArray[np.uint8], plan: PruningPlan, progr
     torch.manual_seed(0)
     model = widened(model)
     first, given = _place(model, plan.share)
-    if (needed := _bytes_of_a_step(model, first)) > _MOST_BYTES:
+    if (needed := _bytes_of_a_step(model, first)) > _bytes_allowed():
         raise AnimalsError(
             f"taking out {plan.share:.0%} would take {2 * needed / 1e9:.0f} GB of memory: it has to begin where maps "
             "are large, or in two networks at once; choose a smaller --prune, --to int8, or a model that stands on one "
@@ -127,6 +128,11 @@ def _place(model: ModelProto, share: float) -> tuple[int, str]:
             "choose a smaller --prune"
         )
     return 0, "images"
+
+
+def _bytes_allowed() -> float:
+    """For the activations of a step: with their gradients, half of the memory that there is."""
+    return min(_MOST_BYTES, (available_memory() or math.inf) / 4)
 
 
 def _bytes_of_a_step(model: ModelProto, first: int) -> int:

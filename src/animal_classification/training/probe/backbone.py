@@ -128,12 +128,14 @@ class Backbone:
 
     def embed(self, files: Sequence[Path], *, mirrored: bool = False) -> Iterable[NDArray[np.float32] | None]:
         """An embedding for each file, in order; ``None`` for one that cannot be used."""
+        from animal_classification.common.limits import available_cpus
         from animal_classification.inference.classifier import CHUNK
-        from animal_classification.inference.engine import available_cpus
         from animal_classification.inference.stream import map_in_chunks
 
+        limits = imaging.Limits.of_container()
+
         def work(batch: Sequence[Path]) -> list[NDArray[np.float32] | None]:
-            pixels = [_pixels(file, self.spec) for file in batch]
+            pixels = [_pixels(file, self.spec, limits) for file in batch]
             good = [picture[:, ::-1] if mirrored else picture for picture in pixels if picture is not None]
             found: Iterator[NDArray[np.float32]] = iter(self.infer(np.stack(good)) if good else ())
             return [None if picture is None else next(found) for picture in pixels]
@@ -141,9 +143,9 @@ class Backbone:
         return map_in_chunks(work, files, workers=available_cpus(), chunk=CHUNK)
 
 
-def _pixels(file: Path, spec: imaging.PreprocessSpec) -> NDArray[np.uint8] | None:
+def _pixels(file: Path, spec: imaging.PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8] | None:
     try:
-        return imaging.preprocess(file, spec)
+        return imaging.preprocess(file, spec, limits=limits)
     except ImageError:
         return None
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle import Calibration, Label
+from animal_classification.common.limits import available_cpus
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embeddings import embed
 from animal_classification.errors import AnimalsError
 from animal_classification.evaluation.rules import HeldOut
-from animal_classification.inference.engine import available_cpus
 from animal_classification.training.preparing import cache_folder
 from animal_classification.training.probe.backbone import Backbone
 from animal_classification.training.probe.folds import deal

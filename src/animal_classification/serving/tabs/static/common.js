@@ -6,9 +6,10 @@ const signOut = document.getElementById("sign-out");
 const troubleLine = document.getElementById("trouble");
 
 export class Refused extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, retryAfter) {
     super(problem?.detail ?? `the server answered ${status}`);
     this.status = status;
+    this.retryAfter = retryAfter;
     this.kind = (problem?.type ?? "").split(":").pop();
   }
 }
@@ -24,13 +25,15 @@ async function send(path, options = {}) {
   } catch {
     // not every answer on the way is ours
   }
-  throw new Refused(answer.status, problem);
+  throw new Refused(answer.status, problem, Number(answer.headers.get("Retry-After")) || null);
 }
 
 export const get = async (path) => (await send(path)).json();
 export const text = async (path) => (await send(path)).text();
-export const picture = async (path) => URL.createObjectURL(await (await send(path)).blob());
+export const blob = async (path) => (await send(path)).blob();
+export const picture = async (path) => URL.createObjectURL(await blob(path));
 export const remove = async (path) => (await send(path, { method: "DELETE" })).json();
+export const postForm = async (path, body, signal) => (await send(path, { method: "POST", body, signal })).json();
 export const post = async (path, body) =>
   (
     await send(path, {

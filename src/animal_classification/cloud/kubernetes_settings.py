@@ -1,0 +1,67 @@
+"""The part of a settings file that only Kubernetes reads."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from animal_classification.cloud.fields import Cpu, File, Memory, Name, Part, SecretKey, Variable
+
+# The file of API keys, as it is called in secrets.
+KEYS = "keys.json"
+
+
+class Metrics(Part):
+    """Who collects the server's metrics on a cluster.
+
+    Attributes:
+        collector: `annotations` for a Prometheus that follows `prometheus.io/scrape`, `prometheus-operator` for a
+            ServiceMonitor, `google` for a PodMonitoring of Managed Prometheus, `none` for nobody.
+        key: NAME/KEY of a Secret that holds an API key with the scope `metrics`; needed where the server asks for keys.
+        labels: What the Prometheus of the operator selects its monitors by.
+    """
+
+    collector: Literal["annotations", "prometheus-operator", "google", "none"] = "annotations"
+    key: SecretKey | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Kubernetes(Part):
+    """The same API on a cluster.
+
+    Attributes:
+        namespace: Where everything goes.
+        cpu: Asked for, and the limit, of one replica.
+        memory: The same.
+        min_replicas: At least two, so that one may be moved.
+        max_replicas: Bound of the autoscaler.
+        target_cpu: Percent of the CPU asked for that the autoscaler aims at.
+        keys_secret: A Secret with `keys.json`, who may ask; everybody where it is empty.
+        secrets: Environment variables that come from a Secret, each as NAME/KEY.
+        secret_files: Files that come from a Secret, each as NAME/KEY: FILE is at /secrets/FILE/FILE, as on Cloud Run.
+        metrics: Who collects the server's metrics.
+    """
+
+    namespace: Name = "animals"
+    cpu: Cpu = "2"
+    memory: Memory = "2Gi"
+    min_replicas: int = Field(default=2, ge=1)
+    max_replicas: int = Field(default=6, ge=1)
+    target_cpu: int = Field(default=70, ge=1, le=100)
+    keys_secret: str = ""
+    secrets: dict[Variable, SecretKey] = Field(default_factory=dict)
+    secret_files: dict[File, SecretKey] = Field(default_factory=dict)
+    metrics: Metrics = Metrics()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}")
+        return self
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Every file that comes from a Secret, the API keys among them: NAME/KEY by its own name."""
+        keys = {KEYS: f"{self.keys_secret}/{KEYS}"} if self.keys_secret else {}
+        return {**self.secret_files, **keys}

@@ -1,0 +1,40 @@
+// The answers of this browser tab, so that they are still there after a look at another page. Gone with the tab.
+import { fromDataUrl, smaller, toDataUrl } from "./previews.js";
+
+const KEY = "animals.answers";
+
+// photos: { name, entry, picture, thumbnail }; where they are too much for the browser's store, nothing is kept.
+export async function keep(photos) {
+  drop();
+  try {
+    const single = photos.length === 1;
+    const kept = [];
+    for (const { name, entry, picture, thumbnail } of photos) {
+      const shown = single ? await smaller(picture) : thumbnail;
+      kept.push({ name, entry, shown: shown && (await toDataUrl(shown)) });
+    }
+    sessionStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    drop(); // too large, or the browser keeps nothing
+  }
+}
+
+export function drop() {
+  try {
+    sessionStorage.removeItem(KEY);
+  } catch {
+    // a browser that keeps nothing has nothing to drop
+  }
+}
+
+export function kept() {
+  try {
+    const photos = JSON.parse(sessionStorage.getItem(KEY)) ?? [];
+    return photos.map(({ name, entry, shown }) => {
+      const picture = shown ? fromDataUrl(shown) : new Blob([]);
+      return { name, entry, picture, thumbnail: shown ? picture : null };
+    });
+  } catch {
+    return [];
+  }
+}
