@@ -108,7 +108,11 @@ def test_an_interrupted_run_leaves_the_table_of_an_earlier_one(tmp_path: Path, m
     output = tmp_path / "x.csv"
     words = ["predict", photos, "--model", model, "--output", output, *ONE]
     code, _, errors = stop_midway(
-        words, tmp_path / "x.csv.partial", 20, signal.SIGINT, before=lambda: output.write_bytes(b"precious")
+        [*words, "--overwrite"],
+        tmp_path / "x.csv.partial",
+        20,
+        signal.SIGINT,
+        before=lambda: output.write_bytes(b"precious"),
     )
     assert code == 130
     assert "stays as it was; go on with --resume" in lines(errors)[0]

@@ -78,11 +78,13 @@ def test_a_folder_becomes_a_table(photos: Path, model: str, capsys: Capture) -> 
     assert "5 photos in" in err
     assert "unreadable     2" in err
     assert "not an animal  1" in err
-    assert "skipped 1 file" in err
+    assert "not looked at: 1 document (--all-files gives each a row)" in err
+    assert (lion["answer"], rows[1]["answer"], rows[4]["answer"]) == ("lion", "", "not an animal")
+    assert list(lion)[:3] == ["path", "answer", "answer_probability"]
 
 
 def test_every_format_says_the_same(photos: Path, model: str) -> None:
-    for ending in ("csv", "json", "jsonl", "parquet"):
+    for ending in ("csv", "xlsx", "json", "jsonl", "parquet"):
         assert main(["predict", "photos", "--model", model, "--output", f"x.{ending}", "--quiet"]) == 0
     tables = {ending: read(Path(f"x.{ending}")) for ending in ("csv", "json", "jsonl", "parquet")}
     assert tables["json"] == tables["jsonl"]
@@ -168,7 +170,7 @@ def drain(terminal: int) -> str:
 def test_a_pipe_gets_csv_and_the_summary_goes_elsewhere(photos: Path, model: str, capsys: Capture) -> None:
     assert main(["predict", "photos", "--model", model, "--top-k", "1"]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith("path,label,")
+    assert out.splitlines()[0].startswith("path,answer,")
     assert len(out.splitlines()) == 6
     assert "5 photos" in err
 

@@ -107,7 +107,7 @@ def test_work_that_cannot_be_done(here: Path, model: str, words: list[str], mess
 
 def test_no_photos_do_not_replace_a_table(here: Path, model: str) -> None:
     Path("x.csv").write_text("precious")
-    assert main(["predict", "empty", "--model", model, "--output", "x.csv"]) == 1
+    assert main(["predict", "empty", "--model", model, "--output", "x.csv", "--overwrite"]) == 1
     assert Path("x.csv").read_text() == "precious"
 
 

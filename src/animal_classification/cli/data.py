@@ -49,13 +49,17 @@ def reading_options(function: Callable[..., None]) -> Callable[..., None]:
     def read(source: str | None, kind: str, root: Path | None, **rest: Any) -> None:
         from animal_classification.data.sources import Columns, SourceOptions
 
-        columns = Columns(**{name: rest.pop(f"{name}_column") for name in ("path", "label", "split", "group")})
+        names = {name: rest.pop(f"{name}_column") for name in ("path", "label", "split", "group")}
+        columns = Columns(**names, missing=rest.pop("missing"))
         function(source=source, options=SourceOptions(kind=kind, root=root, columns=columns), **rest)
 
     read = click.option("--kind", type=click.Choice(KINDS), default="auto", help="What SOURCE is.")(read)
     read = click.option("--root", type=click.Path(path_type=Path), help="Folder that a table's paths start from.")(read)
+    words = "Words that mean an empty cell, joined by commas; none: only an empty one.  [default: NA,N/A,NaN,null]"
+    read = click.option("--missing", metavar="WORDS", help=words)(read)
     for name in ("group", "split", "label", "path"):
-        read = click.option(f"--{name}-column", metavar="NAME", help=f"A table's column for the {name}.")(read)
+        without = "; none: read none" if name in ("group", "split") else ""
+        read = click.option(f"--{name}-column", metavar="NAME", help=f"A table's column for the {name}{without}.")(read)
     return read
 
 
@@ -127,12 +131,20 @@ def clean(
     if as_json:
         from dataclasses import asdict
 
-        left_out = [asdict(item) for item in cleaning.left_out]
         result = {"output": str(output), "version": cleaning.manifest.version, "photos": before, "kept": after}
-        click.echo(json.dumps({**result, "left_out": left_out}, ensure_ascii=False))
+        left_out = [asdict(item) for item in cleaning.left_out]
+        classes = [asdict(item) for item in cleaning.losses]
+        notes = [*inspection.manifest.notes, *cleaning.notes]
+        click.echo(json.dumps({**result, "left_out": left_out, "classes": classes, "notes": notes}, ensure_ascii=False))
         return
     for item in cleaning.left_out:
         click.echo(printable(f"{item.kind:15} {item.path}: {item.why}"))
+    for note in inspection.manifest.notes:
+        say(f"animals: {printable(note)}")
+    for loss in cleaning.losses:
+        say(f"animals: {printable(loss.line())}")
+    for note in cleaning.notes:
+        say(f"animals: {printable(note)}")
     _print_skipped(inspection)
     version = cleaning.manifest.version
     say(f"animals: kept {after} of {before} photos; manifest {printable(str(output))}, data version {version}")
@@ -199,6 +211,8 @@ def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> Non
     with Stages() as progress:
         copied = copy(_read(source, options, progress), folder, progress=progress.of("copying photos"))
     place = str(folder / MANIFEST)
+    for note in copied.notes:
+        say(f"animals: {printable(note)}")
     if as_json:
         click.echo(json.dumps({"manifest": place, "version": copied.version, "photos": len(copied)}))
         return
@@ -226,6 +240,8 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
         changed = {"since": difference.as_object()} if difference else {}
         click.echo(json.dumps({**facts, "classes": counts, **changed}, ensure_ascii=False))
         return
+    for note in manifest.notes:
+        say(f"animals: {printable(note)}")
     _print(text_lines(difference) if difference else [manifest.version])
 
 
@@ -272,7 +288,8 @@ def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: St
         return (result.prediction.embedding if result.prediction else None for result in results)
 
     shown = progress.of("embedding photos")
-    return embed(manifest, compute, model=bundle.load(model).sha256, cache=cache, progress=shown)
+    # Of the crop that answers: what was remembered when only the centre was looked at is of another kind.
+    return embed(manifest, compute, model=f"{bundle.load(model).sha256} crops", cache=cache, progress=shown)
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -13,11 +13,17 @@ from animal_classification.inference.formats import FORMATS
 @click.command(name="predict")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
-    "-o", "--output", metavar="FILE", help="Write the table to FILE: .csv, .json, .jsonl or .parquet; - for stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the table to FILE: .csv, .xlsx (Excel), .json, .jsonl or .parquet; - for stdout.",
 )
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the table, whatever FILE ends with.")
 @click.option("--top-k", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many guesses per photo.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished or finished table in --output.")
+@click.option("--retry-errors", is_flag=True, help="With --resume: look again at photos that could not be read.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE even if it is no table that this command wrote.")
+@click.option("--all-files", is_flag=True, help="A row for every file, whatever its name ends with.")
 @click.option("--sort-into", metavar="DIR", help="Put the photos into a folder per animal below DIR.")
 @click.option("--copy", "way", flag_value="copy", default=None, help="Sort by copying (the default).")
 @click.option("--link", "way", flag_value="link", help="Sort by hard links, which take no space.")

@@ -40,7 +40,7 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
     from animal_classification.training.sweep.running import plan, run_sweep
 
     composed = tree(_with_files(words), config_dir=config_dir, sweeping=True)
-    sweep = plan(composed.config)
+    sweep = plan(composed.config, version_of=_data_version)
     say(f"animals: study {printable(sweep.name)}: {sweep.wanted} trials of {', '.join(sweep.space)}")
     outcome = run_sweep(sweep, _train, tell=lambda line: say(f"animals: {printable(line)}"))
     for note in outcome.notes:
@@ -54,6 +54,14 @@ def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
 
     with Stages(shown=True) as progress:
         return train(config, progress=progress, listeners=listeners)
+
+
+def _data_version(config: Config) -> str:
+    from animal_classification.cli.stages import Stages
+    from animal_classification.training.preparing import data_version
+
+    with Stages(shown=True) as progress:
+        return data_version(config, progress)
 
 
 def _with_files(words: Sequence[str]) -> list[str]:

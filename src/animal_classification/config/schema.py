@@ -19,12 +19,13 @@ class Part(BaseModel):
 
 
 class ColumnsConfig(Part):
-    """Names of a table's columns, where they are not the usual ones."""
+    """Names of a table's columns, and the words that mean an empty cell, where they are not the usual ones."""
 
     path: str | None = None
     label: str | None = None
     split: str | None = None
     group: str | None = None
+    missing: str | None = None
 
 
 class DataConfig(Part):
@@ -205,6 +206,8 @@ class SweepConfig(Part):
     seconds: float | None = Field(default=None, gt=0)
     sampler: Literal["tpe", "random", "grid"]
     pruner: Literal["median", "hyperband", "none"]
+    min_resource: int = Field(default=2, ge=1)
+    reduction_factor: int = Field(default=3, ge=2)
     metric: str = Field(min_length=1)
     direction: Literal["auto", "minimize", "maximize"]
     space: dict[str, Tried] = {}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from animal_classification.data.fingerprints import NEAR, near_pairs
+from animal_classification.data.fingerprints import NEAR, near_sets
 from animal_classification.data.manifest import Manifest
 from animal_classification.data.scanning import Facts
 
@@ -45,8 +45,9 @@ def copy_sets(
     # Equal bytes have equal fingerprints, so that one of each will do.
     seen = [(same[0], print_) for same in by_content.values() if (print_ := facts[same[0]].fingerprint)]
     if limit >= 0:
-        for i, j, _ in near_pairs([print_ for _, print_ in seen], limit=limit):
-            joined.join(seen[i][0], seen[j][0])
+        firsts = near_sets([print_ for _, print_ in seen], limit=limit)
+        for (index, _), first in zip(seen, firsts.tolist(), strict=True):
+            joined.join(seen[first][0], index)
     for i, j in further:
         joined.join(i, j)
     return [

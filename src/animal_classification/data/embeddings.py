@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -49,25 +50,44 @@ def embed(
     Returns:
         float32 ``[rows, D]``, in the manifest's order; NaN where there is no usable photo.
     """
-    wanted = {row.sha256: manifest.file(row) for row in manifest.usable if row.sha256}
+    files = {row.sha256: manifest.file(row) for row in manifest.usable if row.sha256}
+    table = _Table(manifest)
     with closing(_Store((cache or default_directory()), model)) as store:
-        found = store.find(wanted)
-        waiting = [(sha256, file) for sha256, file in wanted.items() if sha256 not in found]
+        for sha256, vector in store.find(files):
+            table.put(sha256, vector)
+        waiting = [sha256 for sha256 in files if sha256 not in table.known]
         batch: dict[str, NDArray[np.float32]] = {}
-        vectors = compute([file for _, file in waiting]) if waiting else ()
-        for (sha256, _), vector in zip(waiting, vectors, strict=True):
-            if vector is not None:
-                batch[sha256] = found[sha256] = vector.astype(np.float32)
+        vectors = compute([files[sha256] for sha256 in waiting]) if waiting else ()
+        for sha256, found in zip(waiting, vectors, strict=True):
+            if found is not None:
+                batch[sha256] = found.astype(np.float32)
+                table.put(sha256, batch[sha256])
             if len(batch) >= _BATCH:
                 store.keep(batch)
                 batch = {}
             if progress is not None:
-                progress(len(found), len(wanted))
+                progress(len(table.known), len(files))
         store.keep(batch)
-    width = len(next(iter(found.values()))) if found else 0
-    nothing = np.full(width, np.nan, dtype=np.float32)
-    rows = [found.get(row.sha256 or "", nothing) if row.problem is None else nothing for row in manifest]
-    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
+    return table.rows
+
+
+class _Table:
+    """The result, filled row by row: kept apart as well, the vectors of many photos would take as much again."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.known: set[str] = set()
+        self.rows = np.empty((len(manifest), 0), dtype=np.float32)
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for index, row in enumerate(manifest):
+            if row.problem is None and row.sha256:
+                self._places[row.sha256].append(index)
+
+    def put(self, sha256: str, vector: NDArray[np.float32]) -> None:
+        """Give every row of this photo its vector."""
+        if not self.known:
+            self.rows = np.full((len(self.rows), len(vector)), np.nan, dtype=np.float32)
+        self.known.add(sha256)
+        self.rows[self._places[sha256]] = vector
 
 
 class Embedder:
@@ -146,10 +166,7 @@ class _Store:
             return False
         return found is not None
 
-    def find(self, wanted: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        return dict(self._find(wanted))
-
-    def _find(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def find(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         if self._database is None:
             return
         with contextlib.suppress(sqlite3.Error):

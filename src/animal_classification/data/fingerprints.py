@@ -7,6 +7,8 @@ it, because mirroring turns round exactly the odd columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,6 +19,8 @@ LENGTH = FREQUENCIES * FREQUENCIES // 8  # bytes
 NEAR = 40
 # Below this spread of grey values there is no picture, only noise, whose signs mean nothing.
 _FLAT = 2.0
+# Distances computed at once, so that they stay in the processor's cache.
+_BLOCK = 500_000
 
 _k = np.arange(SIDE)
 _COSINES = np.cos(np.pi * (2 * _k[None] + 1) * _k[:FREQUENCIES, None] / (2 * SIDE))
@@ -35,21 +39,51 @@ def fingerprint(pixels: NDArray[np.uint8] | Image.Image) -> bytes | None:
     return np.packbits(signs).tobytes()
 
 
-def near_pairs(fingerprints: list[bytes], *, limit: int = NEAR) -> list[tuple[int, int, int]]:
-    """All pairs that are at most ``limit`` apart, mirrored or not, as ``(i, j, distance)`` with ``i < j``."""
-    if len(fingerprints) < 2:
-        return []
-    words = np.frombuffer(b"".join(fingerprints), dtype=np.uint64).reshape(len(fingerprints), -1)
-    rows = max(1, 500_000 // len(words))  # so that a block stays in the processor's cache
-    found: list[tuple[int, int, int]] = []
-    for start in range(0, len(words), rows):
-        block, rest = words[start : start + rows, None], words[None, start:]
-        distance = np.minimum(_differences(block, rest), _differences(block ^ _MIRROR, rest))
-        # Every pair is met twice within the block, and every picture meets itself: keep what lies right of that.
-        for i, j in zip(*np.nonzero(distance <= limit), strict=True):
-            if i < j:
-                found.append((start + int(i), start + int(j), int(distance[i, j])))
-    return found
+def near_sets(fingerprints: Sequence[bytes], *, limit: int = NEAR) -> NDArray[np.int64]:
+    """Which fingerprints belong together: int64 ``[N]``, for each the position of the first of its set.
+
+    Two are in one set where a chain leads from one to the other whose links are at most ``limit`` apart, mirrored or
+    not. Pairs are never listed: 20,000 frames of a still camera have 200 million. Memory grows with ``N``, time with
+    its square at worst, and less where many are alike: within one set nothing is compared any more.
+    """
+    count = len(fingerprints)
+    first = np.arange(count)
+    if count < 2:
+        return first
+    words = np.frombuffer(b"".join(fingerprints), dtype=np.uint64).reshape(count, -1)
+    rows = max(1, _BLOCK // count)
+    for start in range(0, count, rows):
+        block = np.arange(start, min(start + rows, count))
+        later = _worth_comparing(first, block)
+        if not len(later):
+            continue
+        near = _distances(words[block], words[later]) <= limit
+        for row, hits in zip(block, near, strict=True):
+            first = _joined(first, int(row), later[hits])
+    return first
+
+
+def _worth_comparing(first: NDArray[np.int64], block: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions from the block's start on, without those that are in one set with all of the block."""
+    later = np.arange(block[0], len(first))
+    one_set = (first[block] == first[block[0]]).all()
+    return later[first[later] != first[block[0]]] if one_set else later
+
+
+def _joined(first: NDArray[np.int64], row: int, near: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``first`` with the set of ``row`` and those of ``near`` made one."""
+    sets = first[near]
+    if not (sets != first[row]).any():
+        return first
+    moved = np.arange(len(first))
+    moved[sets] = moved[first[row]] = min(int(sets.min()), int(first[row]))
+    return moved[first]
+
+
+def _distances(block: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Signs that differ, mirrored or not, whichever is less: ``[len(block), len(others)]``."""
+    rows, columns = block[:, None], others[None]
+    return np.minimum(_differences(rows, columns), _differences(rows ^ _MIRROR, columns))
 
 
 def any_near(fingerprints: NDArray[np.uint8], known: NDArray[np.uint8], *, limit: int = NEAR) -> NDArray[np.bool_]:

@@ -14,7 +14,9 @@ from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
-from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
+from animal_classification.inference.crops import infer_photos
+from animal_classification.inference.decide import Decider
+from animal_classification.inference.engine import BATCH, Engine, start_engine
 from animal_classification.inference.stream import map_in_chunks
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Outputs:
         positions: int64 ``[N]``: which of the files could be used, ascending.
         logits: float32 ``[N, C]``.
         embedding: float32 ``[N, D]``.
-        brightness: float64 ``[N]``, mean of the crop, 0 to 255.
+        brightness: float64 ``[N]``, mean of the central crop, 0 to 255.
         errors: Position of a file that could not be used, and why.
         engine: What ran the model.
     """
@@ -79,23 +81,23 @@ def compute_outputs(
     if running is None:
         running = start_engine(bundle, outputs=("logits", "embedding"), name=engine, threads=count)
     used = running
-    spec, limits = bundle.preprocess_spec, imaging.Limits.of_container()
+    spec, limits, decider = bundle.preprocess_spec, imaging.Limits.of_container(), Decider.of(bundle)
 
     def work(batch: Sequence[Path]) -> list[_One]:
-        pixels: list[NDArray[np.uint8] | str] = []
+        photos: list[NDArray[np.uint8] | str] = []
         for file in batch:
             try:
-                pixels.append(imaging.preprocess(file, spec, limits=limits))
+                photos.append(imaging.crops(file, spec, limits=limits))
             except ImageError as error:
-                pixels.append(error.reason)
-        good = [one for one in pixels if not isinstance(one, str)]
+                photos.append(error.reason)
+        good = [one for one in photos if not isinstance(one, str)]
         if not good:
-            return [_One(error=str(one)) for one in pixels]
-        outputs = infer_in_batches(used, np.stack(good))
+            return [_One(error=str(one)) for one in photos]
+        outputs = infer_photos(used, decider, good, size=BATCH)
         rows = iter(zip(outputs["logits"], outputs["embedding"], strict=True))
         return [
-            _One(error=one) if isinstance(one, str) else _One(*next(rows), brightness=float(one.mean()))
-            for one in pixels
+            _One(error=one) if isinstance(one, str) else _One(*next(rows), brightness=float(one[0].mean()))
+            for one in photos
         ]
 
     found = []

@@ -3,7 +3,7 @@
 May import ``errors`` and ``common`` only.
 """
 
-from animal_classification.imaging.decoding import ImageSource, decode, preprocess, thumbnail
+from animal_classification.imaging.decoding import ImageSource, crops, decode, preprocess, thumbnail
 from animal_classification.imaging.memory import DecodingMemory
 from animal_classification.imaging.names import PHOTO_SUFFIXES, is_photo_name
 from animal_classification.imaging.spec import Limits, PreprocessSpec
@@ -14,6 +14,7 @@ __all__ = [
     "ImageSource",
     "Limits",
     "PreprocessSpec",
+    "crops",
     "decode",
     "is_photo_name",
     "preprocess",

@@ -1,4 +1,4 @@
-"""The ways in: ``decode`` to all pixels, ``preprocess`` to what a model sees, ``thumbnail`` to what a person sees."""
+"""The ways in: ``decode`` to all pixels, ``preprocess`` and ``crops`` for a model, ``thumbnail`` for a person."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from animal_classification.errors import ImageError, UnsupportedImageError
 from animal_classification.imaging.costs import ALLOCATED_WHEN_OPENED, Use, bytes_to_load, bytes_to_open
 from animal_classification.imaging.files import read_photo, require_bytes
-from animal_classification.imaging.geometry import crop_box
+from animal_classification.imaging.geometry import Box, crop_box, crop_boxes
 from animal_classification.imaging.orientation import (
     UPRIGHT,
     read_orientation,
@@ -91,7 +91,15 @@ class Photo:
 
     def for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
         """What a model sees, RGB, uint8 ``[size, size, 3]``."""
-        resized = resize(self.pixels, (spec.size, spec.size), _box(self, spec), _RESAMPLING[spec.interpolation])
+        return self._crop(crop_box(*self.size, spec), spec)
+
+    def crops_for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
+        """All that a model looks at, the centre first: RGB, uint8 ``[crops, size, size, 3]``."""
+        return np.stack([self._crop(box, spec) for box in crop_boxes(*self.size, spec)])
+
+    def _crop(self, box: Box, spec: PreprocessSpec) -> NDArray[np.uint8]:
+        stored = _stored(self, box)
+        resized = resize(self.pixels, (spec.size, spec.size), stored, _RESAMPLING[spec.interpolation])
         return np.array(turn(resized, self.orientation).convert("RGB"))
 
 
@@ -146,6 +154,29 @@ def preprocess(
         return photo.for_model(spec)
 
 
+def crops(source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Turn a photo into all that a model looks at: as ``preprocess``, and in a wide or tall photo both ends as well.
+
+    Args:
+        source: As for ``decode``.
+        spec: What the model wants to see.
+        limits: Bounds on bytes, pixels and memory.
+
+    Returns:
+        RGB, uint8 ``[crops, size, size, 3]``: one crop, or three with the central one first.
+
+    Raises:
+        ImageError: One of its five kinds; ``reason`` says what is wrong.
+
+    Example:
+        >>> crops(np.zeros((90, 160), np.uint8), PreprocessSpec(size=32)).shape
+        (3, 32, 32, 3)
+    """
+    use = Use(side=spec.size, min_side=sufficient_side(spec))
+    with _named(source, None), _opened(source, limits, use) as photo:
+        return photo.crops_for_model(spec)
+
+
 def thumbnail(
     source: ImageSource, side: int, *, limits: Limits = _DEFAULT_LIMITS, where: str | None = None
 ) -> Image.Image:
@@ -196,9 +227,9 @@ def sufficient_side(spec: PreprocessSpec) -> int:
     return OVERSAMPLING * spec.resize_to
 
 
-def _box(picture: Photo, spec: PreprocessSpec) -> tuple[float, float, float, float]:
+def _stored(picture: Photo, box: Box) -> Box:
+    """A box of the upright photo in the pixels as they are stored."""
     width, height = picture.full_size
-    box = crop_box(*upright_size(width, height, picture.orientation), spec)
     left, top, right, bottom = stored_box(box, width, height, picture.orientation)
     x, y = picture.extent[0] / width, picture.extent[1] / height
     # Rounding can leave a border 1e-12 outside, which Pillow refuses.

@@ -1,10 +1,43 @@
-"""Where in a photo the model looks: resize the shorter side, keep the central square, as one box in source pixels."""
+"""Where in a photo the model looks, as boxes in source pixels.
+
+That is the central square after resizing the shorter side, and in a wide or tall photo a square at either end as well:
+of a photo of 16:9 the central one misses half.
+"""
 
 from __future__ import annotations
 
 from animal_classification.imaging.spec import PreprocessSpec
 
 Box = tuple[float, float, float, float]
+
+
+# Longer than this times the shorter side is wide: 3:2, where cameras have always been, is not, by a rounded pixel.
+WIDE = 1.55
+
+
+def is_wide(width: int, height: int) -> bool:
+    """Whether the central square misses so much of a photo, wide or tall, that its ends are looked at as well."""
+    return max(width, height) > WIDE * min(width, height)
+
+
+def crop_boxes(width: int, height: int, spec: PreprocessSpec) -> list[Box]:
+    """The parts of an upright photo that are judged one by one: the central square first.
+
+    Args:
+        width: Of the upright photo, in pixels.
+        height: Of the upright photo, in pixels.
+        spec: What the model wants.
+
+    Returns:
+        One box, or three where the photo is wide or tall, as from :func:`crop_box`.
+    """
+    centre = crop_box(width, height, spec)
+    if not is_wide(width, height):
+        return [centre]
+    left, top, right, bottom = centre
+    if width > height:
+        return [centre, (0.0, top, right - left, bottom), (width - (right - left), top, float(width), bottom)]
+    return [centre, (left, 0.0, right, bottom - top), (left, height - (bottom - top), right, float(height))]
 
 
 def crop_box(width: int, height: int, spec: PreprocessSpec) -> Box:

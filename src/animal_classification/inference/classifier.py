@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, overload
 
-import numpy as np
-
 from animal_classification import bundle as bundles
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
+from animal_classification.inference.crops import infer_photos
 from animal_classification.inference.decide import Decider
-from animal_classification.inference.engine import Engine, infer_in_batches, start_engine
+from animal_classification.inference.engine import BATCH, Engine, start_engine
 from animal_classification.inference.explaining import Explainer
 from animal_classification.inference.results import FileResult, Prediction
 from animal_classification.inference.stream import map_in_chunks
@@ -20,6 +19,7 @@ from animal_classification.inference.stream import map_in_chunks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from animal_classification.bundle import Bundle
@@ -113,13 +113,13 @@ class Classifier:
         """
         if isinstance(photos, (list, tuple)):
             chunks = map_in_chunks(
-                lambda batch: self._classify(self._pixels(batch), top_k, embedding),
+                lambda batch: self._classify(self._prepared(batch), top_k, embedding),
                 photos,
                 workers=self.threads,
                 chunk=CHUNK,
             )
             return list(chunks)
-        return self._classify(self._pixels([photos]), top_k, embedding)[0]  # type: ignore[list-item]
+        return self._classify(self._prepared([photos]), top_k, embedding)[0]  # type: ignore[list-item]
 
     def predict_paths(
         self,
@@ -143,21 +143,24 @@ class Classifier:
         )
 
     def prepare(self, photo: ImageSource) -> NDArray[np.uint8]:
-        """Turn a photo into what :meth:`classify` takes: uint8 ``[size, size, 3]``.
+        """Turn a photo into what :meth:`classify` takes: its crops, uint8 ``[crops, size, size, 3]``.
+
+        A wide or tall photo has three, any other has one.
 
         Raises:
             ImageError: The photo cannot be used.
         """
-        return imaging.preprocess(photo, self._spec, limits=self._limits)
+        return imaging.crops(photo, self._spec, limits=self._limits)
 
-    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]:
-        """Classify prepared photos, uint8 ``[N, size, size, 3]``, in one call of the engine on this thread.
+    def classify(
+        self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
+    ) -> list[Prediction]:
+        """Classify prepared photos on this thread, as many crops in each call of the engine as there are photos.
 
         Raises:
             EngineError: The engine failed.
         """
-        _check_top_k(top_k)
-        return self._decided(self._engine.infer(pixels), top_k, embedding)
+        return self._classify(photos, top_k, embedding, size=len(photos))
 
     def heatmap(self, photo: ImageSource, label_id: str | None = None) -> NDArray[np.uint8]:
         """Show where the model looked.
@@ -174,29 +177,31 @@ class Classifier:
         """
         return self._explainer.heatmap(photo, label_id)
 
-    def _pixels(self, photos: Sequence[ImageSource]) -> NDArray[np.uint8]:
-        return np.stack([self.prepare(photo) for photo in photos])
+    def _prepared(self, photos: Sequence[ImageSource]) -> list[NDArray[np.uint8]]:
+        return [self.prepare(photo) for photo in photos]
 
-    def _classify(self, pixels: NDArray[np.uint8], top_k: int, embedding: bool) -> list[Prediction]:
+    def _classify(
+        self, photos: Sequence[NDArray[np.uint8]], top_k: int, embedding: bool, *, size: int = BATCH
+    ) -> list[Prediction]:
         _check_top_k(top_k)
-        return self._decided(infer_in_batches(self._engine, pixels), top_k, embedding)
-
-    def _decided(self, outputs: dict[str, NDArray[np.float32]], top_k: int, embedding: bool) -> list[Prediction]:
+        if not photos:
+            return []
+        outputs = infer_photos(self._engine, self._decider, photos, size=size)
         return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding)
 
     def _classify_files(
         self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool
     ) -> list[FileResult]:
         failed: dict[int, FileResult] = {}
-        pixels = []
+        prepared = []
         for index, (name, path) in enumerate(batch):
             try:
-                pixels.append(self.prepare(path))
+                prepared.append(self.prepare(path))
             except (ImageNotFoundError, ImageAccessError) as error:
                 failed[index] = FileResult(name, error=error.reason, reached=False)
             except ImageError as error:
                 failed[index] = FileResult(name, error=error.reason)
-        predictions = iter(self._classify(np.stack(pixels), top_k, embedding) if pixels else ())
+        predictions = iter(self._classify(prepared, top_k, embedding))
         return [failed.get(index) or FileResult(name, next(predictions)) for index, (name, _) in enumerate(batch)]
 
 

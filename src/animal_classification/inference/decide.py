@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animal_classification.bundle.model import Bundle
-    from animal_classification.bundle.schema import BundleInfo, Label
+    from animal_classification.bundle.schema import BundleInfo, Label, Unknown
 
 KNOWN_NAME = "animal"
 UNKNOWN_NAME = "not an animal"
@@ -102,9 +102,27 @@ class Decider:
             for row in range(len(logits))
         ]
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return self._temperature
+
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated, ``[N, C]``, over labels and background classes."""
         return softmax(logits / self._temperature)
+
+    def familiarity(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """How much each row looks like one of the labels, for choosing among crops of one photo: ``[N]``.
+
+        What ``unknown`` is decided on; the probability of the first label where nothing is.
+        """
+        probabilities = self.probabilities(logits)
+        if self._unknown is None and not self._background:
+            likeliest: NDArray[np.float64] = probabilities[:, : len(self._labels)].max(axis=1)
+            return likeliest
+        if self._unknown is not None and self._unknown.method in ("energy", "energy_mahalanobis"):
+            return self._raw_scores(self._unknown, logits, embeddings)
+        return self.judge(logits, embeddings, probabilities)[0]
 
     def judge(
         self,
@@ -120,14 +138,19 @@ class Decider:
         elif rule.method == "max_probability":
             scores = np.clip(labels.max(axis=1), 0.0, 1.0)
         else:
-            distance = None
-            if rule.method == "energy_mahalanobis":
-                if self._distance is None or embeddings is None:
-                    raise ValueError("unknown photos are judged by distance here: give the distance and embeddings")
-                distance = self._distance.score(embeddings)
-            raw = known_scores(rule, logits[:, : len(self._labels)] / self._temperature, distance)
+            raw = self._raw_scores(rule, logits, embeddings)
             return squashed(raw, rule.threshold), raw < rule.threshold
         return scores, np.zeros(len(scores), np.bool_) if rule is None else scores < rule.threshold
+
+    def _raw_scores(
+        self, rule: Unknown, logits: NDArray[np.float32], embeddings: NDArray[np.float32] | None
+    ) -> NDArray[np.float64]:
+        distance = None
+        if rule.method == "energy_mahalanobis":
+            if self._distance is None or embeddings is None:
+                raise ValueError("unknown photos are judged by distance here: give the distance and embeddings")
+            distance = self._distance.score(embeddings)
+        return known_scores(rule, logits[:, : len(self._labels)] / self._temperature, distance)
 
     def _sets(self, labels: NDArray[np.float64]) -> list[NDArray[np.intp]]:
         if self._conformal is None:

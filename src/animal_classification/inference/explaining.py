@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from animal_classification import imaging
 from animal_classification.errors import UsageError
+from animal_classification.inference.crops import most_familiar
+from animal_classification.inference.decide import Decider
 from animal_classification.inference.engine import Engine, start_engine
 from animal_classification.inference.heatmap import class_activation_map, overlay
 
@@ -49,14 +51,16 @@ class Explainer:
             label_id: The label to explain; the most probable one by default.
 
         Returns:
-            uint8 ``[size, size, 3]``: the crop that the model sees with its class-activation map laid over it.
+            uint8 ``[size, size, 3]``: the crop most like one of the labels, with its class-activation map laid over it.
 
         Raises:
             ImageError: The photo cannot be used.
             UsageError: No such label, or the bundle's graph gives no feature map.
         """
-        pixels = imaging.preprocess(photo, self._bundle.preprocess_spec, limits=self._limits)
-        outputs = self._engine.infer(pixels[None])
+        crops = imaging.crops(photo, self._bundle.preprocess_spec, limits=self._limits)
+        outputs = self._engine.infer(crops)
+        familiar = most_familiar(self._decider.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
+        outputs, pixels = {name: values[familiar] for name, values in outputs.items()}, crops[int(familiar[0])]
         if label_id is None:
             index = int(outputs["logits"][0, : len(self._bundle.info.labels)].argmax())
         else:
@@ -65,8 +69,12 @@ class Explainer:
         return overlay(pixels, class_activation_map(outputs["features"][0], weight[index]))
 
     @cached_property
+    def _decider(self) -> Decider:
+        return Decider.of(self._bundle)
+
+    @cached_property
     def _engine(self) -> Engine:
-        outputs = ("logits", "features")
+        outputs = ("logits", "embedding", "features")
         return start_engine(self._bundle, outputs=outputs, name=self._engine_name, threads=self._threads)
 
     @cached_property

@@ -1,4 +1,7 @@
-"""Tables as text: csv, json and jsonl, written row by row and read back for ``--resume``; parquet.py is the fourth."""
+"""Tables as text: csv, json and jsonl, written row by row and read back for ``--resume``.
+
+Workbooks are in ``excel``, Parquet is in ``parquet``.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast, get_args
 
 from animal_classification.errors import UsageError
-from animal_classification.inference.table import SET_SEPARATOR, Guess, Row, columns, is_row
+from animal_classification.inference.table import Row, Value, columns, from_values, is_probability, is_row, to_values
 
-Format = Literal["csv", "json", "jsonl", "parquet"]
+Format = Literal["csv", "xlsx", "json", "jsonl", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
-# A spreadsheet takes a cell that begins like this for a formula, and runs it. In front of a path "./" changes nothing;
-# the words of a bundle, which may come from a stranger too, get the apostrophe by which spreadsheets mark text.
+# A spreadsheet takes a cell that begins like this for a formula, and runs it. Names of files can come from a stranger,
+# and so can the labels and the name of a model; in front of a path "./" changes nothing, in front of the others an
+# apostrophe says that it is text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -88,67 +92,49 @@ def to_json(value: object) -> bytes:
 
 
 def cells(row: Row, top_k: int) -> list[str]:
-    """A row as text, in the order of ``columns``."""
-    guesses = [text for guess in row["top"][1:] for text in (_as_text(guess["label"]), _number(guess["probability"]))]
-    missing = 2 * (top_k - 1) - len(guesses)
-    return [
-        f"./{row['path']}" if row["path"].startswith(FORMULA_STARTS) else row["path"],
-        _as_text(row["label"]),
-        _as_text(row["label_id"]),
-        _number(row["probability"]),
-        _as_text(row["group"]),
-        _number(row["group_probability"]),
-        "" if row["unknown"] is None else str(row["unknown"]).lower(),
-        _as_text(SET_SEPARATOR.join(row["set"])),
-        *guesses,
-        *[""] * missing,
-        _as_text(row["model"]),
-        _as_text(row["model_version"]),
-        _as_text(row["error"]),
-    ]
+    """A row as text for a csv, in the order of ``columns``."""
+    path, *values = to_values(row, top_k)
+    name = str(path)
+    return [f"./{name}" if name.startswith(FORMULA_STARTS) else name, *map(_cell, values)]
 
 
 def from_cells(texts: list[str], top_k: int) -> Row:
     """The inverse of ``cells``, but for the ids of the second and further labels, which a csv does not hold."""
-    if len(texts) != len(columns(top_k)):
+    names = columns(top_k)
+    if len(texts) != len(names):
         raise ValueError(f"a row has {len(texts)} cells")
-    texts = [texts[0], *map(_from_text, texts[1:])]
-    path, label, label_id, probability, group, group_probability, unknown, labels = texts[:8]
-    first: list[Guess] = [{"label": label, "label_id": label_id, "probability": float(probability)}] if label else []
-    others: list[Guess] = [
-        {"label": name, "label_id": None, "probability": float(number)}
-        for name, number in zip(texts[8:-3:2], texts[9:-3:2], strict=True)
-        if name
-    ]
-    return {
-        "path": path[2:] if path.startswith("./") and path[2:].startswith(FORMULA_STARTS) else path,
-        "label": label or None,
-        "label_id": label_id or None,
-        "probability": float(probability) if probability else None,
-        "group": group or None,
-        "group_probability": float(group_probability) if group_probability else None,
-        "unknown": {"true": True, "false": False, "": None}[unknown],
-        "set": labels.split(SET_SEPARATOR) if labels else [],
-        "top": first + others,
-        "model": texts[-3],
-        "model_version": texts[-2],
-        "error": texts[-1] or None,
-    }
+    path = texts[0]
+    plain = path[2:] if path.startswith("./") and path[2:].startswith(FORMULA_STARTS) else path
+    values = [_value(name, text) for name, text in zip(names[1:], texts[1:], strict=True)]
+    return from_values([plain, *values])
 
 
-def _as_text(words: str | None) -> str:
-    """Words as a cell that no spreadsheet takes for a formula; ``_from_text`` is the inverse."""
-    text = words or ""
+def _cell(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _number(value) if isinstance(value, float) else _text(value)
+
+
+def _value(column: str, text: str) -> Value:
+    if not text:
+        return None
+    if column == "unknown":
+        return {"true": True, "false": False}[text]
+    return float(text) if is_probability(column) else _plain(text)
+
+
+def _text(value: str | None) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = value or ""
     return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
 
 
-def _from_text(cell: str) -> str:
+def _plain(cell: str) -> str:
+    """The inverse of ``_text``."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
+def _number(value: float) -> str:
     # Never 1e-06, which some readers of csv take for text.
     return f"{value:.6f}".rstrip("0").removesuffix(".")
 

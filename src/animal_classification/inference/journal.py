@@ -19,7 +19,8 @@ from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.formats import to_json
 from animal_classification.inference.table import Row, is_row
 
-VERSION = 1
+# 2: wide photos have several crops, and rows say which state of the file they are of; 3: rows hold the answer.
+VERSION = 3
 _MARK = "animals_journal"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
@@ -27,12 +28,22 @@ _LONGEST_HEADER = 16 * 1024 * 1024
 _SYNC_EVERY = 8 * 1024 * 1024
 
 
+FileState = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row, and the name that a person was told; ``None`` where the photo could not be read."""
+    """A row, and what is known besides.
+
+    Attributes:
+        row: For the table.
+        state: Size in bytes and time of change in nanoseconds of the file that was read; ``None`` if unknown.
+        again: An earlier row of the same path does not count any more.
+    """
 
     row: Row
-    answer: str | None
+    state: FileState | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,8 @@ class Header:
         paths: The places to read, absolute.
         sort_into: The folder to sort into, absolute, with the way; ``None`` without.
         replaces: A table of an earlier run is there, which stays until this run is complete.
+        table_time: When the finished table was written that this run goes on with, in nanoseconds: rows of it have no
+            state.
     """
 
     model: str
@@ -58,6 +71,7 @@ class Header:
     paths: list[str]
     sort_into: str | None = None
     replaces: bool = False
+    table_time: int | None = None
 
     def differences(self, other: Header) -> list[str]:
         """What ``other`` wants differently, for people."""
@@ -123,7 +137,8 @@ class Journal:
             OutputError: The disk is full, or gone.
         """
         try:
-            self._write(to_json({**entry.row, "answer": entry.answer}) + b"\n")
+            more = {"state": entry.state, "again": entry.again}
+            self._write(to_json({**entry.row, **more}) + b"\n")
         except OSError as error:
             raise write_failed(self.path, error, "; what is done is kept: make room and go on with --resume") from error
 
@@ -180,7 +195,10 @@ class Journal:
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise self._foreign() from error
         if header is None:
-            raise UsageError(f"{str(self.path)!r} was begun by another version of animals; delete it to start afresh")
+            raise UsageError(
+                f"{str(self.path)!r} was begun by another version of animals: "
+                "go on with that one, or delete it to start afresh"
+            )
         return header, len(line)
 
     def _foreign(self) -> UsageError:
@@ -218,8 +236,8 @@ def _parse(line: bytes) -> Entry | None:
         return None
     if not is_row(row):
         return None
-    answer = row.pop("answer", None)
-    return Entry(cast("Row", row), answer)
+    state, again = row.pop("state", None), row.pop("again", False)
+    return Entry(cast("Row", row), None if state is None else (state[0], state[1]), again)
 
 
 def _open_locked(path: Path) -> int:

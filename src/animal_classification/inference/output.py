@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from animal_classification.bundle.atomic import sync
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.inference.excel import read_excel, require_excel, write_excel
 from animal_classification.inference.formats import Format, read_text, write_text
 from animal_classification.inference.journal import Entry, Header, Journal, write_failed
+from animal_classification.inference.own_tables import is_own_table
 from animal_classification.inference.parquet import read_parquet, write_parquet
 from animal_classification.inference.table import Row
 
@@ -30,15 +32,22 @@ class TableFile:
         path: As the user gave it; a link is followed.
         kind: The format.
         resume: Go on with what is there, instead of starting afresh.
+        overwrite: Replace a file there even if it is no table of ours.
         threads: For the formats that can use several.
 
     Raises:
         OutputError: It cannot be written there, or another run is doing so.
-        UsageError: It is no file, or an unfinished run would be lost.
+        UsageError: It is no file, or somebody else's; or an unfinished run would be lost.
     """
 
-    def __init__(self, path: str, kind: Format, *, resume: bool = False, threads: int = 1) -> None:
+    def __init__(
+        self, path: str, kind: Format, *, resume: bool = False, overwrite: bool = False, threads: int = 1
+    ) -> None:
         self.path = _checked(path, kind)
+        if not (resume or overwrite) and self.path.exists() and not is_own_table(self.path):
+            raise UsageError(
+                f"{path!r} is there, and no table that animals predict wrote: give another --output, or --overwrite"
+            )
         self._kind = kind
         self._threads = threads
         self._journal = Journal(_beside(self.path, ".partial"))
@@ -75,9 +84,15 @@ class TableFile:
                     "give the same, or delete it to start afresh"
                 )
             self._journal.recover()
+            self._settle()
         else:
-            self._seed(header, guesses)
+            self._seed(replace(header, table_time=self.path.stat().st_mtime_ns), guesses)
         return self._journal.entries()
+
+    @property
+    def time(self) -> int | None:
+        """When the finished table was written that is gone on with, in nanoseconds."""
+        return self._journal.header.table_time if self._journal.header else None
 
     def append(self, entry: Entry) -> None:
         """Add a row; it is safe when this returns."""
@@ -85,6 +100,7 @@ class TableFile:
 
     def finish(self) -> None:
         """Write the table; the journal is no longer needed."""
+        self._settle()
         self._write(self._journal.path)
         self._journal.close(remove=True)
 
@@ -93,6 +109,7 @@ class TableFile:
         header = self._journal.header
         if header is not None and header.replaces:
             return "kept apart"
+        self._settle()
         self._write(self._journal.path)
         return "written"
 
@@ -105,7 +122,10 @@ class TableFile:
         header = self._journal.header
         assert header is not None
         try:
-            if self._kind == "parquet":
+            if self._kind == "xlsx":
+                rows = (entry.row for entry in self._journal.entries())
+                write_excel(rows, new, header.top_k)
+            elif self._kind == "parquet":
                 write_parquet(journal, new, top_k=header.top_k, threads=self._threads)
             else:
                 with new.open("wb") as file:
@@ -123,19 +143,41 @@ class TableFile:
             _discard(new)
             raise
 
-    def _seed(self, header: Header, guesses: int) -> None:
-        """Go on from a finished table: put its rows into the journal, all of them or, if killed, none."""
+    def _settle(self) -> None:
+        """Put rows that were made again into the place of the earlier ones: one row for each path."""
+        newest = {entry.row["path"]: entry for entry in self._journal.entries() if entry.again}
+        if not newest:
+            return
+        assert self._journal.header is not None
+        settled: set[str] = set()
+        with self._rewritten(self._journal.header) as new:
+            for entry in self._journal.entries():
+                path = entry.row["path"]
+                if path not in newest:
+                    new.append(entry)
+                elif path not in settled:
+                    settled.add(path)
+                    new.append(replace(newest[path], again=False))
+
+    @contextmanager
+    def _rewritten(self, header: Header) -> Iterator[Journal]:
+        """A new journal that takes the place of the present one when the block ends, or never."""
         new = Journal(_beside(self.path, ".partial.new"))
         try:
             new.begin(header)
-            for row in self._read(header.top_k):
-                self._compare(row, header, guesses)
-                new.append(Entry(row, None))
+            yield new
             new.become(self._journal)
         except BaseException:
             new.close(remove=True)
             raise
         self._journal = new
+
+    def _seed(self, header: Header, guesses: int) -> None:
+        """Go on from a finished table: put its rows into the journal, all of them or, if killed, none."""
+        with self._rewritten(header) as new:
+            for row in self._read(header.top_k):
+                self._compare(row, header, guesses)
+                new.append(Entry(row))
 
     def _compare(self, row: Row, header: Header, guesses: int) -> None:
         made = f"model {row['model']} {row['model_version']}"
@@ -148,6 +190,8 @@ class TableFile:
             )
 
     def _read(self, top_k: int) -> Iterator[Row]:
+        if self._kind == "xlsx":
+            return read_excel(self.path, top_k)
         if self._kind == "parquet":
             return read_parquet(self.path, top_k)
         return read_text(self.path, self._kind, top_k)
@@ -155,6 +199,8 @@ class TableFile:
 
 def _checked(path: str, kind: Format) -> Path:
     target = Path(path).resolve()
+    if kind == "xlsx":
+        require_excel()
     if target.is_dir():
         raise UsageError(f"--output {path!r} is a folder; give the name of a file in it")
     if target.exists() and not target.is_file():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import OutputError, UsageError
-from animal_classification.inference.table import SET_SEPARATOR, Guess, Row, columns
+from animal_classification.inference.table import SET_SEPARATOR, Row, columns, from_values
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,6 +18,8 @@ ROWS_AT_ONCE = 1000
 _GUESSES = "STRUCT(label VARCHAR, label_id VARCHAR, probability DOUBLE)[]"
 _TYPES = {
     "path": "VARCHAR",
+    "answer": "VARCHAR",
+    "answer_probability": "DOUBLE",
     "label": "VARCHAR",
     "label_id": "VARCHAR",
     "probability": "DOUBLE",
@@ -69,10 +71,21 @@ def read_parquet(path: Path, top_k: int) -> Iterator[Row]:
                 raise UsageError(f"it has other columns than --top-k {top_k} gives")
             while batch := result.fetchmany(ROWS_AT_ONCE):
                 for values in batch:
-                    yield _from_values(values)
+                    yield from_values(values)
         except (duckdb.Error, UsageError) as error:
             why = str(error).splitlines()[0]
             raise UsageError(f"cannot go on with {str(path)!r}: {why}; give another --output") from error
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of a file's columns.
+
+    Raises:
+        duckdb.Error: It is no parquet.
+    """
+    with _connect(1) as database:
+        result = database.execute("SELECT * FROM read_parquet($1) LIMIT 0", [_literal(path)])
+        return [column[0] for column in result.description]
 
 
 def _connect(threads: int) -> duckdb.DuckDBPyConnection:
@@ -95,31 +108,6 @@ def _expression(column: str) -> str:
     if rank.isdecimal():
         return f'top[{rank}].{name} AS "{column}"'
     return f'"{column}"'
-
-
-def _from_values(values: tuple[Any, ...]) -> Row:
-    path, label, label_id, probability, group, group_probability, unknown, labels = values[:8]
-    guesses: list[Guess] = [
-        {"label": name, "label_id": None, "probability": number}
-        for name, number in zip(values[8:-3:2], values[9:-3:2], strict=True)
-        if name is not None
-    ]
-    if label is not None:
-        guesses.insert(0, {"label": label, "label_id": label_id, "probability": probability})
-    return {
-        "path": path,
-        "label": label,
-        "label_id": label_id,
-        "probability": probability,
-        "group": group,
-        "group_probability": group_probability,
-        "unknown": unknown,
-        "set": labels.split(SET_SEPARATOR) if labels else [],
-        "top": guesses,
-        "model": values[-3],
-        "model_version": values[-2],
-        "error": values[-1],
-    }
 
 
 def _literal(path: Path) -> str:

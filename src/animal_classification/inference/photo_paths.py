@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from animal_classification.errors import UsageError
 from animal_classification.imaging import is_photo_name
+from animal_classification.imaging.folders import FolderId, folder_id
+from animal_classification.inference.file_kinds import kind_of
 from animal_classification.inference.patterns import EVERYTHING, Pattern, State, is_pattern, split_pattern
-
-FolderId = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class WalkLog:
     """What a walk came across besides photos.
 
     Attributes:
-        skipped: Files that do not end like a photo.
+        skipped: How many files do not end like a photo, by what they are.
         lost: Folders that vanished or may not be listed, with the reason.
     """
 
-    skipped: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
     lost: dict[str, str] = field(default_factory=dict)
 
 
@@ -65,12 +65,14 @@ class PhotoPaths:
     Args:
         words: Files, folders and patterns, as typed.
         leave_out: Files and folders that are never part of it: our own output.
+        all_files: Files that do not end like a photo count as well; what they are is decided by their content.
 
     Raises:
         UsageError: A word stands for nothing.
     """
 
-    def __init__(self, words: Sequence[str], *, leave_out: Sequence[Path] = ()) -> None:
+    def __init__(self, words: Sequence[str], *, leave_out: Sequence[Path] = (), all_files: bool = False) -> None:
+        self._all_files = all_files
         found = [_root(word, alone=len(words) == 1) for word in words]
         self.roots = list(dict.fromkeys(found))
         self._files = frozenset(root.prefix for root in self.roots if root.pattern is None)
@@ -147,10 +149,10 @@ class PhotoPaths:
                 if name != key and state:
                     yield _Folder(path, f"{folder.prefix}{name}/", state, linked=key.endswith("//"))
                 elif name == key and pattern.accepts(state) and not self._is_left_out(name, path):
-                    if is_photo_name(name):
+                    if self._all_files or is_photo_name(name):
                         yield f"{folder.prefix}{name}", path
                     else:
-                        log.skipped += 1
+                        log.skipped[kind_of(name)] += 1
         except OSError as error:
             log.lost[folder.path] = reason(error)
 
@@ -168,10 +170,9 @@ class _Folder:
 
 def _identity(path: str) -> FolderId | None:
     try:
-        status = Path(path).stat()
+        return folder_id(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
 
 
 def _sorted_names(folder: _Folder, pattern: Pattern, seen: set[FolderId]) -> list[str]:
@@ -182,10 +183,10 @@ def _sorted_names(folder: _Folder, pattern: Pattern, seen: set[FolderId]) -> lis
     Raises:
         OSError: The folder vanished or may not be listed.
     """
-    status = Path(folder.path).stat()
-    if (status.st_dev, status.st_ino) in seen:
+    identity = folder_id(folder.path)
+    if identity in seen:
         return []
-    seen.add((status.st_dev, status.st_ino))
+    seen.add(identity)
     with os.scandir(folder.path) as entries:
         return sorted(_key(entry) for entry in entries if not _is_hidden(entry, folder.state, pattern))
 

@@ -6,15 +6,14 @@ Doing it again changes nothing: a photo that is already there with the same cont
 from __future__ import annotations
 
 import errno
-import filecmp
+import hashlib
 import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -42,6 +41,45 @@ class Placed:
     outcome: Outcome
 
 
+@dataclass
+class _Namesakes:
+    """What is known of the files whose name begins alike: ``a.jpg``, ``a-2.jpg``, ``a-3.jpg``.
+
+    Each is read once, however many photos come that want the name: cards of cameras have an IMG_0001.JPG each.
+
+    Attributes:
+        first: The name without a number.
+        looked_at: The numbers up to this one have been looked at.
+        numbers: Where which content is.
+    """
+
+    first: Path
+    looked_at: int = 0
+    numbers: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def next(self) -> Path:
+        """The first name that has not been looked at."""
+        return self._name(self.looked_at + 1)
+
+    def note(self, content: bytes | None) -> bytes | None:
+        """What is at ``next``; ``None`` for what is no file."""
+        self.looked_at += 1
+        if content is not None:
+            self.numbers.setdefault(content, self.looked_at)
+        return content
+
+    def find(self, content: bytes) -> Path | None:
+        """The file that holds this."""
+        number = self.numbers.get(content)
+        return None if number is None else self._name(number)
+
+    def _name(self, number: int) -> Path:
+        if number == 1:
+            return self.first
+        return self.first.with_name(f"{self.first.stem}-{number}{self.first.suffix}")
+
+
 class Sorter:
     """Puts photos into folders below ``into``.
 
@@ -60,6 +98,7 @@ class Sorter:
         self._way: Way = way
         self._dry_run = dry_run
         self._planned: dict[Path, str] = {}
+        self._namesakes: dict[Path, _Namesakes] = {}
         self._temporary = self.into / f".animals-{os.getpid()}.tmp"
         if self.into.exists() and not self.into.is_dir():
             raise UsageError(f"--sort-into {into!r} is a file, not a folder")
@@ -88,20 +127,34 @@ class Sorter:
         return placed
 
     def _place(self, source: str, folder: Path) -> Placed:
-        original = Path(source)
-        for number in count(1):
-            name = original.name if number == 1 else f"{original.stem}-{number}{original.suffix}"
-            target = folder / name
-            if self._is_there(source, target):
+        wanted = folder / Path(source).name
+        namesakes = self._namesakes.get(wanted)
+        if namesakes is None:
+            if not self._is_taken(wanted):
+                with suppress(FileExistsError):
+                    return self._put_or_plan(source, wanted)
+            if self._is_same_file(source, wanted):
+                return Placed(source, wanted, "already there")
+            namesakes = self._namesakes.setdefault(wanted, _Namesakes(wanted))
+        content = _hash(source)
+        there = namesakes.find(content)
+        if there is not None and self._is_taken(there):
+            return Placed(source, there, "already there")
+        while True:
+            target = namesakes.next
+            if not self._is_taken(target):
+                with suppress(FileExistsError):
+                    placed = self._put_or_plan(source, target)
+                    namesakes.note(content)
+                    return placed
+            if namesakes.note(self._content_of(target)) == content:
                 return Placed(source, target, "already there")
-            if target in self._planned or os.path.lexists(target):
-                continue
-            if self._dry_run:
-                self._planned[target] = source
-                return Placed(source, target, "copied" if self._way == "copy" else "linked")
-            with suppress(FileExistsError):
-                return Placed(source, target, self._put(original, target))
-        raise AssertionError("unreachable")
+
+    def _put_or_plan(self, source: str, target: Path) -> Placed:
+        if self._dry_run:
+            self._planned[target] = source
+            return Placed(source, target, "copied" if self._way == "copy" else "linked")
+        return Placed(source, target, self._put(Path(source), target))
 
     def _put(self, source: Path, target: Path) -> Outcome:
         if self._way == "symlink":
@@ -138,12 +191,21 @@ class Sorter:
         finally:
             self._temporary.unlink(missing_ok=True)
 
-    def _is_there(self, source: str, target: Path) -> bool:
-        if target in self._planned:
-            return filecmp.cmp(source, self._planned[target], shallow=False)
-        if not target.is_file():
+    def _is_taken(self, target: Path) -> bool:
+        return target in self._planned or os.path.lexists(target)
+
+    def _is_same_file(self, source: str, target: Path) -> bool:
+        """Whether the target is the source itself, by a link: told without reading either."""
+        if target in self._planned or not target.is_file():
             return False
-        return target.samefile(source) or filecmp.cmp(source, target, shallow=False)
+        mine, theirs = Path(source).stat(), target.stat()
+        # Some mounts give every file the inode 0.
+        return mine.st_ino != 0 and os.path.samestat(mine, theirs)
+
+    def _content_of(self, target: Path) -> bytes | None:
+        if target in self._planned:
+            return _hash(self._planned[target])
+        return _hash(target) if target.is_file() else None
 
     def _prepare(self, into: str) -> None:
         try:
@@ -185,6 +247,11 @@ def folder_name(animal: str) -> str:
         name = name[:-1]
     name = name.rstrip(". ").lstrip(".")
     return f"{name}_" if not name or _RESERVED.fullmatch(name) else name
+
+
+def _hash(file: str | Path) -> bytes:
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _is_running(process: str) -> bool:

@@ -44,7 +44,9 @@ class Predictor(Protocol):
     @property
     def threads(self) -> int: ...
     def prepare(self, photo: bytes) -> NDArray[np.uint8]: ...
-    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]: ...
+    def classify(
+        self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
+    ) -> list[Prediction]: ...
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
 
 
@@ -195,9 +197,8 @@ class PhotoHandler:
         started = time.time_ns()
         try:
             with self._metrics.stage("infer"):
-                pixels = np.stack([item.pixels for item in decoded])
                 predictions = self._predictor.classify(
-                    pixels,
+                    [item.pixels for item in decoded],
                     top_k=max(KEPT, *(item.job.top_k for item in decoded)),
                     embedding=self._listeners.before is not None,
                 )

@@ -15,6 +15,7 @@ from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.reference import Reference
 from animal_classification.evaluation.scorecard import Answers, Scorecard
 from animal_classification.evaluation.selection import Subject, independent_units, mark_seen
+from animal_classification.imaging.geometry import is_wide
 from animal_classification.inference.decide import Decider
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 # Photos on which a bundle's logits are compared with those that the recipe has, and how far they may be apart: engines
 # round, and a photo may be decoded in a batch of another size.
 _CHECKED = 4
-_WIDE = 1.5  # one side, of the other
 _TOLERANCE = 0.02
 
 
@@ -137,7 +137,7 @@ class HeldOutOutputs:
 def wide_photos(part: Part) -> list[int]:
     """Positions of photos that are so wide, or tall, that predictions may look at more of them than a recipe did."""
     sides = [(row.width or 1, row.height or 1) for row in part.rows]
-    return [place for place, (width, height) in enumerate(sides) if max(width, height) > _WIDE * min(width, height)]
+    return [place for place, (width, height) in enumerate(sides) if is_wide(width, height)]
 
 
 def measure(job: Job, info: BundleInfo, reference: Mapping[str, NDArray[Any]], outputs: HeldOutOutputs) -> Measured:

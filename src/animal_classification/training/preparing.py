@@ -33,6 +33,7 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
         UsageError: There are no photos there, only one class, or nothing to train on.
         AnimalsError: They cannot be read or fetched.
     """
+    from animal_classification.data.quality.notes import training_notes
     from animal_classification.data.scanning import scan
     from animal_classification.data.sources import read_source
     from animal_classification.data.splitting import Plan, split
@@ -41,12 +42,24 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
     manifest = read_source(data.path, replace(source_options(data, progress), embedder=embedder))
     facts = scan([manifest.file(row) for row in manifest], cache=cache_folder(data))
     division = split(manifest, facts, Plan(test=data.test, val=data.val, seed=config.seed, resplit=data.resplit))
-    notes = (*manifest.notes, *_left_out(manifest), *division.notes)
+    notes = (*manifest.notes, *_left_out(manifest), *training_notes(manifest), *division.notes)
     units = {row.path: unit for row, unit in zip(division.manifest, division.units, strict=True)}
     prints = {row.path: one.fingerprint for row, one in zip(manifest, facts, strict=True) if one.fingerprint}
     dataset = Dataset(division.manifest, notes, units, prints)
     check(dataset)
     return dataset
+
+
+def data_version(config: Config, progress: Progress) -> str:
+    """Which version the photos are now, before they are divided.
+
+    Raises:
+        UsageError: There are no photos there.
+        AnimalsError: They cannot be read or fetched.
+    """
+    from animal_classification.data.sources import read_source
+
+    return read_source(config.data.path, source_options(config.data, progress)).version
 
 
 def check(dataset: Dataset) -> None:

@@ -54,7 +54,7 @@ def item(
 
 
 def wrapped(result: FileResult) -> Item:
-    return Item(result, Entry(to_row(result, model="m", version="1"), None), result.path)
+    return Item(result, Entry(to_row(result, model="m", version="1")), result.path)
 
 
 def test_there_is_an_option_for_every_way_to_sort() -> None:
@@ -64,7 +64,7 @@ def test_there_is_an_option_for_every_way_to_sort() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"output": "x.xlsx"}, "ends in none of .csv, .json, .jsonl and .parquet"),
+        ({"output": "x.ods"}, "ends in none of .csv, .xlsx, .json, .jsonl and .parquet"),
         ({"output": "x"}, "ends in none of"),
         ({"resume": True}, "--resume goes on with a file"),
         ({"resume": True, "output": "-"}, "--resume goes on with a file"),
@@ -165,7 +165,7 @@ def test_percentages_do_not_claim_certainty() -> None:
 
 def summary(tally: Tally, *, skipped: int = 0) -> Summary:
     return Summary(
-        tally=tally, log=WalkLog(skipped=skipped), model="photos", model_version="1", seconds=2.0, rate=5.0,
+        tally=tally, log=WalkLog(Counter(video=skipped)), model="photos", model_version="1", seconds=2.0, rate=5.0,
         output="x\n.csv", sorter=None, dry_run=False, interrupted=False,
     )  # fmt: skip
 
@@ -179,7 +179,7 @@ def test_the_summary_counts_names_unknown_and_unreadable() -> None:
         "  cat            1",
         "  not an animal  2",
         "  unreadable     1",
-        "skipped 1 file whose name does not end like a photo's",
+        "not looked at: 1 video (--all-files gives each a row)",
     ]
 
 
@@ -194,7 +194,7 @@ def test_the_object_says_the_same() -> None:
     tally = Tally(photos=10, unreadable=1, unknown=2, animals=Counter({"dog": 2, "lion": 4}))
     found = summary(tally).as_object()
     assert found == {
-        "photos": 10, "unreadable": 1, "unknown": 2, "skipped": 0, "seconds": 2.0, "rate": 5.0, "output": "x\n.csv",
+        "photos": 10, "unreadable": 1, "unknown": 2, "skipped": 0, "skipped_kinds": {}, "seconds": 2.0, "rate": 5.0, "output": "x\n.csv",
         "model": "photos", "model_version": "1", "interrupted": False, "animals": {"lion": 4, "dog": 2},
     }  # fmt: skip
     assert list(found["animals"]) == ["lion", "dog"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from animal_classification.data.cleaning import clean
-from animal_classification.data.manifest import Record
+from animal_classification.data.manifest import Manifest, Record
 from animal_classification.data.quality import labels
 from animal_classification.data.quality.crops import find_crops
 from animal_classification.data.quality.findings import KINDS, Finding
@@ -19,7 +19,7 @@ from animal_classification.data.quality.inspection import Inspection, Rules, ins
 from animal_classification.data.quality.labels import find_wrong_labels
 from animal_classification.data.report.page import render, write_page
 from animal_classification.data.report.text import finding_lines, summary_lines
-from animal_classification.data.scanning import scan
+from animal_classification.data.scanning import Facts, scan
 from animal_classification.data.sources import SourceOptions, read_source
 from animal_classification.data.summary import as_object
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
@@ -163,6 +163,95 @@ def test_wrong_labels_are_found(method: labels.Method) -> None:
 def test_few_photos_give_an_answer(classes: int, each: int) -> None:
     names, vectors = clusters(classes, each)
     assert find_wrong_labels(names, vectors, range(len(names))) is not None
+
+
+def rarely(photos: int, seed: int) -> float:
+    """Which share of a rare class's right labels is doubted, among five classes of 60 that overlap a little."""
+    names, vectors = clusters(6, 60, seed)
+    vectors += np.random.default_rng(seed).normal(0, 0.5, vectors.shape).astype(np.float32)
+    kept = [index for index, name in enumerate(names) if name != "class 0" or index < photos]
+    doubts = find_wrong_labels([names[index] for index in kept], vectors[kept], range(len(kept)))
+    return sum(doubt.index < photos for doubt in doubts) / photos
+
+
+def test_labels_of_rare_classes_are_not_doubted_for_being_rare() -> None:
+    for photos in (3, 5, 8):
+        assert all(rarely(photos, seed) == 0 for seed in range(2)), photos
+    assert np.mean([rarely(12, seed) for seed in range(6)]) < 0.06
+
+
+def test_a_class_that_is_one_set_of_copies_is_not_doubted() -> None:
+    names, vectors = clusters(4, 20)
+    groups = [0 if name == "class 0" else index for index, name in enumerate(names)]
+    assert not [doubt for doubt in find_wrong_labels(names, vectors, groups) if doubt.index < 20]
+    assert labels.judged_classes(names, groups) == {"class 1", "class 2", "class 3"}
+    assert find_wrong_labels(names, vectors, [0] * len(names)) == []
+
+
+def sequences(tmp_path: Path) -> tuple[Manifest, np.ndarray, set[str]]:
+    """Sixty sequences of five frames of four animals, of which three sequences have a wrong label."""
+    rng = np.random.default_rng(0)
+    scenes = np.repeat(rng.normal(0, 1, (4, 64)), 15, axis=0) + rng.normal(0, 0.8, (60, 64))
+    frames = (np.repeat(scenes, 5, axis=0) + rng.normal(0, 0.3, (300, 64))).astype(np.float32)
+    wrong = {2: "animal 3", 20: "animal 0", 50: "animal 1"}
+    rows = [
+        Record(
+            path=f"{scene:02}-{frame}.jpg",
+            label=wrong.get(scene, f"animal {scene // 15}"),
+            group=f"sequence {scene}",
+            sha256=f"{scene:032}{frame:032}",
+        )
+        for scene in range(60)
+        for frame in range(5)
+    ]
+    return Manifest.of(rows, tmp_path), frames, {f"{scene:02}-{frame}.jpg" for scene in wrong for frame in range(5)}
+
+
+def test_wrong_labels_of_whole_sequences_are_found(tmp_path: Path) -> None:
+    manifest, frames, wrong = sequences(tmp_path)
+    found = inspect(manifest, [Facts()] * len(manifest), embeddings=frames, rules=Rules(near=-1))
+    doubted = {path for finding in of_kind(found, "wrong_label") for path in finding.paths}
+    assert len(doubted & wrong) >= 12
+    assert len(doubted - wrong) <= 5
+
+
+def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
+    manifest, frames, _ = sequences(tmp_path)
+    rare = [replace(row, label="okapi") if row.path < "01" else row for row in manifest]
+    found = inspect(manifest.with_rows(rare), [Facts()] * 300, embeddings=frames, rules=Rules(near=-1))
+    assert any("'okapi'" in line and "10 photos" in line for line in found.not_looked_for)
+    assert "okapi" not in {
+        row.label for finding in of_kind(found, "wrong_label") for row in rare if row.path in finding.paths
+    }
+
+
+def doubt(path: str) -> Finding:
+    return Finding(kind="wrong_label", severity="warning", paths=(path,), explanation="looks like cat", score=0.9)
+
+
+def test_no_class_is_emptied_and_losses_are_told() -> None:
+    rows = [
+        *(Record(path=f"cat/{n}.png", label="cat", sha256=f"c{n}") for n in range(4)),
+        *(Record(path=f"okapi/{n}.png", label="okapi", sha256=f"o{n}") for n in range(2)),
+    ]
+    manifest = Manifest.of(rows, Path())
+    found = clean(manifest, [doubt("okapi/0.png"), doubt("okapi/1.png"), doubt("cat/3.png")])
+    assert [row.path for row in found.manifest if row.label == "okapi"] == ["okapi/0.png", "okapi/1.png"]
+    assert [loss.line() for loss in found.losses] == ["cat: 1 of 4 photos go (25%): 1 wrong_label"]
+    assert "'okapi'" in found.notes[0]
+    assert "wrong_label" in found.notes[0]
+
+
+def test_a_class_of_copies_in_another_split_keeps_one() -> None:
+    rows = [
+        Record(path="a.png", label="bison", split="test", sha256="1"),
+        Record(path="b.png", label="deer", sha256="1", split="train"),
+    ]
+    findings = [
+        Finding(kind=kind, severity="error", paths=("a.png", "b.png"), explanation="the same bytes")
+        for kind in ("leak", "label_conflict")
+    ]
+    assert {row.label for row in clean(Manifest.of(rows, Path()), findings).manifest} == {"bison", "deer"}
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from animal_classification.data import scanning
+from animal_classification.data import fingerprints, scanning
+from animal_classification.data.copies import Joined
 from animal_classification.data.embeddings import Embedder, embed
-from animal_classification.data.fingerprints import NEAR, fingerprint, near_pairs
+from animal_classification.data.fingerprints import NEAR, fingerprint, near_sets
 from animal_classification.data.manifest import Manifest
 from animal_classification.data.scanning import scan
 from animal_classification.data.sources import SourceOptions, read_source
@@ -53,31 +55,50 @@ def jpeg(image: Image.Image) -> Image.Image:
 @pytest.mark.parametrize("seed", range(5))
 def test_copies_have_near_fingerprints(change: Callable[[Image.Image], Image.Image], seed: int) -> None:
     prints = [print_of(picture(seed)), print_of(change(picture(seed)))]
-    assert [pair[:2] for pair in near_pairs(prints)] == [(0, 1)]
+    assert near_sets(prints).tolist() == [0, 0]
 
 
 def test_different_pictures_have_not() -> None:
-    assert near_pairs([print_of(picture(seed)) for seed in range(200)]) == []
+    assert near_sets([print_of(picture(seed)) for seed in range(200)]).tolist() == list(range(200))
 
 
 def test_pictures_of_one_colour_have_none() -> None:
     assert fingerprint(np.full((50, 50, 3), 77, np.uint8)) is None
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.binary(min_size=32, max_size=32), max_size=12), st.integers(0, 255))
-def test_near_pairs_are_those_of_a_plain_count(prints: list[bytes], limit: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=12), st.integers(0, 255), st.integers(1, 40))
+def test_near_sets_are_the_connected_parts_of_a_plain_count(prints: list[bytes], limit: int, block: int) -> None:
     prints = [print_[:31] + bytes([print_[31] & 0xFE]) for print_ in prints]  # the last bit is not used
-    mirror = [1 if (index + 1) % 16 % 2 else 0 for index in range(255)] + [0]
+    mirror = np.array([1 if (index + 1) % 16 % 2 else 0 for index in range(255)] + [0], np.uint8)
     bits = [np.unpackbits(np.frombuffer(print_, np.uint8)) for print_ in prints]
-    expected = []
+    joined = Joined(len(bits))
     for i in range(len(bits)):
         for j in range(i + 1, len(bits)):
-            distance = min((bits[i] != bits[j]).sum(), ((bits[i] ^ np.array(mirror, np.uint8)) != bits[j]).sum())
-            if distance <= limit:
-                expected.append((i, j, int(distance)))
-    assert near_pairs(prints, limit=limit) == expected
+            if min((bits[i] != bits[j]).sum(), ((bits[i] ^ mirror) != bits[j]).sum()) <= limit:
+                joined.join(i, j)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fingerprints, "_BLOCK", block)
+        assert near_sets(prints, limit=limit).tolist() == [joined.find(index) for index in range(len(bits))]
     assert 0 < NEAR < 80
+
+
+def test_frames_of_a_still_camera_take_no_memory_for_their_pairs() -> None:
+    still = np.random.default_rng(0).integers(0, 256, 32, dtype=np.uint8)
+    flips = np.random.default_rng(1).integers(0, 248, (6000, 4))
+    prints = []
+    for bits in flips:
+        print_ = still.copy()
+        print_[bits // 8] ^= (1 << (bits % 8)).astype(np.uint8)
+        prints.append(print_.tobytes())
+    tracemalloc.start()
+    try:
+        sets = near_sets(prints)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (sets == 0).all()
+    assert most < 20e6  # 18 million pairs of three numbers would be more than a gigabyte
 
 
 def test_the_second_scan_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from animal_classification.data import parquet
 from animal_classification.data.manifest import Manifest
 from animal_classification.data.sources import Columns, SourceOptions, read_source
 from animal_classification.errors import AnimalsError, UsageError
+from tests.support.inodes import without_inodes
 from tests.unit.data.drawing import draw, draw_classes
 
 
@@ -181,7 +182,8 @@ def test_imagefolder(tmp_path: Path, options: SourceOptions, suffix: str) -> Non
             file.write_text(json.dumps({"file_name": "x.png", "label": "owl"}), encoding="utf-8")
     manifest = read_source(tmp_path / "d", options)
     assert found(manifest) == [("test/x.png", "owl", "test"), ("train/x.png", "owl", "train")]
-    assert manifest.notes == ("2 photos are not in the metadata and were left out",)
+    assert manifest.notes[-1] == "2 photos are not in the metadata and were left out"
+    assert all("label is 'label'" in note for note in manifest.notes[:-1])
 
 
 def test_imagefolder_without_labels_takes_the_folders(tmp_path: Path, options: SourceOptions) -> None:
@@ -278,3 +280,13 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, options: SourceOptions, m
     with pytest.raises(AnimalsError, match=r"cannot read the folder .*dog.*Permission denied") as refusal:
         read_source(folder, options)
     assert refusal.value.exit_code == 1
+
+
+def test_a_mount_without_inodes_loses_no_folder(
+    tmp_path: Path, options: SourceOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_classes(tmp_path / "photos", {"cat": 1, "dog": 1})
+    draw(folder / "cat" / "deeper" / "c.jpg", 9)
+    draw(folder / "cat" / "further" / "d.jpg", 10)
+    without_inodes(monkeypatch)
+    assert len(read_source(folder, options)) == 4

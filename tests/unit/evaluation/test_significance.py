@@ -104,7 +104,7 @@ def drawn(generator: np.random.Generator, groups: int) -> tuple[list[Record], Un
 
 
 @pytest.mark.parametrize("groups", [5, 12])
-@pytest.mark.parametrize("rounds", [60, pytest.param(1000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(400, marks=pytest.mark.nightly)])
 def test_where_all_parts_are_equal_few_reports_call_one_weaker(groups: int, rounds: int) -> None:
     """5 of 12 equal sites were "surely weaker" in one report."""
     generator = np.random.default_rng(groups)

@@ -7,14 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
-from animal_classification.inference.batch import Tally, classify, remembered_answer
+from animal_classification.inference.batch import Tally, classify
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.journal import Entry
 from animal_classification.inference.photo_paths import Photo, WalkLog
 from animal_classification.inference.results import Answer, Candidate, FileResult, Prediction
-from animal_classification.inference.table import Row, to_row
+from animal_classification.inference.table import to_row
 
 
 def prediction(name: str = "dog", *, unknown: bool = False) -> Prediction:
@@ -56,7 +54,7 @@ def run(fake: FakeClassifier, sources: Iterable[Photo], **options: Any) -> list[
 def test_every_photo_has_an_item_with_its_own_path(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     items = run(FakeClassifier(), photos(tmp_path, "a.jpg", "gone.jpg"))
-    assert [(item.entry.row["path"], item.entry.answer, item.path) for item in items] == [
+    assert [(item.entry.row["path"], item.entry.row["answer"], item.path) for item in items] == [
         ("a.jpg", "dog", str(tmp_path / "a.jpg")),
         ("gone.jpg", None, str(tmp_path / "gone.jpg")),
     ]
@@ -99,24 +97,5 @@ def test_a_tally_counts_what_a_person_is_told() -> None:
         FileResult("c", prediction("not an animal", unknown=True)),
         FileResult("d", error="is empty"),
     ):
-        answer = result.prediction.answer.name if result.prediction else None
-        tally.add(Entry(to_row(result, model="m", version="1"), answer))
+        tally.add(Entry(to_row(result, model="m", version="1")))
     assert (tally.photos, tally.unreadable, tally.unknown, tally.animals) == (4, 1, 1, {"dog": 2})
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"probability": 0.7}, "poodle"),
-        ({}, "dog"),
-        ({"group_probability": 0.6}, "animal"),
-        ({"group": None, "group_probability": None}, "animal"),
-        ({"unknown": True}, None),
-        ({"error": "is empty"}, None),
-    ],
-)
-def test_the_name_behind_a_row_of_a_finished_table(change: dict[str, Any], name: str | None) -> None:
-    row = cast("Row", {**to_row(FileResult("a", prediction()), model="m", version="1"), **change})
-    assert remembered_answer(row, cast("Any", FakeClassifier.info)) == name
-    if not change:
-        assert remembered_answer(row, cast("Any", SimpleNamespace(rollup=None))) == "poodle"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import python_calamine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from animal_classification.errors import UsageError
+from animal_classification.inference.excel import read_excel, write_excel
 from animal_classification.inference.formats import (
     FORMATS,
     FORMULA_STARTS,
@@ -62,6 +65,8 @@ GUESSES: list[Guess] = [
 def a_row(path: str, **other: Any) -> Row:
     row: Row = {
         "path": path,
+        "answer": "big cat",
+        "answer_probability": 0.95,
         "label": "lion",
         "label_id": "n1",
         "probability": 0.9,
@@ -78,7 +83,9 @@ def a_row(path: str, **other: Any) -> Row:
 
 
 def unreadable(path: str) -> Row:
-    nothing = dict.fromkeys(("label", "label_id", "probability", "group", "group_probability", "unknown"))
+    nothing = dict.fromkeys(
+        ("answer", "answer_probability", "label", "label_id", "probability", "group", "group_probability", "unknown")
+    )
     return a_row(path, **nothing, set=[], top=[], error="is cut short, or\ndamaged")
 
 
@@ -102,11 +109,21 @@ def written(rows: list[Row], path: Path, kind: Format, top_k: int = 3) -> list[R
     """The rows as read back from a file at ``path``."""
     if kind == "parquet":
         lines = path.with_suffix(".lines")
-        lines.write_bytes(b'{"header": 1}\n' + b"".join(to_json({**row, "answer": "x"}) + b"\n" for row in rows))
+        lines.write_bytes(b'{"header": 1}\n' + b"".join(to_json({**row, "state": None}) + b"\n" for row in rows))
         write_parquet(lines, path, top_k=top_k, threads=2)
         return list(read_parquet(path, top_k))
+    if kind == "xlsx":
+        write_excel(rows, path, top_k)
+        return list(read_excel(path, top_k))
     with path.open("wb") as file:
         write_text(rows, file, kind, top_k)
+    return list(read_text(path, kind, top_k))
+
+
+def read(path: Path, kind: Format, top_k: int) -> list[Row]:
+    """The rows of a file, whatever its format."""
+    if kind in ("parquet", "xlsx"):
+        return list(read_parquet(path, top_k) if kind == "parquet" else read_excel(path, top_k))
     return list(read_text(path, kind, top_k))
 
 
@@ -145,7 +162,7 @@ def test_any_text_comes_back(tmp_path: Path, rows: list[Row], kind: Format) -> N
 
 @given(fractions)
 def test_numbers_keep_six_digits_and_are_never_written_with_an_exponent(number: float) -> None:
-    cell = cells(a_row("a.jpg", probability=number), 1)[3]
+    cell = cells(a_row("a.jpg", probability=number), 1)[5]
     assert float(cell) == number
     assert "e" not in cell
 
@@ -153,7 +170,7 @@ def test_numbers_keep_six_digits_and_are_never_written_with_an_exponent(number: 
 def test_csv_is_what_other_readers_expect(tmp_path: Path) -> None:
     written(ROWS, tmp_path / "x.csv", "csv")
     raw = (tmp_path / "x.csv").read_bytes()
-    assert raw.startswith(b"path,label,")
+    assert raw.startswith(b"path,answer,answer_probability,label,")
     assert raw.endswith(b"\r\n")
     table = list(csv.DictReader(io.StringIO(raw.decode("utf-8"), newline="")))
     assert list(table[0]) == columns(3)
@@ -175,7 +192,7 @@ def test_parquet_has_types_and_nothing_is_an_empty_word(tmp_path: Path) -> None:
     types = {name: kind for name, kind, *_ in table}
     assert list(types) == columns(3)
     assert {name for name, kind in types.items() if kind == "DOUBLE"} == {
-        "probability", "group_probability", "probability_2", "probability_3",
+        "answer_probability", "probability", "group_probability", "probability_2", "probability_3",
     }  # fmt: skip
     assert types["unknown"] == "BOOLEAN"
     rows = duckdb.sql(f"SELECT label, \"set\", error FROM '{tmp_path / 'x.parquet'}' WHERE label IS NULL").fetchall()
@@ -196,15 +213,15 @@ def test_a_stranger_is_not_taken_for_a_table(tmp_path: Path, kind: Format) -> No
         if kind == "jsonl" and not content:
             continue  # an empty table
         with pytest.raises(UsageError, match="cannot go on with"):
-            list(read_parquet(path, 3) if kind == "parquet" else read_text(path, kind, 3))
+            read(path, kind, 3)
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
 def test_another_top_k_is_noticed(tmp_path: Path, kind: Format) -> None:
     path = tmp_path / f"x.{kind}"
     written(ROWS, path, kind, top_k=3)
     with pytest.raises(UsageError, match="--top-k 5"):
-        list(read_parquet(path, 5) if kind == "parquet" else read_text(path, kind, 5))
+        read(path, kind, 5)
 
 
 def test_a_cut_json_is_noticed(tmp_path: Path) -> None:
@@ -221,14 +238,32 @@ def test_cells_of_the_wrong_number_are_refused() -> None:
 
 
 def test_the_ending_says_the_format() -> None:
-    assert [format_of(name) for name in ("a.CSV", "a.b.json", "a.jsonl", "a.parquet", "a.txt", "csv")] == [
-        "csv", "json", "jsonl", "parquet", None, None,
+    assert [format_of(name) for name in ("a.CSV", "a.xlsx", "a.b.json", "a.jsonl", "a.parquet", "a.txt", "csv")] == [
+        "csv", "xlsx", "json", "jsonl", "parquet", None, None,
     ]  # fmt: skip
 
 
 def test_a_writer_can_be_fed_row_by_row() -> None:
     writer = TextWriter("json", 3)
     assert json.loads(writer.start() + writer.row(ROWS[0]) + writer.row(ROWS[1]) + writer.end()) == ROWS[:2]
+
+
+def test_a_long_table_goes_on_in_another_sheet(tmp_path: Path) -> None:
+    rows = [a_row(f"{number}.jpg", top=GUESSES[:1]) for number in range(7)]
+    write_excel(rows, tmp_path / "x.xlsx", 1, max_rows=4)
+    workbook = python_calamine.CalamineWorkbook.from_path(str(tmp_path / "x.xlsx"))
+    assert [len(workbook.get_sheet_by_name(name).to_python()) for name in workbook.sheet_names] == [4, 4, 2]
+    assert list(read_excel(tmp_path / "x.xlsx", 1)) == rows
+
+
+def test_a_workbook_has_numbers_and_no_formulas(tmp_path: Path) -> None:
+    write_excel([a_row("=1+1.jpg", answer="=2", label="http://a.example")], tmp_path / "x.xlsx", 1)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in sheet
+    assert "hyperlink" not in sheet
+    (_, line) = python_calamine.CalamineWorkbook.from_path(str(tmp_path / "x.xlsx")).get_sheet_by_index(0).to_python()
+    assert line[:6] == ["=1+1.jpg", "=2", 0.95, "http://a.example", "n1", 0.9]
 
 
 STRANGE = ["=HYPERLINK(1)", "-x", "+1", "@SUM(A1)", "\t=1", "\r", "＝1", "'=1", "''-1", "'lion'", "a=b"]
@@ -241,6 +276,8 @@ def test_words_of_a_strangers_bundle_are_no_formulas(words: str) -> None:
     guesses: list[Guess] = [{"label": words, "label_id": words, "probability": 0.5}] * 2
     row: Row = {
         "path": "a.jpg",
+        "answer": words,
+        "answer_probability": 0.5,
         "label": words,
         "label_id": words,
         "probability": 0.5,

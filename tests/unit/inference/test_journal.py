@@ -21,7 +21,7 @@ HEADER = Header(model="tiny", model_version="1", model_sha256="0" * 64, top_k=5,
 
 
 def entry(name: str) -> Entry:
-    return Entry(to_row(FileResult(name, error="is empty"), model="tiny", version="1"), None)
+    return Entry(to_row(FileResult(name, error="is empty"), model="tiny", version="1"))
 
 
 ENTRIES = [entry("a.jpg"), entry("new\nline.jpg"), entry("أسد.jpg")]
@@ -101,7 +101,7 @@ def test_it_can_be_removed_and_closed_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"my diary\n", b"no end", b'{"a": 1}\n', b"[]\n", b'{"animals_journal": 1, "x": 2}\n']
+    "content", [b"my diary\n", b"no end", b'{"a": 1}\n', b"[]\n", b'{"animals_journal": 3, "x": 2}\n']
 )
 def test_a_strangers_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "j").write_bytes(content)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.inference.excel import read_excel
 from animal_classification.inference.formats import FORMATS, Format, read_text, to_json
 from animal_classification.inference.journal import Entry, Header
 from animal_classification.inference.output import TableFile
@@ -24,7 +25,7 @@ def entry(name: str) -> Entry:
     row = to_row(FileResult(name), model="tiny", version="1")
     guess: Guess = {"label": "cat", "label_id": "c", "probability": 0.5}
     row.update({"label": "cat", "label_id": "c", "probability": 0.5, "unknown": False, "top": [guess, guess]})
-    return Entry(row, "cat")
+    return Entry(row)
 
 
 def start(table: TableFile, kind: Format, *, resume: bool = False) -> list[str]:
@@ -41,6 +42,8 @@ def make(path: Path, kind: Format, *names: str) -> None:
 
 
 def read(path: Path, kind: Format) -> list[str]:
+    if kind == "xlsx":
+        return [row["path"] for row in read_excel(path, 3)]
     rows = read_parquet(path, 3) if kind == "parquet" else read_text(path, kind, 3)
     return [row["path"] for row in rows]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.sorting import WAYS, Sorter, Way, folder_name, refuse_overlap
+from tests.support.inodes import without_inodes
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
@@ -168,3 +169,35 @@ def test_folder_names_are_safe_everywhere(animal: str) -> None:
 @pytest.mark.parametrize("name", ["lion", "not an animal", "sulphur-crested cockatoo", "African elephant", "أسد"])
 def test_good_names_stay_as_they_are(name: str) -> None:
     assert folder_name(name) == name
+
+
+def test_work_grows_with_the_photos_and_not_with_their_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = []
+    for card in range(60):
+        (tmp_path / f"card{card}").mkdir()
+        sources.append(tmp_path / f"card{card}" / "IMG_0001.JPG")
+        sources[-1].write_bytes(b"%03d" % card)
+    asked: list[Path] = []
+    real = os.path.lexists
+
+    def counted(path: Path) -> bool:
+        asked.append(path)
+        return real(path)
+
+    monkeypatch.setattr("os.path.lexists", counted)
+    for expected in ("copied", "already there"):
+        sorter = Sorter(str(tmp_path / "out"), "copy")
+        asked.clear()
+        assert {sorter.place(str(source), "fox").outcome for source in sources} == {expected}
+        assert len(asked) <= 4 * len(sources)
+    assert len(tree(tmp_path / "out")) == 60
+
+
+def test_a_mount_without_inodes_loses_no_photo(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = photo.parent / "other" / "a.jpg"
+    other.write_bytes(b"two")
+    without_inodes(monkeypatch)
+    sorter = Sorter(str(tmp_path / "out"), "link")
+    for source in (photo, other):
+        sorter.place(str(source), "fox")
+    assert sorted(tree(tmp_path / "out").values()) == [b"one", b"two"]

@@ -22,6 +22,8 @@ PREDICTION = Prediction(
 def test_columns_are_those_of_the_contract() -> None:
     assert columns(3) == [
         "path",
+        "answer",
+        "answer_probability",
         "label",
         "label_id",
         "probability",
@@ -39,6 +41,8 @@ def test_columns_are_those_of_the_contract() -> None:
     ]
     assert columns(1) == [
         "path",
+        "answer",
+        "answer_probability",
         "label",
         "label_id",
         "probability",
@@ -57,6 +61,8 @@ def test_a_row_of_an_answer() -> None:
     assert list(row) == (
         [
             "path",
+            "answer",
+            "answer_probability",
             "label",
             "label_id",
             "probability",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class FakePredictor:
         self,
         real: Classifier,
         before_decoding: Callable[[bytes], None] = lambda _: None,
-        before_inference: Callable[[NDArray[np.uint8]], None] = lambda _: None,
+        before_inference: Callable[[Sequence[NDArray[np.uint8]]], None] = lambda _: None,
     ) -> None:
         self.bundle, self.info, self.engine, self.threads = real.bundle, real.info, real.engine, real.threads
         self._real = real
@@ -68,9 +68,11 @@ class FakePredictor:
         self._before_decoding(photo)
         return self._real.prepare(photo)
 
-    def classify(self, pixels: NDArray[np.uint8], *, top_k: int = 5, embedding: bool = False) -> list[Prediction]:
-        self._before_inference(pixels)
-        return self._real.classify(pixels, top_k=top_k, embedding=embedding)
+    def classify(
+        self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
+    ) -> list[Prediction]:
+        self._before_inference(photos)
+        return self._real.classify(photos, top_k=top_k, embedding=embedding)
 
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]:
         return self._real.heatmap(photo, label_id)

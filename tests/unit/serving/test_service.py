@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -162,7 +162,7 @@ def test_batches_are_made_where_they_are_clearly_faster(
 ) -> None:
     passed = 0
 
-    def infer(pixels: NDArray[np.uint8]) -> None:
+    def infer(pixels: Sequence[NDArray[np.uint8]]) -> None:
         nonlocal passed
         passed += milliseconds[len(pixels)]
 

@@ -88,6 +88,28 @@ def test_as_many_as_asked_for_and_then_no_more(sweep: Callable[..., Sweep]) -> N
     assert len(states(run_sweep(sweep("sweep.trials=8"), training))) == 8
 
 
+def test_other_photos_are_another_study_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def swept(version: str, *words: str) -> Outcome:
+        vary = tree([*WORDS, f"output={tmp_path}", "sweep.trials=2", "sweep.sampler=random", *words]).config
+        return run_sweep(plan(vary, version_of=lambda _: version), training)
+
+    training = Training()
+    first = swept("photos1")
+    assert first.notes == ()
+    assert swept("photos1").sweep.name == first.sweep.name
+    assert len(training.configs) == 2
+    other = swept("photos2")
+    assert len(training.configs) == 4
+    assert other.notes == (
+        f"study {first.sweep.name} is of other photos (data version photos1, now photos2): this is another study",
+    )
+    swept("photos1", "sweep.study=night")
+    with pytest.raises(UsageError, match=r"'night' was made for other photos \(data version photos1, now photos2\)"):
+        swept("photos2", "sweep.study=night")
+    monkeypatch.setattr("animal_classification.training.sweep.running.code_version", lambda: {"version": "9.9"})
+    assert "other code" in swept("photos1").notes[0]
+
+
 def test_trials_are_configurations_of_their_own(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
     training = Training()
     outcome = run_sweep(sweep("sweep.trials=3", "tracking=wandb"), training)

@@ -137,6 +137,54 @@ def test_other_ways_to_search(file: Path) -> None:
     assert read(file).notes == (f"{file}: what is not known and not used",)
 
 
+def test_how_early_a_trial_ends(file: Path) -> None:
+    space = "parameters: {lr: {min: 0.1, max: 1}}"
+    for early, expected in (
+        ("min_iter: 3, eta: 2", (3, 2)),
+        ("max_iter: 27, s: 2", (3, 3)),
+        ("max_iter: 8, s: 3, eta: 2", (1, 2)),
+        ("min_iter: 4, strict: true", (4, 3)),
+    ):
+        settings = planned(file, f"early_terminate: {{type: hyperband, {early}}}\n{space}").settings
+        assert (settings.min_resource, settings.reduction_factor) == expected
+    assert read(file).notes == (f"{file}: early_terminate.strict is not used",)
+    file.write_text(f"early_terminate: {{type: hyperband, eta: 1}}\n{space}", encoding="utf-8")
+    with pytest.raises(UsageError, match="eta is 1; it must be a whole number from 2 on"):
+        read(file)
+
+
+def test_probabilities_of_a_random_search(file: Path) -> None:
+    assert tried(file, "{values: [a, b, c], probabilities: [0.5, 0.25, 0.25]}".replace("a, b, c", "1, 2, 3")) == {
+        "values": (1, 1, 2, 3)
+    }
+    file.write_text("method: bayes\nparameters: {lr: {values: [1, 2], probabilities: [0.9, 0.1]}}", encoding="utf-8")
+    assert "does not use probabilities" in read(file).notes[0]
+    file.write_text("parameters: {lr: {values: [1, 2], probabilities: [0.9]}}", encoding="utf-8")
+    with pytest.raises(UsageError, match="are not one for each value"):
+        read(file)
+
+
+def test_what_is_below_the_optimizer_is_of_the_optimizer(file: Path) -> None:
+    inner = "name: {values: [adam, sgd]}, weight_decay: {value: 0.1}, learning_rate: {min: 0.1, max: 1}"
+    sweep = planned(file, f"parameters: {{optimizer: {{parameters: {{{inner}}}}}}}")
+    assert set(sweep.space) == {"optim.name", "recipe.lr"}
+    assert sweep.config.optim.weight_decay == 0.1
+
+
+def test_every_key_that_is_not_read_is_named(file: Path) -> None:
+    file.write_text(
+        "metric: {name: val_acc, target: 0.9}\n"
+        "parameters: {lr: {min: 0.1, max: 1, q: 2}, epochs: {value: 3, probabilities: [1]}}",
+        encoding="utf-8",
+    )
+    assert read(file).notes == (
+        f"{file}: metric has no goal, so val_acc is minimised, as W&B does; or say goal: maximize",
+        f"{file}: metric.target is not used",
+        f"{file}: recipe.lr does not use q",
+        f"{file}: recipe.epochs does not use probabilities",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -11,17 +11,19 @@ from animal_classification.cli.console import complain, say
 from animal_classification.cli.predicting.interrupts import sigterm_like_ctrl_c, stop_asked
 from animal_classification.cli.predicting.progress import ProgressBar
 from animal_classification.cli.predicting.sinks import FileSink, ObjectSink, PlanSink, Sink, StreamSink, print_object
-from animal_classification.cli.predicting.summary import Summary
-from animal_classification.inference.batch import Tally, classify, remembered_answer
+from animal_classification.cli.predicting.summary import Summary, listed
+from animal_classification.inference.batch import Done, Tally, classify
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.decide import unknown_name
-from animal_classification.inference.journal import Entry, Header
+from animal_classification.inference.journal import Header
 from animal_classification.inference.output import TableFile
-from animal_classification.inference.photo_paths import PhotoPaths, WalkLog, table_name
+from animal_classification.inference.photo_paths import Photo, PhotoPaths, WalkLog, table_name
 from animal_classification.inference.sorting import Sorter, refuse_overlap
 from animal_classification.registry import resolve_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from animal_classification.cli.predicting.request import Request
 
 INTERRUPTED = 130
@@ -46,20 +48,32 @@ class Job:
         rows_on_screen = self.request.target in ("stream", "screen", "plan") and sys.stdout.isatty()
         progress = ProgressBar(self.photos, done=len(done), shown=not self.request.quiet and not rows_on_screen)
         with stop_asked() as stopped, closing(progress):
-            waiting = (photo for photo in self.photos.walk(self.log) if photo.name not in done)
-            for item in classify(self.classifier, waiting, top_k=self.request.top_k, log=self.log, stopped=stopped):
+            waiting = (photo for photo in self.photos.walk(self.log) if self._is_wanted(photo, done))
+            found = classify(
+                self.classifier, waiting, top_k=self.request.top_k, log=self.log, stopped=stopped, again=done
+            )
+            for item in found:
                 # Sorted before it is noted down: what a journal holds never has to be sorted again.
                 prediction = item.result.prediction
                 placed = self.sorter.place(item.path, prediction.answer.name) if self.sorter and prediction else None
                 self.sink.add(item, placed)
+                if item.entry.again:
+                    self.tally.take_back(done[item.entry.row["path"]])
                 self.tally.add(item.entry)
                 progress.advance()
             progress.close()
             return self._end(progress, interrupted=stopped())
 
-    def _begin(self) -> set[str]:
-        """Start the table; returns the names that have a row."""
-        done: set[str] = set()
+    def _is_wanted(self, photo: Photo, done: Mapping[str, Done]) -> bool:
+        """Whether a photo has no row yet, or one that does not count any more."""
+        known = done.get(photo.name)
+        if known is None or (known.failed and self.request.retry_errors):
+            return True
+        return known.is_outdated(photo.path, self.table.time if self.table else None)
+
+    def _begin(self) -> dict[str, Done]:
+        """Start the table; returns what it says of the photos that have a row."""
+        done: dict[str, Done] = {}
         if self.table is None:
             return done
         info = self.classifier.info
@@ -74,8 +88,8 @@ class Job:
         )
         guesses = min(self.request.top_k, len(info.labels))
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
-            done.add(entry.row["path"])
-            self.tally.add(Entry(entry.row, entry.answer or remembered_answer(entry.row, info)))
+            done[entry.row["path"]] = Done.of(entry)
+            self.tally.add(entry)
         return done
 
     def _end(self, progress: ProgressBar, *, interrupted: bool) -> int:
@@ -131,8 +145,8 @@ class Job:
             more = f" and {len(self.log.lost) - 1} more" if len(self.log.lost) > 1 else ""
             return f"cannot read the folder {folder!r}{more} ({why}): its photos are missing from the result"
         if self.tally.photos == 0:
-            skipped = f"; {self.log.skipped} other files were skipped" if self.log.skipped else ""
-            return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{skipped}"
+            beside = f"; there are {listed(self.log.skipped)}" if self.log.skipped else ""
+            return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{beside}"
         if self.tally.unreadable == self.tally.photos:
             return f"none of the {self.tally.photos} photos could be read; the column 'error' says why"
         if self.sorter is not None and (failed := self.sorter.outcomes["failed"]):
@@ -148,7 +162,7 @@ def run(request: Request) -> int:
     """
     request.check()
     own = [] if request.target != "file" else list(TableFile.files(str(request.output)))
-    photos = PhotoPaths(request.paths, leave_out=own)
+    photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
     if request.sort_into is not None:
         refuse_overlap(request.sort_into, photos.folders)
         photos.leave_out_folder(request.sort_into)
@@ -157,7 +171,11 @@ def run(request: Request) -> int:
         table = None
         if request.target == "file":
             table = TableFile(
-                str(request.output), request.table_format, resume=request.resume, threads=request.threads or 1
+                str(request.output),
+                request.table_format,
+                resume=request.resume,
+                overwrite=request.overwrite,
+                threads=request.threads or 1,
             )
             stack.enter_context(closing(table))
         classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)

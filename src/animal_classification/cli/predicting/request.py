@@ -24,6 +24,9 @@ class Request:
     format: Format | None
     top_k: int
     resume: bool
+    retry_errors: bool = False
+    overwrite: bool = False
+    all_files: bool = False
     sort_into: str | None
     way: Literal["copy", "link", "symlink"] | None
     dry_run: bool
@@ -57,10 +60,14 @@ class Request:
         to_file = self.output not in (None, "-")
         if to_file and self.format is None and format_of(cast("str", self.output)) is None:
             raise UsageError(
-                f"--output {self.output!r} ends in none of .csv, .json, .jsonl and .parquet; change it or add --format"
+                f"--output {self.output!r} ends in none of .csv, .xlsx, .json, .jsonl and .parquet; change it or add "
+                "--format"
             )
         rules = (
             (self.resume and not to_file, "--resume goes on with a file: name it with --output"),
+            (self.retry_errors and not self.resume, "--retry-errors looks again at photos of a table: add --resume"),
+            (self.overwrite and not to_file, "--overwrite replaces a file: name it with --output"),
+            (self.overwrite and self.resume, "--resume goes on with a table, --overwrite replaces it: drop one"),
             (self.dry_run and self.sort_into is None, "--dry-run shows what --sort-into would do: add --sort-into DIR"),
             (self.way is not None and self.sort_into is None, f"--{self.way} says how to sort: add --sort-into DIR"),
             (self.as_json and self.output == "-", "--json and --output - both want the standard output: drop one"),
@@ -69,8 +76,8 @@ class Request:
                 "--json prints one object, --format a table: drop one, or name a file with --output",
             ),
             (
-                self.target == "stream" and self.table_format == "parquet",
-                "parquet cannot go to the standard output: name a file with --output",
+                self.target == "stream" and self.table_format in ("parquet", "xlsx"),
+                f"{self.table_format} cannot go to the standard output: name a file with --output",
             ),
         )
         for broken, message in rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ class Summary:
             "photos": self.tally.photos,
             "unreadable": self.tally.unreadable,
             "unknown": self.tally.unknown,
-            "skipped": self.log.skipped,
+            "skipped": self.log.skipped.total(),
+            "skipped_kinds": {kind: number for kind, number in self.log.skipped.most_common() if number},
             "seconds": round(self.seconds, 3),
             "rate": round(self.rate, 2),
             "output": self.output,
@@ -57,8 +59,8 @@ class Summary:
         lines += _table(self._counts(not_known))
         if self.sorter is not None:
             lines.append(self._sorted())
-        if self.log.skipped:
-            lines.append(f"skipped {_counted(self.log.skipped, 'file')} whose name does not end like a photo's")
+        if self.log.skipped.total():
+            lines.append(f"not looked at: {listed(self.log.skipped)} (--all-files gives each a row)")
         return lines
 
     def _counts(self, not_known: str) -> list[tuple[str, int]]:
@@ -75,6 +77,15 @@ class Summary:
         left = [f"{self.tally.unreadable} unreadable left where they are"] if self.tally.unreadable else []
         verb = "would sort" if self.dry_run else "sorted"
         return f"{verb} into {printable(str(self.sorter.into))}: {', '.join(outcomes + left) or 'nothing'}"
+
+
+def listed(kinds: Counter[str]) -> str:
+    """Kinds of files with how many there are of each, the most first.
+
+    >>> listed(Counter({"video": 3, "archive": 1}))
+    '3 videos, 1 archive'
+    """
+    return ", ".join(_counted(number, kind) for kind, number in kinds.most_common() if number)
 
 
 def _counted(number: int, word: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from animal_classification.data.copies import CopySet, Joined, copy_sets
 from animal_classification.data.fingerprints import NEAR
-from animal_classification.data.manifest import Manifest
+from animal_classification.data.manifest import Manifest, Record
 from animal_classification.data.quality import labels
 from animal_classification.data.quality.copies import find_copies
 from animal_classification.data.quality.crops import find_crops
@@ -55,6 +55,7 @@ class Inspection:
 
 
 _RULES = Rules()
+_SHOWN = 3
 
 
 def inspect(
@@ -91,7 +92,9 @@ def inspect(
         not_looked_for.append("crops and wrong labels, which take embeddings")
     else:
         stage("looking for wrong labels")
-        findings += _wrong_labels(manifest, sets, embeddings, rules)
+        doubted, not_judged = _wrong_labels(manifest, sets, embeddings, rules)
+        findings += doubted
+        not_looked_for += not_judged
     order = list(KINDS)
     findings.sort(key=lambda finding: (order.index(finding.kind), -(finding.score or 0), finding.paths))
     return Inspection(manifest, tuple(facts), tuple(findings), tuple(not_looked_for))
@@ -110,33 +113,53 @@ def _crops(
 
 def _wrong_labels(
     manifest: Manifest, sets: Sequence[CopySet], embeddings: NDArray[np.float32], rules: Rules
-) -> list[Finding]:
+) -> tuple[list[Finding], list[str]]:
+    """Doubted labels, and a line about the classes whose labels were not judged."""
+    finite = set(np.flatnonzero(np.isfinite(embeddings).all(axis=1)).tolist())
+    chosen = [index for index, row in enumerate(manifest.rows) if row.problem is None and index in finite]
+    if not chosen:
+        return [], []
+    together = _belonging_together(manifest, sets)
+    names = [manifest.rows[index].label for index in chosen]
+    groups = [together.find(index) for index in chosen]
+    judged = labels.judged_classes(names, groups)
+    doubts = labels.find_wrong_labels(
+        names, embeddings[np.array(chosen)], groups, method=rules.label_method, seed=rules.seed
+    )
+    return [_doubted(manifest.rows[chosen[doubt.index]], doubt) for doubt in doubts], _not_judged(names, judged)
+
+
+def _belonging_together(manifest: Manifest, sets: Sequence[CopySet]) -> Joined:
+    """Copies, and the groups that the source names: frames of one sequence speak for each other's label."""
     together = Joined(len(manifest))
     for copies in sets:
         together.join_all(copies.members)
-    chosen = [
-        index
-        for index, row in enumerate(manifest.rows)
-        if row.problem is None and bool(np.isfinite(embeddings[index]).all())
-    ]
-    if not chosen:
-        return []
-    doubts = labels.find_wrong_labels(
-        [manifest.rows[index].label for index in chosen],
-        embeddings[chosen],
-        [together.find(index) for index in chosen],
-        method=rules.label_method,
-        seed=rules.seed,
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(manifest.rows):
+        if row.group is not None and row.problem is None:
+            groups[row.group].append(index)
+    for members in groups.values():
+        together.join_all(members)
+    return together
+
+
+def _doubted(row: Record, doubt: labels.Doubt) -> Finding:
+    return Finding(
+        kind="wrong_label",
+        severity="warning",
+        paths=(row.path,),
+        explanation=f"is labelled {row.label}, looks like {doubt.suggestion} ({doubt.suggested:.0%})",
+        suggestion=doubt.suggestion,
+        score=round(doubt.suggested - doubt.given, 4),
     )
-    rows = [manifest.rows[chosen[doubt.index]] for doubt in doubts]
+
+
+def _not_judged(names: Sequence[str], judged: Collection[str]) -> list[str]:
+    small = sorted(set(names) - set(judged))
+    if not small:
+        return []
+    shown = ", ".join(map(repr, small[:_SHOWN])) + (", …" if len(small) > _SHOWN else "")
     return [
-        Finding(
-            kind="wrong_label",
-            severity="warning",
-            paths=(row.path,),
-            explanation=f"is labelled {row.label}, looks like {doubt.suggestion} ({doubt.suggested:.0%})",
-            suggestion=doubt.suggestion,
-            score=round(doubt.suggested - doubt.given, 4),
-        )
-        for row, doubt in zip(rows, doubts, strict=True)
+        f"wrong labels in {len(small)} classes ({shown}): it takes {labels.FEWEST_PHOTOS} photos, "
+        f"in {labels.FEWEST_SETS} groups or more, to judge a label"
     ]

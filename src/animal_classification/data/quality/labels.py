@@ -1,9 +1,13 @@
 """Labels that a model trained on the other photos contradicts, and is sure of it.
 
 Probabilities come from a logistic regression on embeddings, each photo judged by a model that has seen neither it nor
-a copy of it, at the temperature that fits best. They can then be taken at their word: a label is doubted
-where it has less than one chance in twenty and another more than one in two. Cleanlab's confident learning, on the same
-probabilities, finds fewer (docs/data.md has the comparison); it is there by choice, with its extra.
+what belongs to it (a copy, a frame of its sequence), at the temperature that fits best. They can then be taken at their
+word: a label is doubted where it has less than one chance in twenty and another more than one in two. Cleanlab's
+confident learning, on the same probabilities, finds fewer (docs/data.md has the comparison); it is there by choice,
+with its extra.
+
+Classes weigh the same, however many photos they have: with the weight of their numbers, a rare species is doubted for
+being rare. Labels of classes too small to be learned from are not judged at all (:func:`judged_classes`).
 """
 
 from __future__ import annotations
@@ -26,13 +30,21 @@ if TYPE_CHECKING:
 Method = Literal["calibrated", "cleanlab"]
 
 FOLDS = 5
-FEWEST = 3
+# Fewer photos, or fewer sets of photos that are independent of each other, do not teach what a class looks like: right
+# labels would be doubted (docs/data.md has the numbers). Such a class may still be what a
+# photo of another is taken for.
+FEWEST_PHOTOS = 10
+FEWEST_SETS = FOLDS
+# Still fewer are no class that another could be mistaken for.
+_FEWEST_LEARNED = 3
 # Strong regularisation in few dimensions: a model that could learn a wrong label by heart would not contradict it.
 _STRENGTH = 0.003
 # With few photos that would teach it nothing at all.
 _STRENGTH_FOR_ONE = 3.6
 _DIMENSIONS = 256
 _HARDLY = 0.05
+# The probability of a class that a fold's model does not know, and the least of one that it does.
+_NEVER = 1e-9
 _LIKELY = 0.5
 
 
@@ -63,6 +75,18 @@ def require(method: Method) -> None:
         raise MissingExtraError("finding wrong labels" + (" with cleanlab" if method == "cleanlab" else ""), "data")
 
 
+def judged_classes(labels: Sequence[str], groups: Sequence[int]) -> frozenset[str]:
+    """The classes that are large enough for their labels to be judged.
+
+    Args:
+        labels: One for each photo.
+        groups: Equal numbers for photos that belong together.
+    """
+    counts = Counter(labels)
+    sets = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    return frozenset(label for label, count in counts.items() if count >= FEWEST_PHOTOS and sets[label] >= FEWEST_SETS)
+
+
 def find_wrong_labels(
     labels: Sequence[str],
     embeddings: NDArray[np.float32],
@@ -76,7 +100,7 @@ def find_wrong_labels(
     Args:
         labels: One for each photo.
         embeddings: ``[N, D]``, without NaN.
-        groups: Equal numbers for photos of which one gives another's label away, such as copies.
+        groups: Equal numbers for photos of which one gives another's label away: copies, frames of one sequence.
         method: Who decides.
         seed: For the division into folds.
 
@@ -84,25 +108,25 @@ def find_wrong_labels(
         MissingExtraError: A package is not installed.
     """
     require(method)
-    counts = Counter(labels)
-    chosen = np.array([index for index, label in enumerate(labels) if counts[label] >= FEWEST], dtype=np.int64)
-    names, codes = np.unique(np.array(labels, dtype=object)[chosen].astype(str), return_inverse=True)
-    if len(names) < 2:
+    large, counts = judged_classes(labels, groups), Counter(labels)
+    learned = np.array([index for index, label in enumerate(labels) if counts[label] >= _FEWEST_LEARNED], np.int64)
+    names, codes = np.unique(np.array(labels, dtype=object)[learned].astype(str), return_inverse=True)
+    if not large or len(names) < 2:
         return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few photos of a class, a fit that stops early: neither is for our users
-        probabilities = _out_of_fold(embeddings[chosen], codes, np.asarray(groups)[chosen], seed)
+        logits, judged = _out_of_fold(embeddings[learned], codes, np.asarray(groups)[learned], seed)
+        judged &= np.isin(names, list(large))[codes]
+        if not judged.any():
+            return []
+        chosen, codes = learned[judged], codes[judged]
+        probabilities = _sharpened(logits[judged], codes)
         own, likeliest = probabilities[np.arange(len(codes)), codes], probabilities.max(axis=1)
         sure = (own < _HARDLY) & (likeliest > _LIKELY)
         wrong = sure if method == "calibrated" else _confident_issues(codes, probabilities)
     best = probabilities.argmax(axis=1)
     doubts = [
-        Doubt(
-            int(chosen[index]),
-            str(names[best[index]]),
-            float(own[index]),
-            float(likeliest[index]),
-        )
+        Doubt(int(chosen[index]), str(names[best[index]]), float(own[index]), float(likeliest[index]))
         for index in np.flatnonzero(wrong & (best != codes))
     ]
     return sorted(doubts, key=lambda doubt: (doubt.given - doubt.suggested, doubt.index))
@@ -111,35 +135,41 @@ def find_wrong_labels(
 def _confident_issues(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
     from cleanlab.filter import find_label_issues
 
+    # Cleanlab wants every class to be somebody's label.
+    present, positions = np.unique(codes, return_inverse=True)
+    among = probabilities[:, present]
     result: NDArray[np.bool_] = find_label_issues(
-        codes, probabilities, filter_by="low_normalized_margin", n_jobs=1, verbose=False
+        positions,
+        among / among.sum(axis=1, keepdims=True),
+        filter_by="low_normalized_margin",
+        n_jobs=1,
+        verbose=False,
     )
     return result
 
 
 def _out_of_fold(
     embeddings: NDArray[np.float32], codes: NDArray[np.int64], groups: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Logits ``[N, C]`` of models that have not seen the photo's group, and whether they know the photo's class."""
     from sklearn.model_selection import StratifiedGroupKFold
     from threadpoolctl import threadpool_limits
 
-    folds = min(FOLDS, int(np.bincount(codes).min()), len(np.unique(groups)))
-    classes = int(codes.max()) + 1
-    logits = np.zeros((len(codes), classes))
-    for train, test in StratifiedGroupKFold(max(2, folds), shuffle=True, random_state=seed).split(
-        embeddings, codes, groups
-    ):
+    logits = np.full((len(codes), int(codes.max()) + 1), np.log(_NEVER))
+    judged = np.zeros(len(codes), dtype=np.bool_)
+    folds = min(FOLDS, len(np.unique(groups)))
+    if folds < 2:
+        return logits, judged
+    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(embeddings, codes, groups):
         known = np.unique(codes[train])
-        part = np.full((len(test), classes), np.log(1e-9))
-        if len(known) > 1:
-            model = _model(len(train), embeddings.shape[1])
-            with threadpool_limits(
-                1
-            ):  # matrices this small are slower on several threads, far slower on a busy machine
-                model.fit(embeddings[train], codes[train])
-                part[:, known] = np.log(np.clip(model.predict_proba(embeddings[test]), 1e-9, 1))
-        logits[test] = part
-    return _sharpened(logits, codes)
+        if len(known) < 2 or not len(test):
+            continue
+        model = _model(len(train), embeddings.shape[1])
+        with threadpool_limits(1):  # matrices this small are slower on several threads, far slower on a busy machine
+            model.fit(embeddings[train], codes[train])
+            logits[np.ix_(test, known)] = np.log(np.clip(model.predict_proba(embeddings[test]), _NEVER, 1))
+        judged[test] = np.isin(codes[test], known)
+    return logits, judged
 
 
 def _model(photos: int, width: int) -> Pipeline:
@@ -153,7 +183,7 @@ def _model(photos: int, width: int) -> Pipeline:
     return make_pipeline(
         StandardScaler(),
         PCA(dimensions, svd_solver="randomized" if dimensions < 500 else "auto", random_state=0),
-        LogisticRegression(C=strength, tol=1e-3, max_iter=200),
+        LogisticRegression(C=strength, tol=1e-3, max_iter=200, class_weight="balanced"),
     )
 
 

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from animal_classification.data.sources.listing import Columns
 from animal_classification.errors import AnimalsError, UsageError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _SEPARATORS = ",;\t|"
-# The first that a table has is taken.
-ALIASES = {
-    "path": (
-        *("path", "file_path", "filepath", "file", "file_name", "filename", "image", "image_path", "img", "img_path"),
-        *("photo", "image_file", "image_id", "relative_path"),
-    ),
-    "label": (
-        *("label", "labels", "class", "class_name", "classname", "label_name", "species", "animal", "category"),
-        *("target", "common_name", "scientific_name", "y"),
-    ),
-    "split": ("split", "set", "subset", "partition", "dataset_split"),
-    "group": (
-        *("group", "group_id", "individual", "individual_id", "sequence", "sequence_id", "seq_id", "burst", "event_id"),
-        *("site", "site_id", "location", "location_id", "camera", "camera_id", "deployment", "deployment_id"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -41,45 +24,8 @@ class Table:
     columns: list[str]
     rows: list[list[str]]
 
-    def index(self, meaning: str, wanted: str | None, *, required: bool = False) -> int | None:
-        """Which column holds a path, label, split or group.
-
-        Args:
-            meaning: A key of ``ALIASES``.
-            wanted: The name that the caller gave, if any.
-            required: Whether to refuse a table without it.
-
-        Raises:
-            UsageError: There is none; names the columns found and the nearest.
-        """
-        if wanted is not None:
-            if wanted in self.columns:
-                return self.columns.index(wanted)
-            raise UsageError(f"{self.where} has no column {wanted!r}{self._found((wanted,))}")
-        plain = [column.strip().casefold().replace(" ", "_").replace("-", "_") for column in self.columns]
-        for alias in ALIASES[meaning]:
-            if alias in plain:
-                return plain.index(alias)
-        if required:
-            raise UsageError(
-                f"{self.where} has no column for the {meaning}{self._found(ALIASES[meaning])}; "
-                f"rename one, or name it with --{meaning}-column"
-            )
-        return None
-
-    def indices(self, columns: Columns) -> tuple[int, int, int | None, int | None]:
-        """Columns of path, label, split and group.
-
-        Raises:
-            UsageError: Path or label are missing.
-        """
-        path = self.index("path", columns.path, required=True)
-        label = self.index("label", columns.label, required=True)
-        assert path is not None
-        assert label is not None
-        return path, label, self.index("split", columns.split), self.index("group", columns.group)
-
-    def _found(self, wanted: tuple[str, ...]) -> str:
+    def names_near(self, wanted: Iterable[str]) -> str:
+        """The columns that there are, and the nearest to what was looked for: the end of a message."""
         folded = {column.casefold(): column for column in self.columns}
         near = [match for word in wanted for match in get_close_matches(word, folded, n=1, cutoff=0.6)]
         guess = f"; nearest: {folded[near[0]]!r}" if near else ""

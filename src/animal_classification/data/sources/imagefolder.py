@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from animal_classification.data.sources.cells import Table, read_table
+from animal_classification.data.sources.columns import ColumnChoice, choose_columns
 from animal_classification.data.sources.listing import (
     SPLIT_WORDS,
     Columns,
     Entry,
     Listing,
-    split_name,
     subfolders,
     walk_photos,
 )
@@ -30,14 +31,15 @@ def list_imagefolder(folder: Path, columns: Columns | None = None) -> Listing:
     Raises:
         UsageError: There are no metadata, or no labels in them and no folders that could give them.
     """
-    found = _tables(folder)
+    found = [_chosen(table, columns or Columns()) for table in _tables(folder)]
     if not found:
         raise UsageError(f"{str(folder)!r} has no {' or '.join(METADATA)}")
-    entries = [entry for table in found for entry in _entries(folder, table, columns or Columns())]
+    entries = [entry for file, chosen in found for entry in _entries(folder, file, chosen)]
     named = {entry.path for entry in entries}
     extra = sum(photo not in named for photo in walk_photos(folder).photos)
     gone = sum(not (folder / entry.path).exists() for entry in entries)
     return Listing(root=folder, entries=tuple(entries)).noting(
+        *(chosen.note() for _, chosen in found),
         f"{extra} photos are not in the metadata and were left out" if extra else "",
         f"{gone} of {len(entries)} photos in the metadata are not there" if gone else "",
     )
@@ -51,32 +53,20 @@ def _tables(folder: Path) -> list[Path]:
     ]
 
 
-def _entries(root: Path, file: Path, columns: Columns) -> list[Entry]:
+def _chosen(file: Path, columns: Columns) -> tuple[Path, ColumnChoice]:
     table = read_table(file)
-    prefix = PurePosixPath(*file.parent.relative_to(root).parts)
-    path = _file_column(table, columns)
-    label = table.index("label", columns.label)
-    split, group = table.index("split", columns.split), table.index("group", columns.group)
-    result = []
-    for row in table.rows:
-        name = PurePosixPath(row[path])
-        inferred = SPLIT_WORDS.get((prefix / name).parts[0].casefold()) if (prefix / name).parts else None
-        result.append(
-            Entry(
-                str(prefix / name),
-                row[label].strip() if label is not None else _folder_label(table, name),
-                inferred if split is None else split_name(row[split], table.where),
-                None if group is None else row[group].strip() or None,
-            )
-        )
-    return result
-
-
-def _file_column(table: Table, columns: Columns) -> int:
     names = [name for name in table.columns if name == "file_name" or name.endswith("_file_name")]
-    found = table.index("path", columns.path or (names[0] if names else None), required=True)
-    assert found is not None
-    return found
+    return file, choose_columns(table, columns, path=names[0] if names else None, label_needed=False)
+
+
+def _entries(root: Path, file: Path, chosen: ColumnChoice) -> Iterator[Entry]:
+    prefix = PurePosixPath(*file.parent.relative_to(root).parts)
+    for row in chosen.table.rows:
+        name = PurePosixPath(chosen.path_of(row))
+        inferred = SPLIT_WORDS.get((prefix / name).parts[0].casefold()) if (prefix / name).parts else None
+        label = chosen.label_of(row) if chosen.label is not None else _folder_label(chosen.table, name)
+        split = inferred if chosen.split is None else chosen.split_of(row)
+        yield Entry(str(prefix / name), label, split, chosen.group_of(row))
 
 
 def _folder_label(table: Table, name: PurePosixPath) -> str:
@@ -86,5 +76,5 @@ def _folder_label(table: Table, name: PurePosixPath) -> str:
         UsageError: There is no such folder either.
     """
     if len(name.parts) < 2:
-        table.index("label", None, required=True)
+        choose_columns(table, Columns())  # says which columns there are
     return name.parts[-2]

@@ -11,6 +11,7 @@ from animal_classification.data.embeddings import Embedder
 from animal_classification.data.scanning import Progress
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
+from animal_classification.imaging.folders import FolderId, folder_id
 
 SPLIT_WORDS = {
     "train": "train",
@@ -69,12 +70,22 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Names of a table's columns, where they are not the usual ones."""
+    """How a table is read, where not as usual.
+
+    Attributes:
+        path: Name of the column.
+        label: Likewise.
+        split: Likewise; ``none`` where no column is to be taken for it.
+        group: Likewise.
+        missing: Words that mean an empty cell, joined by commas, in the place of NA, N/A, NaN and null; ``none`` where
+            only an empty cell is empty.
+    """
 
     path: str | None = None
     label: str | None = None
     split: str | None = None
     group: str | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,13 +126,13 @@ def walk_photos(folder: Path) -> FolderContent:
         AnimalsError: A folder may not be listed.
     """
     content = FolderContent([])
-    seen: set[tuple[int, int]] = set()
+    seen: set[FolderId] = set()
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        identity = folder_id(place)
+        if identity in seen:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         prefix = PurePosixPath(*Path(place).relative_to(folder).parts)
         for name in names:
@@ -166,7 +177,10 @@ def split_name(word: str, where: str) -> str | None:
     if not cleaned:
         return None
     if cleaned not in SPLIT_WORDS:
-        raise UsageError(f"{where}: the split {word!r} is none of {', '.join(SPLIT_WORDS)}")
+        raise UsageError(
+            f"{where}: the split {word!r} is none of {', '.join(SPLIT_WORDS)}; if the column holds something else: "
+            "--split-column none"
+        )
     return SPLIT_WORDS[cleaned]
 
 

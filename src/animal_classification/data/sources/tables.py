@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from animal_classification.data.sources.cells import Table, read_table
-from animal_classification.data.sources.listing import Columns, Entry, Listing, split_name
+from animal_classification.data.sources.columns import choose_columns
+from animal_classification.data.sources.listing import Columns, Entry, Listing
 from animal_classification.errors import UsageError
 
 
@@ -23,21 +24,19 @@ def list_table(file: Path, *, root: Path | None = None, columns: Columns | None 
         UsageError: A column is missing, or not one of the photos is there.
     """
     table = read_table(file)
-    path, label, split, group = table.indices(columns or Columns())
+    chosen = choose_columns(table, columns or Columns())
     start = root or file.parent
     entries = [
-        Entry(
-            _relative(row[path], start),
-            row[label].strip(),
-            None if split is None else split_name(row[split], table.where),
-            None if group is None else row[group].strip() or None,
-        )
+        Entry(_relative(path, start), chosen.label_of(row), chosen.split_of(row), chosen.group_of(row))
         for row in table.rows
-        if row[path].strip()
+        if (path := chosen.path_of(row))
     ]
     without_path = len(table.rows) - len(entries)
+    unlabelled = sum(not entry.label for entry in entries)
     listing = Listing(root=start, entries=tuple(entries)).noting(
-        f"{without_path} rows name no photo and were left out" if without_path else ""
+        chosen.note(),
+        f"{without_path} rows name no photo and were left out" if without_path else "",
+        f"{unlabelled} of {len(entries)} rows have no label" if unlabelled else "",
     )
     return listing.noting(_missing(listing, table))
 

@@ -171,8 +171,7 @@ class Shadow:
     def _compare(self, answered: _Answered, loaded: Loaded, comparison: Comparison) -> None:
         started = time.perf_counter()
         try:
-            pixels = loaded.predictor.prepare(answered.data)
-            (prediction,) = loaded.predictor.classify(pixels[None])
+            (prediction,) = loaded.predictor.classify([loaded.predictor.prepare(answered.data)])
         except Exception:  # whatever it is, it must not touch what answers
             comparison.failed += 1
             self._metrics.shadow_failed(self.name)

@@ -31,7 +31,7 @@ def warm_all(predictor: Predictor, batch: int) -> None:
     """Answer for as many photos as may come at once, on every thread that the engine has: it makes its buffers then."""
     from concurrent.futures import ThreadPoolExecutor
 
-    many = np.repeat(_grey(predictor), batch, axis=0)
+    many = _grey(predictor) * batch
     with ThreadPoolExecutor(predictor.threads) as pool:
         for size in range(batch, 0, -1):
             list(pool.map(lambda _, size=size: predictor.classify(many[:size]), range(predictor.threads)))
@@ -42,7 +42,7 @@ def fastest_batch(predictor: Predictor, *, tries: int = 3, clock: Callable[[], f
 
     Whether it is depends on the caches, and on who else uses them. Takes a tenth of a second or two.
     """
-    many = np.repeat(_grey(predictor), LARGEST_BATCH, axis=0)
+    many = _grey(predictor) * LARGEST_BATCH
     best = dict.fromkeys(WORTH_IT, float("inf"))
     for _ in range(tries):  # side by side, and the best of each, because others may take the cores meanwhile
         for size in best:
@@ -53,12 +53,12 @@ def fastest_batch(predictor: Predictor, *, tries: int = 3, clock: Callable[[], f
     return min(best, key=lambda size: best[size] / WORTH_IT[size])
 
 
-def _grey(predictor: Predictor) -> NDArray[np.uint8]:
-    """A grey photo, prepared: uint8 ``[1, size, size, 3]``."""
+def _grey(predictor: Predictor) -> list[NDArray[np.uint8]]:
+    """A grey photo, prepared."""
     from io import BytesIO
 
     from PIL import Image
 
     grey = BytesIO()
     Image.new("RGB", (64, 64), (127, 127, 127)).save(grey, "JPEG")
-    return predictor.prepare(grey.getvalue())[None]
+    return [predictor.prepare(grey.getvalue())]

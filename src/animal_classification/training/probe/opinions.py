@@ -91,7 +91,8 @@ class Space:
         mean, spread = embeddings.mean(axis=0), embeddings.std(axis=0)
         spread = np.maximum(spread, QUIET * np.median(spread))
         spread = np.where(spread > _STILL, spread, 1.0)
-        rows = (embeddings - mean) / spread
+        rows = embeddings - mean
+        rows /= spread  # in place: with many photos, each copy takes hundreds of megabytes
         directions = basis(rows, width=DIMENSIONS)
         return cls(mean, spread, directions, rows @ directions)
 

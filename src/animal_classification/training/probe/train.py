@@ -40,6 +40,9 @@ def train(job: Job) -> Trained:
     backbone = Backbone.of(job.config)
     known = _embeddings(job, backbone)
     rows, targets, embeddings = _learned_from(job, known)
+    # Of the others there are copies now, and all together take hundreds of megabytes where there are many photos.
+    tested = {row.sha256 or "" for row in job.dataset.test.rows}
+    known = {sha256: vector.copy() for sha256, vector in known.items() if sha256 in tested}
     photos = len(rows)
     if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
         mirrored = _mirrored(job, backbone, rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import shutil
 import time
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
+from animal_classification.training.run import code_version
+from animal_classification.training.sweep.identity import Identity, asked_for, note_down, other_studies
 from animal_classification.training.sweep.space import Space, Value, Vary, check, size, space_of, suggest
 from animal_classification.training.sweep.storage import opened, quiet
 from animal_classification.training.sweep.worker import Worker
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
 MADE_FOR, BUNDLE, METRICS, SECONDS, SAME_AS = "made_for", "bundle", "metrics", "seconds", "same_as"
 FAILURES_IN_A_ROW = 3
-_NO_PART_OF_A_STUDY = {
-    "output": True,
-    "tracking": True,
-    "name": True,
-    "sweep": {"trials", "seconds", "storage", "study"},
-}
 
 
 class Trained(Protocol):
@@ -66,6 +60,7 @@ class Sweep:
         name: The study's.
         wanted: How many trials are to be finished.
         minimise: Whether less is better.
+        identity: Of the study: other photos or other code make another one.
     """
 
     config: Config
@@ -75,6 +70,7 @@ class Sweep:
     name: str
     wanted: int
     minimise: bool
+    identity: Identity
 
     @property
     def settings(self) -> SweepConfig:
@@ -102,8 +98,12 @@ class Outcome:
 Tell = Callable[[str], None]
 
 
-def plan(vary: Vary) -> Sweep:
+def plan(vary: Vary, *, version_of: Callable[[Config], str] = lambda _: "") -> Sweep:
     """What a configuration asks for, checked.
+
+    Args:
+        vary: Makes the configuration of a trial.
+        version_of: Says which version the photos of a configuration are now; asked when everything else is right.
 
     Raises:
         UsageError: The space and the configuration do not go together.
@@ -117,13 +117,23 @@ def plan(vary: Vary) -> Sweep:
     space = space_of(config)
     check(space, vary)
     settings = config.sweep
-    name = settings.study or f"sweep-{config.recipe.name}-{_fingerprint(config, space)[:8]}"
-    if Path(name).name != name or name in (".", ".."):
-        raise UsageError(f"sweep.study is {name!r}; it names a folder, so it must hold no slash")
+    study = settings.study
+    if study is not None and (Path(study).name != study or study in (".", "..")):
+        raise UsageError(f"sweep.study is {study!r}; it names a folder, so it must hold no slash")
     wanted = settings.trials if settings.sampler != "grid" else int(min(settings.trials, size(space)))
     minimise = settings.direction == "minimize" or (settings.direction == "auto" and settings.metric.endswith("loss"))
-    folder = Path(config.output) / name
-    return Sweep(config=config, vary=vary, space=space, folder=folder, name=name, wanted=wanted, minimise=minimise)
+    identity = Identity(asked=asked_for(config, space), data=version_of(config), code=code_version())
+    name = study or f"sweep-{config.recipe.name}-{identity.mark[:8]}"
+    return Sweep(
+        config=config,
+        vary=vary,
+        space=space,
+        folder=Path(config.output) / name,
+        name=name,
+        wanted=wanted,
+        minimise=minimise,
+        identity=identity,
+    )
 
 
 def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Outcome:
@@ -148,6 +158,7 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Out
     deadline = None if seconds is None else begun + seconds
     with quiet(), opened(sweep.settings.storage, sweep.folder) as storage, Worker(sweep.folder / "workers") as worker:
         study = _study(sweep, storage)
+        note_down(sweep.folder, sweep.identity)
         trials = Trials(study, storage, wanted=sweep.wanted, worker=worker, deadline=deadline)
         _run(sweep, trials, train, tell)
         found = tuple(study.get_trials())
@@ -273,24 +284,24 @@ def _study(sweep: Sweep, storage: optuna.storages.BaseStorage) -> optuna.Study:
         direction="minimize" if sweep.minimise else "maximize",
         load_if_exists=True,
     )
-    mark = _fingerprint(sweep.config, sweep.space)
-    if study.user_attrs.setdefault(MADE_FOR, mark) != mark:
+    mine = sweep.identity.as_text()
+    made_for = study.user_attrs.get(MADE_FOR, mine)
+    if made_for != mine:
+        theirs = Identity.from_text(made_for)
+        what = sweep.identity.differences(theirs) if theirs else "another configuration or space, by an older version"
         raise UsageError(
-            f"study {sweep.name!r} was made for another configuration or space; take back what was changed, "
-            "or give another sweep.study="
+            f"study {sweep.name!r} was made for {what}; take back what was changed, or give another sweep.study="
         )
-    study.set_user_attr(MADE_FOR, mark)
+    study.set_user_attr(MADE_FOR, mine)
     return study
 
 
-def _fingerprint(config: Config, space: Space) -> str:
-    """Stands for everything that makes trials comparable; not for how many there are, nor where they are kept."""
-    asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_A_STUDY)  # type: ignore[arg-type]
-    tried = {key: value.model_dump(mode="json") for key, value in space.items()}
-    return hashlib.sha256(json.dumps([asked, tried], sort_keys=True).encode()).hexdigest()
-
-
 def _notes(sweep: Sweep, trials: Sequence[FrozenTrial]) -> tuple[str, ...]:
+    others = tuple(other_studies(sweep.folder, sweep.identity))
+    return (*others, *_notes_on_points(sweep, trials))
+
+
+def _notes_on_points(sweep: Sweep, trials: Sequence[FrozenTrial]) -> tuple[str, ...]:
     points, repeats = size(sweep.space), sum(SAME_AS in trial.user_attrs for trial in trials)
     if sweep.wanted < sweep.settings.trials:
         return (f"the grid has {sweep.wanted} points, so there are {sweep.wanted} trials",)

@@ -76,5 +76,7 @@ def pruner(settings: SweepConfig) -> BasePruner:
     if settings.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=_CALM_TRIALS, n_warmup_steps=_CALM_EPOCHS)
     if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=_CALM_EPOCHS)
+        return optuna.pruners.HyperbandPruner(
+            min_resource=settings.min_resource, reduction_factor=settings.reduction_factor
+        )
     return optuna.pruners.NopPruner()

@@ -13,6 +13,7 @@ from typing import Any
 from animal_classification.config.keys import no_such, settings
 from animal_classification.config.near import either, nearest
 from animal_classification.errors import UsageError
+from animal_classification.training.sweep.wandb_stopping import stopping_words
 
 # Names that people give to what has another name here.
 _KEYS = {
@@ -27,6 +28,9 @@ _KEYS = {
     "img_size": "recipe.size",
     "hidden_size": "recipe.hidden",
 }
+# Parameters below these are of the optimizer: optimizer.name is optim.name.
+_OPTIMIZERS = ("optimizer", "optim", "opt")
+_OF_OPTIMIZERS = {"type": "name", "wd": "weight_decay"}
 _METHODS = {"random": "random", "grid": "grid", "bayes": "tpe"}
 _SPLITS = {"val": "val", "valid": "val", "validation": "val", "train": "train", "training": "train", "test": "test"}
 _MEASURES = {"loss": "loss", "acc": "accuracy", "accuracy": "accuracy", "top5": "top5"}
@@ -34,6 +38,23 @@ _KNOWN = {"method", "metric", "parameters", "early_terminate", "run_cap", "name"
 _KNOWN |= {"description", "entity", "job", "imageuri"}
 _IGNORED = ("program", "command", "project", "entity", "job", "imageuri")
 _MANY = 16
+# Probabilities are kept as so many twentieths.
+_SHARES = 20
+# What a parameter may say, by its distribution; "distribution" itself is always read.
+_BOUNDS = {"min", "max"}
+_NORMAL = {"mu", "sigma"}
+_READ = {
+    "constant": {"value"},
+    "categorical": {"values", "probabilities"},
+    "uniform": _BOUNDS,
+    "int_uniform": _BOUNDS,
+    "q_uniform": {*_BOUNDS, "q"},
+    "log_uniform": _BOUNDS,
+    "log_uniform_values": _BOUNDS,
+    "q_log_uniform_values": {*_BOUNDS, "q"},
+    "normal": _NORMAL,
+    "log_normal": _NORMAL,
+}
 
 Tried = dict[str, Any]
 """A range or a choice of the schema, as plain values."""
@@ -85,32 +106,35 @@ def _load(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _search(content: Mapping[str, Any], path: Path, _: list[str]) -> Iterator[str]:
+def _search(content: Mapping[str, Any], path: Path, notes: list[str]) -> Iterator[str]:
     method = content.get("method", "random")
     if method not in _METHODS:
         raise UsageError(f"{path}: method is {method!r}; it must be {either(_METHODS)}")
     yield f"sweep.sampler={_METHODS[method]}"
-    early = content.get("early_terminate")
-    if early is not None and (not isinstance(early, Mapping) or early.get("type") != "hyperband"):
-        raise UsageError(f"{path}: early_terminate is {early!r}; only its type hyperband is known")
-    yield f"sweep.pruner={'none' if early is None else 'hyperband'}"
+    yield from stopping_words(content.get("early_terminate"), path, notes)
     if content.get("run_cap") is not None:
         yield f"sweep.trials={content['run_cap']}"
     if content.get("name") is not None:
         yield f"sweep.study={content['name']}"
 
 
-def _metric(content: Mapping[str, Any], path: Path, _: list[str]) -> Iterator[str]:
+def _metric(content: Mapping[str, Any], path: Path, notes: list[str]) -> Iterator[str]:
     metric = content.get("metric")
     if metric is None:
         return
     if not isinstance(metric, Mapping) or "name" not in metric:
         raise UsageError(f"{path}: metric has no name")
     yield f"sweep.metric={metric_name(str(metric['name']))}"
-    goal = metric.get("goal", "minimize")
+    goal = metric.get("goal")
+    if goal is None:
+        goal = "minimize"
+        notes.append(
+            f"{path}: metric has no goal, so {metric['name']} is minimised, as W&B does; or say goal: maximize"
+        )
     if goal not in ("minimize", "maximize"):
         raise UsageError(f"{path}: goal is {goal!r}; it must be minimize or maximize")
     yield f"sweep.direction={goal}"
+    notes.extend(f"{path}: metric.{key} is not used" for key in metric if key not in ("name", "goal"))
 
 
 def metric_name(theirs: str) -> str:
@@ -131,7 +155,7 @@ def _parameters(content: Mapping[str, Any], path: Path, notes: list[str]) -> Ite
     for name, given in _flat(content["parameters"]):
         key = key_of(name, path)
         try:
-            tried = _tried(given, _noting(notes, f"{path}: {key}"))
+            tried = _tried(_weighed(given, content, _noting(notes, f"{path}: {key}")), _noting(notes, f"{path}: {key}"))
         except (TypeError, ValueError, KeyError, OverflowError) as error:
             reason = f"needs {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(f"{path}: {name}: {reason}") from error
@@ -164,7 +188,11 @@ def key_of(name: str, path: Path) -> str:
     known = settings()
     if name in known and not known[name].part:
         return name
-    short = name.lower().replace("-", "_").rpartition(".")[2]
+    parent, _, short = name.lower().replace("-", "_").rpartition(".")
+    if parent.rpartition(".")[2] in _OPTIMIZERS:
+        short = _OF_OPTIMIZERS.get(short, short)
+        if short != "lr" and f"optim.{short}" in known:
+            return f"optim.{short}"
     if short in _KEYS:
         return _KEYS[short]
     for part in ("recipe", "optim", "trainer", "data"):
@@ -187,7 +215,32 @@ def _tried(given: Any, note: Callable[[str], None]) -> Tried:
     if kind not in _DISTRIBUTIONS:
         hint = nearest(str(kind), _DISTRIBUTIONS) or f"; there is {', '.join(_DISTRIBUTIONS)}"
         raise ValueError(f"distribution {kind!r} is not supported{hint}")
+    for key in given:
+        if key not in _READ[kind] and key != "distribution":
+            note(f"does not use {key}")
     return _DISTRIBUTIONS[kind](given, note)
+
+
+def _weighed(given: Any, content: Mapping[str, Any], note: Callable[[str], None]) -> Any:
+    """Values that are as frequent as their probabilities, for a random search; W&B reads these for no other.
+
+    Raises:
+        ValueError: They are no probabilities of these values.
+    """
+    if not isinstance(given, Mapping) or "probabilities" not in given or "values" not in given:
+        return given
+    values, shares = list(given["values"]), [float(share) for share in given["probabilities"]]
+    if len(values) != len(shares) or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=0.01):
+        raise ValueError(f"probabilities {given['probabilities']!r} are not one for each value, with the sum 1")
+    if content.get("method", "random") != "random":
+        note("does not use probabilities; they are for the method random")
+        return given
+    counts = [max(1, round(share * _SHARES)) if share else 0 for share in shares]
+    divisor = math.gcd(*counts)
+    return {
+        **given,
+        "values": [value for value, count in zip(values, counts, strict=True) for _ in range(count // divisor)],
+    }
 
 
 def _kind(given: Mapping[str, Any]) -> str:
