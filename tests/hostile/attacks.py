@@ -189,7 +189,7 @@ async def main(port: int, plan: dict[str, Any]) -> Counter[str]:
     async def text_bombs(target: Target) -> None:
         await bombs(target, plan["texts"], INFER, "application/json")
 
-    many: list[tuple[Callable[[Target], Awaitable[None]], int]] = [
+    many = [
         (hold, plan["holders"]),
         (half_head, plan["some"]),
         (half_body, 2 * plan["some"]),
@@ -199,7 +199,9 @@ async def main(port: int, plan: dict[str, Any]) -> Counter[str]:
         (photo_bombs, 1),
         (text_bombs, 1),
     ]
-    tasks = [asyncio.create_task(again(target, attack)) for attack, count in many for _ in range(count)]
+    wanted = plan["only"] or [attack.__name__ for attack, _ in many]
+    chosen = [(attack, count) for attack, count in many if attack.__name__ in wanted]
+    tasks = [asyncio.create_task(again(target, attack)) for attack, count in chosen for _ in range(count)]
     await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()

@@ -39,7 +39,7 @@ async def visit(address: str, photo: bytes, seconds: float, *, visitors: int = 2
             seen.failures.append(f"{kind}: {error!r}")
             return
         seen.seconds.setdefault(kind, []).append(time.perf_counter() - started)
-        if answer.status_code != 200:
+        if answer.status_code != 200 or (body and answer.json()["predictions"][0]["error"]):
             seen.failures.append(f"{kind}: {answer.status_code} {answer.text[:200]}")
 
     async def kept() -> None:

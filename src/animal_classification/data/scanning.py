@@ -125,15 +125,15 @@ def _examine(file: Path, embedder: Embedder | None, limits: imaging.Limits) -> _
     try:
         data = read_photo(file, limits)
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
-        wanted = sufficient_side(embedder.spec) if embedder else 0
-        with opened(data, limits=limits, min_side=max(_LOOK, wanted)) as photo:
+        side = sufficient_side(embedder.spec) if embedder else 0
+        with opened(data, limits=limits, min_side=max(_LOOK, side)) as photo:
             width, height = photo.size
             facts = Facts(sha256, size, width, height, identify(data).value, fingerprint(photo.upright()))
             if embedder is None or not embedder.wants(sha256):
                 return _Seen(facts)
-            if wanted >= _LOOK or not _may_be_reduced(facts, wanted):
+            if side >= _LOOK or not _may_be_reduced(facts, side):
                 return _Seen(facts, photo.for_model(embedder.spec))
-        return _Seen(facts, imaging.preprocess(data, embedder.spec, limits=limits))  # as it will be served
+        return _Seen(facts, imaging.preprocess(data, embedder.spec, limits=limits))  # decoded as it will be served
     except ImageError as error:
         return _Seen(Facts(sha256, size, problem=error.reason), lasts=not isinstance(error, ImageMemoryError))
 

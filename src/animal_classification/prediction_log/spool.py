@@ -260,11 +260,12 @@ def _locks(root: Path, name: str) -> dict[Path, int] | None:
 
 def _names(root: Path) -> set[str]:
     """The processes that have, or had, files here."""
-    return {
-        path.name.partition(".")[0]
-        for path in root.iterdir()
-        if not path.name.startswith(".") and (path.suffix in {_SUFFIX, _LOCK} or path.is_dir())
-    }
+    found: set[str] = set()
+    with suppress(OSError):  # somebody has deleted the folder
+        for path in root.iterdir():
+            if not path.name.startswith(".") and (path.suffix in {_SUFFIX, _LOCK} or path.is_dir()):
+                found.add(path.name.partition(".")[0])
+    return found
 
 
 def _files(root: Path) -> Iterator[tuple[Path, int, float]]:

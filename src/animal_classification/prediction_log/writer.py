@@ -153,7 +153,8 @@ class PredictionLog:
             except Exception:  # a bug must not end the log
                 logging.getLogger(__name__).exception("the prediction log failed at a batch; it goes on")
                 self._retry_at = time.monotonic() + RETRY[-1]
-            self._spool.look()
+            with suppress(OSError):
+                self._spool.look()
             self._counts.log_waiting(self._spool.all_bytes)
             with self._turned:
                 self._turns += 1

@@ -56,6 +56,8 @@ class Application(FastAPI):
         describe_paths(document)
         if self.wants_keys:
             describe_keys(document)
+        if self.prefix:
+            document["servers"] = [{"url": self.prefix}]
         return document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +128,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url=None,
+        openapi_url=None,  # see reference
     )
     app.router.route_class = ScopedRoute
     app.access_log = access_log

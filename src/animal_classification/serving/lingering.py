@@ -36,13 +36,17 @@ class LingeringTransport:
         self._loop = loop
         self._may_still_send = may_still_send
         self._dropped = 0
-        self.write = inner.write
         self.get_extra_info = inner.get_extra_info
         self.pause_reading = inner.pause_reading
         self.resume_reading = inner.resume_reading
         self.set_protocol = inner.set_protocol
         self.get_write_buffer_size = inner.get_write_buffer_size
         self.abort = inner.abort
+
+    def write(self, data: bytes) -> None:
+        """Send; nothing any more when it lingers."""
+        if not self.lingering:
+            self._inner.write(data)
 
     def is_closing(self) -> bool:
         """It is closed, or lingers."""

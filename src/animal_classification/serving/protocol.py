@@ -182,6 +182,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._may_still_send() and not self.transport.is_closing():
             self.transport.close()
         super().on_response_complete()
+        if self not in self.connections:  # it was lost while an answer waited to be sent
+            return
         if self.transport.is_closing():
             self._stop_waiting()
             self.shared.waiting.add(self, idle=False)

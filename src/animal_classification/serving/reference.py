@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from fastapi import Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from animal_classification.serving.access import OPEN, ScopedMount, scoped
@@ -22,13 +22,15 @@ ASSETS = ("fastapi_swagger", "resources")
 def install(app: FastAPI) -> None:
     """Serve ``/openapi.json`` and ``/docs``, which without the package that holds Swagger UI says how to read it."""
     bundled = find_spec(ASSETS[0]) is not None
+    written: list[bytes] = []  # once: it is 100 kB, and strangers may ask for it as often as they like
 
     # FastAPI's own route for it would not ask the gate.
     @app.get("/openapi.json", include_in_schema=False)
     @scoped(OPEN)
-    async def description(request: Request) -> JSONResponse:
-        prefix = request.scope.get("root_path", "")
-        return JSONResponse({**app.openapi(), **({"servers": [{"url": prefix}]} if prefix else {})})
+    async def description() -> Response:
+        if not written:
+            written.append(json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+        return Response(written[0], media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     @scoped(OPEN)

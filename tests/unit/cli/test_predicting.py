@@ -194,7 +194,8 @@ def test_the_object_says_the_same() -> None:
     tally = Tally(photos=10, unreadable=1, unknown=2, animals=Counter({"dog": 2, "lion": 4}))
     found = summary(tally).as_object()
     assert found == {
-        "photos": 10, "unreadable": 1, "unknown": 2, "skipped": 0, "skipped_kinds": {}, "seconds": 2.0, "rate": 5.0, "output": "x\n.csv",
+        "photos": 10, "unreadable": 1, "unknown": 2, "skipped": 0, "skipped_kinds": {},
+        "seconds": 2.0, "rate": 5.0, "output": "x\n.csv",
         "model": "photos", "model_version": "1", "interrupted": False, "animals": {"lion": 4, "dog": 2},
     }  # fmt: skip
     assert list(found["animals"]) == ["lion", "dog"]

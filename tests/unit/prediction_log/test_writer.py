@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -397,6 +398,19 @@ def test_what_an_earlier_version_left_is_taken_over_when_it_is_dead(tmp_path: Pa
     PredictionLog(LogPlace(folder=tmp_path), interval=0.01).close()
     assert ids(tmp_path) == [item.id for item in items]
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete what is open")
+def test_a_folder_that_somebody_deletes_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    counted = Counted()
+    log = PredictionLog(LogPlace(folder=tmp_path / "log", days=1), counted, interval=0.01)
+    log.flush(30)
+    shutil.rmtree(tmp_path / "log")
+    log.write(record())
+    wait_until(lambda: counted.rows["dropped"] == 1)
+    log.close()
+    assert "cannot be written" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_questions_do_not_wait_for_ever_for_a_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

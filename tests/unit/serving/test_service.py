@@ -40,13 +40,13 @@ def test_not_ready_until_the_model_is_there(classifier: Classifier) -> None:
 def test_unknown_paths_and_methods(client: TestClient) -> None:
     assert "/v1/predictions" in assert_problem(client.get("/v1/predictions"), 404)["detail"]
     for method, path, allowed in (
-        ("GET", "/v1/predict", "POST"),
-        ("POST", "/healthz", "GET"),
-        ("PUT", "/", "GET, HEAD"),
+        ("GET", "/v1/predict", {"POST"}),
+        ("POST", "/healthz", {"GET"}),
+        ("PUT", "/", {"GET", "HEAD"}),
     ):
         response = client.request(method, path)
         assert_problem(response, 405)
-        assert set(response.headers["allow"].split(", ")) == set(allowed.split(", "))
+        assert set(response.headers["allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize("error", [ValueError("secret /srv/models"), EngineError("secret"), BundleError("secret")])
