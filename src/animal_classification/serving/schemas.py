@@ -150,7 +150,8 @@ def as_entry(outcome: Outcome, info: BundleInfo, *, words: bool = False) -> dict
     """
     row = to_row(outcome.result, model=info.name, version=info.version)
     entry: dict[str, Any] = {"id": outcome.id, "file": row["path"]}
-    entry |= {key: value for key, value in row.items() if key not in {"path", "model", "model_version", "error"}}
+    said_otherwise = {"path", "answer", "answer_probability", "model", "model_version", "error"}
+    entry |= {key: value for key, value in row.items() if key not in said_otherwise}
     entry["answer"] = _answer(outcome.result.prediction)
     if words and outcome.result.prediction is not None:
         entry["words"] = asdict(in_words(outcome.result.prediction, info))

@@ -86,7 +86,7 @@ def test_what_goes_is_taken_away_again(engine: Engine, monkeypatch: pytest.Monke
     assert all(first >= limit.timestamp() for row in found.values() for *_, first, _ in row["models"])
     insert(engine, some(50, 3, days=0.5))
     assert_those_of_what_is_there(engine)
-    delete_older(engine, 0, datetime.fromtimestamp(NOW + 1, UTC))
+    delete_older(engine, 0, datetime.fromtimestamp(time.time() + 1, UTC))
     assert kept(engine) == {}, "where nothing is there is no sum"
 
 
@@ -114,7 +114,7 @@ def test_fine_sums_go_when_nobody_asks_for_them(engine: Engine) -> None:
     }
     assert set(KEPT) == {MINUTE, TEN_MINUTES}
     assert_those_of_what_is_there(engine)
-    delete_older(engine, 0, datetime.fromtimestamp(NOW + 1, UTC))
+    delete_older(engine, 0, datetime.fromtimestamp(time.time() + 1, UTC))
     assert kept(engine) == {}, "a sum of less than nothing stays"
 
 
