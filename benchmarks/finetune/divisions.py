@@ -207,7 +207,7 @@ def show(found: Mapping[str, Sequence[Any]], share: float) -> None:
     print(f"\n| | {' | '.join(COLUMNS)} | layers kept |\n|{'---|' * (len(COLUMNS) + 2)}")
     for name, rows in found.items():
         columns = [[row[column] for row in rows] for column in COLUMNS]
-        cells = [f"{np.mean(values):.4f} ({np.std(values, ddof=1):.4f})" for values in columns]
+        cells = [f"{np.mean(values):.4f} ({_deviation(values):.4f})" for values in columns]
         print(f"| {name} | {' | '.join(cells)} | {sum(row['layers'] for row in rows)} of {len(rows)} |")
     for name, rows in found.items():
         _show_refusals(name, rows, share)
@@ -215,6 +215,10 @@ def show(found: Mapping[str, Sequence[Any]], share: float) -> None:
         if name != "probe" and "probe" in found:
             for column in COLUMNS[:2]:
                 _show_difference(name, column, found)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def _show_refusals(name: str, rows: Sequence[Any], share: float) -> None:
@@ -240,7 +244,7 @@ def _chance(refused: int, photos: int, share: float) -> float:
 def _show_difference(name: str, column: str, found: Mapping[str, Sequence[Any]]) -> None:
     pairs = list(zip(found[name], found["probe"], strict=False))
     gains = np.array([mine[column] - base[column] for mine, base in pairs])
-    spread, ratio = float(gains.std(ddof=1)), 0.25  # photos in the test for each that was learned from
+    spread, ratio = _deviation(gains.tolist()), 0.25  # photos in the test for each that was learned from
     usual, corrected = spread / math.sqrt(len(gains)), spread * math.sqrt(1 / len(gains) + ratio)
     print(
         f"{name}, {column}: {gains.mean():+.4f} beside probe; standard error {usual:.4f}, corrected for shared photos "
