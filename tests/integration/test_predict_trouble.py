@@ -69,8 +69,8 @@ def one_line(capsys: Capture) -> str:
         (["photos", "--engine", "abacus"], "'abacus' is not one of 'auto', 'openvino', 'onnxruntime'"),
         (["photos", "--threads", "0"], "'--threads'"),
         (["photos", "--top-k", "many"], "'--top-k'"),
-        (["photos", "--format", "xlsx"], "'--format'"),
-        (["photos", "--output", "x.xlsx"], "ends in none of"),
+        (["photos", "--format", "ods"], "'--format'"),
+        (["photos", "--output", "x.ods"], "ends in none of"),
         (["photos", "--output", "photos"], "ends in none of"),
         (["photos", "--output", "photos", "--format", "csv"], "is a folder"),
         (["photos", "--resume"], "name it with --output"),
@@ -95,7 +95,7 @@ def test_wrong_calls(here: Path, model: str, words: list[str], message: str, cap
         (["photos", "--output", "no/x.csv"], "there is no folder"),
         (["photos", "--sort-into", "no/sorted"], "there is no folder"),
         (["empty"], "no photos in 'empty'"),
-        (["other", "--output", "x.csv"], "no photos in 'other'; 1 other file"),
+        (["other", "--output", "x.csv"], "no photos in 'other', which holds 1 document"),
     ],
 )
 def test_work_that_cannot_be_done(here: Path, model: str, words: list[str], message: str, capsys: Capture) -> None:

@@ -218,7 +218,10 @@ def test_names_that_do_not_exist(tmp_path: Path, runs: Path) -> None:
             resolve_model(name)
 
 
-def test_looking_makes_no_registry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_looking_makes_no_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     file = tmp_path / "none" / "mlflow.db"
     assert main(["models", "list", "--uri", f"sqlite:///{file}"]) == 1
     assert f"animals: there is no model registry at {file}: train a model first" in capsys.readouterr().err

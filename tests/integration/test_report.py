@@ -273,7 +273,7 @@ def test_photos_are_read_and_engines_started_no_oftener_than_needed(
     recipe = measurement.recipe.model_copy(update={"unknown": (str(tmp_path / "things"),), "compare": None})
     write_report(measure(recipe, load, lambda *_: None, tmp_path / "cache"), tmp_path / "report")
     assert sorted(hashed) == ["0.png", "1.png"]
-    assert started == [("logits", "embedding"), ("logits", "features")]
+    assert started == [("logits", "embedding"), ("logits", "embedding", "features")]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from PIL import Image
 
 from animal_classification.config.composing import tree
 from animal_classification.config.schema import Config
+from animal_classification.training.preparing import data_version
 from animal_classification.training.sweep.running import plan, run_sweep
 from animal_classification.training.sweep.storage import StorageError
 from animal_classification.training.tracking.tracker import Tracker
@@ -143,7 +144,8 @@ def test_machines_share_a_study_on_postgresql(postgres: Postgres, data: list[str
     """Two processes that share nothing but the database, where a third has done a trial before."""
     words = [*data, SPACE, f"sweep.storage={postgres.url}", "sweep.study=shared"]
     words += ["sweep.trials=6", "sweep.sampler=random"]
-    run_sweep(plan(tree([*words, "sweep.trials=1", f"output={tmp_path / 'first'}"]).config), train)
+    first = tree([*words, "sweep.trials=1", f"output={tmp_path / 'first'}"]).config
+    run_sweep(plan(first, version_of=lambda config: data_version(config, lambda *_: None)), train)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     one, other = (start("sweep", *words, f"output={tmp_path / name}", **quiet) for name in "ab")
     errors = [process.communicate(timeout=60)[1].decode() for process in (one, other)]

@@ -145,7 +145,7 @@ class Job:
             more = f" and {len(self.log.lost) - 1} more" if len(self.log.lost) > 1 else ""
             return f"cannot read the folder {folder!r}{more} ({why}): its photos are missing from the result"
         if self.tally.photos == 0:
-            beside = f"; there are {listed(self.log.skipped)}" if self.log.skipped else ""
+            beside = f", which holds {listed(self.log.skipped)}" if self.log.skipped else ""
             return f"no photos in {', '.join(map(repr, self.request.paths[:3]))}{beside}"
         if self.tally.unreadable == self.tally.photos:
             return f"none of the {self.tally.photos} photos could be read; the column 'error' says why"
