@@ -60,7 +60,7 @@ def test_stops_at_once_and_quietly(start: Start, number: int) -> None:
     assert server.address
     server.stop(number)
     assert server.process.returncode == 0
-    assert len(server.output.splitlines()) == 1, server.output
+    assert server.output.splitlines()[1:] == ["animals: stopped"], server.output
 
 
 def test_the_page_is_there_at_once_and_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_stops_with_browsers_connected_and_leaves_nothing_behind(start: Start, t
         assert stream.status == 200
         server.stop()
     assert server.process.returncode == 0
-    assert len(server.output.splitlines()) == 1, server.output
+    assert server.output.splitlines()[1:] == ["animals: stopped"], server.output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_stops_while_gradio_is_getting_ready(start: Start, tmp_path: Path) -> No
     assert "Getting ready" in server.get("/gradio/")[1]
     server.stop()
     assert server.process.returncode == 0
-    assert len(server.output.splitlines()) == 1, server.output
+    assert server.output.splitlines()[1:] == ["animals: stopped"], server.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -23,6 +23,7 @@ from animal_classification.serving.paths import path_below_root
 from animal_classification.serving.plain import plain_page
 from animal_classification.serving.problems import not_found, problem_response
 from animal_classification.serving.request_bounds import take
+from animal_classification.serving.sizing import fitted
 from animal_classification.serving.threads import in_thread
 from animal_classification.serving.uploads import readable_size
 
@@ -101,7 +102,7 @@ class GradioHost:
         """Show Gradio over ``app`` until the context ends; then every file of Gradio's is deleted."""
         with _folder() as folder:
             page = await in_thread(lambda: asyncio.run(_build(app, settings, folder)))
-            self._uploads = Uploads(folder, settings.max_memory_bytes)
+            self._uploads = Uploads(folder, fitted(settings).max_memory_bytes)
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(page.router.lifespan_context(page))
                 Thread(target=sweep_forever, args=[folder], name="gradio-sweeper", daemon=True).start()
