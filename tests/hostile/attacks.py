@@ -50,7 +50,7 @@ class Target:
 
 def head(method: str, path: str, length: int | str, *more: str) -> bytes:
     """A request's head."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: hostile", f"Content-Length: {length}", *more, "", ""]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *more, "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -66,7 +66,7 @@ async def hold(target: Target) -> None:
     reader, writer = await target.connect()
     try:
         if target.rng.random() < 0.3:
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: hostile\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until_closed(reader)
     finally:
         writer.close()
@@ -108,7 +108,7 @@ async def slow_reader(target: Target) -> None:
     """Ask for much, and read none of it."""
     _, writer = await target.connect(receive_buffer=4096)
     try:
-        writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: hostile\r\n\r\n" * 200)
+        writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
         async with asyncio.timeout(60):
             await writer.wait_closed()
     except TimeoutError:
