@@ -44,6 +44,8 @@ def main() -> int:
         install(checkout)
         programs = checkout / ".venv" / BIN
         ask_the_page(checkout, programs)
+        if photos:
+            install_more(checkout, programs)
         for who, page in TUTORIALS.items() if photos else ():
             place = Path(folder) / who
             lay_out(place, photos.resolve())
@@ -90,6 +92,16 @@ def install(checkout: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "photos in" in done.stdout + done.stderr, done.stdout + done.stderr
     say(f"installed, and photos named, {time.monotonic() - started:.0f} s")
+
+
+def install_more(checkout: Path, programs: Path) -> None:
+    """The extras that the tutorials ask for."""
+    for page in TUTORIALS.values():
+        text = (ROOT / "docs/tutorials" / page).read_text(encoding="utf-8")
+        for extras in re.findall(r"^pip install \"(\.\[[a-z,]+\])\"", text, re.M):
+            words = [str(programs / f"python{EXE}"), "-m", "pip", "install", "--quiet", extras]
+            subprocess.run(words, cwd=checkout, check=True)
+            say(f"{page}: installed {extras}")
 
 
 def ask_the_page(checkout: Path, programs: Path) -> None:

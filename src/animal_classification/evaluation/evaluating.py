@@ -35,6 +35,7 @@ from animal_classification.evaluation.selection import (
     Others,
     Selection,
     Subject,
+    copies_note,
     independent_units,
     match_labels,
     select,
@@ -123,7 +124,7 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: Options =
         comparison=_comparison(options, manifest, scored, (right, judged.answered), units.all),
         examples=examples,
         photos=_with_neighbours(rows, examples, outputs, reference, [label.name for label in labels]),
-        notes=[*manifest.notes, *selection.notes, *_warnings(scored, bundle)],
+        notes=[*manifest.notes, *selection.notes, *copies_note(scored, units), *_warnings(scored, bundle)],
         seconds=round(time.monotonic() - begun, 3),
     )
 

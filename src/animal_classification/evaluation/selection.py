@@ -206,6 +206,19 @@ def independent_units(subjects: Sequence[Subject], cache: Path | None = None) ->
     return Units(np.array(units, dtype=np.int64), np.array(pictures, dtype=np.int64))
 
 
+def copies_note(subjects: Sequence[Subject], units: Units) -> list[str]:
+    """What to say of pictures that are there more than once: the numbers count them all, and cleaning would not."""
+    labels: dict[int, set[str]] = {}
+    for subject, picture in zip(subjects, units.pictures.tolist(), strict=True):
+        labels.setdefault(picture, set()).add(subject.row.label)
+    copies = len(subjects) - len(labels)
+    if not copies:
+        return []
+    doubted = sum(len(names) > 1 for names in labels.values())
+    under = f"; under different labels: {doubted}" if doubted else ""
+    return [f"pictures that are counted again, as copies: {copies}{under} (`animals data inspect` shows which)"]
+
+
 def _divided(manifest: Manifest, info: BundleInfo, cache: Path | None) -> tuple[Manifest, list[str]]:
     """The source with splits: as the model's training divided it if it is the same data, else with those it brings."""
     if export_of(info).get("divided") == manifest.version:  # by `animals export`, which has no plan of its own

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from animal_classification.bundle.model import CARD_FILE, CONFUSION_FILE
 from animal_classification.serving.access import ADMIN, PREDICT, ScopedRoute, scoped
 from animal_classification.serving.problems import ProblemError, documented
 from animal_classification.serving.request_bounds import take_time
 from animal_classification.serving.schemas import ModelsResponse, ReloadResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from animal_classification.serving.models.slots import Slot
     from animal_classification.serving.service import Service
     from animal_classification.settings import Settings
@@ -46,7 +49,8 @@ def make_router(service: Service, settings: Settings) -> APIRouter:
             if headers["ETag"] in request.headers.get("if-none-match", ""):
                 return Response(status_code=304, headers=headers)
         shown = {key: value for key, value in current.facts.items() if key not in PRIVATE_FACTS}
-        return JSONResponse(shown | {"engine": current.predictor.engine} | beside, headers=headers)
+        shown |= {"engine": current.predictor.engine, **_files(current.info.files)}
+        return JSONResponse(shown | beside, headers=headers)
 
     @router.post(
         "/v1/models/{name}/reload",
@@ -83,6 +87,11 @@ def _summary(name: str, slot: Slot) -> dict[str, Any]:
         "engine": slot.current.predictor.engine,
     }
     return summary | {key: value for key, value in _beside(slot).items() if key == "canary"}
+
+
+def _files(names: Container[str]) -> dict[str, bool]:
+    """Which of the texts below a model's address there are, so that nobody need ask for what is not there."""
+    return {"card": CARD_FILE in names, "confusion": CONFUSION_FILE in names}
 
 
 def _beside(slot: Slot) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def install(app: FastAPI) -> None:
                 "Its description for programs is at <a href='openapi.json'>openapi.json</a>. "
                 "To read it here: <code>pip install fastapi-swagger</code>",
             )
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="openapi.json",
             title="animals: API",
             swagger_js_url="docs/assets/swagger-ui-bundle.js",
@@ -50,6 +50,8 @@ def install(app: FastAPI) -> None:
             # Otherwise Swagger UI sends the description to validator.swagger.io to draw a badge.
             swagger_ui_parameters={"validatorUrl": None},
         )
+        # Without it a screen reader reads the page in its owner's language.
+        return HTMLResponse(bytes(page.body).replace(b"<html>", b'<html lang="en">', 1))
 
     if bundled:
         assets = StaticFiles(packages=[ASSETS])

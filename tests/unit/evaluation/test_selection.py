@@ -14,7 +14,7 @@ from animal_classification.bundle.schema import BundleInfo, Code, Data, Label, P
 from animal_classification.data.manifest import Manifest, Record
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.reference import Reference
-from animal_classification.evaluation.selection import NO_TARGET, match_labels, select
+from animal_classification.evaluation.selection import NO_TARGET, Subject, Units, copies_note, match_labels, select
 
 
 def info(**more: Any) -> BundleInfo:
@@ -96,3 +96,17 @@ def test_without_splits_all_that_the_model_has_not_seen_is_taken() -> None:
 def test_nothing_to_measure_is_one_clear_line(rows: list[Record], wanted: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         select(manifest(*rows), info(), reference(), wanted=wanted)
+
+
+def test_copies_that_are_counted_again_are_named() -> None:
+    rows = [record(name, label) for name, label in (("a", "n1"), ("b", "n1"), ("c", "n2"), ("d", "n2"), ("e", "n2"))]
+    subjects = [Subject(row, Path(row.path), 0) for row in rows]
+
+    def said(*pictures: int) -> list[str]:
+        return copies_note(subjects, Units(np.zeros(5, np.int64), np.array(pictures, np.int64)))
+
+    assert said(0, 1, 2, 3, 4) == []
+    (line,) = said(0, 0, 2, 3, 4)
+    assert "as copies: 1 (" in line
+    (line,) = said(0, 1, 1, 3, 3)
+    assert "as copies: 2; under different labels: 1" in line

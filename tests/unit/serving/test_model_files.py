@@ -23,6 +23,8 @@ def test_the_card(client: TestClient) -> None:
 
 
 def test_a_bundle_without_a_matrix(client: TestClient) -> None:
+    known = client.get("/v1/models/tiny").json()
+    assert (known["card"], known["confusion"]) == (True, False)
     assert_problem(client.get("/v1/models/tiny/confusion"), 404, "no-confusion")
 
 
@@ -37,7 +39,9 @@ def test_a_bundle_without_a_matrix(client: TestClient) -> None:
 )
 def test_the_matrix(client_with: MakeClient, tmp_path: Path, content: bytes, status: int) -> None:
     path = write_tiny_bundle(tmp_path / "tiny", files={"confusion.json": content})
-    response = client_with(Classifier.load(path, engine="onnxruntime")).get("/v1/models/tiny/confusion")
+    client = client_with(Classifier.load(path, engine="onnxruntime"))
+    assert client.get("/v1/models/tiny").json()["confusion"] is True
+    response = client.get("/v1/models/tiny/confusion")
     assert response.status_code == status
     assert str(tmp_path) not in response.text
     if status == 200:

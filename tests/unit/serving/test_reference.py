@@ -76,6 +76,7 @@ def test_the_page_asks_no_other_machine(client: TestClient) -> None:
         assert not re.match(r"https?:|//", link), link
         assert client.get(f"/{link}").status_code == 200, link
     assert '"validatorUrl": null' in html
+    assert '<html lang="en">' in html
 
 
 def test_without_swagger_ui_the_page_says_so(monkeypatch: pytest.MonkeyPatch, client_with: Any) -> None:

@@ -53,7 +53,8 @@ def size_scatter(rows: Sequence[Record]) -> str:
         grid.append(f'<text x="{_MARGIN - 5}" y="{y + 4:.1f}" text-anchor="end">{tick}</text>')
     dots = "".join(f'<circle cx="{across(w):.1f}" cy="{up(h):.1f}" r="3"/>' for w, h in sizes)
     axes = f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">width in pixels; upwards: height</text>'
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(grid)}{dots}{axes}</svg>'
+    name = f"Widths and heights of {len(sizes)} photos: {min(numbers)} to {max(numbers)} pixels"
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{name}">{"".join(grid)}{dots}{axes}</svg>'
 
 
 def _ticks(low: float, high: float) -> list[int]:

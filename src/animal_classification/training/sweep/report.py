@@ -115,13 +115,15 @@ def _page(outcome: Outcome) -> str:
     for name, figure in _figures(outcome):
         # The library once, in the page itself: the page must work without a network.
         plot = figure.to_html(full_html=False, include_plotlyjs=not plots, div_id=name)
-        plots.append(f"<h2>{html.escape(name)}</h2>\n{plot}")
+        plots.append(f"<section><h2>{html.escape(name)}</h2>\n{plot}</section>")
     head, *rows = [[html.escape(cell) for cell in row] for row in table(outcome)]
     body = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in rows)
+    columns = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n{_STYLE}</head><body>\n'
-        f"<h1>{title}</h1>\n<table><tr><th>{'</th><th>'.join(head)}</th></tr>\n{body}</table>\n"
-        f"{''.join(plots)}\n</body></html>\n"
+        f'<main><h1>{title}</h1>\n<div class="wide" role="region" aria-label="The best trials" tabindex="0"><table>\n'
+        f"<thead><tr>{columns}</tr></thead><tbody>\n{body}</tbody></table></div>\n"
+        f"{''.join(plots)}\n</main></body></html>\n"
     )
 
 
@@ -148,8 +150,9 @@ def _figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
         yield name, figure
 
 
-_STYLE = """<style>
+_STYLE = """<meta name="viewport" content="width=device-width, initial-scale=1"><style>
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; }
+h1 { overflow-wrap: anywhere; } .wide, section { overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #ddd; }
 td { font-variant-numeric: tabular-nums; }
 </style>"""

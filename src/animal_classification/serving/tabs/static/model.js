@@ -70,10 +70,11 @@ function grid(labels, matrix) {
 
 async function one(summary) {
   const path = `v1/models/${encodeURIComponent(summary.name)}`;
-  const [model, card, matrix] = await Promise.all([
-    get(path),
-    text(`${path}/card`).catch(orNothing),
-    get(`${path}/confusion`).catch(orNothing),
+  const model = await get(path);
+  // Asked for only where it is: a browser notes every 404 in its console, as if something were wrong.
+  const [card, matrix] = await Promise.all([
+    model.card ? text(`${path}/card`).catch(orNothing) : null,
+    model.confusion ? get(`${path}/confusion`).catch(orNothing) : null,
   ]);
   return [
     make("h1", {}, model.name),
