@@ -73,7 +73,7 @@ def test_what_is_answered_is_what_the_api_says(classifier: Classifier, photo: Pa
         assert heatmap.size == (32, 32)
         assert identity
         said, shares, heatmap, _ = asyncio.run(predict(str(chair), visitor("192.0.2.1")))
-        assert said.startswith("## Not an animal")
+        assert said.startswith("## No animal found")
         assert shares.keys() == {"no animal that I know", "an animal"}
         assert heatmap is None
         with pytest.raises(gr.Error, match="is text, not a photo"):
