@@ -196,7 +196,10 @@ def _done(connection: Connection, limit: int, after: str | None) -> list[dict[st
 
 
 def _said_of_the_photo() -> ColumnElement[bool]:
-    """A word stands on this photo, whichever prediction of it somebody looked at."""
+    """A word stands on this photo, whichever prediction of it somebody looked at.
+
+    Asked of the words, which are few: a photo may have come a hundred thousand times.
+    """
     from sqlalchemy import select
 
     from animal_classification.prediction_log.tables import feedback as table
@@ -204,8 +207,7 @@ def _said_of_the_photo() -> ColumnElement[bool]:
 
     same = predictions.alias("same")
     joined = same.join(table, table.c.prediction == same.c.id)
-    words = select(table.c.number).select_from(joined)
-    return words.where(same.c.photo == predictions.c.photo, table.c.undone.is_(None)).correlate(predictions).exists()
+    return predictions.c.photo.in_(select(same.c.photo).select_from(joined).where(table.c.undone.is_(None)))
 
 
 def _seen_again() -> ColumnElement[bool]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
@@ -19,129 +18,36 @@ from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
 from animal_classification.serving.access import ADMIN, FEEDBACK, ScopedRoute, scoped
+from animal_classification.serving.feedback_schemas import (
+    ID_LENGTH,
+    Feedback,
+    KeptWord,
+    LabelEntry,
+    Labels,
+    Page,
+    Reviewable,
+    Word,
+)
 from animal_classification.serving.guarding import key_of
+from animal_classification.serving.naming import known_label, model_named, new_name
 from animal_classification.serving.predictions import thumbnail
 from animal_classification.serving.problems import ProblemError, documented
-from animal_classification.serving.schemas import Probability, TopLabel
 from animal_classification.serving.tabs.pages import EXAMPLES, example_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from animal_classification.bundle.schema import BundleInfo
     from animal_classification.serving.predictions import Predictions
     from animal_classification.serving.service import Service
 
 Result = TypeVar("Result")
-ID_LENGTH = 36
 # A prediction of another worker is in the database after half a second, and its reader may be quicker than that.
 TRIES, PAUSE = 4, 0.3
 SHOWN_BY_BROWSERS = frozenset({Format.JPEG, Format.PNG, Format.GIF, Format.WEBP, Format.AVIF, Format.BMP})
 PICTURE: dict[str, Any] = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
 TABLE: dict[str, Any] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
-# What nobody means as the name of an animal.
-NOTHING = frozenset({NO_ANIMAL, "not an animal", "none", "unknown", "animal"})
-# What the validator of a word asks for, in the words of JSON Schema.
-WITH_LABEL: dict[str, Any] = {
-    "if": {"properties": {"verdict": {"const": "corrected"}}},
-    "then": {"required": ["label"], "properties": {"label": {"type": "string", "pattern": r"\S"}}},
-    "else": {"properties": {"label": {"type": "null"}}},
-}
 SINCE = r"^[1-9][0-9]{0,3}[mhdw]$"
 OFF = "this server keeps no predictions: start it with --prediction-log"
-
-
-class Word(BaseModel):
-    """A person's word on one prediction."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=WITH_LABEL)
-
-    id: str = Field(min_length=1, max_length=ID_LENGTH, pattern=r"\S", description="Of the prediction.")
-    verdict: Literal["confirmed", "corrected", "none"] = Field(
-        description="The answer is right, and nothing finer; it shows `label`; it shows no animal."
-    )
-    label: str | None = Field(
-        default=None,
-        max_length=store.MAX_LABEL,
-        description="Where corrected: id or name of a label, or an animal that the model does not know.",
-    )
-    note: str | None = Field(default=None, max_length=store.MAX_NOTE)
-    who: str | None = Field(
-        default=None, max_length=store.MAX_WHO, description="Whose word it is; with an API key, it is the key's name."
-    )
-
-    @model_validator(mode="after")
-    def _label_where_corrected(self) -> Word:
-        if (self.verdict == "corrected") != bool(self.label):
-            raise ValueError("`label` goes with the verdict `corrected`, and with no other")
-        return self
-
-
-class KeptWord(BaseModel):
-    """A word as it is kept."""
-
-    number: int = Field(description="For undoing it.")
-    verdict: Literal["confirmed", "corrected", "none"]
-    label: str | None = Field(
-        description='What it says: the answer that was confirmed, the right name, or "no animal"; null in old words.'
-    )
-    label_id: str | None = Field(description="Null where it is no label of the model.")
-    note: str | None
-    who: str | None
-    time: datetime
-    undone: datetime | None = None
-
-
-class Feedback(BaseModel):
-    """What stands on a prediction now."""
-
-    id: str
-    said: KeptWord | None = Field(description="What was just said, or undone.")
-    stands: KeptWord | None = Field(description="The last word that is not undone.")
-
-
-class Reviewable(BaseModel):
-    """A prediction to look at."""
-
-    id: str
-    time: datetime
-    file: str
-    label: str
-    label_id: str
-    probability: Probability
-    unknown: bool
-    answer: str
-    level: str
-    set: list[str]
-    top: list[TopLabel]
-    model: str
-    version: str
-    doubt: Probability = Field(description="How much a look is worth; the order of the list.")
-    photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
-    feedback: KeptWord | None
-
-
-class Page(BaseModel):
-    """A page of the review."""
-
-    predictions: list[Reviewable]
-    total: int = Field(description="On all pages.")
-    next: str | None = Field(description="What to send as `after` for the next page.")
-
-
-class LabelEntry(BaseModel):
-    """A label that a correction can name."""
-
-    id: str
-    name: str
-    group: str | None
-
-
-class Labels(BaseModel):
-    """What a correction can name, beside anything else."""
-
-    labels: list[LabelEntry]
-    others: list[str] = Field(description="Animals that people named and the model does not know.")
 
 
 def make_router(service: Service, predictions: Predictions) -> APIRouter:
@@ -218,12 +124,6 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
         )
 
 
-def _model(service: Service, name: str) -> BundleInfo | None:
-    """What answers and goes by that name, a canary too; ``None`` where nothing does."""
-    answering = (model.info for _, slot in service.models for model in slot.answering())
-    return next((info for info in answering if info.name == name), None)
-
-
 def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
     @router.get(
         "/v1/monitor", tags=["monitor"], response_model=dict[str, Any], responses=documented(401, 403, 422, 429, 503)
@@ -277,7 +177,7 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
         ] = None,
     ) -> JSONResponse:
         """What a correction can say."""
-        info = (_model(service, model) if model else None) or service.models.find(model).current.info
+        info = (model_named(service, model) if model else None) or service.models.find(model).current.info
         entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
         others = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
         return _json(Labels(labels=entries, others=others))
@@ -360,26 +260,12 @@ async def _meant(
         return confirmed(found)
     if word.label is None:
         return NO_ANIMAL, None
-    known = _label(service, found, word.label)
+    known = known_label(service, found, word.label)
     if known is not None:
         return known[1], known[0]
-    wanted = _new_name(word.label)
+    wanted = new_name(word.label)
     given = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
     return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
-
-
-def _new_name(text: str) -> str:
-    """A name for an animal that the model does not know, as it can be the name of a class.
-
-    Raises:
-        ProblemError: 422 where it can be none.
-    """
-    name = " ".join(text.split())
-    if not name[0].isalpha() or not name.isprintable():
-        raise ProblemError(422, "the name of an animal begins with a letter", kind="no-such-label")
-    if name.casefold() in NOTHING:
-        raise ProblemError(422, f"{name!r} is no animal: say it with the verdict `none`", kind="no-such-label")
-    return name
 
 
 @cache
@@ -391,22 +277,6 @@ def sample_photos() -> frozenset[str]:
 def _class_of(row: dict[str, Any]) -> str | None:
     label = training_label(row)
     return None if label == NO_ANIMAL else label
-
-
-def _label(service: Service, found: dict[str, Any], text: str) -> tuple[str, str] | None:
-    """Id and name of the label of that id, or of that name; ``None`` where the model has none.
-
-    First among those that the prediction itself gave, then among its model's; where that one has gone since, among
-    those of the model that answers by default.
-    """
-    info = _model(service, found["model"]) or service.models.find().current.info
-    own = [(identity, name) for name, identity, _ in found["top"]]
-    wanted = text.casefold()
-    for labels in (own, [(label.id, label.name) for label in info.labels]):
-        for identity, name in sorted(labels, key=lambda label: label[0] != text):  # an id wins over a name
-            if identity == text or name.casefold() == wanted:
-                return identity, name
-    return None
 
 
 def _no_such_prediction() -> ProblemError:
