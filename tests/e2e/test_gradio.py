@@ -57,7 +57,7 @@ def test_one_photo_and_its_correction(client: Any, beside: Server) -> None:
 
 def test_what_is_no_animal_and_what_is_no_photo(client: Any, tmp_path: Path) -> None:
     said, shares, heatmap, _ = client.predict(photo("coffee"), api_name="/predict")
-    assert said.startswith("## Not an animal\n")
+    assert said.startswith("## No animal found\n")
     assert shares["label"] == "no animal that I know"
     assert heatmap is None
     (tmp_path / "cut.jpg").write_bytes(example_path("cat").read_bytes()[:3000])
@@ -67,7 +67,7 @@ def test_what_is_no_animal_and_what_is_no_photo(client: Any, tmp_path: Path) -> 
 
 def test_many_photos(client: Any) -> None:
     found = client.predict([photo("raccoon"), photo("astronaut")], api_name="/predict_many")
-    assert [item["caption"].partition(":")[0] for item in found] == ["An animal", "Not an animal"]
+    assert [item["caption"].partition(":")[0] for item in found] == ["An animal", "No animal found"]
 
 
 def test_an_upload_that_is_broken_off_is_no_trouble(beside: Server) -> None:

@@ -85,7 +85,8 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
     for other in engines:
         other.dispose()
 
-    old, one = record(time=datetime(2020, 1, 1, tzinfo=UTC).timestamp()), record(file="löwe.jpg")
+    old = record(time=datetime(2020, 1, 1, tzinfo=UTC).timestamp(), photo="cd" * 32)
+    one = record(file="löwe.jpg")
     assert insert(engine, [old, one]) == []
     assert len(insert(engine, [one, record(label=None), one])) == 1
     said = feedback.add(engine, Feedback(prediction=one.id, verdict="corrected", label="dog", label_id="dog-id"))
@@ -122,7 +123,9 @@ def test_what_a_database_has_no_code_for_is_set_aside_and_the_rest_goes_on(
     place, counted = LogPlace(folder=tmp_path, url=url), Counted()
     log = PredictionLog(place, counted, interval=0.01)
     names = [GERMAN, CHINESE, "a.jpg", CHINESE, GERMAN, "b.jpg"]
-    records = [record(file=name, label="lion", label_id="lion") for name in names]
+    records = [
+        record(file=name, label="lion", label_id="lion", photo=f"{number:064x}") for number, name in enumerate(names)
+    ]
     for item in records:
         log.write(item)
     wait_until(lambda: sum(counted.rows.values()) == len(records))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from animal_classification.cli.console import printable
+from animal_classification.errors import UsageError
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
 
     from animal_classification.prediction_log.places import LogPlace
 
@@ -78,6 +83,89 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
         click.echo(json.dumps({"before": before, "after": after}))
     else:
         click.echo(f"animals: the log's tables were at {before or 'nothing'} and are at {after or 'nothing'}")
+
+
+@command.command()
+@click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--find-in",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Name the originals in this folder, found by their bytes, instead of copies of the kept photos.",
+)
+@click.option("--with-empty", is_flag=True, help='Export photos without an animal, too, labelled "no animal".')
+@_where
+@_as_json
+def export(
+    *,
+    table: Path,
+    find_in: Path | None,
+    with_empty: bool,
+    log_folder: str | None,
+    log_url: str | None,
+    as_json: bool,
+) -> None:
+    """Write what people said to TABLE, a .csv file that `animals train data.path=TABLE` reads.
+
+    The kept photos are copied beside it: labels.csv has them in labels.photos. Words that are no class, or have no
+    photo, are left out and counted.
+    """
+    from animal_classification.monitoring.exporting import export as write
+    from animal_classification.prediction_log.clearing import database_of
+    from animal_classification.prediction_log.photos import photos_at
+
+    place = _place(log_folder, log_url)
+    with _opened(database_of(place)) as engine:
+        if engine is None:
+            raise UsageError(f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is")
+        done = write(engine, photos_at(place.photos), table, find_in=find_in, with_empty=with_empty)
+    left_out = {why: count for why, count in done.left_out.items() if count}
+    if as_json:
+        click.echo(json.dumps({"table": str(table), "rows": done.rows, "labels": done.labels, "left_out": left_out}))
+        return
+    labels = ", ".join(f"{label} {count}" for label, count in done.labels.most_common())
+    click.echo(printable(f"animals: {table} has {done.rows} photos{': ' * bool(labels)}{labels}"))
+    for why, count in left_out.items():
+        click.echo(f"animals: left out: {count} words {why}")
+
+
+@command.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_where
+def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
+    """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
+    from animal_classification.prediction_log import clearing
+    from animal_classification.prediction_log.photos import photos_at
+
+    place = _place(log_folder, log_url)
+    photos = photos_at(place.photos)
+    with _opened(clearing.database_of(place)) as engine:
+        kept = clearing.what_is_kept(place, engine, photos)
+        if not kept:
+            click.echo(printable(f"animals: nothing is kept in {place.folder}"))
+            return
+        where = engine.url.render_as_string(hide_password=True) if engine is not None else "no database"
+        click.echo(
+            printable(
+                f"animals: this deletes {kept.predictions} predictions and {kept.words} words on them ({where}), "
+                f"{kept.photos} photos of {kept.photo_bytes / 1e6:.1f} MB ({place.photos}), {kept.waiting} files of "
+                f"rows that wait and {kept.refused} that were refused ({place.folder})"
+            )
+        )
+        if not yes:
+            click.confirm("Delete them for good?", abort=True)
+        left = clearing.clear(place, engine, photos)
+    click.echo("animals: deleted")
+    if left:
+        click.echo("animals: a server is running and keeps what it answers meanwhile; stop it, and clear again")
+
+
+@contextmanager
+def _opened(engine: Engine | None) -> Iterator[Engine | None]:
+    try:
+        yield engine
+    finally:
+        if engine is not None:
+            engine.dispose()
 
 
 def _place(folder: str | None, url: str | None) -> LogPlace:

@@ -173,6 +173,7 @@ class Decider:
         top = tuple(Candidate(self._labels[i].name, self._labels[i].id, _unit(probabilities[i])) for i in order)
         score, unknown = known
         group, group_probability = best[0] if best else (None, None)
+        background, share = self._likely_background(probabilities) if unknown else (None, 0.0)
         return Prediction(
             label=top[0].label,
             label_id=top[0].label_id,
@@ -184,7 +185,8 @@ class Decider:
             set=tuple(self._labels[i].name for i in members),
             top=top,
             answer=self._answer(top[0], best, score, unknown),
-            background=self._likely_background(probabilities) if unknown else None,
+            background=background,
+            background_probability=share,
             embedding=embedding,
         )
 
@@ -198,10 +200,12 @@ class Decider:
                 return Answer(name, "group", probability)
         return Answer(KNOWN_NAME, "known", score)
 
-    def _likely_background(self, probabilities: NDArray[np.float64]) -> str | None:
+    def _likely_background(self, probabilities: NDArray[np.float64]) -> tuple[str | None, float]:
+        """The most probable background class, and how probable it is."""
         if not self._background:
-            return None
-        return self._background[int(probabilities[len(self._labels) :].argmax())].name
+            return None, 0.0
+        shares = probabilities[len(self._labels) :]
+        return self._background[int(shares.argmax())].name, float(shares.max())
 
 
 def answered_right(said: Prediction, truth: Label) -> bool:

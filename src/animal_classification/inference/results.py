@@ -55,6 +55,7 @@ class Prediction:
         answer: What to tell a person.
         background: The most probable background class where ``unknown``, such as "folding chair".
         embedding: float32 ``[D]``, on request.
+        background_probability: Of ``background``, in [0, 1]; 0 where there is none.
     """
 
     label: str
@@ -69,6 +70,7 @@ class Prediction:
     answer: Answer
     background: str | None = None
     embedding: NDArray[np.float32] | None = None
+    background_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

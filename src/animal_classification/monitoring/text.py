@@ -57,7 +57,7 @@ def _feedback(feedback: dict[str, Any]) -> str:
     return (
         f"{feedback['predictions']:,} looked at, {_percent(feedback['agreement'])} of them right "
         f"({feedback['confirmed']:,} confirmed, {feedback['corrected']:,} corrected, "
-        f"{feedback['none']:,} none of the labels)"
+        f"{feedback['none']:,} no animal)"
     )
 
 

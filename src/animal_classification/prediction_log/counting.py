@@ -91,13 +91,13 @@ def forget_fine(connection: Connection, now: float) -> None:
         connection.execute(delete(sums).where(sums.c.seconds == seconds, sums.c.start < now - kept))
 
 
-def predictions_in_all(connection: Connection) -> int:
-    """How many predictions there are."""
+def photos_in_all(connection: Connection) -> int:
+    """How many distinct photos there are predictions of."""
     from sqlalchemy import func, select
 
     from animal_classification.prediction_log.tables import sums
 
-    found = select(func.coalesce(func.sum(sums.c.predictions), 0)).where(sums.c.seconds == DAY)
+    found = select(func.coalesce(func.sum(sums.c.photos), 0)).where(sums.c.seconds == DAY)
     return int(connection.execute(found).scalar_one())
 
 

@@ -105,6 +105,13 @@ class PhotoBucket:
             return False
         return time.time() - changed(info) < FRESH
 
+    def kept(self) -> tuple[int, int]:
+        try:
+            sizes = [size for _, size, _ in self._objects()]
+        except Exception as error:
+            raise PhotoStoreError(f"{self.url}: cannot be reached ({_line(error)})") from error
+        return len(sizes), sum(sizes)
+
     def sweep(self, *, most_bytes: int, days: float) -> int:
         deleted = 0
         for path in too_much(self._objects(), most_bytes=most_bytes, days=days):

@@ -67,6 +67,14 @@ class PhotoStore(Protocol):
         """It was seen again just now; returns whether it need not be put any more. May raise anything."""
         ...
 
+    def kept(self) -> tuple[int, int]:
+        """How many files there are, and their bytes.
+
+        Raises:
+            PhotoStoreError: The place cannot be reached.
+        """
+        ...
+
     def sweep(self, *, most_bytes: int, days: float) -> int:
         """Delete what is older than ``days`` (0: nothing is), then the oldest until the rest fits; returns how many."""
         ...
@@ -91,7 +99,7 @@ def too_much(kept: Iterable[tuple[float, int, Item]], *, most_bytes: int, days: 
 
     Args:
         kept: When each was last seen in seconds since 1970, its bytes, and what it is called.
-        most_bytes: That may stay.
+        most_bytes: That may stay; less than none for nothing.
         days: How old they may become.
     """
     ordered = sorted(kept, key=lambda item: item[0])
@@ -156,6 +164,10 @@ class PhotoFolder:
         except OSError:
             return False
         return True
+
+    def kept(self) -> tuple[int, int]:
+        sizes = [size for _, size, _ in self._files()]
+        return len(sizes), sum(sizes)
 
     def sweep(self, *, most_bytes: int, days: float) -> int:
         deleted = 0

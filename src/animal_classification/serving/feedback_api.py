@@ -3,131 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+import hashlib
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.sniff import Format, identify
 from animal_classification.prediction_log import feedback as store
+from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
 from animal_classification.serving.access import ADMIN, FEEDBACK, ScopedRoute, scoped
+from animal_classification.serving.feedback_schemas import (
+    ID_LENGTH,
+    Feedback,
+    KeptWord,
+    LabelEntry,
+    Labels,
+    Page,
+    Reviewable,
+    Word,
+)
 from animal_classification.serving.guarding import key_of
+from animal_classification.serving.naming import known_label, model_named, new_name
 from animal_classification.serving.predictions import thumbnail
 from animal_classification.serving.problems import ProblemError, documented
-from animal_classification.serving.schemas import Probability, TopLabel
+from animal_classification.serving.tabs.pages import EXAMPLES, example_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from animal_classification.bundle.schema import BundleInfo
     from animal_classification.serving.predictions import Predictions
     from animal_classification.serving.service import Service
 
 Result = TypeVar("Result")
-ID_LENGTH = 36
 # A prediction of another worker is in the database after half a second, and its reader may be quicker than that.
 TRIES, PAUSE = 4, 0.3
 SHOWN_BY_BROWSERS = frozenset({Format.JPEG, Format.PNG, Format.GIF, Format.WEBP, Format.AVIF, Format.BMP})
 PICTURE: dict[str, Any] = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-# What the validator of a word asks for, in the words of JSON Schema.
-WITH_LABEL: dict[str, Any] = {
-    "if": {"properties": {"verdict": {"const": "corrected"}}},
-    "then": {"required": ["label"], "properties": {"label": {"type": "string", "pattern": r"\S"}}},
-    "else": {"properties": {"label": {"type": "null"}}},
-}
+TABLE: dict[str, Any] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 SINCE = r"^[1-9][0-9]{0,3}[mhdw]$"
 OFF = "this server keeps no predictions: start it with --prediction-log"
-
-
-class Word(BaseModel):
-    """A person's word on one prediction."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=WITH_LABEL)
-
-    id: str = Field(min_length=1, max_length=ID_LENGTH, pattern=r"\S", description="Of the prediction.")
-    verdict: Literal["confirmed", "corrected", "none"] = Field(
-        description="It is right; it shows `label`; it shows none of the model's labels."
-    )
-    label: str | None = Field(default=None, max_length=200, description="Id or name of a label, where corrected.")
-    note: str | None = Field(default=None, max_length=store.MAX_NOTE)
-    who: str | None = Field(
-        default=None, max_length=store.MAX_WHO, description="Whose word it is; with an API key, it is the key's name."
-    )
-
-    @model_validator(mode="after")
-    def _label_where_corrected(self) -> Word:
-        if (self.verdict == "corrected") != bool(self.label):
-            raise ValueError("`label` goes with the verdict `corrected`, and with no other")
-        return self
-
-
-class KeptWord(BaseModel):
-    """A word as it is kept."""
-
-    number: int = Field(description="For undoing it.")
-    verdict: Literal["confirmed", "corrected", "none"]
-    label: str | None
-    label_id: str | None
-    note: str | None
-    who: str | None
-    time: datetime
-    undone: datetime | None = None
-
-
-class Feedback(BaseModel):
-    """What stands on a prediction now."""
-
-    id: str
-    said: KeptWord | None = Field(description="What was just said, or undone.")
-    stands: KeptWord | None = Field(description="The last word that is not undone.")
-
-
-class Reviewable(BaseModel):
-    """A prediction to look at."""
-
-    id: str
-    time: datetime
-    file: str
-    label: str
-    label_id: str
-    probability: Probability
-    unknown: bool
-    answer: str
-    level: str
-    set: list[str]
-    top: list[TopLabel]
-    model: str
-    version: str
-    doubt: Probability = Field(description="How much a look is worth; the order of the list.")
-    photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
-    feedback: KeptWord | None
-
-
-class Page(BaseModel):
-    """A page of the review."""
-
-    predictions: list[Reviewable]
-    total: int = Field(description="On all pages.")
-    next: str | None = Field(description="What to send as `after` for the next page.")
-
-
-class LabelEntry(BaseModel):
-    """A label that a correction can name."""
-
-    id: str
-    name: str
-    group: str | None
-
-
-class Labels(BaseModel):
-    """The labels of the model that answers."""
-
-    labels: list[LabelEntry]
 
 
 def make_router(service: Service, predictions: Predictions) -> APIRouter:
@@ -170,12 +90,12 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
     async def say(request: Request, word: Word) -> JSONResponse:
         """Confirm or correct a prediction. Every word is kept, and the last one counts."""
         found = await _found(predictions, word.id)
-        label = _label(service, found, word.label) if word.label else None
+        name, identity = await _meant(service, predictions, found, word)
         kept = store.Feedback(
             prediction=found["id"],
             verdict=word.verdict,
-            label=label[1] if label else None,
-            label_id=label[0] if label else None,
+            label=name,
+            label_id=identity,
             note=word.note or None,
             who=key.name if (key := key_of(request.scope)) else word.who,
         )
@@ -204,12 +124,6 @@ def _add_words(router: APIRouter, service: Service, predictions: Predictions) ->
         )
 
 
-def _model(service: Service, name: str) -> BundleInfo | None:
-    """What answers and goes by that name, a canary too; ``None`` where nothing does."""
-    answering = (model.info for _, slot in service.models for model in slot.answering())
-    return next((info for info in answering if info.name == name), None)
-
-
 def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
     @router.get(
         "/v1/monitor", tags=["monitor"], response_model=dict[str, Any], responses=documented(401, 403, 422, 429, 503)
@@ -236,10 +150,16 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
     ) -> JSONResponse:
-        """Predictions for a person to look at: uncertain and unknown ones first, or what was said last."""
+        """Predictions for a person to look at: uncertain and unknown ones first, or what was said last.
+
+        A photo is asked about once, by its last answer; the samples of the page are not asked about.
+        """
 
         def look() -> tuple[list[dict[str, Any]], int]:
-            rows, total = store.to_review(predictions.log.database(), done=state == "done", limit=limit, after=after)
+            samples = sample_photos()
+            rows, total = store.to_review(
+                predictions.log.database(), done=state == "done", limit=limit, after=after, leave_out=samples
+            )
             kept = predictions.photos.having(row["photo"] for row in rows)
             return [_entry(row, kept) for row in rows], total
 
@@ -249,7 +169,7 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
-    @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 503))
+    @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 429, 503))
     @scoped(FEEDBACK)
     async def labels(
         model: Annotated[
@@ -257,9 +177,26 @@ def _add_review(router: APIRouter, service: Service, predictions: Predictions) -
         ] = None,
     ) -> JSONResponse:
         """What a correction can say."""
-        info = (_model(service, model) if model else None) or service.models.find(model).current.info
+        info = (model_named(service, model) if model else None) or service.models.find(model).current.info
         entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
-        return _json(Labels(labels=entries))
+        others = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
+        return _json(Labels(labels=entries, others=others))
+
+    @router.get(
+        "/v1/review/reviewed.csv",
+        response_class=Response,
+        responses={200: TABLE, **documented(401, 403, 429, 503)},
+    )
+    @scoped(FEEDBACK)
+    async def table() -> Response:
+        """Every word that stands, as a table; `label` is empty where a word names no class to train."""
+
+        def read() -> str:
+            rows = store.every_word(predictions.log.database())
+            return as_csv(cells(row, row["file"], _class_of(row)) for row in rows)
+
+        headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="reviewed.csv"'}
+        return Response(await _ask(predictions, read), media_type="text/csv", headers=headers)
 
     @router.get(
         "/v1/review/{prediction}/photo",
@@ -315,21 +252,31 @@ async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
         raise ProblemError(422, detail, kind="not-storable") from None
 
 
-def _label(service: Service, found: dict[str, Any], text: str) -> tuple[str, str]:
-    """Id and name of the label of that id, or of that name.
+async def _meant(
+    service: Service, predictions: Predictions, found: dict[str, Any], word: Word
+) -> tuple[str, str | None]:
+    """Name and id of what a word says that the photo shows."""
+    if word.verdict == "confirmed":
+        return confirmed(found)
+    if word.label is None:
+        return NO_ANIMAL, None
+    known = known_label(service, found, word.label)
+    if known is not None:
+        return known[1], known[0]
+    wanted = new_name(word.label)
+    given = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
+    return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
 
-    First among those that the prediction itself gave, then among its model's; where that one has gone since, among
-    those of the model that answers by default.
-    """
-    info = _model(service, found["model"]) or service.models.find().current.info
-    own = [(identity, name) for name, identity, _ in found["top"]]
-    wanted = text.casefold()
-    for labels in (own, [(label.id, label.name) for label in info.labels]):
-        for identity, name in sorted(labels, key=lambda label: label[0] != text):  # an id wins over a name
-            if identity == text or name.casefold() == wanted:
-                return identity, name
-    detail = f"the model {info.name} has no label {text[:80]!r}; /v1/review/labels lists them"
-    raise ProblemError(422, detail, kind="no-such-label")
+
+@cache
+def sample_photos() -> frozenset[str]:
+    """SHA-256 of the photos that the page offers for trying: what they show is known."""
+    return frozenset(hashlib.sha256(example_path(name).read_bytes()).hexdigest() for name in EXAMPLES)
+
+
+def _class_of(row: dict[str, Any]) -> str | None:
+    label = training_label(row)
+    return None if label == NO_ANIMAL else label
 
 
 def _no_such_prediction() -> ProblemError:

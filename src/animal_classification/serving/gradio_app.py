@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 WAITING, AT_ONCE = 64, 4
 TIMEOUT = 300.0  # seconds; the server's own bounds are shorter
-NONE = "none of these animals"
+NONE = "no animal"
 INTRODUCTION = "# Which animal is this?\nShow me a photo: I name the animal, and tell you when there is none."
 
 

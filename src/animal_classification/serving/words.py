@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SURE = 0.95
 FAIRLY_SURE = 0.8
+# A thing in the background that is less probable than this is not named: "an alp" helps nobody who sees a deer.
+LOOKS_LIKE = 0.5
 # A runner-up below this is not worth a person's time.
 MENTION = 0.1
 _BREEDS = {"dog", "domestic cat", "domestic horse", "domestic pig", "domestic sheep", "domestic cattle"}
@@ -53,10 +55,9 @@ def in_words(prediction: Prediction, info: BundleInfo) -> Words:
         return _group_words(prediction, info)
     if answer.level == "known":
         return Words("An animal", f"I cannot tell which: perhaps {_guesses(prediction.top)}.")
-    resembles = f" It looks more like: {prediction.background}." if prediction.background else ""
     if answer.name == UNFAMILIAR_NAME:
         return Words("Unknown", "It resembles none of the animals that I know.")
-    return Words("Not an animal", f"At least none that I know.{resembles}")
+    return Words("No animal found", f"At least none that I know. {_resemblance(prediction)}".strip())
 
 
 def headline(name: str) -> str:
@@ -111,6 +112,13 @@ def _group_words(prediction: Prediction, info: BundleInfo) -> Words:
     inside = [item for item in prediction.top if item.label_id in paths]
     perhaps = f": perhaps {_guesses(inside)}" if inside else ""
     return Words(headline(name), f"I am {degree} it is {with_article(name)}, but not which {kind}{perhaps}.", lineage)
+
+
+def _resemblance(prediction: Prediction) -> str:
+    """What the photo looks like, only where that is more probable than everything else together."""
+    if prediction.background is None or prediction.background_probability < LOOKS_LIKE:
+        return ""
+    return f"The photo looks like {with_article(prediction.background)}."
 
 
 def _runner_up(prediction: Prediction) -> str:

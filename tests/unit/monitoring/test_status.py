@@ -121,11 +121,11 @@ def test_it_costs_the_same_whatever_is_kept(tmp_path: Path) -> None:
 
 
 def with_so_many(path: Path, count: int) -> Engine:
-    """Predictions of one day, and words on twenty of them."""
+    """Predictions of one day, each photo twice, and words on twenty of them."""
     engine = connect(f"sqlite:///{path}")
     migrate(engine)
     rows = [
-        record(id=f"{number:036d}", time=0, photo=f"{number % 2000:064x}").to_row()
+        record(id=f"{number:036d}", time=0, photo=f"{number // 2:064x}").to_row()
         | {"time": NOW - timedelta(seconds=number * 86400 / count)}
         for number in range(count)
     ]

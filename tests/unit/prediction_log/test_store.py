@@ -93,8 +93,8 @@ def test_words_on_nothing(engine: Engine) -> None:
 
 
 def test_pages_of_the_review(engine: Engine) -> None:
-    items = [record(probability=share / 100) for share in range(40, 90)]
-    strangers = [record(unknown=True, known=known / 10) for known in range(5)]
+    items = [record(probability=share / 100, photo=f"{share:064x}") for share in range(40, 90)]
+    strangers = [record(unknown=True, known=known / 10, photo=f"{known:064x}") for known in range(5)]
     insert(engine, [*items, *strangers])
     by_doubt = [item.id for item in sorted([*items, *strangers], key=lambda item: (item.doubt, item.id), reverse=True)]
     found: list[str] = []
@@ -114,6 +114,44 @@ def test_pages_of_the_review(engine: Engine) -> None:
     assert [row["id"] for row in done] == by_doubt[8:3:-1]
     rest, _ = feedback.to_review(engine, done=True, limit=5, after=done[-1]["id"])
     assert [row["id"] for row in rest] == by_doubt[3::-1]
+
+
+def test_a_photo_is_asked_about_once(engine: Engine) -> None:
+    """By its last answer; not when somebody has said something of it, nor when nobody needs to look."""
+    now = time.time()
+    first, again, other, sample = (
+        record(time=now + number, photo=photo * 32) for number, photo in enumerate(("aa", "aa", "bb", "cc"))
+    )
+    insert(engine, [first, again, other, sample])
+
+    def asked() -> set[str]:
+        rows, total = feedback.to_review(engine, leave_out={sample.photo, "dd" * 32})
+        assert total == len(rows)
+        return {row["id"] for row in rows}
+
+    assert asked() == {again.id, other.id}
+    word = feedback.add(engine, Feedback(prediction=first.id, verdict="none", label="no animal"))
+    assert asked() == {other.id}
+    feedback.add(engine, Feedback(prediction=sample.id, verdict="confirmed", label="cat"))
+    assert asked() == {other.id}, "what is left out is not counted twice"
+    insert(engine, [record(time=now + 9, photo=first.photo)])
+    assert asked() == {other.id}
+    assert word
+    feedback.undo(engine, word["number"])
+    assert len(asked()) == 2
+    assert len(feedback.every_word(engine)) == 1
+
+
+def test_names_that_people_gave(engine: Engine) -> None:
+    item = record()
+    insert(engine, [item])
+    for label, identity in (("okapi", None), ("Aye-aye", None), ("okapi", None), ("dog", "dog-id")):
+        feedback.add(engine, Feedback(prediction=item.id, verdict="corrected", label=label, label_id=identity))
+    feedback.add(engine, Feedback(prediction=item.id, verdict="confirmed", label="feline"))
+    slip = feedback.add(engine, Feedback(prediction=item.id, verdict="corrected", label="okpai"))
+    assert slip
+    feedback.undo(engine, slip["number"])
+    assert feedback.names_given(engine) == ["Aye-aye", "okapi"]
 
 
 @pytest.mark.parametrize("url", ["mysql://zoo", "lions", "", "http://zoo.example/db", "sqlite"])

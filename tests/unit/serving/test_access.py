@@ -27,7 +27,14 @@ from tests.unit.serving.conftest import assert_problem
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "serve.md"
 # Where no predictions are kept, everything below the routes of the review says so.
 WITHOUT_LOG = {"/v1/feedback/{rest:path}": "feedback", "/v1/review/{rest:path}": "feedback"}
-ONLY_WITH_LOG = {"/v1/feedback/{number}", "/v1/review/labels", "/v1/review/{prediction}/photo", "/review", "/monitor"}
+ONLY_WITH_LOG = {
+    "/v1/feedback/{number}",
+    "/v1/review/labels",
+    "/v1/review/reviewed.csv",
+    "/v1/review/{prediction}/photo",
+    "/review",
+    "/monitor",
+}
 EXAMPLES = {"name": "tiny", "version": "1", "number": "1", "prediction": "x", "path": "swagger-ui.css", "rest": "x"}
 SUFFIXES = ("", "/", "%0A", "%0D", "%00", "%7F", "%C2%85", "//", ";x", "/.", "%20", "upper")
 OTHER_METHOD = "PATCH"

@@ -73,7 +73,7 @@ def test_what_is_answered_is_what_the_api_says(classifier: Classifier, photo: Pa
         assert heatmap.size == (32, 32)
         assert identity
         said, shares, heatmap, _ = asyncio.run(predict(str(chair), visitor("192.0.2.1")))
-        assert said.startswith("## Not an animal")
+        assert said.startswith("## No animal found")
         assert shares.keys() == {"no animal that I know", "an animal"}
         assert heatmap is None
         with pytest.raises(gr.Error, match="is text, not a photo"):
@@ -93,8 +93,9 @@ def test_a_correction_is_a_word_of_feedback(classifier: Classifier, photo: Path,
         entry = await backend.name(photo, heatmap=False, request=visitor("192.0.2.1"))
         assert await correct(entry["id"], "lion", visitor("192.0.2.1")) == "Thank you: lion."
         assert await correct(entry["id"], NONE, visitor("192.0.2.1")) == f"Thank you: {NONE}."
-        with pytest.raises(gr.Error, match="no label 'unicorn'"):
-            await correct(entry["id"], "unicorn", visitor("192.0.2.1"))
+        assert await correct(entry["id"], "unicorn", visitor("192.0.2.1")) == "Thank you: unicorn."
+        with pytest.raises(gr.Error, match="begins with a letter"):
+            await correct(entry["id"], "=unicorn", visitor("192.0.2.1"))
         with pytest.raises(gr.Error, match="Show a photo first"):
             await correct("", "lion", visitor("192.0.2.1"))
 

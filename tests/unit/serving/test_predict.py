@@ -47,8 +47,8 @@ def test_words_on_request(client: TestClient) -> None:
     entries = send(client, *files, words="true").json()["predictions"]
     cat, chair, notes = (entry.get("words") for entry in entries)
     assert cat == {"headline": "Cat", "sentence": "I am sure: >99%.", "lineage": ["feline", "small cat"], "taxon": None}
-    assert chair["headline"] == "Not an animal"
-    assert chair["sentence"] == "At least none that I know. It looks more like: chair."
+    assert chair["headline"] == "No animal found"
+    assert chair["sentence"] == "At least none that I know. The photo looks like a chair."
     assert notes is None
     PredictResponse.model_validate({"predictions": entries})
     assert "words" not in send(client, files[0]).json()["predictions"][0]

@@ -33,7 +33,7 @@ INFO = BundleInfo.model_validate(
 
 
 def prediction(
-    name: str, level: Level, probability: float, top: dict[str, float], background: str | None = None
+    name: str, level: Level, probability: float, top: dict[str, float], background: tuple[str, float] | None = None
 ) -> Prediction:
     candidates = tuple(
         Candidate(next(label.name for label in INFO.labels if label.id == key), key, share)
@@ -51,7 +51,8 @@ def prediction(
         set=(),
         top=candidates,
         answer=Answer(name, level, probability),
-        background=background,
+        background=background and background[0],
+        background_probability=background[1] if background else 0.0,
     )
 
 
@@ -93,8 +94,10 @@ def test_some_animal() -> None:
 
 
 def test_no_animal() -> None:
-    said = in_words(prediction("not an animal", "unknown", 0.9, {"ant": 0.01}, background="folding chair"), INFO)
-    assert said == Words("Not an animal", "At least none that I know. It looks more like: folding chair.")
+    said = in_words(prediction("not an animal", "unknown", 0.9, {"ant": 0.01}, ("folding chair", 0.5)), INFO)
+    assert said == Words("No animal found", "At least none that I know. The photo looks like a folding chair.")
+    said = in_words(prediction("not an animal", "unknown", 0.9, {"ant": 0.01}, ("alp", 0.49)), INFO)
+    assert said == Words("No animal found", "At least none that I know."), "nobody is told of a guess"
     assert in_words(prediction("not an animal", "unknown", 0.9, {"ant": 0.01}), INFO).sentence == (
         "At least none that I know."
     )

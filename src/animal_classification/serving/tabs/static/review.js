@@ -1,5 +1,5 @@
 // The review: one prediction at a time, by one key each.
-import { Refused, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
+import { Refused, blob, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
 
 const $ = (id) => document.getElementById(id);
 const LIMIT = 20;
@@ -11,6 +11,7 @@ let at = 0;
 let next = null;
 let counts = { open: 0, done: 0 };
 const labels = new Map(); // by model
+let others = []; // what people named and no model knows
 let done = []; // what was said here, the last one last
 let busy = false;
 let shown = null; // the object URL on show
@@ -23,12 +24,17 @@ async function learn(predictions) {
 
 async function labelsOf(model) {
   try {
-    return (await get(`v1/review/labels?model=${encodeURIComponent(model)}`)).labels;
+    return known(await get(`v1/review/labels?model=${encodeURIComponent(model)}`));
   } catch (error) {
     // It answers no more; a correction is in the words of the one that does.
-    if (error instanceof Refused && error.kind === "no-such-model") return (await get("v1/review/labels")).labels;
+    if (error instanceof Refused && error.kind === "no-such-model") return known(await get("v1/review/labels"));
     throw error;
   }
+}
+
+function known(answer) {
+  others = answer.others;
+  return answer.labels;
 }
 
 async function load() {
@@ -54,11 +60,20 @@ async function more() {
 }
 
 const title = (name) => name[0].toUpperCase() + name.slice(1);
-const nameOf = (item) => (item.unknown ? item.answer : item.label);
+const NO_ANIMAL = "not an animal"; // an answer; "unknown" is another: it may well be one
+const isEmpty = (item) => item.answer === NO_ANIMAL && item.level === "unknown";
+const ASKS = { label: "I think it is:", group: "I think it is some kind of:", known: "I cannot say which, but it is an:", unknown: "It looks like none of my animals:" };
+
+// What a person says yes to: no more than was claimed.
+function claim(item) {
+  if (item.level === "unknown") return isEmpty(item) ? "no animal" : "none of the animals that the model knows";
+  if (item.level === "known") return "some animal";
+  return item.level === "group" ? `some kind of ${item.answer}` : item.answer;
+}
 
 function inWords(word) {
-  if (word.verdict === "confirmed") return "confirmed";
-  return word.verdict === "none" ? "none of the animals" : word.label;
+  if (word.verdict === "confirmed") return word.label ? `confirmed: ${word.label}` : "confirmed";
+  return word.label ?? "none of the labels";
 }
 
 function show(focus = true) {
@@ -67,14 +82,47 @@ function show(focus = true) {
   $("count-done").textContent = counts.done;
   $("show-open").setAttribute("aria-pressed", state === "open");
   $("show-done").setAttribute("aria-pressed", state === "done");
-  $("item").hidden = !item;
+  const listed = state === "done" && Boolean(item);
+  $("item").hidden = listed || !item;
+  $("reviewed").hidden = !listed;
   $("nothing").hidden = Boolean(item);
   $("undo").disabled = !done.length;
   $("undo-last").hidden = !done.length;
-  if (item) fill(item);
+  if (listed) list();
+  else if (item) fill(item);
   else fillNothing();
-  if (focus) (item ? $("item-name") : $("nothing-title")).focus({ preventScroll: true });
+  const title = listed ? "reviewed-title" : item ? "item-name" : "nothing-title";
+  if (focus) $(title).focus({ preventScroll: true });
 }
+
+const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+function list() {
+  $("more").hidden = !next;
+  $("rows").replaceChildren(...items.map(row));
+}
+
+function row(item) {
+  const cells = [item.file || "A photo", item.answer, inWords(item.feedback), item.feedback.who ?? "", moment(item.feedback.time)];
+  const button = make("button", { type: "button", class: "button", "aria-label": `Undo ${item.file}`, onclick: () => takeBack(item) }, "Undo");
+  return make("tr", {}, ...cells.map((text) => make("td", {}, text)), make("td", {}, button));
+}
+
+const takeBack = (item) =>
+  guarded(async () => {
+    await remove(`v1/feedback/${item.feedback.number}`);
+    done = done.filter((word) => word.number !== item.feedback.number);
+    $("said").textContent = `Undone: ${item.file || item.answer}.`;
+    await load();
+    $(items.length ? "reviewed-title" : "nothing-title").focus({ preventScroll: true });
+  });
+
+const download = () =>
+  guarded(async () => {
+    const url = URL.createObjectURL(await blob("v1/review/reviewed.csv"));
+    make("a", { href: url, download: "reviewed.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  });
 
 function fillNothing() {
   $("nothing-title").textContent = state === "done" ? "Nothing was reviewed yet" : "Nothing left to review";
@@ -83,23 +131,20 @@ function fillNothing() {
 }
 
 function fill(item) {
-  $("asks").textContent = item.unknown ? "It looks like none of my animals:" : "I think it is:";
-  $("item-name").textContent = title(nameOf(item));
-  $("stands").hidden = !item.feedback;
-  $("stands").textContent = item.feedback
-    ? `Said${item.feedback.who ? ` by ${item.feedback.who}` : ""}: ${inWords(item.feedback)}.`
-    : "";
-  $("confirm-words").textContent = item.unknown ? "Yes, none of them" : `Yes, ${item.label}`;
-  $("none").hidden = item.unknown;
+  $("asks").textContent = ASKS[item.level];
+  $("item-name").textContent = title(item.answer);
+  $("confirm-words").textContent = `Yes, ${claim(item)}`;
+  $("none").hidden = isEmpty(item);
   const others = item.top.slice(0, 5);
   $("answers").replaceChildren(...others.map((candidate, index) => answer(item, candidate, index)));
-  const when = new Date(item.time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-  $("facts").textContent = `${item.file || "A photo"} · ${when} · ${item.model} ${item.version}`;
+  $("facts").textContent = `${item.file || "A photo"} · ${moment(item.time)} · ${item.model} ${item.version}`;
   $("back").disabled = at === 0;
   $("other-name").value = "";
-  $("names").replaceChildren(...labels.get(item.model).map((label) => make("option", { value: label.name })));
+  $("names").replaceChildren(...namesFor(item).map((value) => make("option", { value })));
   showPhoto(item);
 }
+
+const namesFor = (item) => [...new Set([...labels.get(item.model).map((label) => label.name), ...others])];
 
 function answer(item, candidate, index) {
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
@@ -152,16 +197,17 @@ const give = (verdict, label) =>
   guarded(async () => {
     const item = items[at];
     if (!item) return;
-    const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id } : {}) });
-    done.push({ number: answer.said.number, item, at, state, before: item.feedback });
-    item.feedback = answer.stands;
-    const words = verdict === "confirmed" ? `Confirmed: ${nameOf(item)}` : verdict === "none" ? "None of the animals" : `Corrected: ${label.name}`;
-    if (state === "open") {
-      items.splice(at, 1);
-      counts = { open: counts.open - 1, done: counts.done + 1 };
-      if (items.length - at < 5) await more();
-      if (at >= items.length) at = 0;
-    }
+    const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
+    done.push({ number: answer.said.number, item, at });
+    const { label: name, label_id: id } = answer.said;
+    const fresh = verdict === "corrected" && !id && !others.includes(name);
+    if (fresh) others.push(name);
+    const corrected = fresh ? `A new animal: ${name}; U takes it back` : `Corrected: ${name}`;
+    const words = verdict === "confirmed" ? `Confirmed: ${item.answer}` : verdict === "none" ? "No animal" : corrected;
+    items.splice(at, 1);
+    counts = { open: counts.open - 1, done: counts.done + 1 };
+    if (items.length - at < 5) await more();
+    if (at >= items.length) at = 0;
     $("said").textContent = `${words}.`;
     show();
   });
@@ -170,20 +216,15 @@ const undo = () =>
   guarded(async () => {
     const last = done.at(-1);
     if (!last) return;
-    const answer = await remove(`v1/feedback/${last.number}`);
+    await remove(`v1/feedback/${last.number}`);
     done.pop();
-    last.item.feedback = answer.stands;
-    if (last.state === "open") {
-      counts = { open: counts.open + 1, done: counts.done - 1 };
-      if (state === "open") {
-        at = Math.min(last.at, items.length);
-        items.splice(at, 0, last.item);
-      } else if (!answer.stands) {
-        items = items.filter((item) => item.id !== last.item.id);
-        at = Math.min(at, Math.max(0, items.length - 1));
-      }
+    counts = { open: counts.open + 1, done: counts.done - 1 };
+    if (state === "open") {
+      at = Math.min(last.at, items.length);
+      items.splice(at, 0, last.item);
     }
-    $("said").textContent = `Undone: ${nameOf(last.item)}.`;
+    if (state === "done") await load();
+    $("said").textContent = `Undone: ${last.item.answer}.`;
     show();
   });
 
@@ -191,7 +232,7 @@ function choose(index) {
   const item = items[at];
   const candidate = item?.top[index];
   if (!candidate) return;
-  if (!item.unknown && candidate.label_id === item.label_id) give("confirmed");
+  if (item.level === "label" && candidate.label_id === item.label_id) give("confirmed");
   else give("corrected", { id: candidate.label_id, name: candidate.label });
 }
 
@@ -208,10 +249,10 @@ const move = (step) =>
   });
 
 const other = () => {
-  const wanted = $("other-name").value.trim().toLowerCase();
-  const label = labels.get(items[at].model).find((one) => one.name.toLowerCase() === wanted);
-  if (label) return give("corrected", label);
-  $("said").textContent = wanted ? `The model knows no “${wanted}”. Choose a name from the list, or “none”.` : "Which animal is it?";
+  const wanted = $("other-name").value.trim();
+  const label = labels.get(items[at].model).find((one) => one.name.toLowerCase() === wanted.toLowerCase());
+  if (wanted) return give("corrected", label ?? { name: wanted });
+  $("said").textContent = "Which animal is it?";
   $("other-name").focus();
 };
 
@@ -222,7 +263,7 @@ function show_state(which) {
 }
 
 const confirm = () => give("confirmed");
-const none = () => (items[at]?.unknown ? give("confirmed") : give("none"));
+const none = () => (items[at] && isEmpty(items[at]) ? give("confirmed") : give("none"));
 
 $("confirm").addEventListener("click", confirm);
 $("none").addEventListener("click", none);
@@ -230,6 +271,8 @@ $("skip").addEventListener("click", () => move(1));
 $("back").addEventListener("click", () => move(-1));
 $("undo").addEventListener("click", undo);
 $("undo-last").addEventListener("click", undo);
+$("download").addEventListener("click", download);
+$("more").addEventListener("click", () => guarded(async () => (await more(), list())));
 $("show-open").addEventListener("click", () => show_state("open"));
 $("show-done").addEventListener("click", () => show_state("done"));
 $("other").addEventListener("submit", (event) => {
