@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 # be sending the next request.
 LINGER = 0.25
 TICK = 0.02
-# Connections that are taken from the kernel in one turn of the event loop, so that a crowd that comes at once holds up the
-# others for some milliseconds; so many may be there beyond the bound for a moment. The kernel may hold many more: beyond
-# what it holds, a client waits a second before it tries again.
+# Connections that are taken from the kernel in one turn of the event loop, so that a crowd that comes at once holds up
+# the others for some milliseconds; so many may be there beyond the bound for a moment. The kernel may hold many more:
+# beyond what it holds, a client waits a second before it tries again.
 ACCEPTED_AT_ONCE = 8
 WAITING_IN_KERNEL = 2048
 
