@@ -174,7 +174,7 @@ def test_no_way_of_sending_a_key_gets_round_them(zoo: Zoo) -> None:
 
 def test_other_credentials_stand_beside_a_key(zoo: Zoo) -> None:
     good, header = zoo.texts["predict"], ("X-API-Key", zoo.texts["predict"])
-    token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJhbmltYWxzIn0.c2lnbmF0dXJl"
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJhbmltYWxzIn0.c2lnbmF0dXJl"  # pragma: allowlist secret
     for beside in (
         bearer(token),
         ("Authorization", "Basic em9vOnNlY3JldA=="),
