@@ -260,8 +260,8 @@ core: package  ## try the wheel with the core's requirements only
 	$(CORE)/animals predict .venv-core/drawn.jpg --json
 
 .PHONY: first-hour
-first-hour: .venv-dev/.installed  ## README and tutorials replayed from an empty folder, as a new user would
-	$(DEV)/python tools/ci/first_hour.py $(if $(PHOTOS),--photos $(PHOTOS))
+first-hour:  ## README and tutorials replayed from an empty folder, as a new user would
+	"$(PYTHON)" tools/ci/first_hour.py $(if $(PHOTOS),--photos $(PHOTOS))
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)

@@ -195,10 +195,6 @@ def thumbnail(
 
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
-
-    Example:
-        >>> thumbnail(np.zeros((40, 60), np.uint8), 30).size
-        (30, 20)
     """
     use = Use(side=side, min_side=side)
     with _named(source, where), _opened(source, limits, use) as photo:
