@@ -32,8 +32,8 @@ def command() -> None:
     """Fetch labelled photos, look at them, leave out what is wrong, divide them.
 
     SOURCE is a folder with a folder for each class (and above them one for each split, if there are splits), a table of
-    paths and labels (.csv, .jsonl, .parquet), an archive, a Hugging Face imagefolder, a manifest written here, a URL of
-    any of these, animal-mnist, or kaggle:OWNER/NAME.
+    paths and labels (.csv, .xlsx, .jsonl, .parquet), an archive, a Hugging Face imagefolder, a manifest written here, a
+    URL of any of these, animal-mnist, or kaggle:OWNER/NAME.
     """
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
     from animal_classification.training.recipe import Progress
 
-_SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".csv", ".tsv", ".zip", ".tar", ".tgz")
+_SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".xlsx", ".csv", ".tsv", ".zip", ".tar", ".tgz")
 
 
 def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = None) -> Dataset:

@@ -1,4 +1,4 @@
-"""Tables of any kind as rows of text: CSV, TSV, JSON lines, Parquet."""
+"""Tables of any kind as rows of text: CSV, TSV, JSON lines, Excel workbooks, Parquet."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 _SEPARATORS = ",;\t|"
 
 
@@ -43,6 +44,8 @@ def read_table(file: Path) -> Table:
     try:
         if suffix == ".parquet":
             table = _read_parquet(file)
+        elif suffix == ".xlsx":
+            table = _read_workbook(file)
         elif suffix in (".jsonl", ".ndjson"):
             table = _read_lines(file)
         else:
@@ -71,6 +74,29 @@ def _read_csv(file: Path) -> Table:
         if len(row) != len(columns):
             raise UsageError(f"{str(file)!r}, row {number}: {len(row)} cells where the header has {len(columns)}")
     return Table(repr(str(file)), columns, body)
+
+
+def _read_workbook(file: Path) -> Table:
+    """The first sheet of a workbook, whose first line that is not empty names the columns."""
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook
+    except ImportError as error:
+        raise MissingExtraError("reading an .xlsx table", "excel") from error
+    try:
+        lines = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).to_python(skip_empty_area=True)
+    except CalamineError as error:
+        raise ValueError(str(error)) from error
+    rows = [texts for line in lines if any(texts := [_as_text(value) for value in line])]
+    return Table(repr(str(file)), rows[0] if rows else [], rows[1:])
+
+
+def _as_text(value: object) -> str:
+    """A cell as people see it: whole numbers without a point, days without a time."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _read_lines(file: Path) -> Table:

@@ -15,8 +15,8 @@ def list_table(file: Path, *, root: Path | None = None, columns: Columns | None 
     """List what a table names.
 
     Args:
-        file: CSV, TSV, JSON lines or Parquet with a column for the path, one for the label, and perhaps split and
-            group.
+        file: CSV, TSV, Excel workbook, JSON lines or Parquet with a column for the path, one for the label, and perhaps
+            split and group.
         root: Where relative paths start; the table's folder by default.
         columns: Names of the columns, where they are not the usual ones.
 
