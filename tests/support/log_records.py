@@ -30,7 +30,7 @@ def record(**given: Any) -> Record:
         "latency": 0.02,
         "embedding": b"\x00\x3c\x00\xc0",
     }
-    return Record(**(values | given))
+    return Record(**(values | {"answer": given.get("label", "cat")} | given))
 
 
 def some(count: int, seed: int, days: float = 3.0) -> list[Record]:

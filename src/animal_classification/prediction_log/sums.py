@@ -21,7 +21,7 @@ from animal_classification.prediction_log.histograms import (
 
 Period = tuple[int, int]  # length and begin, in seconds
 # What a prediction must say to be counted.
-COUNTED = ("time", "model", "version", "photo", "label", "unknown", "probability", "latency")
+COUNTED = ("time", "model", "version", "photo", "answer", "unknown", "probability", "latency")
 
 
 class Use(NamedTuple):
@@ -44,7 +44,7 @@ class Sums:
         latency: Sum of the seconds that the answers took.
         probabilities: Histogram over ``histograms.PROBABILITIES``.
         latencies: Histogram over ``histograms.SECONDS``.
-        labels: How often each label was answered, unknown photos left out.
+        labels: How often each answer was given (a label, a group or "animal"), unknown photos left out.
         models: By name and version.
     """
 
@@ -68,7 +68,7 @@ class Sums:
         self.probabilities[bin_of(probability, PROBABILITIES)] += sign
         self.latencies[bin_of(latency, SECONDS)] += sign
         if not row["unknown"]:
-            self.labels[row["label"]] += sign
+            self.labels[row["answer"]] += sign
         self._use((row["model"], row["version"]), Use(sign, time, time))
 
     def merge(self, other: Sums) -> None:

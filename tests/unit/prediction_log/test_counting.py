@@ -59,7 +59,7 @@ def assert_those_of_what_is_there(engine: Engine) -> None:
         assert row["predictions"] == len(inside) > 0
         assert row["unknown"] == sum(item["unknown"] for item in inside)
         assert row["photos"] == sum(start <= moment.timestamp() < start + seconds for moment in last.values())
-        assert row["labels"].get("cat", 0) == sum(item["label"] == "cat" and not item["unknown"] for item in inside)
+        assert row["labels"].get("cat", 0) == sum(item["answer"] == "cat" and not item["unknown"] for item in inside)
         histograms = [from_bytes(row[name]) for name in ("probabilities", "latencies")]
         assert [int(counts.sum()) for counts in histograms] == [len(inside)] * 2
 
