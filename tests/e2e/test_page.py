@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import csv
 import re
 from io import BytesIO
@@ -128,7 +129,7 @@ def test_many_photos_and_their_table(page: Page, gradio_photos: Path, tmp_path: 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the table (CSV)").click()
     assert download.value.suggested_filename == "animals.csv"
-    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == columns(5)
     assert [row["path"] for row in rows] == ["lion.jpg", notes.name, "tower.jpg", "cut.jpg", "cheetah.jpg"]
@@ -287,7 +288,7 @@ def test_the_table_is_that_of_predict(page: Page, tmp_path: Path) -> None:
     rows = list(read_text(Path(download.value.path()), "csv", 5))
     again = BytesIO()
     write_text(rows, again, "csv", 5)
-    assert made == again.getvalue(), "as the writer of animals predict has it"
+    assert made == codecs.BOM_UTF8 + again.getvalue(), "as the writer of animals predict has it"
     assert [row["path"] for row in rows] == [strange.name, "broken.jpg", "coffee.jpg"]
     assert rows[0]["top"][0]["label"] == rows[0]["label"]
 

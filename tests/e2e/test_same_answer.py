@@ -94,7 +94,7 @@ def test_page_download_review_monitor_and_api(chromium: Browser, server: Server,
     assert "no animal found" in cards, "in the page's own words"
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the table (CSV)").click()
-    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         assert {row["path"]: row["answer"] for row in csv.DictReader(file)} == ANSWERS
 
     files = [("files", (name, (photos / name).read_bytes())) for name in ANSWERS]

@@ -77,7 +77,7 @@ def read_text(path: Path, kind: Format, top_k: int) -> Iterator[Row]:
         UsageError: It is something else, or was made with another ``top_k``.
     """
     reader: Callable[[IO[str]], Iterator[Row]] = {"csv": _csv_reader(top_k), "json": _read_json}.get(kind, _read_lines)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # the page marks its tables
         try:
             yield from reader(file)
         except (ValueError, csv.Error, TypeError) as error:

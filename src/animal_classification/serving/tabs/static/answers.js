@@ -4,6 +4,9 @@ import { make, percent } from "./common.js";
 import { csv } from "./csv.js";
 import { fromDataUrl } from "./previews.js";
 
+// A byte order mark: a double click on the table opens it in Excel, which would take it for another alphabet without.
+const MARK = "\ufeff";
+
 const BARS = 5;
 const TONES = { label: "sure", group: "partly", known: "partly", unknown: "not" };
 const urls = [];
@@ -173,7 +176,7 @@ export function summary(photos) {
 // photos: all that were sent, the unanswered ones without an entry; cards: a list that is filled already.
 export function many(photos, cards, columns) {
   const done = photos.filter((photo) => photo.entry);
-  const table = new Blob([csv(done.map((photo) => photo.entry), columns)], { type: "text/csv;charset=utf-8" });
+  const table = new Blob([MARK, csv(done.map((photo) => photo.entry), columns)], { type: "text/csv;charset=utf-8" });
   const left = photos.length - done.length;
   return make(
     "article",
