@@ -227,8 +227,10 @@ def unknown_name(info: BundleInfo) -> str:
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Softmax over the last axis, in double precision so that sums over many classes stay exact."""
-    exponentials = np.exp(np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64))
-    result: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    result: NDArray[np.float64] = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    # In place: of many photos and a thousand classes, each copy takes hundreds of megabytes.
+    np.exp(result, out=result)
+    result /= result.sum(axis=-1, keepdims=True)
     return result
 
 

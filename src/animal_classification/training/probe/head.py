@@ -90,7 +90,6 @@ class _Fold:
         self._opinions = Opinions(examples, ~outside)
         known = np.unique(examples.targets[~outside])
         self._absent = np.setdiff1d(np.arange(examples.classes), known)
-        self._embeddings = examples.embeddings[outside]
         self.possible = len(known) > 1
         self.targets = examples.targets[outside]
         # A class that is only here cannot be known there.
@@ -99,7 +98,8 @@ class _Fold:
 
     def logits(self, strength: float) -> list[Floats]:
         """Of every opinion, for the photos that can be judged."""
-        found = [head.logits(self._embeddings[self.judged]) for head in self._opinions.at(strength)]
+        embeddings = self._examples.embeddings[self.positions]  # not kept: all folds' together are all photos' again
+        found = [head.logits(embeddings) for head in self._opinions.at(strength)]
         for logits in found:
             logits[:, self._absent] = NEVER
         return found

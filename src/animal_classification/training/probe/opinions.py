@@ -163,7 +163,7 @@ class Opinions:
         return Head(together @ backbone.weight, together @ backbone.bias)
 
     def _even(self, head: Head) -> Head:
-        logits = head.logits(self._examples.embeddings[self._chosen])
+        logits = head.logits(self._examples.embeddings)[self._chosen]  # a copy of logits is smaller than of embeddings
         spread = max(float((logits - logits.mean(axis=1, keepdims=True)).std()), _STILL)
         return Head(head.weight / spread, head.bias / spread)
 
