@@ -72,16 +72,21 @@ async def hold(target: Target) -> None:
         writer.close()
 
 
+async def dribble(target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A byte now and then, some longer than others; then wait for the server to close."""
+    closed = asyncio.ensure_future(until_closed(reader))
+    while target.rng.random() < 0.9 and not closed.done():
+        writer.write(b"a")
+        await asyncio.wait({closed}, timeout=0.5)
+    await closed
+
+
 async def half_head(target: Target) -> None:
     """Begin a head; some go on with it, a byte now and then."""
     reader, writer = await target.connect()
     try:
         writer.write(target.rng.choice(HEADS))
-        closed = asyncio.ensure_future(until_closed(reader))
-        while target.rng.random() < 0.9 and not closed.done():
-            writer.write(b"a")
-            await asyncio.wait({closed}, timeout=0.5)
-        await closed
+        await dribble(target, reader, writer)
     finally:
         writer.close()
 
@@ -95,11 +100,7 @@ async def half_body(target: Target) -> None:
         length = target.rng.choice(["100", "10000", "10000000", "1000000000000", "9" * 5000])
         writer.write(head(method, path, length, f"Content-Type: {kind}"))
         writer.write(b"{" * target.rng.choice([0, 1, 50, 5000]))
-        closed = asyncio.ensure_future(until_closed(reader))
-        while target.rng.random() < 0.9 and not closed.done():
-            writer.write(b"a")
-            await asyncio.wait({closed}, timeout=0.5)
-        await closed
+        await dribble(target, reader, writer)
     finally:
         writer.close()
 
