@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.linear_head import linear_head
@@ -20,7 +21,6 @@ from animal_classification.training.dataset import Dataset
 from animal_classification.training.prepare_data import prepare
 from animal_classification.training.probe import recipe
 from animal_classification.training.probe.backbone import BundleBackbone
-from animal_classification.training.probe.blas import one_thread
 from animal_classification.training.recipe import RecipeInputs
 
 
@@ -66,7 +66,7 @@ class Model:
     def rules_for(self, refused: float) -> Postprocessing:
         """The rules where this share of the photos of the classes may be called unknown."""
         temperature = self.rules.calibration.temperature
-        with one_thread():
+        with threadpool_limits(1, user_api="blas"):
             return calibrate(
                 self.held_out,
                 embedding=self.learned,
@@ -123,7 +123,7 @@ class Setting:
         held_out = trained.held_out
         assert held_out is not None
         learned, targets = np.asarray(trained.reference["embedding"]), np.asarray(trained.reference["label"])
-        with one_thread():
+        with threadpool_limits(1, user_api="blas"):
             rules = calibrate(held_out, embedding=learned, label=targets, temperature=trained.calibration.temperature)
         weight, bias = linear_head(parse_graph(trained.model, "probe"), "probe")
         test = [(row, target) for row, target in zip(dataset.test.rows, dataset.test.targets, strict=True)]

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.linear_head import linear_head
@@ -44,7 +45,6 @@ from animal_classification.training.dataset import Dataset
 from animal_classification.training.postprocessing import find_rules
 from animal_classification.training.prepare_data import prepare
 from animal_classification.training.probe.backbone import BundleBackbone
-from animal_classification.training.probe.blas import one_thread
 from animal_classification.training.probe.linear_models import LinearHead
 from animal_classification.training.recipe import RecipeInputs, TrainedModel, find_recipe
 from animal_classification.training.run import open_run
@@ -160,7 +160,7 @@ def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) ->
     ]
     learned, classes = parts[0].followed_by(parts[1]), len(dataset.classes)
     start = starting_head(learned, classes=classes, own=features.own, balance=recipe.balance)
-    with one_thread():
+    with threadpool_limits(1, user_api="blas"):
         rules = calibrate(start.held_out, embedding=learned.embeddings[:, 0], label=learned.targets)
     embedding = features.embeddings[features.at(dataset.test.rows), 0]
     logits = start.head.logits(embedding.astype(np.float64)).astype(np.float32)

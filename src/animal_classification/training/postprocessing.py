@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from animal_classification.evaluation import conformal, ood
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
 from animal_classification.evaluation.tolerance_bounds import fewest_for, share_below
 from animal_classification.inference.reference import reference_arrays
-from animal_classification.training.probe.blas import one_thread
 
 if TYPE_CHECKING:
     from animal_classification.training.recipe import RecipeInputs, TrainedModel
@@ -45,7 +45,7 @@ def find_rules(job: RecipeInputs, trained: TrainedModel) -> FittedPostprocessing
         )
         return FittedPostprocessing(None, 0, (note,))
     refused = job.config.unknown.refused
-    with one_thread():
+    with threadpool_limits(1, user_api="blas"):
         rules = calibrate(
             held_out,
             embedding=np.asarray(trained.reference["embedding"]),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from animal_classification.evaluation.calibration import calibrated, fit_temperature
-from animal_classification.training.probe.blas import one_thread
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead, LinearModels, blended
 from animal_classification.training.probe.logistic_regression import Floats
 
@@ -49,7 +49,7 @@ class HeadSettings:
 
 def fit(examples: EmbeddedPhotos, choice: HeadSettings) -> LinearHead:
     """The head, fitted to all examples."""
-    with one_thread():
+    with threadpool_limits(1, user_api="blas"):
         everything = LinearModels(examples, np.ones(len(examples.targets), dtype=bool))
         return blended(everything.at(choice.strength), choice.blend)
 
@@ -67,7 +67,7 @@ def choose(
     """
     order = sorted(strengths, reverse=True)
     best: HeadSettings | None = None
-    with one_thread(), ThreadPoolExecutor(workers, thread_name_prefix="animals-fit") as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers, thread_name_prefix="animals-fit") as pool:
         _ = examples.space, examples.beliefs  # before the threads ask for them
         fits = [_Fold(examples, folds == fold) for fold in np.unique(folds)]
         fits = [fold for fold in fits if fold.possible]
