@@ -59,7 +59,7 @@ def configuration() -> str:
     tree = resources.files("animal_classification.config") / "tree"
     lines = ["# Training configuration", "", "The files of the package, with a comment at each setting;", ""]
     lines[2] = "The files of the package. [Configuration](../configuration.md) tells how they are put together."
-    root = tree / "train.yaml"
+    root = resources.files("animal_classification.config") / "train.yaml"
     lines += ["## train.yaml", "", "```yaml", root.read_text(encoding="utf-8").rstrip(), "```", ""]
     for group in sorted(item.name for item in tree.iterdir() if item.is_dir()):
         lines += [f"## {group}", ""]

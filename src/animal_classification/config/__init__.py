@@ -1,4 +1,4 @@
-"""What a training run is told: a Hydra tree of YAML (``tree/``) and the typed schema that checks what comes out of it.
+"""What a training run is told: a Hydra tree of YAML (`train.yaml`, `tree/`) and the typed schema that checks it.
 
-May import ``errors`` only; deployment settings (hosts, ports, keys) are in ``settings``.
+May import `common` and `errors`; deployment settings (hosts, ports, keys) are in `settings`.
 """

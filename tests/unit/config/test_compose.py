@@ -174,6 +174,19 @@ def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert logging.getLogger().handlers == handlers
 
 
+def test_an_application_of_hydra_that_composes_keeps_its_own(tmp_path: Path) -> None:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    write(tmp_path, "app.yaml", "port: 80\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        assert compose(["recipe=cnn"]).recipe.name == "cnn"
+        assert complaint("recipe.lr=0.1", "recipe=cnn", "data=folder") == "data.path has no value; say data.path=…"
+        assert hydra_compose("app").port == 80
+    assert not GlobalHydra.instance().is_initialized()
+
+
 # ------------------------------------------------------------------------------------------------- a user's own files
 
 
@@ -191,6 +204,14 @@ def test_own_choices_come_first(tmp_path: Path) -> None:
     assert isinstance(config.recipe, FinetuneConfig)
     assert (config.recipe.epochs, config.recipe.lr, config.data.path) == (99, 0.5, "mine")
     assert "long" in complaint("recipe=lon", config_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["it's mine, [all] of {it}", "a=b ${c}", "déjà vu"])
+def test_an_own_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, "recipe/long.yaml", "defaults: [finetune, _self_]\nepochs: 99\n")
+    config = compose(["recipe=long"], config_dir=tmp_path / name)
+    assert isinstance(config.recipe, FinetuneConfig)
+    assert config.recipe.epochs == 99
 
 
 @pytest.mark.parametrize("sign", ["+", ""])

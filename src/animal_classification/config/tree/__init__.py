@@ -1,1 +1,1 @@
-"""YAML for Hydra, found as a package: ``train.yaml`` is the root, each folder a group to choose from."""
+"""YAML for Hydra: a folder for each group, a file for each choice in it."""

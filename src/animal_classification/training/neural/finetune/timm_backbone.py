@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from animal_classification.bundle import Preprocess
-from animal_classification.config.compose import nearest
+from animal_classification.common.suggest import nearest
 from animal_classification.errors import UsageError
 from animal_classification.training.neural.finetune.ensemble import Ensemble
 
