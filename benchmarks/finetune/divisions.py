@@ -42,7 +42,7 @@ from animal_classification.inference.engine import create_engine, infer_in_batch
 from animal_classification.inference.ood import FeatureDistance, known_scores
 from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.dataset import Dataset
-from animal_classification.training.postprocessing import find_rules
+from animal_classification.training.postprocessing import fit_postprocessing
 from animal_classification.training.prepare_data import prepare
 from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.linear_models import LinearHead
@@ -79,10 +79,10 @@ class Features:
     @classmethod
     def of(cls, data: str, cache: Path) -> Features:
         """Computed, or read from the cache."""
+        from animal_classification.training.neural.device import prepare_torch
         from animal_classification.training.neural.finetune.features import features_of
         from animal_classification.training.neural.finetune.network import split_backbone
         from animal_classification.training.neural.finetune.timm_backbone import load_backbone
-        from animal_classification.training.neural.fit import prepare_torch
 
         config = _config(data, cache, cache, "recipe=finetune")
         dataset = prepare(config, _silent)
@@ -99,7 +99,7 @@ class Features:
             progress=_silent,
         )
         place = {str(row.sha256): index for index, row in enumerate(rows)}
-        return cls(place, found.activations, found.embeddings, network.own)
+        return cls(place, found.activations, found.embeddings, network.pretrained_head)
 
     def put(self, dataset: Dataset, folder: Path) -> None:
         """Where a run finds what it would compute."""
@@ -152,14 +152,14 @@ def divide(recipe: str, data: str, seed: int, cache: Path, features: Features | 
 
 def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) -> dict[str, Any]:
     """What the recipe does with train and val together where no layer learns."""
-    from animal_classification.training.neural.finetune.probe_head import Learned, starting_head
+    from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, fit_head
 
     parts = [
-        Learned.of(part, dataset.units, features.embeddings[features.at(part.rows)])
+        EmbeddedSplit.of(part, dataset.units, features.embeddings[features.at(part.rows)])
         for part in (dataset.train, dataset.val)
     ]
     learned, classes = parts[0].followed_by(parts[1]), len(dataset.classes)
-    start = starting_head(learned, classes=classes, own=features.own, balance=recipe.balance)
+    start = fit_head(learned, classes=classes, pretrained=features.own, balance=recipe.balance)
     with threadpool_limits(1, user_api="blas"):
         rules = calibrate(start.held_out, embedding=learned.embeddings[:, 0], label=learned.targets)
     embedding = features.embeddings[features.at(dataset.test.rows), 0]
@@ -172,7 +172,7 @@ def _with_rules(job: RecipeInputs, trained: TrainedModel) -> Postprocessing:
         embedding, logits = _served(job, trained, job.dataset.val.files)
         held_out = HeldOut(logits=logits, targets=job.dataset.val.targets, embedding=embedding)
         trained = replace(trained, held_out=held_out)
-    rules = find_rules(job, trained).rules
+    rules = fit_postprocessing(job, trained).rules
     assert rules is not None
     return rules
 

@@ -24,9 +24,9 @@ from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import connect
 from animal_classification.tracking.csv_tracker import read_metrics
 from animal_classification.tracking.factory import tracked
-from animal_classification.tracking.metric_names import plain_name
 from animal_classification.tracking.model_registration import offer
 from animal_classification.tracking.run_state import recall
+from animal_classification.tracking.tracker import plain_name
 from animal_classification.training.run import Run, open_run
 from animal_classification.training.train import train
 from tests.support.tiny_bundle import write_tiny_bundle

@@ -16,7 +16,7 @@ from onnx import load, numpy_helper
 torch = pytest.importorskip("torch")
 
 from animal_classification.training.neural.cnn import train
-from animal_classification.training.package import finish
+from animal_classification.training.package import package
 from tests.torch.drawn import draw_photos, make_job, words
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="torch.compile needs a C++ compiler")
@@ -36,7 +36,7 @@ def test_a_compiled_training_gives_the_same_model(tmp_path: Path, monkeypatch: p
             f"trainer.compile={str(compiled).lower()}",
         )
         job = make_job(words(photos, tmp_path / str(compiled), *options))
-        finish(job, train(job))
+        package(job, train(job))
         model = load(job.run.bundle / "model.onnx")
         found.append({one.name: numpy_helper.to_array(one) for one in model.graph.initializer})
         frames = torch._dynamo.utils.counters["stats"]["unique_graphs"]

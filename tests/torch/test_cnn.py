@@ -16,10 +16,11 @@ from animal_classification.inference import Classifier
 from animal_classification.training.neural import checkpoints, onnx_export, optimizers
 from animal_classification.training.neural.augmentation import augment
 from animal_classification.training.neural.cnn import choose_size, load_photos, train
-from animal_classification.training.neural.fit import FitPlan, fit
+from animal_classification.training.neural.fit import fit
+from animal_classification.training.neural.fit_plan import FitPlan
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.seeded_random import keys
-from animal_classification.training.package import finish
+from animal_classification.training.package import package
 from animal_classification.training.recipe import RecipeInputs
 from tests.e2e.serving import Server
 from tests.torch.drawn import draw_photos, make_job, words
@@ -37,7 +38,7 @@ def job(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RecipeInputs:
 
 @pytest.fixture(scope="module")
 def bundle(job: RecipeInputs) -> Path:
-    finish(job, train(job))
+    package(job, train(job))
     return job.run.bundle
 
 

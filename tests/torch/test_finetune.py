@@ -21,10 +21,15 @@ from animal_classification.errors import UsageError
 from animal_classification.inference import Classifier
 from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.neural import seeded_random
+from animal_classification.training.neural.augmentation import Mixing, pick_view, rand_augment
 from animal_classification.training.neural.finetune import recipe
-from animal_classification.training.neural.finetune.mixup import Mixing, pick_view, rand_augment
 from animal_classification.training.neural.finetune.network import split_backbone
-from animal_classification.training.neural.finetune.stages import Tail, Whole, groups_of, stages_of
+from animal_classification.training.neural.finetune.stages import (
+    TrainableTail,
+    UncutNetwork,
+    parameter_groups,
+    split_into_stages,
+)
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
 from animal_classification.training.train import Result, train
 
@@ -113,15 +118,15 @@ def test_dropout_is_on_while_layers_learn_and_batch_norms_stay(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[tuple[bool, bool]] = set()
-    forward = Tail.forward
+    forward = TrainableTail.forward
 
-    def watched(tail: Tail, inputs: Any) -> Any:
+    def watched(tail: TrainableTail, inputs: Any) -> Any:
         norms = [module.training for module in tail.modules() if isinstance(module, torch.nn.BatchNorm2d)]
         if torch.is_grad_enabled():
             seen.add((tail.dropout.training, any(norms)))
         return forward(tail, inputs)
 
-    monkeypatch.setattr(Tail, "forward", watched)
+    monkeypatch.setattr(TrainableTail, "forward", watched)
     run(config(photos, tmp_path))
     assert seen == {(True, False)}
 
@@ -151,7 +156,7 @@ def lite() -> BackboneConfig:
 def test_a_cut_network_answers_like_the_whole_one(lite: BackboneConfig) -> None:
     backbone = load_backbone(lite)
     network = split_backbone(backbone, None, classes=3, drop=0.2).eval()
-    assert 0 < len(network.trunk) < len(stages_of(backbone.network, SIZE))
+    assert 0 < len(network.trunk) < len(split_into_stages(backbone.network, SIZE))
     images = torch.rand(2, 3, SIZE, SIZE) * 255
     with torch.inference_mode():
         expected = backbone.network.forward_head(
@@ -174,11 +179,13 @@ def test_two_networks_side_by_side_are_one_that_can_be_cut() -> None:
     for name in ("embedding", "features"):
         assert torch.allclose(found[name], torch.cat([one[name] for one in alone], dim=1), atol=1e-4)
     # Their own opinion is the mean of both.
-    assert network.own
-    both = [split_backbone(member, 0, classes=3, drop=0.2).own for member in members]
+    assert network.pretrained_head
+    both = [split_backbone(member, 0, classes=3, drop=0.2).pretrained_head for member in members]
     opinions = [own.logits(one["embedding"].double().numpy()) for own, one in zip(both, alone, strict=True) if own]
-    assert np.allclose(network.own.logits(found["embedding"].double().numpy()), np.mean(opinions, axis=0), atol=1e-3)
-    rates = {group["lr_scale"] for group in groups_of(network.tail, compose(["recipe=finetune"]).optim, 0.5)}
+    assert np.allclose(
+        network.pretrained_head.logits(found["embedding"].double().numpy()), np.mean(opinions, axis=0), atol=1e-3
+    )
+    rates = {group["lr_scale"] for group in parameter_groups(network.tail, compose(["recipe=finetune"]).optim, 0.5)}
     assert len(rates) == len(network.tail.stages)
 
 
@@ -194,14 +201,14 @@ def test_two_networks_learn_and_serve(photos: Path, tmp_path: Path) -> None:
 def test_networks_whose_stages_differ_learn_as_a_whole() -> None:
     wanted = BackboneConfig(bundle="photos", timm="resnet18+mobilenetv3_small_100", weights="none", size=SIZE)
     backbone = load_backbone(wanted)
-    assert isinstance(stages_of(backbone.network, SIZE)[0], Whole)
+    assert isinstance(split_into_stages(backbone.network, SIZE)[0], UncutNetwork)
     assert split_backbone(backbone, None, classes=3, drop=0.0).eval()(torch.rand(2, 3, SIZE, SIZE)).shape == (2, 3)
 
 
 def test_each_stage_learns_slower_than_the_one_after_it(lite: BackboneConfig, tmp_path: Path) -> None:
     network = split_backbone(load_backbone(lite), 0, classes=3, drop=0.2)
     optim = config(tmp_path, tmp_path).optim
-    groups = groups_of(network.tail, optim, 0.5)
+    groups = parameter_groups(network.tail, optim, 0.5)
     rates = sorted({group["lr_scale"] for group in groups}, reverse=True)
     assert rates == [0.5**depth for depth in range(len(network.tail.stages))]
     counted = sum(parameter.numel() for group in groups for parameter in group["params"])
@@ -220,8 +227,8 @@ def test_batch_norms_keep_their_statistics(lite: BackboneConfig) -> None:
 )
 def test_other_networks_of_timm(name: str, can_be_cut: bool) -> None:
     backbone = load_backbone(BackboneConfig(bundle="photos", timm=name, weights="none", size=SIZE))
-    stages = stages_of(backbone.network, SIZE)
-    assert isinstance(stages[0], Whole) is not can_be_cut
+    stages = split_into_stages(backbone.network, SIZE)
+    assert isinstance(stages[0], UncutNetwork) is not can_be_cut
     network = split_backbone(backbone, None, classes=3, drop=0.0).eval()
     assert network(torch.rand(2, 3, SIZE, SIZE) * 255).shape == (2, 3)
 

@@ -1,4 +1,4 @@
-"""What `finetune` asks of val, how often, and at which step its last numbers stand."""
+"""What `finetune` asks of val, how often, and which step its last numbers belong to."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_val_is_judged_once_for_each_state_of_the_weights(
 def held_out(monkeypatch: pytest.MonkeyPatch) -> list[HeldOut]:
     """What the recipe hands on."""
     found: list[HeldOut] = []
-    trained = recipe._trained
+    trained = recipe._trained_model
 
-    def seen(job: RecipeInputs, stand: FitState, tuned: recipe.FinetuneResult, held_out: HeldOut) -> TrainedModel:
+    def seen(job: RecipeInputs, state: FitState, tuned: recipe.FinetuneResult, held_out: HeldOut) -> TrainedModel:
         found.append(held_out)
-        return trained(job, stand, tuned, held_out)
+        return trained(job, state, tuned, held_out)
 
-    monkeypatch.setattr(recipe, "_trained", seen)
+    monkeypatch.setattr(recipe, "_trained_model", seen)
     return found
 
 
@@ -111,9 +111,9 @@ def test_rules_come_from_every_photo_that_was_learned_from_each_by_networks_that
     monkeypatch.setattr(recipe, "_clearly_better", lambda before, after: kept)
     fits: list[tuple[int, set[str]]] = []
 
-    def fit_layers(job: RecipeInputs, config: Any, stand: FitState, schedule: Schedule) -> Any:
-        fits.append((schedule.epochs, {row.path for row in stand.learned.rows}))
-        return layers.fit_layers(job, config, stand, schedule)
+    def fit_layers(job: RecipeInputs, config: Any, state: FitState, schedule: Schedule) -> Any:
+        fits.append((schedule.epochs, {row.path for row in state.train.rows}))
+        return layers.fit_layers(job, config, state, schedule)
 
     for module in (recipe, cross_fitting):
         monkeypatch.setattr(module, "fit_layers", fit_layers)

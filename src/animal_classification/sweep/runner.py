@@ -43,7 +43,7 @@ class TrialResult(Protocol):
 
 
 class Train(Protocol):
-    """``training.training.train``."""
+    """``training.train.train``."""
 
     def __call__(self, config: Config, *, listeners: Sequence[Tracker]) -> TrialResult: ...
 
@@ -188,7 +188,7 @@ def _attempt(sweep: Sweep, trials: Trials, trial: optuna.Trial, train: Train) ->
     import optuna
     from optuna.trial import TrialState
 
-    from animal_classification.sweep.pruning_callback import PruningCallback
+    from animal_classification.sweep.trials import PruningCallback
 
     values = suggest(trial, sweep.space)
     everything = trials.all()
@@ -201,9 +201,9 @@ def _attempt(sweep: Sweep, trials: Trials, trial: optuna.Trial, train: Train) ->
         return f"trial {trial.number}: the same as trial {same.number}"
     config = _config(sweep, trial, values)
     try:
-        watcher = PruningCallback(trial, sweep.settings.metric, _earlier(everything, trial))
-        result = train(config, listeners=[watcher])
-        value = _value(sweep.settings.metric, result.metrics, watcher.last)
+        callback = PruningCallback(trial, sweep.settings.metric, _earlier(everything, trial))
+        result = train(config, listeners=[callback])
+        value = _value(sweep.settings.metric, result.metrics, callback.last)
     except optuna.TrialPruned as why:
         trials.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         for checkpoints in Path(config.output).glob("*/checkpoints"):

@@ -1,22 +1,25 @@
-"""The trials of a study, shared out among workers so that exactly as many are finished as were asked for.
+"""The trials of a study, divided among workers so that exactly as many finish as were asked for.
 
-A trial is finished when it ran to its end or was pruned. Numbers are given out by the database, one by one: a new trial
-may go on if fewer trials before it than were asked for have not failed, and is given up otherwise. Trials never come
-back from failure, so no more than that can ever be finished, whoever starts at the same time.
+A trial is finished when it ran to its end or was pruned. The database gives out their numbers one by one: a new trial
+runs if fewer earlier trials than were asked for have not failed, and is given up otherwise. A failed trial stays
+failed, so no more than that can ever finish, however many workers start at the same time.
 
-A trial whose worker died is marked as failed, and its values are tried again: the training goes on from its checkpoint.
+A trial whose worker died is marked as failed and its values are tried again: training continues from its checkpoint.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import TrialState
+
+from animal_classification.tracking.tracker import NoTracker
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from animal_classification.sweep.worker_lock import Worker
 
 WORKER, RUN, RETRY_OF, ATTEMPT, REASON = "worker", "run", "retry_of", "attempt", "reason"
-ATTEMPTS = 3  # values at which a process dies so often are to blame themselves
+ATTEMPTS = 3  # a process that dies so often with the same values dies because of them
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 POLL_SECONDS = 0.5
 
@@ -35,10 +38,10 @@ class Trials:
 
     Args:
         study: The study.
-        storage: Where it is, to leave signs of life in.
-        wanted: How many are to be finished.
+        storage: Where it is kept; gets heartbeats.
+        wanted: How many trials to finish.
         worker: This process.
-        deadline: Of ``time.monotonic()``; none are begun after it.
+        deadline: Of ``time.monotonic()``; no trial starts after it.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Trials:
         self._local = storage.url.startswith("sqlite")
 
     def __iter__(self) -> Iterator[optuna.Trial]:
-        """Trials to do, until as many as asked for are finished, here or elsewhere, or the time is up."""
+        """Trials to run, until enough are finished, here or elsewhere, or the time is up."""
         while self._deadline is None or time.monotonic() < self._deadline:
             self._recover()
             trials = self.all()
@@ -60,7 +63,7 @@ class Trials:
                 return
             trial = self._take(trials)
             if trial is None:
-                threading.Event().wait(POLL_SECONDS)  # others are at the last ones, and may die
+                threading.Event().wait(POLL_SECONDS)  # other workers run the last ones, and may die
             else:
                 yield trial
 
@@ -70,9 +73,11 @@ class Trials:
 
     @contextlib.contextmanager
     def alive(self, trial: optuna.Trial) -> Iterator[None]:
-        """Leave signs of life while the body runs."""
+        """Send heartbeats while the body runs."""
         done = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(trial._trial_id, done), daemon=True)
+        study_id = self._storage.get_study_id_from_name(self.study.study_name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        thread = threading.Thread(target=self._beat, args=(trial_id, done), daemon=True)
         thread.start()
         try:
             yield
@@ -81,7 +86,7 @@ class Trials:
             thread.join()
 
     def _take(self, trials: Sequence[FrozenTrial]) -> optuna.Trial | None:
-        """A trial that waits, or a new one if there is room."""
+        """A waiting trial, or a new one if more are needed."""
         waiting = any(trial.state is TrialState.WAITING for trial in trials)
         if not waiting and sum(trial.state is not TrialState.FAIL for trial in trials) >= self._wanted:
             return None
@@ -94,12 +99,12 @@ class Trials:
         return trial
 
     def give_up(self, trial: optuna.Trial, reason: str) -> None:
-        """Mark a trial as failed, for a reason that trying again does not help."""
+        """Mark a trial as failed for good."""
         trial.set_user_attr(REASON, reason)
         self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _recover(self) -> None:
-        """Have the trials of dead workers done again."""
+        """Queue the trials of dead workers again."""
         for trial in self.all():
             if trial.state is TrialState.RUNNING and self._is_abandoned(trial):
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
@@ -116,15 +121,52 @@ class Trials:
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
         worker = trial.user_attrs.get(WORKER)
-        if worker is None:  # it died, or is, between two words to the database
+        if worker is None:  # between the two calls that create a trial and name its worker
             return self._local and self._worker.is_alone()
         return self._worker.is_gone(worker)
 
     def _beat(self, trial_id: int, done: threading.Event) -> None:
         interval: Any = self._storage.get_heartbeat_interval()
         while True:
-            # One that does not get through is no reason to end a training; the next one may.
+            # A lost heartbeat is no reason to end a training; the next one may get through.
             with contextlib.suppress(Exception):
                 self._storage.record_heartbeat(trial_id)
             if done.wait(interval):
                 return
+
+
+class PruningCallback(NoTracker):
+    """A tracker that reports one metric of each epoch to a trial, and ends a trial that is worse than most.
+
+    Args:
+        trial: The trial.
+        metric: Its name.
+        earlier: An interrupted attempt at the same trial, whose reports are taken over.
+
+    Raises:
+        TrialPruned: From ``log_metrics``: others were better at the same epoch, or the metric is not a finite number.
+    """
+
+    def __init__(self, trial: optuna.Trial, metric: str, earlier: FrozenTrial | None = None) -> None:
+        self._trial = trial
+        self._metric = metric
+        self._reported: set[int] = set()
+        self.last: float | None = None
+        for step, value in sorted(earlier.intermediate_values.items()) if earlier else ():
+            self._report(value, step)
+
+    def log_metrics(self, values: Mapping[str, float], *, step: int) -> None:
+        value = values.get(self._metric)
+        if value is None:
+            return
+        if not math.isfinite(value):
+            raise optuna.TrialPruned(f"{self._metric} is {value} in epoch {step}")
+        self._report(float(value), step)
+        if not self._metric.startswith("test/") and self._trial.should_prune():  # a test comes when all is done
+            raise optuna.TrialPruned(f"{self._metric} is {value:.4g} in epoch {step}, worse than most")
+
+    def _report(self, value: float, step: int) -> None:
+        self.last = value
+        if step not in self._reported:
+            self._reported.add(step)
+            self._trial.report(value, step)

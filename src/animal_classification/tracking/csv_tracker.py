@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animal_classification.tracking.metric_names import picture_file
-from animal_classification.tracking.tracker import NoTracker
+from animal_classification.tracking.tracker import NoTracker, picture_file
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import import_client, shown, sqlite_file, tracking_uri
 from animal_classification.tracking.background import LOCAL_PATIENCE, PATIENCE, BackgroundTracker, NonFatalTracker, Warn
-from animal_classification.tracking.composite import CompositeTracker, flat
 from animal_classification.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -26,6 +26,40 @@ _HOME = "animal_classification.tracking"
 _EXTRAS = {"wandb": ("wandb", "wandb"), "tensorboard": ("tensorboardX", "tensorboard")}
 
 _LOCAL_AND_QUICK = {"csv"}
+
+
+class CompositeTracker:
+    """One tracker in front of several: those that the configuration names, and the listeners of the caller.
+
+    Passes everything on, in order. What a listener raises passes through: that is how a sweep ends a bad trial.
+    """
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._trackers = tuple(trackers)
+
+    def log_config(self, config: Mapping[str, object]) -> None:
+        for tracker in self._trackers:
+            tracker.log_config(config)
+
+    def log_metrics(self, values: Mapping[str, float], *, step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log_metrics(values, step=step)
+
+    def log_image(self, name: str, png: bytes, *, step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log_image(name, png, step=step)
+
+    def log_bundle(self, bundle: Path) -> None:
+        for tracker in self._trackers:
+            tracker.log_bundle(bundle)
+
+    def close(self, *, failed: bool) -> None:
+        """Close all; those with a patience wait at the same time, so that it does not add up."""
+        for tracker in self._trackers:
+            if isinstance(tracker, NonFatalTracker):
+                tracker.begin_close(failed=failed)
+        for tracker in self._trackers:
+            tracker.close(failed=failed)
 
 
 @contextmanager
@@ -43,14 +77,14 @@ def tracked(
     Raises:
         MissingExtraError: A library is not installed.
     """
-    everybody = CompositeTracker([open_tracker(config, run, warn=warn), *listeners])
+    tracker = CompositeTracker([open_tracker(config, run, warn=warn), *listeners])
     failed = True
     try:
-        everybody.log_config(flat(config.model_dump(mode="json", by_alias=True)))
-        yield everybody
+        tracker.log_config(_flat(config.model_dump(mode="json", by_alias=True)))
+        yield tracker
         failed = False
     finally:
-        everybody.close(failed=failed)
+        tracker.close(failed=failed)
 
 
 def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Tracker:
@@ -73,7 +107,7 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
             trackers.append(NonFatalTracker(label, opener, tell))
         else:
             trackers.append(BackgroundTracker(label, opener, tell, patience=_patience(name, config)))
-    return _AllAtOnce(trackers)
+    return CompositeTracker(trackers)
 
 
 def begin_imports(config: Config) -> None:
@@ -116,14 +150,12 @@ def _open(name: str, config: Config, run: Run) -> Tracker:
     return opener(config, run)
 
 
-class _AllAtOnce(CompositeTracker):
-    """A fan-out whose trackers end side by side, so that their patience does not add up."""
-
-    def __init__(self, trackers: Sequence[NonFatalTracker]) -> None:
-        super().__init__(trackers)
-        self._guarded = tuple(trackers)
-
-    def close(self, *, failed: bool) -> None:
-        for tracker in self._guarded:
-            tracker.begin_close(failed=failed)
-        super().close(failed=failed)
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested keys joined by dots: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""
+    result: dict[str, object] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            result |= _flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result

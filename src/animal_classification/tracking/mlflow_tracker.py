@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.registry.mlflow_client import artifact_location, connect, experiment_id, tracking_uri
-from animal_classification.tracking.metric_names import picture_file, plain_name
 from animal_classification.tracking.run_state import recall, remember
+from animal_classification.tracking.tracker import picture_file, plain_name
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient

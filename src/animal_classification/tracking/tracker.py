@@ -1,4 +1,4 @@
-"""The interface of all trackers, and the names that every recipe uses.
+"""The interface of all trackers, the names that every recipe uses, and names that every tracker takes.
 
 train/loss  train/accuracy  val/loss  val/accuracy  images_per_second     by step: the number of the epoch, from 1
 lr                                                                        the same; not of ``probe``, which has none
@@ -7,9 +7,14 @@ test/accuracy  test/answered_right  test/top5  test/recall/<class>        once, 
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+
+_LONGEST = 240  # MLflow: 250
 
 
 class Tracker(Protocol):
@@ -48,3 +53,25 @@ class NoTracker:
     def log_bundle(self, bundle: Path) -> None: ...
 
     def close(self, *, failed: bool) -> None: ...
+
+
+def picture_file(name: str, step: int) -> str:
+    """A relative file name for a picture: ``test/examples`` at step 3 is ``test/examples-3.png``."""
+    return f"{plain_name(name)}-{step}.png"
+
+
+def plain_name(name: str) -> str:
+    """A metric's name as MLflow takes it: letters, digits, ``_ - . /`` and blanks, and a plain path.
+
+    Another name gets a short hash at its end, so that two classes whose names differ in other characters only stay two.
+
+    >>> plain_name("test/recall/polar bear")
+    'test/recall/polar bear'
+    >>> plain_name("test/recall/bear (polar)")
+    'test/recall/bear _polar_-00b56e'
+    """
+    plain = re.sub(r"[^\w.\- /]", "_", name)
+    plain = "/".join(part if part.strip(".") else "_" for part in plain.split("/"))[:_LONGEST]
+    if plain == name and posixpath.normpath(plain) == plain:
+        return name
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"

@@ -1,4 +1,4 @@
-"""After a recipe: the bundle is written, measured as it will be served, and described."""
+"""From a recipe's model to a bundle: postprocessing is fitted, the bundle written, measured and described."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification import bundle as bundles
+from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.evaluation.training_provenance import HELD_OUT
-from animal_classification.training.bundle_card import model_card
+from animal_classification.report.model_card import as_text, bundle_card
+from animal_classification.report.numbers import Ledger
 from animal_classification.training.figures import confusion_png, examples_png
 from animal_classification.training.heldout_metrics import (
     HeldOutMetrics,
@@ -23,7 +26,8 @@ from animal_classification.training.heldout_metrics import (
     measure,
     wide_photos,
 )
-from animal_classification.training.postprocessing import FittedPostprocessing, find_rules, reference_of
+from animal_classification.training.postprocessing import FittedPostprocessing, fit_postprocessing, reference_of
+from animal_classification.training.prepare_data import model_name
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -32,65 +36,66 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """Numbers and notes of a finished run; ``tested`` is ``None`` where there was no test photo."""
+class PackagedModel:
+    """Metrics and notes of a written bundle; ``tested`` is ``None`` without a test photo."""
 
     metrics: Mapping[str, float]
     tested: Scorecard | None
     notes: tuple[str, ...]
 
 
-def finish(job: RecipeInputs, trained: TrainedModel) -> Finished:
-    """Write the bundle, measure it on the test photos, and tell the tracker.
+def package(job: RecipeInputs, trained: TrainedModel) -> PackagedModel:
+    """Fit postprocessing, write the bundle, measure it on the test photos, and log the results.
 
     Raises:
         AnimalsError: It cannot be written, or it answers otherwise than the recipe says.
     """
     job.progress("measuring", 0, len(job.dataset.test))
     if trained.held_out is None or trained.test_logits is None:
-        # What will be served is what is measured, and then written again with the numbers.
+        # Measured as it will be served, and written again with the numbers.
         _write(job, trained, None, None)
-    ruling = find_rules(job, trained)
+    fitted = fit_postprocessing(job, trained)
     if trained.test_logits is not None and wide_photos(job.dataset.test):
-        _write(job, trained, ruling, None)
+        _write(job, trained, fitted, None)
     outputs = HeldOutOutputs.of(job, trained)
-    measured = measure(job, _info(job, trained, ruling, None), _arrays(job, trained, ruling), outputs)
-    _write(job, trained, ruling, measured)
+    measured = measure(job, _info(job, trained, fitted, None), _arrays(job, trained, fitted), outputs)
+    _write(job, trained, fitted, measured)
     metrics = measured.metrics(job.dataset.classes)
-    _tell(job, metrics, measured, step=trained.last_step)
-    return Finished(metrics, measured.tested, (*measured.notes, *ruling.notes))
+    _log(job, metrics, measured, step=trained.last_step)
+    return PackagedModel(metrics, measured.tested, (*measured.notes, *fitted.notes))
 
 
 def _write(
-    job: RecipeInputs, trained: TrainedModel, ruling: FittedPostprocessing | None, measured: HeldOutMetrics | None
+    job: RecipeInputs,
+    trained: TrainedModel,
+    fitted: FittedPostprocessing | None,
+    measured: HeldOutMetrics | None,
 ) -> None:
-    from animal_classification import bundle as bundles
-    from animal_classification.bundle.model import CONFUSION_FILE
-
-    info = _info(job, trained, ruling, measured)
-    card = model_card(job, info, measured)
+    info = _info(job, trained, fitted, measured)
+    tested = None if measured is None else measured.tested
+    card = as_text(bundle_card(info, tested, job.config.data.path, Ledger(), use=job.run.bundle.name))
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(_arrays(job, trained, ruling)),
+        "reference.npz": _npz(_arrays(job, trained, fitted)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
         matrix = measured.confusion(len(job.dataset.classes)).tolist()
         names = [label.name for label in trained.labels]
         files[CONFUSION_FILE] = json.dumps({"labels": names, "matrix": matrix}).encode()
-    witnesses = ReferenceLogits.of(job.dataset, trained)
-    bundles.write(job.run.bundle, info, files, overwrite=True, check=lambda made: check_served(made, witnesses))
+    expected = ReferenceLogits.of(job.dataset, trained)
+    bundles.write(job.run.bundle, info, files, overwrite=True, check=lambda made: check_served(made, expected))
 
 
 def _info(
-    job: RecipeInputs, trained: TrainedModel, ruling: FittedPostprocessing | None, measured: HeldOutMetrics | None
+    job: RecipeInputs,
+    trained: TrainedModel,
+    fitted: FittedPostprocessing | None,
+    measured: HeldOutMetrics | None,
 ) -> BundleInfo:
-    from animal_classification import bundle as bundles
-    from animal_classification.training.prepare_data import model_name
-
     facts, dataset = job.run.info, job.dataset
-    rules = ruling.rules if ruling else None
-    held_out = {HELD_OUT: ruling.photos} if ruling else {}
+    rules = fitted.rules if fitted else None
+    held_out = {HELD_OUT: fitted.photos} if fitted else {}
     return bundles.BundleInfo(
         name=model_name(job.config),
         version=facts["fingerprint"][:8],
@@ -112,8 +117,8 @@ def _info(
     )
 
 
-def _arrays(job: RecipeInputs, trained: TrainedModel, ruling: FittedPostprocessing | None) -> dict[str, NDArray[Any]]:
-    arrays = reference_of(job, trained, ruling.rules if ruling else None)
+def _arrays(job: RecipeInputs, trained: TrainedModel, fitted: FittedPostprocessing | None) -> dict[str, NDArray[Any]]:
+    arrays = reference_of(job, trained, fitted.rules if fitted else None)
     return {name: np.asarray(value) for name, value in arrays.items()}
 
 
@@ -123,8 +128,8 @@ def _npz(arrays: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def _tell(job: RecipeInputs, metrics: Mapping[str, float], measured: HeldOutMetrics, *, step: int) -> None:
-    """Once, after everything else: some trackers drop a step that goes back."""
+def _log(job: RecipeInputs, metrics: Mapping[str, float], measured: HeldOutMetrics, *, step: int) -> None:
+    """Last of all: some trackers drop a step that is lower than the one before."""
     if metrics:
         job.tracker.log_metrics(metrics, step=step)
         classes = job.dataset.classes

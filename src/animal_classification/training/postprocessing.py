@@ -1,4 +1,4 @@
-"""What every bundle gets: calibration, prediction sets, a rule for unknown photos, and a memory of training photos."""
+"""What every bundle gets: calibration, prediction sets, a rule for unknown photos, and reference photos."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class FittedPostprocessing:
-    """What could be found out from photos that a model was not fitted to.
+    """Rules fitted to held-out photos.
 
     Attributes:
-        rules: ``None`` where there is no such photo.
+        rules: ``None`` without held-out photos.
         photos: How many there were.
         notes: What the bundle lacks, or cannot promise, a line each.
     """
@@ -35,8 +35,8 @@ class FittedPostprocessing:
     notes: tuple[str, ...]
 
 
-def find_rules(job: RecipeInputs, trained: TrainedModel) -> FittedPostprocessing:
-    """From what the recipe held out, or else from the val photos, sent through the bundle that is written already."""
+def fit_postprocessing(job: RecipeInputs, trained: TrainedModel) -> FittedPostprocessing:
+    """Fit them to what the recipe held out, or else to the val photos, by the bundle that is written already."""
     held_out = trained.held_out or _from_val(job)
     if held_out is None or not len(held_out.targets):
         note = (
@@ -54,7 +54,7 @@ def find_rules(job: RecipeInputs, trained: TrainedModel) -> FittedPostprocessing
             refused=refused,
             seed=job.config.seed,
         )
-    notes = (*_lacking(rules, held_out, refused), *_unjudged(held_out, job.dataset.classes))
+    notes = (*_lacking(rules, held_out, refused), *_never_held_out(held_out, job.dataset.classes))
     return FittedPostprocessing(rules, len(held_out.targets), notes)
 
 
@@ -81,7 +81,7 @@ def _lacking(rules: Postprocessing, held_out: HeldOut, refused: float) -> list[s
     return notes
 
 
-def _unjudged(held_out: HeldOut, classes: Sequence[str]) -> list[str]:
+def _never_held_out(held_out: HeldOut, classes: Sequence[str]) -> list[str]:
     names = [name for number, name in enumerate(classes) if not (held_out.targets == number).any()]
     if not names:
         return []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from animal_classification.tracking.factory import begin_imports, check_installed, tracked
 from animal_classification.tracking.model_registration import offer
 from animal_classification.training.input_hashes import ingredients
-from animal_classification.training.package import finish
+from animal_classification.training.package import package
 from animal_classification.training.prepare_data import model_name, prepare
 from animal_classification.training.probe.scan_and_embed import looking
 from animal_classification.training.recipe import Progress, RecipeInputs
@@ -62,7 +62,7 @@ class Result:
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody wants to see."""
+    """Progress that nobody watches."""
 
 
 def train(
@@ -97,18 +97,18 @@ def train(
                 warn(note)  # before hours have gone by
         with tracked(config, run, listeners=listeners, warn=warn) as tracker:
             job = RecipeInputs(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
-            finished = finish(job, recipe(job))
+            packaged = package(job, recipe(job))
             seconds = time.monotonic() - begun
-        registered = offer(config, run, name=model_name(config), metrics=finished.metrics, test=dataset.test.rows)
-        run.finish(metrics=dict(finished.metrics), seconds=round(seconds, 2))
+        registered = offer(config, run, name=model_name(config), metrics=packaged.metrics, test=dataset.test.rows)
+        run.finish(metrics=dict(packaged.metrics), seconds=round(seconds, 2))
     return Result(
         bundle=run.bundle,
         run=run.path,
-        tested=finished.tested,
-        metrics=finished.metrics,
+        tested=packaged.tested,
+        metrics=packaged.metrics,
         seconds=seconds,
         resumed=run.resumed,
-        notes=(*dataset.notes, *(run.notes if warn is None else ()), *finished.notes, *registered),
+        notes=(*dataset.notes, *(run.notes if warn is None else ()), *packaged.notes, *registered),
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from animal_classification.tracking.csv_tracker import CsvTracker, read_metrics
-from animal_classification.tracking.metric_names import plain_name
 from animal_classification.tracking.run_state import Logged, recall, remember
+from animal_classification.tracking.tracker import plain_name
 
 
 def test_numbers_are_exact_and_there_at_once(tmp_path: Path) -> None:

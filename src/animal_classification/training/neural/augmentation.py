@@ -1,8 +1,14 @@
-"""Other views of a photo, for a whole batch at once: mirrored, turned, scaled, shifted, brighter or darker."""
+"""Augmentation of whole batches: geometry and light, RandAugment, Mixup and CutMix.
+
+Chance is a function of keys, or torch's generator, which the loop seeds at every step: a killed run draws the same.
+"""
+
+# Imported where it is used: torchvision takes a second to load, and only RandAugment needs it.
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +24,7 @@ _SCALE = 0.12
 _SHIFT = 0.08
 _CONTRAST = 0.2
 _BRIGHTNESS = 0.1
+_OPERATIONS, _MAGNITUDE = 2, 9  # of RandAugment, as Cubuk et al. 2020 have them for ImageNet
 
 
 def augment(images: Tensor, keys: NDArray[np.uint64], strength: float) -> Tensor:
@@ -25,7 +32,7 @@ def augment(images: Tensor, keys: NDArray[np.uint64], strength: float) -> Tensor
 
     Args:
         images: float ``[N, 3, H, W]``, 0 to 255.
-        keys: uint64 ``[N]``, of ``drawing.keys``.
+        keys: uint64 ``[N]``, of ``seeded_random.keys``.
         strength: 0 changes nothing; 1 is for photos of animals.
 
     Returns:
@@ -48,6 +55,53 @@ def augment(images: Tensor, keys: NDArray[np.uint64], strength: float) -> Tensor
     return lit.clamp(0, 255)
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """Mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019), on photos or on feature maps, one of them for each batch.
+
+    Attributes:
+        mixup: Alpha of its beta distribution; 0 for never.
+        cutmix: The same.
+    """
+
+    mixup: float
+    cutmix: float
+
+    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend each row with another: ``[N, C, h, w]`` and ``[N, classes]``."""
+        total = self.mixup + self.cutmix
+        if total == 0 or len(images) < 2:
+            return images, targets
+        cut = self.cutmix > 0 and float(torch.rand(())) < (0.5 if self.mixup > 0 else 1.0)
+        share = _beta(self.cutmix if cut else self.mixup)
+        partner = torch.randperm(len(images), device="cpu").to(images.device)
+        if cut:
+            images, share = _pasted(images, partner, share)
+        else:
+            share = max(share, 1 - share)
+            images = images * share + images[partner] * (1 - share)
+        return images, targets * share + targets[partner] * (1 - share)
+
+
+def rand_augment(images: Tensor, keys: NDArray[np.uint64], strength: float) -> Tensor:
+    """RandAugment and mirroring, photo by photo: float ``[N, 3, H, W]``, 0 to 255."""
+    from torchvision.transforms import v2
+
+    mirror = seeded_random.uniforms(keys, 1)[:, 0] < 0.5
+    change = v2.RandAugment(_OPERATIONS, round(_MAGNITUDE * strength)) if strength > 0 else torch.nn.Identity()
+    changed = [
+        change(image.flip(-1) if flip else image) for image, flip in zip(images.to(torch.uint8), mirror, strict=True)
+    ]
+    return torch.stack(changed).float()
+
+
+def pick_view(activations: Tensor, keys: NDArray[np.uint64]) -> Tensor:
+    """One of two views that lie after each other: ``[N, 2C, h, w]`` to ``[N, C, h, w]``."""
+    count = activations.shape[1] // 2
+    mirror = torch.from_numpy(seeded_random.uniforms(keys, 1)[:, 0] < 0.5).to(activations.device)
+    return torch.where(mirror[:, None, None, None], activations[:, count:], activations[:, :count])
+
+
 def _moves(drawn: Tensor, strength: float) -> Tensor:
     """Affine maps ``[N, 2, 3]`` from places in the new picture to places in the old one."""
     signed = 2 * drawn - 1
@@ -59,3 +113,19 @@ def _moves(drawn: Tensor, strength: float) -> Tensor:
     first = torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1)
     second = torch.stack([sin * mirror, cos, shift[:, 1]], dim=1)
     return torch.stack([first, second], dim=1)
+
+
+def _beta(alpha: float) -> float:
+    """A draw from Beta(alpha, alpha), with torch's generator."""
+    return float(torch.distributions.Beta(torch.tensor(alpha), torch.tensor(alpha)).sample())
+
+
+def _pasted(images: Tensor, partner: Tensor, share: float) -> tuple[Tensor, float]:
+    """A rectangle of another photo in each, and the share of the area that stayed."""
+    height, width = images.shape[-2:]
+    tall, wide = (round(side * math.sqrt(1 - share)) for side in (height, width))
+    top = int(torch.randint(0, height - tall + 1, ()))
+    left = int(torch.randint(0, width - wide + 1, ()))
+    mixed = images.clone()
+    mixed[:, :, top : top + tall, left : left + wide] = images[partner][:, :, top : top + tall, left : left + wide]
+    return mixed, 1 - tall * wide / (height * width)

@@ -1,4 +1,4 @@
-"""The recipe ``cnn``: the students' AnimalClassificationCNN, from nothing."""
+"""The recipe ``cnn``: the students' AnimalClassificationCNN, trained from scratch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from animal_classification.errors import UsageError
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import augment
-from animal_classification.training.neural.fit import FitPhotos, FitPlan, fit, prepare_torch
+from animal_classification.training.neural.device import prepare_torch
+from animal_classification.training.neural.fit import fit
+from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
 from animal_classification.training.neural.image_cache import open_pixels
 from animal_classification.training.neural.network import AnimalClassificationCNN
-from animal_classification.training.neural.package import finish
+from animal_classification.training.neural.package import trained_model
 from animal_classification.training.prepare_data import cache_folder
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
@@ -56,7 +58,7 @@ def train(job: RecipeInputs) -> TrainedModel:
         augment=partial(augment, strength=config.augment) if config.augment else None,
     )
     fitted = fit(job, network, optimizers.groups(network.parameters(), job.config.optim), photos, plan)
-    return finish(job, network, fitted, photos, spec)
+    return trained_model(job, network, fitted, photos, spec)
 
 
 def choose_size(dataset: Dataset) -> int:

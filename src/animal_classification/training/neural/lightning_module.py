@@ -1,8 +1,8 @@
 """One fit as a Lightning module: steps, measures, and everything that has to survive a kill.
 
-Where it stands is told by ``epoch``, ``position`` (batches used in it) and ``step`` (of the optimiser). The order of
-photos, their augmentation, dropout and learning rates are functions of these; weights, the optimiser's state, averages
-and the best weights so far are in the checkpoint. So a restart goes on exactly as the undisturbed run would have.
+``epoch``, ``position`` (batches used in it) and ``step`` (of the optimiser) say how far it is. The order of photos,
+their augmentation, dropout and learning rates are functions of these; weights, the optimiser's state, averages and the
+best weights so far are in the checkpoint. So a run that was killed continues exactly as it would have otherwise.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from animal_classification.errors import AnimalsError
 from animal_classification.training.neural import checkpoints, dataloader, optimizers, seeded_random
-from animal_classification.training.neural.ema import ExponentialMovingAverage
-from animal_classification.training.neural.fit import FitPhotos, FitPlan, Fitted, channels_last
+from animal_classification.training.neural.device import channels_last
+from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
+from animal_classification.training.neural.optimizers import ExponentialMovingAverage
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.dataloader import Batch, Batches
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Weights = dict[str, Tensor]
 
 
-class Module(LightningModule):
+class FitModule(LightningModule):
     """See above. Everything is ready after the constructor; ``restore`` then goes back to a checkpoint."""
 
     def __init__(
@@ -68,7 +69,7 @@ class Module(LightningModule):
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.chosen.state_dict(),
-            "precision": dict(self.trainer.precision_plugin.state_dict()) if self._trainer else self.precision_state,
+            "precision": self._precision(),
             "average": self.average.weights if self.average else {},
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -110,7 +111,7 @@ class Module(LightningModule):
             history=tuple(self.history),
         )
 
-    # ------------------------------------------------------------------------------------------- what Lightning asks
+    # ------------------------------------------------------------------------------------------- Lightning's hooks
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.chosen
@@ -145,11 +146,11 @@ class Module(LightningModule):
         images = self._images(pixels)
         if self.plan.augment is not None:
             images = self.plan.augment(images, seeded_random.keys(config.seed, epoch, indices.cpu().numpy()))
-        aims = targets
+        wanted = targets
         if self.plan.mix is not None:
-            images, aims = self.plan.mix(images, functional.one_hot(targets, self.photos.classes).float())
+            images, wanted = self.plan.mix(images, functional.one_hot(targets, self.photos.classes).float())
         logits = self.network(images.contiguous(memory_format=self.format))
-        loss = functional.cross_entropy(logits, aims, weight=self.weight, label_smoothing=self.plan.label_smoothing)
+        loss = functional.cross_entropy(logits, wanted, weight=self.weight, label_smoothing=self.plan.label_smoothing)
         with torch.no_grad():
             right = (logits.argmax(1) == targets).sum()
             seen = right.new_tensor(len(targets))
@@ -213,6 +214,13 @@ class Module(LightningModule):
     def steps(self) -> int:
         """Steps of the optimiser in all epochs."""
         return self.plan.epochs * -(-self.batches // self.job.config.trainer.accumulate)
+
+    def _precision(self) -> dict[str, Any]:
+        """The scale of losses in half precision; as restored where no trainer has the module yet."""
+        try:
+            return dict(self.trainer.precision_plugin.state_dict())
+        except RuntimeError:
+            return self.precision_state
 
     def _images(self, pixels: Tensor) -> Tensor:
         return pixels.permute(0, 3, 1, 2).float()

@@ -1,4 +1,4 @@
-"""Optimisers, and learning rates as a function of the step."""
+"""Optimisers, learning rates as a function of the step, and the average of weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import OptimConfig
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Groups = list[dict[str, Any]]
 """Parameters with their ``lr_scale`` and ``weight_decay``."""
 
+_DECAY = 0.998  # of the average of weights
 _START, _END = 0.04, 1e-4  # of the largest rate: where one-cycle begins, and where schedules end
 
 
@@ -62,3 +63,33 @@ def factor(config: OptimConfig, step: int, steps: int) -> float:
 
 def _between(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
+
+
+class ExponentialMovingAverage:
+    """The moving average of a network's weights, often better than the weights of any single step.
+
+    Attributes:
+        weights: Like the network's ``state_dict``; what is not a float is the network's own.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.weights: dict[str, Tensor] = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Take in the weights after a step; the first ones, which are bad, are soon forgotten."""
+        decay = min(_DECAY, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            kept = self.weights[name] = self.weights[name].to(value.device)
+            if kept.is_floating_point():
+                kept.lerp_(value, 1 - decay)
+            else:
+                kept.copy_(value)
+
+    @torch.no_grad()
+    def swap(self, network: nn.Module) -> None:
+        """Exchange the network's weights and the average."""
+        for name, value in network.state_dict().items():
+            kept = self.weights[name].to(value.device)
+            self.weights[name] = value.clone()
+            value.copy_(kept)

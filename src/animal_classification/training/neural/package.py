@@ -1,4 +1,4 @@
-"""From a fitted network to what a recipe gives back; shared by all networks."""
+"""From a fitted network to a `TrainedModel`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from animal_classification.training.recipe import TrainedModel
 
 if TYPE_CHECKING:
     from animal_classification.imaging import PreprocessSpec
-    from animal_classification.training.neural.fit import FitPhotos, Fitted
+    from animal_classification.training.neural.fit_plan import FitPhotos, Fitted
     from animal_classification.training.recipe import RecipeInputs
 
 
-def finish(
+def trained_model(
     job: RecipeInputs, network: nn.Module, fitted: Fitted, photos: FitPhotos, spec: PreprocessSpec
 ) -> TrainedModel:
     """Calibrate on val, embed training photos for reference, export and check.
@@ -31,7 +31,7 @@ def finish(
     """
     network.eval()
     job.progress("exporting", 0, 1)
-    warmth, recalls = _judge(job, network, photos)
+    temperature, recalls = _validate(job, network, photos)
     chosen = spread(photos.train_targets)
     reference = answers(network, photos.train, chosen)["embedding"]
     model = export(network, spec.size)
@@ -42,7 +42,7 @@ def finish(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
         preprocess=Preprocess(size=spec.size, crop_pct=spec.crop_pct, interpolation=spec.interpolation),
-        calibration=Calibration(temperature=warmth),
+        calibration=Calibration(temperature=temperature),
         photos=len(photos.train),
         reference={"embedding": reference, "label": photos.train_targets[chosen]},
         learned_from=tuple(job.dataset.train.rows[index] for index in chosen),
@@ -51,13 +51,13 @@ def finish(
     )
 
 
-def _judge(job: RecipeInputs, network: nn.Module, photos: FitPhotos) -> tuple[float, Mapping[str, float]]:
-    """The temperature, and the share of each class's val photos that was recognised."""
+def _validate(job: RecipeInputs, network: nn.Module, photos: FitPhotos) -> tuple[float, Mapping[str, float]]:
+    """The temperature, and the recall of each class on val."""
     if not len(photos.val):
         return 1.0, {}
     logits = answers(network, photos.val, np.arange(len(photos.val)))["logits"]
-    warmth = fit_temperature(logits, photos.val_targets)
-    return warmth, _recalls(logits.argmax(axis=1), photos.val_targets, job.dataset.classes)
+    temperature = fit_temperature(logits, photos.val_targets)
+    return temperature, _recalls(logits.argmax(axis=1), photos.val_targets, job.dataset.classes)
 
 
 def _recalls(found: NDArray[np.int64], targets: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float]:

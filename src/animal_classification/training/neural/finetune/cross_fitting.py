@@ -1,8 +1,7 @@
-"""What layers that have learned say of photos that they have not learned from: each half is asked about the other.
+"""Cross-fitting: each half of the training photos predicts the other half.
 
-Cross-fitting, as the head has it with its folds; of layers two fits are affordable, five are not. Each half learns from
-half of the photos only, so that its answers are a little worse than those of the network that is kept: thresholds and
-prediction sets err towards the careful side.
+The head does the same with five folds; fitting layers five times would take too long. A network that has learned from
+half of the photos is a little worse than the one that is kept, so thresholds and prediction sets are a little cautious.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.neural.finetune.layer_training import (
     FitState,
     Schedule,
-    begin,
-    copied,
+    copy_weights,
     fit_layers,
+    start_from_head,
 )
 from animal_classification.training.neural.image_cache import ImageSubset
 from animal_classification.training.neural.network_outputs import answers, spread
@@ -40,10 +39,10 @@ _HALVES = 2
 
 @dataclass(frozen=True)
 class CrossFitAnswers:
-    """Answers for the photos that could be judged, one after the other.
+    """Logits of photos by networks that have not learned from them.
 
     Attributes:
-        held_out: By the layers that have learned.
+        held_out: By the fitted layers.
         head_logits: By the head alone, fitted to the same halves, ``[M, C]``.
     """
 
@@ -56,25 +55,25 @@ class CrossFitAnswers:
         return losses(self.head_logits, targets), losses(np.asarray(self.held_out.logits), targets)
 
 
-def fit_halves(job: RecipeInputs, config: FinetuneConfig, stand: FitState, epochs: int) -> CrossFitAnswers:
-    """Let each half of the training photos learn, and ask it about the other half.
+def fit_halves(job: RecipeInputs, config: FinetuneConfig, state: FitState, epochs: int) -> CrossFitAnswers:
+    """Fit each half of the training photos, and predict the other half.
 
-    The network's weights are afterwards what they were.
+    The network keeps its weights.
     """
-    before = copied(stand.learner)
-    folds = stand.learned.folds(_HALVES)
-    untold = replace(job, tracker=NoTracker())  # these epochs are no part of the run's curves
+    before = copy_weights(state.learner)
+    folds = state.train.folds(_HALVES)
+    unlogged = replace(job, tracker=NoTracker())  # these epochs are no part of the run's curves
     parts = []
     for fold in range(_HALVES):
         inside = np.flatnonzero(folds != fold)
-        known = np.unique(stand.learned.targets[inside])
+        known = np.unique(state.train.targets[inside])
         # A class that is only in the other half cannot be known here.
-        asked = np.flatnonzero((folds == fold) & np.isin(stand.learned.targets, known))
-        if len(known) > 1 and len(asked):
+        predicted = np.flatnonzero((folds == fold) & np.isin(state.train.targets, known))
+        if len(known) > 1 and len(predicted):
             schedule = Schedule(stage=f"half{fold}", epochs=epochs)
-            parts.append(_fit_half(untold, config, stand, _Half(inside, asked), schedule))
-        stand.learner.load_state_dict(before)
-    return _joined(parts, stand.photos.classes)
+            parts.append(_fit_half(unlogged, config, state, _Half(inside, predicted), schedule))
+        state.learner.load_state_dict(before)
+    return _joined(parts, state.photos.classes)
 
 
 def losses(logits: NDArray[np.floating], targets: NDArray[np.integer]) -> Tensor:
@@ -85,38 +84,38 @@ def losses(logits: NDArray[np.floating], targets: NDArray[np.integer]) -> Tensor
 
 @dataclass(frozen=True)
 class _Half:
-    """Positions of the photos that one half learns from, and of those that it is asked about."""
+    """Positions of the photos that one half learns from, and of those that it predicts."""
 
     learned: NDArray[np.int64]
-    asked: NDArray[np.int64]
+    predicted: NDArray[np.int64]
 
 
 def _fit_half(
-    job: RecipeInputs, config: FinetuneConfig, stand: FitState, sides: _Half, schedule: Schedule
+    job: RecipeInputs, config: FinetuneConfig, state: FitState, positions: _Half, schedule: Schedule
 ) -> CrossFitAnswers:
-    half, asked = _half(stand, sides.learned), sides.asked
-    begin(config, half)
-    head_alone = answers(half.learner, stand.photos.train, asked)["logits"]
+    half, predicted = _half(state, positions.learned), positions.predicted
+    start_from_head(config, half)
+    head_alone = answers(half.learner, state.photos.train, predicted)["logits"]
     fit_layers(job, config, half, schedule)
-    found = answers(half.learner, stand.photos.train, asked)
-    absent = np.setdiff1d(np.arange(stand.photos.classes), half.learned.targets)
+    found = answers(half.learner, state.photos.train, predicted)
+    absent = np.setdiff1d(np.arange(state.photos.classes), half.train.targets)
     for logits in (head_alone, found["logits"]):
         logits[:, absent] = NEVER
     held_out = HeldOut(
         logits=found["logits"],
-        targets=stand.learned.targets[asked],
+        targets=state.train.targets[predicted],
         embedding=found["embedding"],
         distance=_distance(half, found["embedding"]),
-        units=stand.learned.units[asked],
+        units=state.train.units[predicted],
     )
     return CrossFitAnswers(held_out, head_alone)
 
 
-def _half(stand: FitState, positions: NDArray[np.int64]) -> FitState:
-    learned, photos = stand.learned.at(positions), stand.photos
+def _half(state: FitState, positions: NDArray[np.int64]) -> FitState:
+    learned, photos = state.train.at(positions), state.photos
     return replace(
-        stand,
-        learned=learned,
+        state,
+        train=learned,
         photos=replace(
             photos,
             train=ImageSubset(photos.train, positions),
@@ -129,7 +128,7 @@ def _half(stand: FitState, positions: NDArray[np.int64]) -> FitState:
 
 def _distance(half: FitState, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scores of embeddings, in the space that the network has now; NaN where its photos are too few for a distance."""
-    targets = half.learned.targets
+    targets = half.train.targets
     chosen = spread(targets)
     own = answers(half.learner, half.photos.train, chosen)["embedding"]
     distance = fit_distance(own, targets[chosen], half.photos.classes)

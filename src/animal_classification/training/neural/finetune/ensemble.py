@@ -1,7 +1,7 @@
-"""Several networks that look at the same photo side by side: what one overlooks another may see.
+"""Several networks that look at the same photo side by side.
 
-Their features are put together, channels after channels, and one head is fitted to all of them, so that to the rest of
-fine-tuning and to a bundle it is one network, with one embedding and one class-activation map.
+Their features are concatenated by channels and one head is fitted to them, so the rest of fine-tuning and the bundle
+see one network, with one embedding and one class-activation map.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 
-class SideBySide(nn.Module):
+class ParallelStage(nn.Module):
     """One stage of each network.
 
     Args:
@@ -67,7 +67,7 @@ class Ensemble(nn.Module):
         return joined
 
 
-def side_by_side(rows: Sequence[Sequence[nn.Module]], size: int) -> list[nn.Module]:
+def parallel_stages(rows: Sequence[Sequence[nn.Module]], size: int) -> list[nn.Module]:
     """Stages of several networks, put together one by one; none where their maps differ in number or size.
 
     Args:
@@ -84,15 +84,15 @@ def side_by_side(rows: Sequence[Sequence[nn.Module]], size: int) -> list[nn.Modu
             shares = [part(share) for part, share in zip(parts, shares, strict=True)]
             if any(share.ndim != 4 or share.shape[2:] != shares[0].shape[2:] for share in shares):
                 return []
-            result.append(SideBySide(parts, widths))
+            result.append(ParallelStage(parts, widths))
             widths = [share.shape[1] for share in shares]
     return result
 
 
-def in_a_row(stages: Sequence[nn.Module]) -> list[nn.Module]:
+def fuse_parallel(stages: Sequence[nn.Module]) -> list[nn.Module]:
     """The same stages, without what would be put together between two of them only to be taken apart again."""
-    pairs = [stage for stage in stages if isinstance(stage, SideBySide)]
+    pairs = [stage for stage in stages if isinstance(stage, ParallelStage)]
     if len(pairs) < max(2, len(stages)):
         return list(stages)
     columns = zip(*(pair.parts for pair in pairs), strict=True)
-    return [SideBySide([nn.Sequential(*column) for column in columns], pairs[0].widths)]
+    return [ParallelStage([nn.Sequential(*column) for column in columns], pairs[0].widths)]

@@ -1,4 +1,4 @@
-"""How layers learn: from the probe's head on, a few epochs, and a part of the way back."""
+"""How layers learn: they start with the probe's head, train a few epochs, and go back a part of the way."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from animal_classification.training.neural.finetune.mixup import Mixing, pick_view, rand_augment
-from animal_classification.training.neural.finetune.probe_head import Learned, Start, starting_head
-from animal_classification.training.neural.finetune.stages import groups_of
-from animal_classification.training.neural.fit import FitPhotos, FitPlan, Fitted, fit
+from animal_classification.training.neural.augmentation import Mixing, pick_view, rand_augment
+from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, FittedHead, fit_head
+from animal_classification.training.neural.finetune.stages import parameter_groups
+from animal_classification.training.neural.fit import fit
+from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import FinetuneConfig
@@ -25,19 +26,19 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class FitState:
-    """What fitting starts from.
+    """A network and the photos that it is fitted to.
 
     Attributes:
         network: With its pretrained weights.
-        learned: The training photos.
-        aside: Those of val, which may be empty.
-        photos: What the loop learns from: features that are kept, or pixels where nothing is frozen.
+        train: The training photos.
+        val: May be empty.
+        photos: What the loop reads: cached features, or pixels where nothing is frozen.
         spec: How photos reach the network.
     """
 
     network: FinetuneNetwork
-    learned: Learned
-    aside: Learned
+    train: EmbeddedSplit
+    val: EmbeddedSplit
     photos: FitPhotos
     spec: PreprocessSpec
 
@@ -62,18 +63,20 @@ class Schedule:
     first_epoch: int = 0
 
 
-def begin(config: FinetuneConfig, stand: FitState) -> Start:
+def start_from_head(config: FinetuneConfig, state: FitState) -> FittedHead:
     """Fit the head, and give it to the network."""
-    network = stand.network
-    start = starting_head(stand.learned, classes=stand.photos.classes, own=network.own, balance=config.balance)
-    network.begin_with(start.head)
-    stand.learner.eval()
+    network = state.network
+    start = fit_head(
+        state.train, classes=state.photos.classes, pretrained=network.pretrained_head, balance=config.balance
+    )
+    network.set_head(start.head)
+    state.learner.eval()
     return start
 
 
-def fit_layers(job: RecipeInputs, config: FinetuneConfig, stand: FitState, schedule: Schedule) -> Fitted:
-    """Let the layers learn from where they are, and go back a part of the way."""
-    network, before = stand.network, copied(stand.learner)
+def fit_layers(job: RecipeInputs, config: FinetuneConfig, state: FitState, schedule: Schedule) -> Fitted:
+    """Train the layers from their present weights, and go back a part of the way."""
+    network, before = state.network, copy_weights(state.learner)
     plan = FitPlan(
         stage=schedule.stage,
         epochs=schedule.epochs,
@@ -85,14 +88,14 @@ def fit_layers(job: RecipeInputs, config: FinetuneConfig, stand: FitState, sched
         mix=Mixing(config.mixup, config.cutmix),
         average=config.average,
     )
-    groups = groups_of(network.tail, job.config.optim, config.layer_decay)
-    fitted = fit(job, stand.learner, groups, stand.photos, plan)
-    _blend(stand.learner, before, config.blend)
-    stand.learner.eval()
+    groups = parameter_groups(network.tail, job.config.optim, config.layer_decay)
+    fitted = fit(job, state.learner, groups, state.photos, plan)
+    _blend(state.learner, before, config.blend)
+    state.learner.eval()
     return fitted
 
 
-def copied(learner: nn.Module) -> Weights:
+def copy_weights(learner: nn.Module) -> Weights:
     """Its weights, as they are now."""
     return {name: value.detach().clone() for name, value in learner.state_dict().items()}
 

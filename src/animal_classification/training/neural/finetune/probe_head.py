@@ -1,4 +1,4 @@
-"""The probe's head, where fine-tuning begins, and what it says of photos that it has not seen."""
+"""The probe's head, which fine-tuning starts from, and its logits for photos of other folds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True)
-class Learned:
-    """Photos that something learns from.
+class EmbeddedSplit:
+    """A split with the embeddings that the pretrained network gives.
 
     Attributes:
         rows: The photos.
         targets: Their classes, ``[N]``.
-        units: Equal numbers for what must not be torn apart, ``[N]``.
-        embeddings: What the pretrained network gives for them, float32 ``[N, V, D]``, for ``V`` views; the first is the
-            photo as it is.
+        units: Equal numbers for photos that must stay in one fold, ``[N]``.
+        embeddings: float32 ``[N, V, D]``, for ``V`` views, of which the first is the unchanged photo.
     """
 
     rows: Sequence[ManifestRow]
@@ -41,7 +40,7 @@ class Learned:
     embeddings: NDArray[np.float32]
 
     @classmethod
-    def of(cls, part: DatasetSplit, units: Mapping[str, int], embeddings: NDArray[np.float32]) -> Learned:
+    def of(cls, part: DatasetSplit, units: Mapping[str, int], embeddings: NDArray[np.float32]) -> EmbeddedSplit:
         """The photos of a split."""
         known = [units.get(row.path, -1 - index) for index, row in enumerate(part.rows)]
         return cls(part.rows, part.targets, np.array(known, dtype=np.int64), embeddings)
@@ -50,14 +49,14 @@ class Learned:
         """The number of the fold that does not learn from a photo, ``[N]``."""
         return deal(self.targets, self.units.tolist(), [row.sha256 or "" for row in self.rows], count)
 
-    def at(self, positions: NDArray[np.int64]) -> Learned:
+    def at(self, positions: NDArray[np.int64]) -> EmbeddedSplit:
         """Some of them."""
         rows = [self.rows[index] for index in positions]
-        return Learned(rows, self.targets[positions], self.units[positions], self.embeddings[positions])
+        return EmbeddedSplit(rows, self.targets[positions], self.units[positions], self.embeddings[positions])
 
-    def followed_by(self, other: Learned) -> Learned:
+    def followed_by(self, other: EmbeddedSplit) -> EmbeddedSplit:
         """Both."""
-        return Learned(
+        return EmbeddedSplit(
             [*self.rows, *other.rows],
             np.concatenate([self.targets, other.targets]),
             np.concatenate([self.units, other.units]),
@@ -66,37 +65,37 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where fine-tuning begins.
+class FittedHead:
+    """A head and how it does on held-out photos.
 
     Attributes:
         head: At the temperature that suits it.
-        held_out: What heads fitted without a photo's fold say of it, at the same temperature.
+        held_out: Logits by heads that were fitted without the photo's fold, at the same temperature.
     """
 
     head: LinearHead
     held_out: HeldOut
 
 
-def starting_head(learned: Learned, *, classes: int, own: LinearHead | None, balance: bool) -> Start:
-    """Fit it to photos as they are.
+def fit_head(split: EmbeddedSplit, *, classes: int, pretrained: LinearHead | None, balance: bool) -> FittedHead:
+    """Fit the head to unchanged photos.
 
     Args:
-        learned: The photos.
+        split: The photos.
         classes: How many there are.
-        own: The backbone's own classifier, if it is linear.
+        pretrained: The backbone's classifier, if it is linear.
         balance: Rare classes count as much as frequent ones.
     """
-    embeddings, folds = learned.embeddings[:, 0], learned.folds(FOLDS)
-    examples = EmbeddedPhotos(embeddings.astype(np.float64), learned.targets, classes, own, balance=balance)
+    embeddings, folds = split.embeddings[:, 0], split.folds(FOLDS)
+    examples = EmbeddedPhotos(embeddings.astype(np.float64), split.targets, classes, pretrained, balance=balance)
     choice = choose(examples, folds, STRENGTHS, workers=available_cpus())
     head = fit(examples, choice)
     judged = choice.positions
     held_out = HeldOut(
         logits=choice.logits / choice.temperature,
-        targets=learned.targets[judged],
+        targets=split.targets[judged],
         embedding=embeddings[judged],
         folds=folds[judged],
-        units=learned.units[judged],
+        units=split.units[judged],
     )
-    return Start(LinearHead(head.weight / choice.temperature, head.bias / choice.temperature), held_out)
+    return FittedHead(LinearHead(head.weight / choice.temperature, head.bias / choice.temperature), held_out)

@@ -1,9 +1,9 @@
-"""The recipe ``finetune``: a pretrained network, the probe's head on it, and then its layers, the later the faster.
+"""The recipe ``finetune``: a pretrained network with the probe's head, then its layers, the later ones faster.
 
-On a CPU the early stages stay as they are, and what they make of each photo is computed once. The rest learns on that,
-in seconds for an epoch. How many epochs, and whether layers learn at all, is settled first, by val or, without one, by
-cross-fitting; then train and val together are learned from. How sure the answers are, and what is unknown, comes from
-photos that were not learned from: out of fold where the head alone stays, else by cross-fitting.
+On a CPU the early stages are frozen, and their output for each photo is computed once; an epoch of the rest takes
+seconds. Val, or cross-fitting without one, decides how many epochs there are and whether layers learn at all; then
+train and val are learned from together. Calibration, prediction sets and the rule for unknown photos come from held-out
+photos: out of fold where only the head is fitted, else by cross-fitting.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.evaluation.fit_postprocessing import HeldOut
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.training.neural.cnn import load_photos
+from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
 from animal_classification.training.neural.finetune.features import features_of
 from animal_classification.training.neural.finetune.layer_training import (
     FitState,
     Schedule,
-    begin,
-    copied,
+    copy_weights,
     fit_layers,
+    start_from_head,
 )
 from animal_classification.training.neural.finetune.network import split_backbone
-from animal_classification.training.neural.finetune.probe_head import Learned, Start
+from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, FittedHead
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
-from animal_classification.training.neural.fit import FitPhotos, accelerator, prepare_torch
+from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
 from animal_classification.training.neural.network_outputs import answers, spread
 from animal_classification.training.neural.onnx_export import export
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationScores:
-    """What val says of the network's present weights.
+    """How the network's present weights do on val.
 
     Attributes:
         losses: In nats, of each photo ``[N]``, at the temperature that suits the logits best.
@@ -61,20 +62,20 @@ class ValidationScores:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneResult:
-    """What fitting came to.
+    """What was decided about the layers.
 
     Attributes:
-        epoch: The best; 0 where the head alone stays.
-        last_step: The last epoch that was told to the tracker; 0 for none.
+        epoch: The best; 0 where only the head is fitted.
+        last_step: The last epoch that was logged; 0 for none.
         metrics: Of the best epoch.
-        start: Where it began.
-        held_out: What was said of photos that were not learned from, where that is known already.
+        start: The head that the layers start from.
+        held_out: Logits of held-out photos, where they are known already.
     """
 
     epoch: int
     last_step: int
     metrics: Mapping[str, float]
-    start: Start
+    start: FittedHead
     held_out: HeldOut | None = None
 
 
@@ -89,19 +90,19 @@ def train(job: RecipeInputs) -> TrainedModel:
     assert isinstance(config, FinetuneConfig)
     prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
-    stand = _stand(job, config, load_backbone(job.config.backbone))
-    pretrained = copied(stand.learner)
-    by_val = len(stand.photos.val) > 0
-    tuned = _tune_by_val(job, config, stand) if by_val else _tune_by_halves(job, config, stand)
+    state = _prepare(job, config, load_backbone(job.config.backbone))
+    pretrained = copy_weights(state.learner)
+    by_val = len(state.photos.val) > 0
+    tuned = _tune_by_val(job, config, state) if by_val else _tune_by_halves(job, config, state)
     if config.refit or not by_val:
-        stand.learner.load_state_dict(pretrained)
-        stand = _together(stand) if by_val else stand
-        tuned = _refit(job, config, stand, tuned)
-    held_out = tuned.held_out or _held_out(job, config, stand, tuned, pretrained)
-    return _trained(job, stand, tuned, held_out)
+        state.learner.load_state_dict(pretrained)
+        state = _merge_val(state) if by_val else state
+        tuned = _refit(job, config, state, tuned)
+    held_out = tuned.held_out or _held_out(job, config, state, tuned, pretrained)
+    return _trained_model(job, state, tuned, held_out)
 
 
-def _stand(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) -> FitState:
+def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) -> FitState:
     dataset, classes = job.dataset, len(job.dataset.classes)
     spec = PreprocessSpec(**backbone.preprocess.model_dump())
     freeze = None if config.freeze == "auto" else config.freeze
@@ -109,7 +110,7 @@ def _stand(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) ->
         freeze = 0  # there a whole network learns in the time that this needs a part of it here
     network = split_backbone(backbone, freeze, classes=classes, drop=config.drop)
     photos = len(dataset.train) + len(dataset.val)
-    if config.freeze == "auto" and photos * network.bytes_kept > job.config.trainer.cache_bytes:
+    if config.freeze == "auto" and photos * network.bytes_per_photo > job.config.trainer.cache_bytes:
         network = split_backbone(backbone, 0, classes=classes, drop=config.drop)
     train_features, val_features = (
         features_of(
@@ -133,34 +134,34 @@ def _stand(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) ->
         loaded = load_photos(job, spec)
     return FitState(
         network=network,
-        learned=Learned.of(dataset.train, dataset.units, train_features.embeddings),
-        aside=Learned.of(dataset.val, dataset.units, val_features.embeddings),
+        train=EmbeddedSplit.of(dataset.train, dataset.units, train_features.embeddings),
+        val=EmbeddedSplit.of(dataset.val, dataset.units, val_features.embeddings),
         photos=loaded,
         spec=spec,
     )
 
 
-def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, stand: FitState) -> FinetuneResult:
-    """Fit head and layers to train; val says how many epochs, and whether the layers are kept."""
-    start = begin(config, stand)
-    before = _judged(stand)
+def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
+    """Fit head and layers to train; val decides how many epochs, and whether the layers are kept."""
+    start = start_from_head(config, state)
+    before = _validate(state)
     if config.epochs == 0:
         return FinetuneResult(epoch=0, last_step=0, metrics=before.metrics, start=start)
-    untuned = copied(stand.learner)
-    fitted = fit_layers(job, config, stand, Schedule(stage="tune", epochs=config.epochs))
-    after = _judged(stand)
+    untuned = copy_weights(state.learner)
+    fitted = fit_layers(job, config, state, Schedule(stage="tune", epochs=config.epochs))
+    after = _validate(state)
     if not _clearly_better(before.losses, after.losses):
-        stand.learner.load_state_dict(untuned)
+        state.learner.load_state_dict(untuned)
         return FinetuneResult(epoch=0, last_step=fitted.epochs, metrics=before.metrics, start=start)
     metrics = {**fitted.metrics, **after.metrics}
     return FinetuneResult(epoch=fitted.epoch, last_step=fitted.epochs, metrics=metrics, start=start)
 
 
-def _tune_by_halves(job: RecipeInputs, config: FinetuneConfig, stand: FitState) -> FinetuneResult:
+def _tune_by_halves(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
     """Where there is no val: all epochs if they make each half better for the other half's photos, or none."""
-    start = begin(config, stand)
+    start = start_from_head(config, state)
     if config.epochs:
-        halves = fit_halves(job, config, stand, config.epochs)
+        halves = fit_halves(job, config, state, config.epochs)
         if len(halves.held_out.targets) and _clearly_better(*halves.losses()):
             held_out = halves.held_out
             return FinetuneResult(
@@ -169,34 +170,34 @@ def _tune_by_halves(job: RecipeInputs, config: FinetuneConfig, stand: FitState) 
     return FinetuneResult(epoch=0, last_step=0, metrics=_metrics(start.held_out), start=start)
 
 
-def _refit(job: RecipeInputs, config: FinetuneConfig, stand: FitState, tuned: FinetuneResult) -> FinetuneResult:
+def _refit(job: RecipeInputs, config: FinetuneConfig, state: FitState, tuned: FinetuneResult) -> FinetuneResult:
     """With the number of epochs known, from the pretrained weights again."""
-    start, last_step = begin(config, stand), tuned.last_step
+    start, last_step = start_from_head(config, state), tuned.last_step
     if tuned.epoch:
         first = config.epochs if last_step else 0
         schedule = Schedule(stage="refit", epochs=tuned.epoch, first_epoch=first)
-        last_step = first + fit_layers(job, config, stand, schedule).epochs
+        last_step = first + fit_layers(job, config, state, schedule).epochs
     return replace(tuned, start=start, last_step=last_step)
 
 
 def _held_out(
-    job: RecipeInputs, config: FinetuneConfig, stand: FitState, tuned: FinetuneResult, pretrained: Mapping[str, Tensor]
+    job: RecipeInputs, config: FinetuneConfig, state: FitState, tuned: FinetuneResult, pretrained: Mapping[str, Tensor]
 ) -> HeldOut:
-    """What was said of the training photos by networks that had not learned from them."""
+    """Logits of the training photos by networks that have not learned from them."""
     if tuned.epoch == 0:
         return tuned.start.held_out
-    final = copied(stand.learner)
-    stand.learner.load_state_dict(pretrained)
-    held_out = fit_halves(job, config, stand, tuned.epoch).held_out
-    stand.learner.load_state_dict(final)
+    final = copy_weights(state.learner)
+    state.learner.load_state_dict(pretrained)
+    held_out = fit_halves(job, config, state, tuned.epoch).held_out
+    state.learner.load_state_dict(final)
     return held_out
 
 
 def _clearly_better(before: Tensor, after: Tensor) -> bool:
     """Whether losses of the same photos fell by more than one standard error.
 
-    The head alone was chosen by cross-validation over all of train, val is small: without a doubt in its favour, every
-    other lucky val would take layers that are worse.
+    The head was chosen by cross-validation over all of train, and val is small: without a margin in the head's favour,
+    a lucky val would often pick worse layers.
     """
     gains = before - after
     if len(gains) < 2:
@@ -204,17 +205,17 @@ def _clearly_better(before: Tensor, after: Tensor) -> bool:
     return float(gains.mean()) > float(gains.std()) / math.sqrt(len(gains))
 
 
-def _judged(stand: FitState) -> ValidationScores:
-    """How good it is on val."""
-    targets = stand.photos.val_targets
-    logits = answers(stand.learner, stand.photos.val, np.arange(len(targets)))["logits"]
+def _validate(state: FitState) -> ValidationScores:
+    """Measure the network on val."""
+    targets = state.photos.val_targets
+    logits = answers(state.learner, state.photos.val, np.arange(len(targets)))["logits"]
     found = losses(logits, targets)
     accuracy = float((logits.argmax(axis=1) == targets).mean())
     return ValidationScores(losses=found, metrics={"val/loss": float(found.mean()), "val/accuracy": accuracy})
 
 
 def _metrics(held_out: HeldOut) -> dict[str, float]:
-    """The same of photos that were held out in turn; nothing where none could be judged."""
+    """Loss and accuracy of held-out photos; empty where there are none."""
     logits, targets = np.asarray(held_out.logits), held_out.targets
     if not len(targets):
         return {}
@@ -222,10 +223,10 @@ def _metrics(held_out: HeldOut) -> dict[str, float]:
     return {"val/loss": float(losses(logits, targets).mean()), "val/accuracy": accuracy}
 
 
-def _together(stand: FitState) -> FitState:
+def _merge_val(state: FitState) -> FitState:
     """Train and val as one; no val."""
-    photos = stand.photos
-    learned = stand.learned.followed_by(stand.aside)
+    photos = state.photos
+    learned = state.train.followed_by(state.val)
     joined = FitPhotos(
         train=ConcatImages(photos.train, photos.val),
         train_targets=learned.targets,
@@ -233,25 +234,25 @@ def _together(stand: FitState) -> FitState:
         val_targets=photos.val_targets[:0],
         classes=photos.classes,
     )
-    return replace(stand, learned=learned, aside=stand.aside.at(np.empty(0, dtype=np.int64)), photos=joined)
+    return replace(state, train=learned, val=state.val.at(np.empty(0, dtype=np.int64)), photos=joined)
 
 
-def _trained(job: RecipeInputs, stand: FitState, tuned: FinetuneResult, held_out: HeldOut) -> TrainedModel:
+def _trained_model(job: RecipeInputs, state: FitState, tuned: FinetuneResult, held_out: HeldOut) -> TrainedModel:
     job.progress("exporting", 0, 1)
-    targets = stand.photos.train_targets
+    targets = state.photos.train_targets
     chosen = spread(targets)
-    embedding: NDArray[np.float32] = answers(stand.learner, stand.photos.train, chosen)["embedding"]
-    model = export(stand.network.eval(), stand.spec.size)
+    embedding: NDArray[np.float32] = answers(state.learner, state.photos.train, chosen)["embedding"]
+    model = export(state.network.eval(), state.spec.size)
     job.progress("exporting", 1, 1)
     return TrainedModel(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
-        preprocess=stand.network.preprocess,
+        preprocess=state.network.preprocess,
         calibration=Calibration(temperature=fit_temperature(held_out.logits, held_out.targets)),
         photos=len(targets),
         reference={"embedding": embedding, "label": targets[chosen]},
         metrics={**tuned.metrics, "epoch": float(tuned.epoch)},
         last_step=max(1, tuned.last_step),
         held_out=held_out,
-        learned_from=tuple(stand.learned.rows[index] for index in chosen),
+        learned_from=tuple(state.train.rows[index] for index in chosen),
     )

@@ -13,25 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from animal_classification.training.neural import optimizers
-from animal_classification.training.neural.finetune.ensemble import Ensemble, side_by_side
+from animal_classification.training.neural.finetune.ensemble import Ensemble, parallel_stages
 from animal_classification.training.neural.optimizers import Groups
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import OptimConfig
 
-# In the order of the forward pass; names that end in * are rows themselves. A guess, which `stages_of` checks.
-_ROWS = (
+# In the order of the forward pass; names that end in * are rows themselves. A guess, which `split_into_stages` checks.
+_STAGE_NAMES = (
     ("conv_stem", "bn1", "blocks*", "conv_head", "bn2"),
     ("conv_stem", "bn1", "blocks*"),
     ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4"),
     ("stem*", "stages*", "norm_pre"),
     ("stem", "stages*", "final_conv"),
 )
-_NORMS = (nn.modules.batchnorm._BatchNorm,)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-class Whole(nn.Module):
-    """All features of a network that cannot be cut."""
+class UncutNetwork(nn.Module):
+    """The features of a network that cannot be cut into stages, as one stage."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Whole(nn.Module):
         return cast(Tensor, cast(Any, self.network).forward_features(pixels))
 
 
-class Ending(nn.Module):
+class Pooling(nn.Module):
     """From the last feature map to the embedding, as the network itself pools it."""
 
     def __init__(self, network: nn.Module, features: Tensor) -> None:
@@ -55,28 +55,28 @@ class Ending(nn.Module):
         return cast(Tensor, cast(Any, self._whole[0]).forward_head(features, pre_logits=True))
 
 
-class Tail(nn.Module):
+class TrainableTail(nn.Module):
     """The stages that learn, and the head.
 
     Args:
         stages: In the order of the forward pass.
-        ending: From features to the embedding.
+        pooling: From features to the embedding.
         head: From the embedding to logits.
         drop: Share of the embedding that is dropped in training.
         width: Channels of the input. What follows them, the mirrored view of a photo, is looked at in training only.
     """
 
     def __init__(
-        self, stages: Sequence[nn.Module], ending: nn.Module, head: nn.Linear, *, drop: float, width: int
+        self, stages: Sequence[nn.Module], pooling: nn.Module, head: nn.Linear, *, drop: float, width: int
     ) -> None:
         super().__init__()
         self.width = width
         self.stages = nn.Sequential(*stages)
-        self.ending = ending
+        self.pooling = pooling
         self.dropout = nn.Dropout(drop)
         self.head = head
 
-    def train(self, mode: bool = True) -> Tail:
+    def train(self, mode: bool = True) -> TrainableTail:
         """Batch norms stay as they are: a small batch's statistics are worse than a million photos'."""
         super().train(mode)
         for module in self.modules():
@@ -86,7 +86,7 @@ class Tail(nn.Module):
 
     def embed(self, inputs: Tensor) -> Tensor:
         """``[N, D]``."""
-        return cast(Tensor, self.ending(self.stages(inputs[:, : self.width])))
+        return cast(Tensor, self.pooling(self.stages(inputs[:, : self.width])))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``[N, C]`` for what the frozen stages give."""
@@ -98,7 +98,7 @@ class Tail(nn.Module):
         return {"logits": self.head(embedding), "embedding": embedding}
 
 
-def stages_of(network: nn.Module, size: int) -> list[nn.Module]:
+def split_into_stages(network: nn.Module, size: int) -> list[nn.Module]:
     """The row of modules that makes the network's features; a single one where it cannot be taken apart.
 
     Args:
@@ -109,16 +109,20 @@ def stages_of(network: nn.Module, size: int) -> list[nn.Module]:
     with torch.inference_mode():
         expected = cast(Any, network).forward_features(probe)
         if isinstance(network, Ensemble):
-            stages = side_by_side([stages_of(member, size) for member in network.members], size)
-            return stages if len(stages) > 1 and _same(nn.Sequential(*stages), probe, expected) else [Whole(network)]
-        for names in _ROWS:
+            stages = parallel_stages([split_into_stages(member, size) for member in network.members], size)
+            return (
+                stages
+                if len(stages) > 1 and _same(nn.Sequential(*stages), probe, expected)
+                else [UncutNetwork(network)]
+            )
+        for names in _STAGE_NAMES:
             stages = list(_row(network, names))
             if len(stages) > 1 and _same(nn.Sequential(*stages), probe, expected):
                 return _merged(stages)
-    return [Whole(network)]
+    return [UncutNetwork(network)]
 
 
-def groups_of(tail: Tail, config: OptimConfig, decay: float) -> Groups:
+def parameter_groups(tail: TrainableTail, config: OptimConfig, decay: float) -> Groups:
     """What learns, the head first; each stage ``decay`` times as fast as the one after it."""
     found = optimizers.groups(tail.head.parameters(), config)
     for depth, stage in enumerate(reversed(tail.stages)):

@@ -127,7 +127,7 @@ def _together(names: str, members: Sequence[TimmBackbone], size: int) -> Ensembl
         together = Ensemble([member.network for member in members])
         together.eval()
         return together
-    raise UsageError(f"backbone.timm: {names!r} cannot stand side by side: {reason}; name networks of one family")
+    raise UsageError(f"backbone.timm: {names!r} cannot state side by side: {reason}; name networks of one family")
 
 
 def _with_weights(name: str, weights: str) -> nn.Module:
