@@ -152,14 +152,14 @@ def divide(recipe: str, data: str, seed: int, cache: Path, features: Features | 
 
 def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) -> dict[str, Any]:
     """What the recipe does with train and val together where no layer learns."""
-    from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, fit_head
+    from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, fit_probe_head
 
     parts = [
         EmbeddedSplit.of(part, dataset.units, features.embeddings[features.at(part.rows)])
         for part in (dataset.train, dataset.val)
     ]
     learned, classes = parts[0].followed_by(parts[1]), len(dataset.classes)
-    start = fit_head(learned, classes=classes, pretrained=features.own, balance=recipe.balance)
+    start = fit_probe_head(learned, classes=classes, pretrained=features.own, balance=recipe.balance)
     with threadpool_limits(1, user_api="blas"):
         rules = calibrate(start.held_out, embedding=learned.embeddings[:, 0], label=learned.targets)
     embedding = features.embeddings[features.at(dataset.test.rows), 0]

@@ -18,9 +18,14 @@ from animal_classification.data.scanner import scan
 from animal_classification.data.sources import read_source
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.training.probe.backbone import BundleBackbone
-from animal_classification.training.probe.head import BLENDS, choose, fit, loss_at
+from animal_classification.training.probe.head import (
+    BLENDS,
+    cross_entropy,
+    cross_validate,
+    fit_head,
+    stratified_group_kfold,
+)
 from animal_classification.training.probe.linear_models import EmbeddedPhotos
-from animal_classification.training.probe.stratified_folds import deal
 from benchmarks.train.by_hand import model
 
 Contestant = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
@@ -66,12 +71,12 @@ def probe(
     assert isinstance(recipe, ProbeConfig)
     examples = EmbeddedPhotos(embeddings[~test], photos.targets[~test], len(photos.names), photos.backbone.head())
     keys = [key for key, held in zip(photos.keys, test, strict=True) if not held]
-    folds = deal(examples.targets, list(units[~test]), keys, recipe.folds)
+    folds = stratified_group_kfold(examples.targets, list(units[~test]), keys, recipe.folds)
     head.BLENDS = blends
-    choice = choose(examples, folds, recipe.strengths, workers=2)
-    logits = fit(examples, choice).logits(embeddings[test])
+    choice = cross_validate(examples, folds, recipe.strengths, workers=2)
+    logits = fit_head(examples, choice).logits(embeddings[test])
     right = float((logits.argmax(axis=1) == photos.targets[test]).mean())
-    return right, loss_at(logits, photos.targets[test], choice.temperature)
+    return right, cross_entropy(logits, photos.targets[test], choice.temperature)
 
 
 def main(folder: str, divisions: int) -> None:

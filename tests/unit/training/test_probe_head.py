@@ -7,10 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from animal_classification.inference.postprocess import softmax
-from animal_classification.training.probe.head import choose, fit
+from animal_classification.training.probe.head import cross_validate, fit_head, stratified_group_kfold
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead, LinearModels
-from animal_classification.training.probe.logistic_regression import Problem, basis, logistic
-from animal_classification.training.probe.stratified_folds import deal
+from animal_classification.training.probe.logistic_regression import LogisticProblem, fit_logistic, principal_directions
 
 STRENGTHS = (0.01, 0.1)
 
@@ -28,15 +27,15 @@ def examples(
 
 def folds_of(data: EmbeddedPhotos, count: int = 5) -> np.ndarray:
     numbers = range(len(data.targets))
-    return deal(data.targets, list(numbers), [str(number) for number in numbers], count)
+    return stratified_group_kfold(data.targets, list(numbers), [str(number) for number in numbers], count)
 
 
 def test_logistic_regression_is_that_of_scikit_learn() -> None:
     data = examples()
     rows = data.embeddings - data.embeddings.mean(axis=0)
     count, strength = len(rows), 0.05
-    problem = Problem(rows, data.targets, np.full(count, 1 / count), 3)
-    solution = logistic(problem, strength, steps=500)
+    problem = LogisticProblem(rows, data.targets, np.full(count, 1 / count), 3)
+    solution = fit_logistic(problem, strength, steps=500)
     theirs = LogisticRegression(C=1 / (strength * count), tol=1e-8, max_iter=5000).fit(rows, data.targets)
     assert np.allclose(softmax(rows @ solution[:-1] + solution[-1]), theirs.predict_proba(rows), atol=0.01)
 
@@ -44,7 +43,7 @@ def test_logistic_regression_is_that_of_scikit_learn() -> None:
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
 def test_a_basis_spans_the_rows(shape: tuple[int, int]) -> None:
     rows = np.random.default_rng(0).normal(size=shape)
-    directions = basis(rows)
+    directions = principal_directions(rows)
     assert np.allclose(directions.T @ directions, np.eye(directions.shape[1]), atol=1e-8)
     assert np.allclose(rows @ directions @ directions.T, rows, atol=1e-8)
 
@@ -52,16 +51,16 @@ def test_a_basis_spans_the_rows(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("backbone", [True, False])
 def test_the_head_learns(backbone: bool) -> None:
     data = examples(backbone=backbone)
-    choice = choose(data, folds_of(data), STRENGTHS, workers=2)
+    choice = cross_validate(data, folds_of(data), STRENGTHS, workers=2)
     assert choice.accuracy > 0.9
-    assert (fit(data, choice).logits(data.embeddings).argmax(axis=1) == data.targets).mean() > 0.95
+    assert (fit_head(data, choice).logits(data.embeddings).argmax(axis=1) == data.targets).mean() > 0.95
 
 
 def test_the_same_photos_give_the_same_head_to_the_last_bit() -> None:
     heads = []
     for workers in (1, 2):
         data = examples(backbone=True)
-        head = fit(data, choose(data, folds_of(data), STRENGTHS, workers=workers))
+        head = fit_head(data, cross_validate(data, folds_of(data), STRENGTHS, workers=workers))
         heads.append(head.weight.tobytes() + head.bias.tobytes())
     assert heads[0] == heads[1]
 
@@ -69,14 +68,14 @@ def test_the_same_photos_give_the_same_head_to_the_last_bit() -> None:
 @pytest.mark.parametrize(("classes", "each"), [(2, 1), (2, 2), (5, 2), (30, 5)])
 def test_few_photos_give_a_head_and_no_warning(classes: int, each: int) -> None:
     data = examples(classes, each, backbone=True)
-    choice = choose(data, folds_of(data), STRENGTHS, workers=1)
+    choice = cross_validate(data, folds_of(data), STRENGTHS, workers=1)
     assert choice.temperature > 0
-    assert np.isfinite(fit(data, choice).weight).all()
+    assert np.isfinite(fit_head(data, choice).weight).all()
 
 
 def test_equal_photos_are_no_trouble() -> None:
     data = EmbeddedPhotos(np.ones((6, 4)), np.array([0, 0, 0, 1, 1, 1]), 2)
-    assert np.isfinite(fit(data, choose(data, folds_of(data), STRENGTHS, workers=1)).weight).all()
+    assert np.isfinite(fit_head(data, cross_validate(data, folds_of(data), STRENGTHS, workers=1)).weight).all()
 
 
 def test_a_channel_that_is_silent_in_training_does_not_decide_alone() -> None:
@@ -84,7 +83,7 @@ def test_a_channel_that_is_silent_in_training_does_not_decide_alone() -> None:
     data = examples()
     quiet = np.random.default_rng(1).normal(size=(len(data.targets), 1)) * 1e-4 + data.targets[:, None] * 1e-4
     data = EmbeddedPhotos(np.hstack([data.embeddings, quiet]), data.targets, data.classes)
-    head = fit(data, choose(data, folds_of(data), STRENGTHS, workers=1))
+    head = fit_head(data, cross_validate(data, folds_of(data), STRENGTHS, workers=1))
     speaks = data.embeddings.copy()
     speaks[:, -1] = 1.0
     assert (head.logits(speaks).argmax(axis=1) == data.targets).mean() > 0.9
@@ -105,7 +104,7 @@ def test_balance_helps_the_rare() -> None:
 def test_folds_keep_together_what_belongs_together_and_classes_even() -> None:
     targets = np.repeat(np.arange(4), 25)
     groups = [number // 5 for number in range(100)]
-    folds = deal(targets, groups, [str(number) for number in range(100)], 5)
+    folds = stratified_group_kfold(targets, groups, [str(number) for number in range(100)], 5)
     for group in range(20):
         assert len({fold for fold, number in zip(folds, groups, strict=True) if number == group}) == 1
     assert {int((folds[targets == target] == fold).sum()) for target in range(4) for fold in range(5)} == {5}

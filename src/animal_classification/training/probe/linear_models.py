@@ -1,8 +1,8 @@
-"""Three linear classifiers of embeddings, fitted to some photos. Their mistakes differ, so that a blend is better.
+"""Three linear classifiers of embeddings. Their mistakes differ, so a blend of them is better than each.
 
-1. Multinomial logistic regression, regularised.
+1. Regularised multinomial logistic regression.
 2. Discriminant analysis with a covariance that is shrunk towards a sphere (Friedman 1989; Ledoit and Wolf 2004).
-3. What the backbone said before: how often its own classes go together with the new ones.
+3. The backbone's own classes, by how probable they are for photos of each new class.
 
 Each is linear in the embedding, and so is their sum: class-activation maps stay possible.
 """
@@ -16,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.inference.postprocess import softmax
-from animal_classification.training.probe.logistic_regression import Floats, Problem, basis, logistic
+from animal_classification.training.probe.logistic_regression import (
+    Floats,
+    LogisticProblem,
+    fit_logistic,
+    principal_directions,
+)
 
-# Beyond so many principal components of the embeddings nothing changes but the time.
+# More principal components of the embeddings only take more time.
 DIMENSIONS = 512
 SHRINKAGE = 0.2
-# A channel that hardly moves on these photos may move on others, and must not decide alone then: no spread counts as
-# less than this share of the usual one.
+# A channel that is nearly constant on these photos may vary on others, and must not decide alone then: no standard
+# deviation counts as less than this share of the median one.
 QUIET = 0.1
-_STILL = 1e-6  # a spread below it is no spread
+_STILL = 1e-6  # a channel with a smaller standard deviation is constant
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class EmbeddedPhotos:
         embeddings: ``[N, D]``.
         targets: Class numbers ``[N]``.
         classes: How many there are.
-        backbone: What the backbone makes of embeddings, ``K`` logits of its own classes, if it has such a layer.
+        backbone: The backbone's linear layer for its own ``K`` classes, if it has one.
         balance: Rare classes count as much as frequent ones.
     """
 
@@ -64,14 +69,14 @@ class EmbeddedPhotos:
         return WhitenedSpace.of(self.embeddings)
 
     @cached_property
-    def beliefs(self) -> Floats | None:
-        """The backbone's probabilities ``[N, K]``."""
+    def backbone_probabilities(self) -> Floats | None:
+        """Of its own classes, ``[N, K]``."""
         return None if self.backbone is None else softmax(self.backbone.logits(self.embeddings))
 
 
 @dataclass(frozen=True)
 class WhitenedSpace:
-    """Coordinates that suit a solver: embeddings standardised, in their principal directions. Knows no label.
+    """Standardised embeddings in their principal directions, which suits the solvers. Uses no labels.
 
     Attributes:
         mean: ``[D]``.
@@ -93,7 +98,7 @@ class WhitenedSpace:
         spread = np.where(spread > _STILL, spread, 1.0)
         rows = embeddings - mean
         rows /= spread  # in place: with many photos, each copy takes hundreds of megabytes
-        directions = basis(rows, width=DIMENSIONS)
+        directions = principal_directions(rows, width=DIMENSIONS)
         return cls(mean, spread, directions, rows @ directions)
 
     def head(self, weight: Floats, bias: Floats) -> LinearHead:
@@ -103,11 +108,11 @@ class WhitenedSpace:
 
 
 class LinearModels:
-    """The three, fitted to the examples that are chosen.
+    """The three models, fitted to some of the examples.
 
     Args:
         examples: All.
-        chosen: Which of them to look at, ``[N]``.
+        chosen: Which of them to fit to, bool ``[N]``.
     """
 
     def __init__(self, examples: EmbeddedPhotos, chosen: NDArray[np.bool_]) -> None:
@@ -119,22 +124,22 @@ class LinearModels:
         self._start: Floats | None = None
 
     def at(self, strength: float) -> list[LinearHead]:
-        """At this strength of the first, all brought to one spread; begins where the last call ended.
+        """All models on one scale, the first at this strength of regularisation; starts from the last call's solution.
 
         The third is missing where the backbone has no classes of its own.
         """
-        return [self._even(self._logistic(strength)), *self._others]
+        return [self._scaled(self._logistic(strength)), *self._others]
 
     @cached_property
     def _others(self) -> list[LinearHead]:
-        found = [self._discriminant(), self._prior()]
-        return [self._even(head) for head in found if head is not None]
+        found = [self._discriminant(), self._from_backbone()]
+        return [self._scaled(head) for head in found if head is not None]
 
     def _logistic(self, strength: float) -> LinearHead:
         examples = self._examples
         weights = 1.0 / self._counts[self._targets] if examples.balance else np.ones(len(self._targets))
-        problem = Problem(self._rows, self._targets, weights / weights.sum(), examples.classes)
-        self._start = logistic(problem, strength, start=self._start)
+        problem = LogisticProblem(self._rows, self._targets, weights / weights.sum(), examples.classes)
+        self._start = fit_logistic(problem, strength, start=self._start)
         return examples.space.head(self._start[:-1], self._start[-1])
 
     def _discriminant(self) -> LinearHead:
@@ -153,23 +158,23 @@ class LinearModels:
             bias += np.log(np.maximum(self._counts, 0.5))
         return self._examples.space.head(weight, bias)
 
-    def _prior(self) -> LinearHead | None:
-        backbone, beliefs = self._examples.backbone, self._examples.beliefs
-        if backbone is None or beliefs is None:
+    def _from_backbone(self) -> LinearHead | None:
+        backbone, probabilities = self._examples.backbone, self._examples.backbone_probabilities
+        if backbone is None or probabilities is None:
             return None
-        together = np.zeros((self._examples.classes, beliefs.shape[1]))
-        np.add.at(together, self._targets, beliefs[self._chosen])
+        together = np.zeros((self._examples.classes, probabilities.shape[1]))
+        np.add.at(together, self._targets, probabilities[self._chosen])
         together /= np.maximum(self._counts, 1)[:, None]
         return LinearHead(together @ backbone.weight, together @ backbone.bias)
 
-    def _even(self, head: LinearHead) -> LinearHead:
+    def _scaled(self, head: LinearHead) -> LinearHead:
         logits = head.logits(self._examples.embeddings)[self._chosen]  # a copy of logits is smaller than of embeddings
         spread = max(float((logits - logits.mean(axis=1, keepdims=True)).std()), _STILL)
         return LinearHead(head.weight / spread, head.bias / spread)
 
 
 def blended(heads: list[LinearHead], weights: tuple[float, ...]) -> LinearHead:
-    """The weighted sum; a head that is missing at the end counts nothing."""
+    """The weighted sum; heads that are missing at the end count as zero."""
     pairs = list(zip(heads, weights, strict=False))
     weight = sum((share * head.weight for head, share in pairs), start=np.zeros_like(heads[0].weight))
     bias = sum((share * head.bias for head, share in pairs), start=np.zeros_like(heads[0].bias))

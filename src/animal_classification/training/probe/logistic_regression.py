@@ -1,4 +1,4 @@
-"""The linear algebra of the head: an orthogonal basis, and multinomial logistic regression in it."""
+"""Principal directions of embeddings, and multinomial logistic regression in them by L-BFGS."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SUFFICIENT = 1e-4
 _SMALLEST_STEP = 1e-6
 
 
-def basis(rows: Floats, *, width: int | None = None) -> Floats:
+def principal_directions(rows: Floats, *, width: int | None = None) -> Floats:
     """Principal directions of centred rows, the strongest first.
 
     Args:
         rows: ``[N, D]``.
-        width: At most so many.
+        width: How many at most.
 
     Returns:
         Orthonormal columns ``[D, R]`` that span the rows where ``width`` allows it.
@@ -44,13 +44,13 @@ def basis(rows: Floats, *, width: int | None = None) -> Floats:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What a logistic regression is fitted to.
+class LogisticProblem:
+    """The data of a logistic regression.
 
     Attributes:
         rows: ``[N, R]``, centred.
         targets: Class numbers ``[N]``.
-        weights: Of the rows, ``[N]``, adding up to one.
+        weights: Weights of the rows, ``[N]``, with the sum 1.
         classes: How many there are.
     """
 
@@ -60,14 +60,14 @@ class Problem:
     classes: int
 
 
-def logistic(problem: Problem, strength: float, *, start: Floats | None = None, steps: int = 100) -> Floats:
+def fit_logistic(problem: LogisticProblem, strength: float, *, start: Floats | None = None, steps: int = 100) -> Floats:
     """Minimise the weighted mean cross-entropy plus ``strength / 2`` times the squared weights, by L-BFGS.
 
     Args:
         problem: What to fit.
-        strength: Of the regularisation; the bias is free of it.
-        start: Where to begin: weights and, last, the bias, ``[R + 1, C]``.
-        steps: At most so many.
+        strength: Strength of the regularisation, which leaves the bias out.
+        start: First weights and, last, the bias, ``[R + 1, C]``.
+        steps: How many at most.
 
     Returns:
         Weights and, last, the bias, ``[R + 1, C]``.
@@ -75,7 +75,7 @@ def logistic(problem: Problem, strength: float, *, start: Floats | None = None, 
     rows = np.hstack([problem.rows, np.ones((len(problem.rows), 1))])
     penalty = np.full(rows.shape[1], strength)
     penalty[-1] = _BIAS_STRENGTH
-    # Coordinates in which the curvature is about one everywhere: ten times fewer steps.
+    # Coordinates in which the curvature is about one in every direction: a tenth of the steps.
     scale = 1 / np.sqrt((problem.weights @ rows**2) / problem.classes + penalty)
     rows, penalty = rows * scale, (penalty * scale**2)[:, None]
     wanted = np.eye(problem.classes)[problem.targets]

@@ -1,4 +1,4 @@
-"""The recipe ``probe``."""
+"""The recipe ``probe``: embeddings by a frozen backbone, and a linear head on them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from animal_classification.errors import AnimalsError
 from animal_classification.evaluation.fit_postprocessing import HeldOut
 from animal_classification.training.prepare_data import cache_folder
 from animal_classification.training.probe.backbone import BundleBackbone
-from animal_classification.training.probe.head import HeadSettings, accuracy, choose, fit, loss_at
+from animal_classification.training.probe.head import (
+    HeadSettings,
+    accuracy,
+    cross_entropy,
+    cross_validate,
+    fit_head,
+    stratified_group_kfold,
+)
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead
 from animal_classification.training.probe.onnx_head import with_head
-from animal_classification.training.probe.stratified_folds import deal
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -38,11 +44,11 @@ def train(job: RecipeInputs) -> TrainedModel:
     config = job.config.recipe
     assert isinstance(config, ProbeConfig)
     backbone = BundleBackbone.of(job.config)
-    known = _embeddings(job, backbone)
-    rows, targets, embeddings = _learned_from(job, known)
-    # Of the others there are copies now, and all together take hundreds of megabytes where there are many photos.
+    by_hash = _embeddings(job, backbone)
+    rows, targets, embeddings = _training_photos(job, by_hash)
+    # Keep those of the test photos only: with many photos, all embeddings take hundreds of megabytes.
     tested = {row.sha256 or "" for row in job.dataset.test.rows}
-    known = {sha256: vector.copy() for sha256, vector in known.items() if sha256 in tested}
+    by_hash = {sha256: vector.copy() for sha256, vector in by_hash.items() if sha256 in tested}
     photos = len(rows)
     if config.flips is True:  # auto: on animals22 they cost the time of a second pass and gained nothing
         mirrored = _mirrored(job, backbone, rows)
@@ -53,28 +59,28 @@ def train(job: RecipeInputs) -> TrainedModel:
     examples = EmbeddedPhotos(
         embeddings.astype(np.float64), targets, len(job.dataset.classes), backbone.head(), balance=config.balance
     )
-    folds = _deal(job, config, examples, rows)
-    choice = choose(examples, folds, config.strengths, workers=available_cpus())
-    head = fit(examples, choice)
+    folds = _folds(job, config, examples, rows)
+    settings = cross_validate(examples, folds, config.strengths, workers=available_cpus())
+    head = fit_head(examples, settings)
     weight, bias = head.weight.astype(np.float32), head.bias.astype(np.float32)
     model = with_head(backbone.model, weight, bias)
     speed = len(rows) / max(1e-9, time.monotonic() - begun)
-    metrics = _log(job, choice, examples, head, speed)
-    test = _test_embedding(job.dataset.test, known, weight.shape[1])
+    metrics = _log(job, settings, examples, head, speed)
+    test = _test_embedding(job.dataset.test, by_hash, weight.shape[1])
     return TrainedModel(
         model=model,
         labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
         preprocess=backbone.preprocess,
-        calibration=Calibration(temperature=choice.temperature),
+        calibration=Calibration(temperature=settings.temperature),
         photos=photos,
         reference={"embedding": embeddings, "label": targets},
         metrics=metrics,
         held_out=HeldOut(
-            logits=choice.logits,
-            targets=targets[choice.positions],
-            embedding=embeddings[choice.positions],
-            folds=folds[choice.positions],
-            units=_units(job, rows)[choice.positions],
+            logits=settings.logits,
+            targets=targets[settings.positions],
+            embedding=embeddings[settings.positions],
+            folds=folds[settings.positions],
+            units=_units(job, rows)[settings.positions],
         ),
         learned_from=tuple(rows),
         test_logits=test @ weight.T + bias,
@@ -84,7 +90,7 @@ def train(job: RecipeInputs) -> TrainedModel:
 
 
 def _embeddings(job: RecipeInputs, backbone: BundleBackbone) -> dict[str, NDArray[np.float32]]:
-    """By content, for every photo that has a split."""
+    """Embeddings by the hash of the photo, for every photo that has a split."""
     manifest = job.dataset.manifest
     vectors = embed(
         manifest,
@@ -97,14 +103,14 @@ def _embeddings(job: RecipeInputs, backbone: BundleBackbone) -> dict[str, NDArra
     return {row.sha256: vector for row, vector in found if row.sha256 and np.isfinite(vector).all()}
 
 
-def _learned_from(
-    job: RecipeInputs, known: dict[str, NDArray[np.float32]]
+def _training_photos(
+    job: RecipeInputs, by_hash: dict[str, NDArray[np.float32]]
 ) -> tuple[list[ManifestRow], NDArray[np.int64], NDArray[np.float32]]:
-    """Train and val together: what val would be held back for, cross-validation does."""
+    """Train and val together: cross-validation takes the place of val."""
     rows, targets, vectors = [], [], []
     for part in (job.dataset.train, job.dataset.val):
         for row, target in zip(part.rows, part.targets, strict=True):
-            if (vector := known.get(row.sha256 or "")) is not None:
+            if (vector := by_hash.get(row.sha256 or "")) is not None:
                 rows.append(row)
                 targets.append(int(target))
                 vectors.append(vector)
@@ -131,38 +137,38 @@ def _mirrored(job: RecipeInputs, backbone: BundleBackbone, rows: Sequence[Manife
     return vectors[[place[row.path] for row in rows]]
 
 
-def _deal(
+def _folds(
     job: RecipeInputs, config: ProbeConfig, examples: EmbeddedPhotos, rows: Sequence[ManifestRow]
 ) -> NDArray[np.int64]:
     keys = [row.sha256 or "" for row in rows]
-    return deal(examples.targets, _units(job, rows).tolist(), keys, config.folds)
+    return stratified_group_kfold(examples.targets, _units(job, rows).tolist(), keys, config.folds)
 
 
 def _units(job: RecipeInputs, rows: Sequence[ManifestRow]) -> NDArray[np.int64]:
-    """Equal numbers for photos that must not be torn apart, ``[N]``."""
+    """Equal numbers for photos that must stay in one fold, ``[N]``."""
     return np.array([job.dataset.units.get(row.path, -1 - index) for index, row in enumerate(rows)], dtype=np.int64)
 
 
 def _log(
-    job: RecipeInputs, choice: HeadSettings, examples: EmbeddedPhotos, head: LinearHead, speed: float
+    job: RecipeInputs, settings: HeadSettings, examples: EmbeddedPhotos, head: LinearHead, speed: float
 ) -> dict[str, float]:
-    """Numbers under the names that every recipe uses; val is what was left out in turn."""
+    """Log and return metrics under the names that every recipe uses; val is what was held out in turn."""
     metrics = {
-        "train/loss": loss_at(head.logits(examples.embeddings), examples.targets, choice.temperature),
+        "train/loss": cross_entropy(head.logits(examples.embeddings), examples.targets, settings.temperature),
         "train/accuracy": accuracy(head.logits(examples.embeddings), examples.targets),
-        "val/loss": choice.loss,
-        "val/accuracy": choice.accuracy,
+        "val/loss": settings.loss,
+        "val/accuracy": settings.accuracy,
     }
-    # Where no photo could be judged there is no val.
+    # Without held-out photos there is no val.
     metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
     job.tracker.log_metrics({**metrics, "images_per_second": speed}, step=1)
-    return {**metrics, "strength": choice.strength}
+    return {**metrics, "strength": settings.strength}
 
 
-def _test_embedding(part: DatasetSplit, known: dict[str, NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+def _test_embedding(part: DatasetSplit, by_hash: dict[str, NDArray[np.float32]], width: int) -> NDArray[np.float32]:
     """``[len(part), width]``; NaN for photos that are gone."""
-    nothing = np.full(width, np.nan, dtype=np.float32)
-    rows = [known.get(row.sha256 or "", nothing) for row in part.rows]
+    missing = np.full(width, np.nan, dtype=np.float32)
+    rows = [by_hash.get(row.sha256 or "", missing) for row in part.rows]
     return np.stack(rows) if rows else np.empty((0, width), dtype=np.float32)
 
 

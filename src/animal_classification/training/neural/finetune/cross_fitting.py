@@ -28,7 +28,7 @@ from animal_classification.training.neural.finetune.layer_training import (
 )
 from animal_classification.training.neural.image_cache import ImageSubset
 from animal_classification.training.neural.network_outputs import answers, spread
-from animal_classification.training.probe.head import NEVER
+from animal_classification.training.probe.head import ABSENT_LOGIT
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import FinetuneConfig
@@ -100,7 +100,7 @@ def _fit_half(
     found = answers(half.learner, state.photos.train, predicted)
     absent = np.setdiff1d(np.arange(state.photos.classes), half.train.targets)
     for logits in (head_alone, found["logits"]):
-        logits[:, absent] = NEVER
+        logits[:, absent] = ABSENT_LOGIT
     held_out = HeldOut(
         logits=found["logits"],
         targets=state.train.targets[predicted],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from animal_classification.training.neural.augmentation import Mixing, pick_view, rand_augment
-from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, FittedHead, fit_head
+from animal_classification.training.neural.finetune.probe_head import EmbeddedSplit, FittedHead, fit_probe_head
 from animal_classification.training.neural.finetune.stages import parameter_groups
 from animal_classification.training.neural.fit import fit
 from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
@@ -66,7 +66,7 @@ class Schedule:
 def start_from_head(config: FinetuneConfig, state: FitState) -> FittedHead:
     """Fit the head, and give it to the network."""
     network = state.network
-    start = fit_head(
+    start = fit_probe_head(
         state.train, classes=state.photos.classes, pretrained=network.pretrained_head, balance=config.balance
     )
     network.set_head(start.head)

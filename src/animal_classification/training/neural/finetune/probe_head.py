@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from animal_classification.common.limits import available_cpus
 from animal_classification.evaluation.fit_postprocessing import HeldOut
-from animal_classification.training.probe.head import choose, fit
+from animal_classification.training.probe.head import cross_validate, fit_head, stratified_group_kfold
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead
-from animal_classification.training.probe.stratified_folds import deal
 
 if TYPE_CHECKING:
     from animal_classification.data.manifest import ManifestRow
@@ -47,7 +46,7 @@ class EmbeddedSplit:
 
     def folds(self, count: int) -> NDArray[np.int64]:
         """The number of the fold that does not learn from a photo, ``[N]``."""
-        return deal(self.targets, self.units.tolist(), [row.sha256 or "" for row in self.rows], count)
+        return stratified_group_kfold(self.targets, self.units.tolist(), [row.sha256 or "" for row in self.rows], count)
 
     def at(self, positions: NDArray[np.int64]) -> EmbeddedSplit:
         """Some of them."""
@@ -77,7 +76,7 @@ class FittedHead:
     held_out: HeldOut
 
 
-def fit_head(split: EmbeddedSplit, *, classes: int, pretrained: LinearHead | None, balance: bool) -> FittedHead:
+def fit_probe_head(split: EmbeddedSplit, *, classes: int, pretrained: LinearHead | None, balance: bool) -> FittedHead:
     """Fit the head to unchanged photos.
 
     Args:
@@ -88,8 +87,8 @@ def fit_head(split: EmbeddedSplit, *, classes: int, pretrained: LinearHead | Non
     """
     embeddings, folds = split.embeddings[:, 0], split.folds(FOLDS)
     examples = EmbeddedPhotos(embeddings.astype(np.float64), split.targets, classes, pretrained, balance=balance)
-    choice = choose(examples, folds, STRENGTHS, workers=available_cpus())
-    head = fit(examples, choice)
+    choice = cross_validate(examples, folds, STRENGTHS, workers=available_cpus())
+    head = fit_head(examples, choice)
     judged = choice.positions
     held_out = HeldOut(
         logits=choice.logits / choice.temperature,
