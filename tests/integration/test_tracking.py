@@ -24,7 +24,7 @@ from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import connect
 from animal_classification.tracking.csv_tracker import read_metrics
 from animal_classification.tracking.factory import tracked
-from animal_classification.tracking.model_registration import offer
+from animal_classification.tracking.model_registration import offer_to_registry
 from animal_classification.tracking.run_state import recall
 from animal_classification.tracking.tracker import plain_name
 from animal_classification.training.run import Run, open_run
@@ -270,7 +270,7 @@ def test_a_server_that_never_answers_costs_no_more_than_its_patience(
     assert warnings == [f"tracking with mlflow at {uri} stopped: timed out; the run itself goes on"]
     assert read_metrics(run.path / "metrics.csv") == SERIES
     # The tracker has said it: the registry at the same place is not asked again.
-    assert offer(config, run, name="zoo", metrics={}, test=()) == ()
+    assert offer_to_registry(config, run, name="zoo", metrics={}, test=()) == ()
 
 
 def test_a_registry_that_cannot_be_reached_is_a_note(tmp_path: Path, bundle: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_registry_that_cannot_be_reached_is_a_note(tmp_path: Path, bundle: Pat
     config = configured(tmp_path, "tracking.to=[]", f"tracking.uri={uri}")
     run = started(config)
     shutil.copytree(bundle, run.bundle)
-    [note] = offer(config, run, name="zoo", metrics={}, test=())
+    [note] = offer_to_registry(config, run, name="zoo", metrics={}, test=())
     assert note == f"not registered: {uri}: Connection refused; the model itself is in {run.bundle}"
 
 

@@ -1,5 +1,7 @@
 """``run_sweep``: from a configuration to a study with as many finished trials as were asked for."""
 
+# Imported where they are used: Optuna is in the extra `sweep`, and `samplers` and `trials` need it.
+
 from __future__ import annotations
 
 import math
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.sweep.search_space import Space, Value, Vary, check, size, space_of, suggest
-from animal_classification.sweep.storage import opened, quiet
-from animal_classification.sweep.study_identity import Identity, asked_for, note_down, other_studies
+from animal_classification.sweep.storage import open_storage, without_optuna_warnings
+from animal_classification.sweep.study_identity import StudyIdentity, configuration_hash, other_studies, write_identity
 from animal_classification.sweep.worker_lock import Worker
 from animal_classification.training.run import code_version
 
@@ -50,7 +52,7 @@ class Train(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What is to be found out.
+    """A study that is to be run.
 
     Attributes:
         config: What does not change.
@@ -70,7 +72,7 @@ class Sweep:
     name: str
     wanted: int
     minimise: bool
-    identity: Identity
+    identity: StudyIdentity
 
     @property
     def settings(self) -> SweepConfig:
@@ -80,7 +82,7 @@ class Sweep:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOutcome:
-    """A study, and what went on in this process.
+    """The trials of a study, and what happened in this process.
 
     Attributes:
         sweep: What was asked.
@@ -122,7 +124,7 @@ def plan(vary: Vary, *, version_of: Callable[[Config], str] = lambda _: "") -> S
         raise UsageError(f"sweep.study is {study!r}; it names a folder, so it must hold no slash")
     wanted = settings.trials if settings.sampler != "grid" else int(min(settings.trials, size(space)))
     minimise = settings.direction == "minimize" or (settings.direction == "auto" and settings.metric.endswith("loss"))
-    identity = Identity(asked=asked_for(config, space), data=version_of(config), code=code_version())
+    identity = StudyIdentity(asked=configuration_hash(config, space), data=version_of(config), code=code_version())
     name = study or f"sweep-{config.recipe.name}-{identity.mark[:8]}"
     return Sweep(
         config=config,
@@ -156,9 +158,13 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Swe
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seconds = sweep.settings.seconds
     deadline = None if seconds is None else begun + seconds
-    with quiet(), opened(sweep.settings.storage, sweep.folder) as storage, Worker(sweep.folder / "workers") as worker:
+    with (
+        without_optuna_warnings(),
+        open_storage(sweep.settings.storage, sweep.folder) as storage,
+        Worker(sweep.folder / "workers") as worker,
+    ):
         study = _study(sweep, storage)
-        note_down(sweep.folder, sweep.identity)
+        write_identity(sweep.folder, sweep.identity)
         trials = Trials(study, storage, wanted=sweep.wanted, worker=worker, deadline=deadline)
         _run(sweep, trials, train, tell)
         found = tuple(study.get_trials())
@@ -287,7 +293,7 @@ def _study(sweep: Sweep, storage: optuna.storages.BaseStorage) -> optuna.Study:
     mine = sweep.identity.as_text()
     made_for = study.user_attrs.get(MADE_FOR, mine)
     if made_for != mine:
-        theirs = Identity.from_text(made_for)
+        theirs = StudyIdentity.from_text(made_for)
         what = sweep.identity.differences(theirs) if theirs else "another configuration or space, by an older version"
         raise UsageError(
             f"study {sweep.name!r} was made for {what}; take back what was changed, or give another sweep.study="

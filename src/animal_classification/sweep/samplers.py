@@ -1,10 +1,11 @@
-"""Who says what comes next, and what is not worth going on with."""
+"""Optuna's samplers, which choose the values of a trial, and its pruners, which stop bad trials early."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from animal_classification.config.schema import SweepConfig
 
-# Before anything is stopped early there must be something to compare with, and more than a first epoch.
-_CALM_TRIALS = 5
-_CALM_EPOCHS = 2
+# Nothing is stopped before there are trials to compare with, nor after its first epoch.
+_WARMUP_TRIALS = 5
+_WARMUP_EPOCHS = 2
 
 
 class SeededByTrial(BaseSampler):
@@ -48,8 +49,6 @@ class SeededByTrial(BaseSampler):
         return self._now.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        import numpy as np
-
         self._now = self._make(int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]))
         self._now.before_trial(study, trial)
 
@@ -74,7 +73,7 @@ def sampler(settings: SweepConfig, space: Space, seed: int) -> BaseSampler:
 def pruner(settings: SweepConfig) -> BasePruner:
     """The pruner that the settings name."""
     if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=_CALM_TRIALS, n_warmup_steps=_CALM_EPOCHS)
+        return optuna.pruners.MedianPruner(n_startup_trials=_WARMUP_TRIALS, n_warmup_steps=_WARMUP_EPOCHS)
     if settings.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner(
             min_resource=settings.min_resource, reduction_factor=settings.reduction_factor

@@ -1,5 +1,7 @@
 """Where a study is kept: SQLite in the output folder, or a database by its URL, which several machines can share."""
 
+# Imported where they are used: Optuna is in the extra `sweep`, and brings SQLAlchemy.
+
 from __future__ import annotations
 
 import sqlite3
@@ -15,7 +17,7 @@ from animal_classification.errors import AnimalsError, MissingExtraError, Output
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEARTBEAT = 15  # seconds; a worker elsewhere that was silent six times is taken for dead
+HEARTBEAT = 15  # seconds; a worker on another machine that misses six is considered dead
 GRACE = 90
 _MADE_BY_ANOTHER = ("already exists", "UNIQUE constraint", "duplicate key", "UniqueViolation")
 _TRIES = 10
@@ -23,7 +25,7 @@ _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"
 
 
 class _Connection(sqlite3.Connection):
-    """SQLite that waits for the disk once in a while instead of at every word; it stays whole all the same."""
+    """SQLite with a write-ahead log: it waits for the disk at checkpoints instead of at every commit."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -36,12 +38,12 @@ class StorageError(AnimalsError):
 
 
 @contextmanager
-def opened(url: str | None, folder: Path) -> Iterator[RDBStorage]:
+def open_storage(url: str | None, folder: Path) -> Iterator[RDBStorage]:
     """The storage of that URL, or a SQLite file in the folder, until the body ends.
 
     Raises:
-        UsageError: The URL is none, or is for something that is not installed.
-        StorageError: The database does not answer, or not any more.
+        UsageError: The URL is wrong, or its driver is not installed.
+        StorageError: The database cannot be reached, or was lost.
     """
     storage = _open(url, folder)
     from optuna.exceptions import StorageInternalError
@@ -69,8 +71,8 @@ def _open(url: str | None, folder: Path) -> RDBStorage:
         options: dict[str, Any] = {"pool_pre_ping": True}
         if place.startswith("sqlite"):
             options["connect_args"] = {"timeout": 60, "factory": _Connection}
-        with quiet():
-            return _made(lambda: RDBStorage(place, options, heartbeat_interval=HEARTBEAT, grace_period=GRACE))
+        with without_optuna_warnings():
+            return _create(lambda: RDBStorage(place, options, heartbeat_interval=HEARTBEAT, grace_period=GRACE))
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(f"sweep.storage {without_password(place)!r} is no database URL: {_line(error)}") from error
     except ImportError as error:
@@ -81,8 +83,8 @@ def _open(url: str | None, folder: Path) -> RDBStorage:
         ) from error
 
 
-def _made(make: Callable[[], RDBStorage]) -> RDBStorage:
-    """Open it; where several workers make the tables of a new database at once, all but one fail at first."""
+def _create(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Create it, again where another worker creates the tables of the same new database at the same time."""
     from sqlalchemy.exc import SQLAlchemyError
 
     for number in range(_TRIES):
@@ -96,8 +98,8 @@ def _made(make: Callable[[], RDBStorage]) -> RDBStorage:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without warnings: Optuna calls what is used here experimental, and wonders at a study without its own loop."""
+def without_optuna_warnings() -> Iterator[None]:
+    """Ignore Optuna's warnings about experimental functions and about heartbeats outside of its own loop."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -121,7 +123,7 @@ def url_of(url: str | None, folder: Path) -> str:
 
 
 def without_password(url: str) -> str:
-    """To be shown."""
+    """The URL for messages."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -1,4 +1,4 @@
-"""What a study was made for: configuration and space, photos, code. With others it is another study."""
+"""What a study is for: its configuration and space, photos and code. Trials of another study are not comparable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_PART_OF_A_STUDY = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
+class StudyIdentity:
     """Everything that makes trials comparable; not how many there are, nor where they are kept.
 
     Attributes:
@@ -41,11 +41,11 @@ class Identity:
 
     @property
     def mark(self) -> str:
-        """Stands for all of it, in hexadecimal digits."""
+        """A hash of all of it, in hexadecimal digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def differences(self, other: Identity) -> str:
-        """In what ``other`` is another study, in words."""
+    def differences(self, other: StudyIdentity) -> str:
+        """How ``other`` differs, in words."""
         parts = []
         if self.asked != other.asked:
             parts.append("another configuration or space")
@@ -60,33 +60,33 @@ class Identity:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_text(cls, text: str) -> Identity | None:
-        """The inverse; ``None`` for anything else, such as the mark that older versions kept."""
+    def from_text(cls, text: str) -> StudyIdentity | None:
+        """The inverse; ``None`` for any other text, such as what older versions wrote."""
         with suppress(ValueError, TypeError):
             values: dict[str, Any] = json.loads(text)
             return cls(**values)
         return None
 
 
-def asked_for(config: Config, space: Space) -> str:
+def configuration_hash(config: Config, space: Space) -> str:
     """A hash of configuration and space, as far as they make trials comparable."""
     asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_A_STUDY)  # type: ignore[arg-type]
     tried = {key: value.model_dump(mode="json") for key, value in space.items()}
     return hashlib.sha256(json.dumps([asked, tried], sort_keys=True).encode()).hexdigest()
 
 
-def note_down(folder: Path, identity: Identity) -> None:
-    """Leave word in the study's folder, for those who look for studies of the same."""
+def write_identity(folder: Path, identity: StudyIdentity) -> None:
+    """Write `study.json` into the study's folder, where `other_studies` finds it."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(identity.as_text() + "\n", folder / FILE)
 
 
-def other_studies(folder: Path, identity: Identity) -> Iterator[str]:
-    """A line for each study beside ``folder`` that was asked for the same and is another one all the same."""
+def other_studies(folder: Path, identity: StudyIdentity) -> Iterator[str]:
+    """A line for each study beside ``folder`` with the same configuration, but other photos or code."""
     for file in sorted(folder.parent.glob(f"*/{FILE}")):
         with suppress(OSError, UnicodeDecodeError):
-            other = Identity.from_text(file.read_text(encoding="utf-8"))
+            other = StudyIdentity.from_text(file.read_text(encoding="utf-8"))
             if other is not None and other.asked == identity.asked and other.mark != identity.mark:
                 yield f"study {file.parent.name} is of {identity.differences(other)}: this is another study"
 

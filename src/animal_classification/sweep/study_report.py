@@ -1,5 +1,7 @@
 """What a study found: a table, an object for scripts, and a page with plots that needs nothing from elsewhere."""
 
+# Imported where they are used: Optuna is in the extra `sweep`.
+
 from __future__ import annotations
 
 import csv

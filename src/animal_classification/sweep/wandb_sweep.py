@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from animal_classification.common.suggest import either, nearest
 from animal_classification.config.fields import no_such, settings
 from animal_classification.errors import UsageError
@@ -91,8 +93,6 @@ def read(path: Path) -> WandbSweep:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    import yaml
-
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

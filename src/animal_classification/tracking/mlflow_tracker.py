@@ -1,5 +1,7 @@
 """Runs in MLflow: on SQLite in the output folder, or wherever ``tracking.uri`` says."""
 
+# Imported where they are used: MLflow takes a second to load, which happens on a thread.
+
 from __future__ import annotations
 
 import tempfile

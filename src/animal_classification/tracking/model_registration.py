@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from animal_classification.training.run import Run
 
 
-def offer(
+def offer_to_registry(
     config: Config, run: Run, *, name: str, metrics: Mapping[str, float], test: Iterable[ManifestRow]
 ) -> tuple[str, ...]:
     """Register the run's bundle where it beats the one in production.

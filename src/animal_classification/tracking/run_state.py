@@ -1,4 +1,4 @@
-"""What a run's folder remembers of its trackers, so that a run that goes on, goes on in the same place.
+"""What a run's folder remembers of its trackers, so that a resumed run logs to the same place.
 
 Not in ``run.json``: trackers write from threads of their own.
 """
@@ -36,8 +36,8 @@ def remember(folder: Path, tracker: str, facts: Mapping[str, str]) -> None:
         temporary.replace(path)
 
 
-class Logged:
-    """Which numbers a tracker has been given, on disk: for those that cannot be asked."""
+class LoggedMetrics:
+    """The metrics that a tracker has got, on disk: for trackers that cannot be asked."""
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
         self._seen: set[tuple[int, str]] = set()

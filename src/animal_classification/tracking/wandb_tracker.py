@@ -1,5 +1,7 @@
 """Runs in Weights & Biases: online where there is a key, else in files that ``wandb sync`` takes later."""
 
+# Imported where they are used: wandb is an extra, and reads the environment while it loads.
+
 from __future__ import annotations
 
 import io
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from animal_classification.tracking.run_state import Logged, recall, remember
+from PIL import Image
+
+from animal_classification.tracking.run_state import LoggedMetrics, recall, remember
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
@@ -28,7 +32,7 @@ _SERVER_LIMITS = {"init_timeout": 15.0, "finish_timeout": 30.0, "finish_timeout_
 class WandbTracker:
     """One run. A number that an earlier part of the run has logged for a step is not logged again."""
 
-    def __init__(self, run: Any, logged: Logged) -> None:
+    def __init__(self, run: Any, logged: LoggedMetrics) -> None:
         self._run = run
         self._logged = logged
         self._step = logged.last_step()
@@ -43,7 +47,6 @@ class WandbTracker:
 
     def log_image(self, name: str, png: bytes, *, step: int) -> None:
         import wandb
-        from PIL import Image
 
         if self._logged.new([name], step):
             with Image.open(io.BytesIO(png)) as picture:
@@ -94,7 +97,7 @@ def open_wandb(config: Config, run: Run) -> WandbTracker:
     )
     if not resumed:
         remember(folder, NAME, {"run_id": identifier, "project": config.tracking.project})
-    return WandbTracker(started, Logged(folder / "wandb" / "logged.jsonl", resumed=resumed))
+    return WandbTracker(started, LoggedMetrics(folder / "wandb" / "logged.jsonl", resumed=resumed))
 
 
 def _mode(server: str) -> Any:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from animal_classification import bundle as bundles
 from animal_classification.evaluation import conformal, ood
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
+from animal_classification.evaluation.model_outputs import compute_outputs
 from animal_classification.evaluation.tolerance_bounds import fewest_for, share_below
 from animal_classification.inference.reference import reference_arrays
 
@@ -105,9 +107,6 @@ def reference_of(job: RecipeInputs, trained: TrainedModel, rules: Postprocessing
 
 
 def _from_val(job: RecipeInputs) -> HeldOut | None:
-    from animal_classification import bundle as bundles
-    from animal_classification.evaluation.model_outputs import compute_outputs
-
     part = job.dataset.val
     if not len(part):
         return None

@@ -8,6 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.data.quality.manifest_checks import training_notes
+from animal_classification.data.scanner import scan
+from animal_classification.data.sources import Columns, SourceOptions, read_source
+from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import UsageError
 from animal_classification.training.dataset import Dataset
 
@@ -15,55 +19,47 @@ if TYPE_CHECKING:
     from animal_classification.config.schema import Config, DataConfig
     from animal_classification.data.embedding_cache import Embedder
     from animal_classification.data.manifest import Manifest
-    from animal_classification.data.sources import SourceOptions
     from animal_classification.training.recipe import Progress
 
 _SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".xlsx", ".csv", ".tsv", ".zip", ".tar", ".tgz")
 
 
 def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = None) -> Dataset:
-    """Read, look at and divide the photos.
+    """Read, scan and split the photos.
 
     Args:
         config: All of it.
         progress: Told about every photo.
-        embedder: Gets the pixels of every photo, if anybody wants them.
+        embedder: Gets the pixels of every photo.
 
     Raises:
         UsageError: There are no photos there, only one class, or nothing to train on.
         AnimalsError: They cannot be read or fetched.
     """
-    from animal_classification.data.quality.manifest_checks import training_notes
-    from animal_classification.data.scanner import scan
-    from animal_classification.data.sources import read_source
-    from animal_classification.data.splitter import SplitPlan, split
-
     data = config.data
     manifest = read_source(data.path, replace(source_options(data, progress), embedder=embedder))
     facts = scan([manifest.file(row) for row in manifest], cache=cache_folder(data))
-    division = split(manifest, facts, SplitPlan(test=data.test, val=data.val, seed=config.seed, resplit=data.resplit))
-    notes = (*manifest.notes, *_left_out(manifest), *training_notes(manifest), *division.notes)
-    units = {row.path: unit for row, unit in zip(division.manifest, division.units, strict=True)}
-    prints = {row.path: one.fingerprint for row, one in zip(manifest, facts, strict=True) if one.fingerprint}
-    dataset = Dataset(division.manifest, notes, units, prints)
+    divided = split(manifest, facts, SplitPlan(test=data.test, val=data.val, seed=config.seed, resplit=data.resplit))
+    notes = (*manifest.notes, *_left_out(manifest), *training_notes(manifest), *divided.notes)
+    units = {row.path: unit for row, unit in zip(divided.manifest, divided.units, strict=True)}
+    fingerprints = {row.path: one.fingerprint for row, one in zip(manifest, facts, strict=True) if one.fingerprint}
+    dataset = Dataset(divided.manifest, notes, units, fingerprints)
     check(dataset)
     return dataset
 
 
 def data_version(config: Config, progress: Progress) -> str:
-    """Which version the photos are now, before they are divided.
+    """The data version of the photos, before they are split.
 
     Raises:
         UsageError: There are no photos there.
         AnimalsError: They cannot be read or fetched.
     """
-    from animal_classification.data.sources import read_source
-
     return read_source(config.data.path, source_options(config.data, progress)).version
 
 
 def check(dataset: Dataset) -> None:
-    """Refuse what no classifier can be learned from.
+    """Refuse data that no classifier can be trained on.
 
     Raises:
         UsageError: Fewer than two classes have photos to train on.
@@ -74,9 +70,7 @@ def check(dataset: Dataset) -> None:
 
 
 def source_options(data: DataConfig, progress: Progress) -> SourceOptions:
-    """The configuration's words in those of ``data``."""
-    from animal_classification.data.sources import Columns, SourceOptions
-
+    """The configuration's `data` as options of a source."""
     return SourceOptions(
         kind=data.kind,
         root=_path(data.root),
@@ -87,12 +81,12 @@ def source_options(data: DataConfig, progress: Progress) -> SourceOptions:
 
 
 def cache_folder(data: DataConfig) -> Path | None:
-    """Where what was found out about photos is remembered; ``None`` for the user's own cache."""
+    """Where scans and embeddings are cached; ``None`` for the user's own cache."""
     return _path(data.cache)
 
 
 def model_name(config: Config) -> str:
-    """The configured name, or one made from what the data are called.
+    """The configured name, or one made from the name of the data.
 
     >>> _plain("s3://bucket/Zoo photos.tar.gz")
     'Zoo-photos'

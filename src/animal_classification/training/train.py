@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.tracking.factory import begin_imports, check_installed, tracked
-from animal_classification.tracking.model_registration import offer
+from animal_classification.tracking.model_registration import offer_to_registry
 from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import package
 from animal_classification.training.prepare_data import model_name, prepare
@@ -91,7 +91,7 @@ def train(
     begin_imports(config)
     with looking(config) as embedder:
         dataset = prepare(config, progress, embedder=embedder)
-    with _held_run(config, dataset) as run:
+    with _locked_run(config, dataset) as run:
         if warn is not None:
             for note in run.notes:
                 warn(note)  # before hours have gone by
@@ -99,7 +99,9 @@ def train(
             job = RecipeInputs(config=config, dataset=dataset, run=run, tracker=tracker, progress=progress)
             packaged = package(job, recipe(job))
             seconds = time.monotonic() - begun
-        registered = offer(config, run, name=model_name(config), metrics=packaged.metrics, test=dataset.test.rows)
+        registered = offer_to_registry(
+            config, run, name=model_name(config), metrics=packaged.metrics, test=dataset.test.rows
+        )
         run.finish(metrics=dict(packaged.metrics), seconds=round(seconds, 2))
     return Result(
         bundle=run.bundle,
@@ -113,7 +115,7 @@ def train(
 
 
 @contextmanager
-def _held_run(config: Config, dataset: Dataset) -> Iterator[Run]:
+def _locked_run(config: Config, dataset: Dataset) -> Iterator[Run]:
     """The run's folder, for this process alone.
 
     Raises:

@@ -21,7 +21,7 @@ from animal_classification.config.schema import CnnConfig, Config
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.sweep import storage, study_report
 from animal_classification.sweep.runner import Sweep, SweepOutcome, plan, run_sweep
-from animal_classification.sweep.storage import StorageError, opened
+from animal_classification.sweep.storage import StorageError, open_storage
 from animal_classification.tracking.tracker import Tracker
 
 WORDS = (
@@ -183,7 +183,7 @@ def test_a_machine_that_went_silent(sweep: Callable[..., Sweep], monkeypatch: py
     monkeypatch.setattr(storage, "GRACE", 1)
     asked = sweep("sweep.trials=3")
     first = run_sweep(sweep("sweep.trials=1"), Training())
-    with storage.quiet(), storage.opened(None, asked.folder) as database:
+    with storage.without_optuna_warnings(), storage.open_storage(None, asked.folder) as database:
         trial = optuna.load_study(study_name=asked.name, storage=database).ask()
         trial.set_user_attr("worker", "elsewhere")
         rate = trial.suggest_float("recipe.lr", 0.001, 1, log=True)
@@ -385,7 +385,7 @@ WITH_PASSWORD = "postgresql://me:secret@127.0.0.1:1/animals"  # pragma: allowlis
     ],
 )
 def test_storage_that_is_not_there(tmp_path: Path, url: str, error: type[AnimalsError], line: str) -> None:
-    with pytest.raises(error) as caught, opened(url, tmp_path):
+    with pytest.raises(error) as caught, open_storage(url, tmp_path):
         pass
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from animal_classification.tracking.csv_tracker import CsvTracker, read_metrics
-from animal_classification.tracking.run_state import Logged, recall, remember
+from animal_classification.tracking.run_state import LoggedMetrics, recall, remember
 from animal_classification.tracking.tracker import plain_name
 
 
@@ -60,17 +60,17 @@ def test_a_new_run_begins_a_new_file(tmp_path: Path) -> None:
 
 def test_what_was_logged_is_known_after_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "tensorboard" / "logged.jsonl"
-    first = Logged(path, resumed=False)
+    first = LoggedMetrics(path, resumed=False)
     first.note(["train/loss", "lr"], 1)
     first.close()
     with path.open("a") as file:
         file.write('[2, ["train/lo')
-    second = Logged(path, resumed=True)
+    second = LoggedMetrics(path, resumed=True)
     assert second.new(["train/loss", "val/loss"], 1) == ["val/loss"]
     assert second.new(["train/loss"], 2) == ["train/loss"]
     second.note(["train/loss"], 2)
     second.close()
-    third = Logged(path, resumed=True)
+    third = LoggedMetrics(path, resumed=True)
     assert third.last_step() == 2
     assert third.new(["train/loss"], 2) == []
     third.close()

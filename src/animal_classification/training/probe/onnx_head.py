@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, count
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from onnx import GraphProto
+from onnx import GraphProto, TensorProto, helper, numpy_helper
 
 _NAME = "probe"  # of the node, and the beginning of its constants' names
 
@@ -26,9 +24,6 @@ def with_head(model: bytes, weight: NDArray[np.float32], bias: NDArray[np.float3
     Returns:
         The graph with ``logits = embedding @ weight.T + bias`` of C classes; its other outputs are untouched.
     """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
     graph = onnx.load_model_from_string(model)
     batch = _batch(graph.graph)
     _drop_logits(graph.graph)
@@ -57,8 +52,6 @@ def with_size(model: bytes, size: int) -> bytes:
     Raises:
         ValueError: It computes with one size only.
     """
-    import onnx
-
     graph = onnx.load_model_from_string(model)
     images = next(value for value in graph.graph.input if value.name == "images")  # old graphs list constants as well
     _, height, width, _ = images.type.tensor_type.shape.dim

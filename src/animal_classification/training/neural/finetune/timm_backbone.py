@@ -10,7 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import timm
 import torch
+from safetensors.torch import load_file
+from timm.layers.conv2d_same import Conv2dSame, Conv2dSameExport
 from torch import Tensor, nn
 
 from animal_classification.bundle import Preprocess
@@ -75,8 +78,6 @@ def _settle_padding(network: nn.Module, size: int) -> None:
 
     timm computes it again for every input: in a graph that is dozens of nodes, which no other tool can read.
     """
-    from timm.layers.conv2d_same import Conv2dSame, Conv2dSameExport
-
     for parent in list(network.modules()):
         for name, conv in parent.named_children():
             if type(conv) is Conv2dSame:
@@ -97,8 +98,6 @@ def _settle_padding(network: nn.Module, size: int) -> None:
 
 def _load(name: str, weights: str) -> TimmBackbone:
     """One network, for pixels as it was trained with."""
-    import timm
-
     if not timm.is_model(name.split(".", maxsplit=1)[0]):
         raise UsageError(f"backbone.timm: timm knows no network {name!r}{nearest(name, timm.list_models())}")
     network: Any = _with_weights(name, weights).eval()
@@ -147,8 +146,6 @@ def _with_weights(name: str, weights: str) -> nn.Module:
 
 
 def _create(name: str, *, pretrained: bool = False) -> nn.Module:
-    import timm
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about names that timm has changed, and the hub's about tokens
         return cast(nn.Module, timm.create_model(name, pretrained=pretrained, exportable=True))
@@ -168,8 +165,6 @@ def _packaged(name: str) -> Mapping[str, Tensor]:
 def _read(file: Path) -> Mapping[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             loaded: Mapping[str, Tensor] = load_file(file)
             return loaded
         found: Any = torch.load(file, map_location="cpu", weights_only=True)
