@@ -1,5 +1,7 @@
 """``animals sweep``: train many times to find good settings."""
 
+# Imported where they are used: training takes a second to load, and `--help` must not wait for it.
+
 from __future__ import annotations
 
 import json

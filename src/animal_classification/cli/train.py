@@ -1,5 +1,7 @@
 """``animals train``: from labelled photos to a model of one's own."""
 
+# Imported where they are used: training takes a second to load, and `--help` and `--cfg` must not wait for it.
+
 from __future__ import annotations
 
 import json

@@ -23,7 +23,7 @@ class Setting:
     Attributes:
         key: With dots.
         recipes: Those that have it; empty where all have.
-        text: Any text is a value, so what stands on the command line needs no quotes.
+        text: Any text is a value, so it needs no quotes on the command line.
         part: It holds other settings.
     """
 
@@ -50,7 +50,7 @@ def recipes() -> tuple[str, ...]:
 
 
 def no_such(key: str, recipe: str | None = None) -> str:
-    """What to say of a key that is none, or none of this recipe's.
+    """The message for a key that does not exist, or not in this recipe.
 
     >>> no_such("recipe.lrr")
     "no such setting 'recipe.lrr'; did you mean 'recipe.lr'?"
@@ -63,7 +63,7 @@ def no_such(key: str, recipe: str | None = None) -> str:
 
 
 def _meant(key: str, recipe: str | None) -> list[str]:
-    """What was probably meant: a key that is spelt like it; the value it begins with; a key that ends like it."""
+    """Keys that were probably meant: spelt alike, a value that it begins with, or with the same end."""
     known = settings()
     begun = next((name for name in _beginnings(key) if name in known), None)
     if begun is not None and not known[begun].part:
@@ -83,7 +83,7 @@ def _with_the_same_end(key: str) -> list[str]:
 
 
 def _resembling(key: str, parent: str | None) -> list[str]:
-    """A key of the same parent that looks like it, however many letters differ."""
+    """The most similar key of the same parent."""
     start = f"{parent}." if parent else ""
     return alike(key, [name for name in settings() if name.startswith(start) and "." not in name[len(start) :]])
 
@@ -114,7 +114,7 @@ def _is_text(annotation: Any) -> bool:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """What a union is made of; an annotation alone where it is none."""
+    """The members of a union; otherwise the annotation itself."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _members(get_args(annotation)[0])

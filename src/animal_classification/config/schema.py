@@ -29,7 +29,7 @@ class ColumnsConfig(ConfigModel):
 
 
 class DataConfig(ConfigModel):
-    """Which photos, and how they are divided; the words of ``animals data``."""
+    """Which photos, and how they are split; named as in ``animals data``."""
 
     path: Place
     kind: str = "auto"
@@ -99,7 +99,7 @@ RecipeConfig = Annotated[ProbeConfig | FinetuneConfig | CnnConfig, Discriminator
 
 
 class BackboneConfig(ConfigModel):
-    """What the model stands on."""
+    """The pretrained network under the model."""
 
     bundle: str = Field(min_length=1)
     timm: str = Field(min_length=1)
@@ -109,7 +109,7 @@ class BackboneConfig(ConfigModel):
 
 
 class OptimConfig(ConfigModel):
-    """How weights follow gradients."""
+    """The optimiser and its learning rate."""
 
     name: Literal["adamw", "adam", "sgd"]
     lr: float = Field(gt=0, le=100)
@@ -126,7 +126,7 @@ def _as_text(value: Any) -> Any:
 
 
 class TrainerConfig(ConfigModel):
-    """On what, and how carefully."""
+    """Device, precision, checkpoints and caches."""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
     precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_as_text)]
@@ -145,13 +145,13 @@ TrackerName = Literal["mlflow", "wandb", "tensorboard", "csv"]
 
 
 class UnknownConfig(ConfigModel):
-    """When a photo is none of the classes."""
+    """When a photo is called unknown."""
 
     refused: float = Field(default=0.02, gt=0, le=0.5)
 
 
 class TrackingConfig(ConfigModel):
-    """Where a run's numbers go."""
+    """Where metrics of a run go."""
 
     to: tuple[TrackerName, ...]
     uri: str | None = None
@@ -161,7 +161,7 @@ class TrackingConfig(ConfigModel):
 
 
 class Range(ConfigModel):
-    """Numbers to try: from ``low`` to ``high``, both included; whole ones where both are whole."""
+    """Numbers to try, from ``low`` to ``high``, both included; integers where both are integers."""
 
     low: int | float
     high: int | float
@@ -170,7 +170,7 @@ class Range(ConfigModel):
 
     @property
     def whole(self) -> bool:
-        """Only whole numbers are tried."""
+        """Only integers are tried."""
         return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @model_validator(mode="after")
@@ -198,7 +198,7 @@ Tried = Annotated[Annotated[Range, Tag("range")] | Annotated[Choice, Tag("choice
 
 
 class SweepConfig(ConfigModel):
-    """What to try, how often, and what counts as better."""
+    """What to try, how many times, and which metric decides."""
 
     study: str | None = None
     storage: str | None = None

@@ -1,4 +1,4 @@
-"""Many trainings, to find good settings: a study of trials that several processes and machines may share.
+"""Hyperparameter search: a study of trials that several processes and machines can share.
 
-Optuna decides what is tried; ``trials`` that none is lost or done twice. Needs the extra ``sweep``.
+Optuna chooses the values; `trials` makes sure that none is lost or run twice. Needs the extra `sweep`.
 """

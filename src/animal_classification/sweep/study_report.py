@@ -130,7 +130,7 @@ def _page(outcome: SweepOutcome) -> str:
 
 
 def _figures(outcome: SweepOutcome) -> Iterator[tuple[str, Any]]:
-    """The plots that can be drawn of so many trials."""
+    """The plots that there are enough trials for."""
     import optuna
     from optuna import visualization
     from optuna.exceptions import OptunaError
@@ -148,7 +148,7 @@ def _figures(outcome: SweepOutcome) -> Iterator[tuple[str, Any]]:
             try:
                 figure = draw(study, target_name=outcome.sweep.settings.metric)
             except (OptunaError, ValueError, RuntimeError, ZeroDivisionError):
-                continue  # of one trial, or of trials that are all alike, nothing can be said
+                continue  # one trial, or trials with equal values
         yield name, figure
 
 

@@ -30,7 +30,7 @@ _KEYS = {
 _OPTIMIZERS = ("optimizer", "optim", "opt")
 _OF_OPTIMIZERS = {"type": "name", "wd": "weight_decay"}
 _MANY = 16
-# Probabilities are kept as so many twentieths.
+# Probabilities are rounded to twentieths.
 _SHARES = 20
 # What a parameter may say, by its distribution; "distribution" itself is always read.
 _BOUNDS = {"min", "max"}
@@ -106,7 +106,7 @@ def _tried(given: Any, note: Callable[[str], None]) -> Tried:
     """One parameter.
 
     Raises:
-        ValueError: A distribution that there is not.
+        ValueError: The distribution is unknown.
         KeyError: Something is missing.
         TypeError: It is no mapping.
     """
@@ -123,10 +123,10 @@ def _tried(given: Any, note: Callable[[str], None]) -> Tried:
 
 
 def _weighed(given: Any, content: Mapping[str, Any], note: Callable[[str], None]) -> Any:
-    """Values that are as frequent as their probabilities, for a random search; W&B reads these for no other.
+    """Values that are as frequent as their probabilities, for a random search; W&B ignores them for other methods.
 
     Raises:
-        ValueError: They are no probabilities of these values.
+        ValueError: There is not one probability for each value, with the sum 1.
     """
     if not isinstance(given, Mapping) or "probabilities" not in given or "values" not in given:
         return given

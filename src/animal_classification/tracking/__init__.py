@@ -1,1 +1,1 @@
-"""Where a run's numbers and pictures go: MLflow, Weights & Biases, TensorBoard, CSV, all through one interface."""
+"""Where metrics and pictures of a run go: MLflow, Weights & Biases, TensorBoard and CSV behind one interface."""

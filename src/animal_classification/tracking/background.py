@@ -1,4 +1,4 @@
-"""Trackers that cannot stop a run: the first failure is told once, in one line, and then there is silence."""
+"""Trackers that cannot stop a run: the first failure is one warning, and later calls are ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from animal_classification.registry.mlflow_client import one_line
 from animal_classification.tracking.tracker import Tracker
 
 QUEUE_LENGTH = 10_000
-# Seconds that the end of a run waits: for a server, and for what is late only because this machine is busy.
+# Seconds that the end of a run waits: for a server, and for files that are late because this machine is busy.
 PATIENCE = 60.0
 LOCAL_PATIENCE = 300.0
 
@@ -22,7 +22,7 @@ Warn = Callable[[str], None]
 
 
 class NonFatalTracker:
-    """Passes everything on at once, until something fails. For what is quick and must survive a kill: local files."""
+    """Passes every call on at once, until one fails. For local files, which are quick and must survive a kill."""
 
     def __init__(self, name: str, open_: Callable[[], Tracker], warn: Warn) -> None:
         """Opens the tracker.
@@ -55,7 +55,7 @@ class NonFatalTracker:
         self._pass_on(lambda tracker: tracker.log_bundle(bundle))
 
     def begin_close(self, *, failed: bool) -> None:
-        """Say that nothing more comes, without waiting."""
+        """Announce the end, without waiting."""
 
     def close(self, *, failed: bool) -> None:
         self._pass_on(lambda tracker: tracker.close(failed=failed))
@@ -76,7 +76,7 @@ class NonFatalTracker:
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # whatever it is, training goes on
+        except Exception as error:  # training continues in any case
             self._fail(one_line(error))
             if self._tracker is not None:
                 with contextlib.suppress(Exception):
@@ -91,7 +91,7 @@ class NonFatalTracker:
 
 
 class BackgroundTracker(NonFatalTracker):
-    """The same on a thread of its own: training never waits for a slow import, database or server."""
+    """Does the same on its own thread: training never waits for a slow import, database or server."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class BackgroundTracker(NonFatalTracker):
             self._put(None)
 
     def close(self, *, failed: bool) -> None:
-        """Wait until everything has been passed on, or the patience is over."""
+        """Wait until every call has been passed on, or the patience is over."""
         self.begin_close(failed=failed)
         assert self._closing is not None
         self._thread.join(max(0.0, self._closing + self._patience - time.monotonic()))

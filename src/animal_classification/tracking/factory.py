@@ -66,12 +66,12 @@ class CompositeTracker:
 def tracked(
     config: Config, run: Run, *, listeners: Sequence[Tracker] = (), warn: Warn | None = None
 ) -> Iterator[Tracker]:
-    """The trackers of a run and its listeners as one, told the configuration at the beginning and the end at the end.
+    """The trackers of a run and its listeners as one; logs the configuration, and closes them at the end.
 
     Args:
         config: All of it.
         run: The run.
-        listeners: Told the same; what they raise passes through: that is how a sweep ends a bad trial.
+        listeners: Get the same; what they raise passes through, which is how a sweep ends a bad trial.
         warn: As for :func:`open_tracker`.
 
     Raises:
@@ -92,7 +92,7 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
 
     Args:
         config: All of it.
-        run: Its folder is where ids are remembered, and where local files go.
+        run: Its folder holds the ids of tracked runs, and local files.
         warn: Takes a line when a tracker fails, on any thread; Python's logging by default.
 
     Raises:
@@ -111,18 +111,18 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
 
 
 def begin_imports(config: Config) -> None:
-    """Import what trackers need, on a thread: while photos are decoded nobody notices, and later others would wait."""
+    """Import what trackers need on a thread, while photos are decoded, so that nothing waits for it later."""
     if "mlflow" in config.tracking.to:
         Thread(target=_import_mlflow, name="animals-import", daemon=True).start()
 
 
 def _import_mlflow() -> None:
-    with suppress(Exception):  # whoever needs it meets it again, and can say so
+    with suppress(Exception):  # the tracker meets it again, and reports it
         import_client()
 
 
 def check_installed(config: Config) -> None:
-    """Find out whether everything is there, before any work is done.
+    """Check that every library is installed, before any work is done.
 
     Raises:
         MissingExtraError: A library is not installed.
@@ -133,7 +133,7 @@ def check_installed(config: Config) -> None:
 
 
 def _label(name: str, config: Config) -> str:
-    """What messages call a tracker."""
+    """The name of a tracker in messages."""
     return f"mlflow at {shown(tracking_uri(config.tracking.uri, output=config.output))}" if name == "mlflow" else name
 
 

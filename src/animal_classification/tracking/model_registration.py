@@ -1,4 +1,4 @@
-"""A finished run offers its bundle to the model registry."""
+"""Register the bundle of a finished run."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def offer_to_registry(
 
 
 def test_version(rows: Iterable[ManifestRow]) -> str:
-    """Sixteen hex digits that stand for the test photos and their labels, whatever the others are."""
+    """A hash of the test photos and their labels, in 16 hexadecimal digits."""
     lines = sorted(json.dumps([row.sha256, row.label]) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

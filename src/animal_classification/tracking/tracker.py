@@ -18,7 +18,7 @@ _LONGEST = 240  # MLflow: 250
 
 
 class Tracker(Protocol):
-    """Takes what a run has to say. A tracker that fails complains once and is silent from then on."""
+    """Takes metrics, pictures and files of a run. A tracker that fails warns once, and is then silent."""
 
     def log_config(self, config: Mapping[str, object]) -> None:
         """The resolved configuration, flat: ``recipe.lr`` to its value."""
@@ -42,7 +42,7 @@ class Tracker(Protocol):
 
 
 class NoTracker:
-    """Listens to nobody."""
+    """A tracker that ignores everything."""
 
     def log_config(self, config: Mapping[str, object]) -> None: ...
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from animal_classification.training.run import Run
 
 NAME = "wandb"
-# Set before wandb is imported; what the user has set stays.
+# Set before wandb is imported; does not override the user's own.
 _ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
-# How long a server may keep the run waiting, at its beginning (its thread) and at its end. Where none is asked there is
-# only this machine to wait for, however busy it is: W&B's own patience and the thread's are enough.
+# How long a run waits for a server at its beginning (on its thread) and at its end. Offline it waits for this machine
+# only: W&B's own limits and the thread's are enough.
 _SERVER_LIMITS = {"init_timeout": 15.0, "finish_timeout": 30.0, "finish_timeout_raises": True}
 
 
@@ -121,7 +121,7 @@ def has_key(server: str) -> bool:
 
 
 def _settings(mode: str) -> Any:
-    """Only what was logged: no statistics of the machine, no copy of console or code; and no server waits for ever."""
+    """Send metrics only, no statistics of the machine and no copy of console or code; never wait for ever."""
     import wandb
 
     return wandb.Settings(

@@ -1,5 +1,4 @@
-"""From labelled photos to a bundle: recipes, runs that survive, tracking, sweeps.
+"""From labelled photos to a bundle: recipes, and runs that continue after a kill.
 
-``training.neural`` is the only place that imports torch; it is looked up by name, so that ``animals train`` works
-without it. May import ``data``, ``bundle``, ``inference``, ``registry``, ``imaging``, ``config`` and ``errors``.
+May import every room below it; only `training.neural` imports torch, and is imported by its name in `recipes`.
 """

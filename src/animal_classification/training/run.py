@@ -4,13 +4,13 @@
         config.yaml          the whole resolved configuration
         run.json             data version, code version, seed, environment, state (running, finished)
         lock                 held while a process works here
-        checkpoints/         what a killed run goes on from; deleted at the end
+        checkpoints/         what a killed run continues from; deleted at the end
         metrics.csv          where the csv tracker is on
         bundle/              the model
 
-The fingerprint stands for configuration, data, code (version, and commit of a checkout) and what the model is made from
-(the hash of its backbone or weights): the same command finds its unfinished run again, and says so where other code
-began it. A run that is finished is never touched: the same command then makes a folder with a number at its end.
+The fingerprint is a hash of configuration, data, code (version, and commit of a checkout) and pretrained weights: the
+same command finds its unfinished run again, and says so where other code began it. A finished run is never changed: the
+same command then makes a folder with a number at its end.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What decides, with the configuration, what is computed.
+    """What determines the model, besides the configuration.
 
     Attributes:
         data_version: Of the photos, divided.
         code: Version, and commit of a checkout.
-        ingredients: Hashes of the weights that the model stands on, by name.
+        ingredients: Hashes of pretrained weights, by name.
     """
 
     data_version: str
@@ -151,7 +151,7 @@ def open_run(config: Config, *, name: str, data_version: str, ingredients: Mappi
 
 
 def fingerprint(config: Config, origin: Origin) -> str:
-    """SHA-256 of everything that decides what is computed."""
+    """SHA-256 of everything that determines the model."""
     asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_WHAT_IS_COMPUTED)
     text = json.dumps([asked, origin.data_version, dict(origin.code), dict(origin.ingredients)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -160,7 +160,7 @@ def fingerprint(config: Config, origin: Origin) -> str:
 def _unfinished(folder: Path, beginning: str, config: Config, origin: Origin) -> tuple[str, ...]:
     """Runs of the same configuration and data that another version of the code began and did not finish.
 
-    They are left alone: half a training by one version and half by another would be nobody's result.
+    They are left alone: a model trained half by one version and half by another could not be reproduced.
     """
     notes = []
     for path in sorted(folder.glob(f"{beginning}*/{INFO}")):
@@ -201,7 +201,7 @@ def environment() -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """The commit, if this file belongs to a checkout (and does not just lie in somebody's, as an installed package)."""
+    """The commit, if this file belongs to a checkout; an installed package may lie in another project's."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         for words in (("ls-files", "--error-unmatch", Path(__file__).name), ("rev-parse", "HEAD")):
             done = subprocess.run(  # noqa: S603 - fixed words
@@ -217,7 +217,7 @@ def _git_commit() -> str | None:
 
 
 def _state(path: Path) -> str | None:
-    """``running``, ``finished``, or ``None`` where there is nothing."""
+    """``running``, ``finished``, ``damaged``, or ``None`` without a run."""
     try:
         return str(json.loads((path / INFO).read_text(encoding="utf-8")).get("state"))
     except (FileNotFoundError, NotADirectoryError):

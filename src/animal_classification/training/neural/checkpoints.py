@@ -1,4 +1,4 @@
-"""What a killed run goes on from: a file that is whole or not there."""
+"""Checkpoints, which a killed run continues from: each is written completely or not at all."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class FitPlan:
         balance: Rare classes count as much as frequent ones.
         augment: Changes the training photos.
         mix: Blends them, after that.
-        average: Measure and keep an exponential moving average of the weights.
+        average: Validate and keep an exponential moving average of the weights.
     """
 
     stage: str = "fit"

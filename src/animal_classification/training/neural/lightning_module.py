@@ -1,4 +1,4 @@
-"""One fit as a Lightning module: steps, measures, and everything that has to survive a kill.
+"""One fit as a Lightning module: steps, metrics, and everything that must survive a kill.
 
 ``epoch``, ``position`` (batches used in it) and ``step`` (of the optimiser) say how far it is. The order of photos,
 their augmentation, dropout and learning rates are functions of these; weights, the optimiser's state, averages and the
@@ -31,7 +31,7 @@ Weights = dict[str, Tensor]
 
 
 class FitModule(LightningModule):
-    """See above. Everything is ready after the constructor; ``restore`` then goes back to a checkpoint."""
+    """A network with its optimiser and metrics; ``restore`` goes back to a checkpoint."""
 
     def __init__(
         self, job: RecipeInputs, network: nn.Module, groups: optimizers.Groups, photos: FitPhotos, plan: FitPlan

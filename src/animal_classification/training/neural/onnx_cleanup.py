@@ -1,4 +1,4 @@
-"""What PyTorch's exporter leaves to whoever reads its graphs, done once: other tools need not know how it pads."""
+"""Simplify the graphs of PyTorch's exporter once, so that other tools need not know how it pads."""
 
 from __future__ import annotations
 

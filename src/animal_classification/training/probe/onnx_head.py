@@ -1,4 +1,4 @@
-"""What a probe changes of an ONNX graph: its last layer, and how large the photos are that it looks at."""
+"""What a probe changes in an ONNX graph: its last layer, and the size of its input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_head(model: bytes, weight: NDArray[np.float32], bias: NDArray[np.float3
     graph = onnx.load_model_from_string(model)
     batch = _batch(graph.graph)
     _drop_logits(graph.graph)
-    # A graph that a probe has made already has such names, and more than the old head may use them.
+    # A graph that a probe made before has such names already, and not only its old head may use them.
     node, weight_name, bias_name = _free_names(graph.graph, (_NAME, f"{_NAME}.weight", f"{_NAME}.bias"))
     layer = helper.make_node("Gemm", ["embedding", weight_name, bias_name], ["logits"], name=node, transB=1)
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(bias)])

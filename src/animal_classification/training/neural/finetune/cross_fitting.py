@@ -137,9 +137,9 @@ def _distance(half: FitState, embedding: NDArray[np.float32]) -> NDArray[np.floa
 
 def _joined(parts: list[CrossFitAnswers], classes: int) -> CrossFitAnswers:
     if not parts:
-        nobody = np.empty((0, classes), dtype=np.float32)
+        nothing = np.empty((0, classes), dtype=np.float32)
         empty = np.empty(0, dtype=np.int64)
-        return CrossFitAnswers(HeldOut(logits=nobody, targets=empty, embedding=nobody, units=empty), nobody)
+        return CrossFitAnswers(HeldOut(logits=nothing, targets=empty, embedding=nothing, units=empty), nothing)
     names = ("logits", "targets", "embedding", "distance", "units")
     whole = {name: np.concatenate([getattr(part.held_out, name) for part in parts]) for name in names}
     return CrossFitAnswers(HeldOut(**whole), np.concatenate([part.head_logits for part in parts]))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from animal_classification.training.neural.finetune.timm_backbone import TimmBackbone
 
 
-# One stage in so many learns where activations are kept: most of the work is then done once.
+# One of five stages learns where activations are cached: most of the work is then done once.
 _LEARNING = 5
 
 
@@ -101,7 +101,7 @@ def split_backbone(backbone: TimmBackbone, freeze: int | None, *, classes: int, 
         drop: Share of the embedding that is dropped in training.
 
     Raises:
-        UsageError: There are not so many stages.
+        UsageError: The network has fewer stages.
     """
     stages = split_into_stages(backbone.network, backbone.preprocess.size)
     if freeze is not None and freeze > len(stages):

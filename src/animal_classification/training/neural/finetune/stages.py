@@ -63,7 +63,7 @@ class TrainableTail(nn.Module):
         pooling: From features to the embedding.
         head: From the embedding to logits.
         drop: Share of the embedding that is dropped in training.
-        width: Channels of the input. What follows them, the mirrored view of a photo, is looked at in training only.
+        width: Channels of the input. Those after them, of the mirrored view, are used in training only.
     """
 
     def __init__(
