@@ -197,7 +197,7 @@ def test_a_directory_takes_anothers_place(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("new", "old"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
-    atomic.put_in_place(tmp_path / "new", tmp_path / "old")
+    atomic.put_folder(tmp_path / "new", tmp_path / "old", existing="replace")
     assert _names(tmp_path) == ["old"]
     assert _names(tmp_path / "old") == ["new"]
 
@@ -206,7 +206,7 @@ def test_without_an_exchange_the_old_one_is_put_back(tmp_path: Path, monkeypatch
     monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
     (tmp_path / "old").mkdir()
     with pytest.raises(FileNotFoundError):
-        atomic.put_in_place(tmp_path / "never-made", tmp_path / "old")
+        atomic.put_folder(tmp_path / "never-made", tmp_path / "old", existing="replace")
     assert _names(tmp_path) == ["old"]
 
 
@@ -215,7 +215,7 @@ def test_a_directory_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
     with pytest.raises(OSError, match="not empty"):
-        atomic.put_in_place(tmp_path / "new", tmp_path / "old", replace=False)
+        atomic.put_folder(tmp_path / "new", tmp_path / "old", existing="refuse")
     assert _names(tmp_path / "old") == ["old"]
 
 
