@@ -28,7 +28,7 @@ _LONGEST_NAME = 200  # characters or bytes; what is added to it must fit into th
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 # Windows refuses to replace a file that somebody reads; readers, and virus scanners, are soon done.
-_RETRY_AFTER_SECONDS = (0.01, 0.03, 0.1, 0.3)
+_RETRY_AFTER_SECONDS = (0.01, 0.03, 0.1, 0.3) if os.name == "nt" else ()
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def _shortened(name: str) -> str:
 
 
 def _replace(new: Path, target: Path) -> None:
-    for seconds in _RETRY_AFTER_SECONDS if os.name == "nt" else ():
+    for seconds in _RETRY_AFTER_SECONDS:
         try:
             new.replace(target)
         except PermissionError:
