@@ -17,8 +17,7 @@ from animal_classification.config.compose import compose
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
 from animal_classification.inference.ood import FeatureDistance, known_scores
 from animal_classification.tracking.tracker import NoTracker
-from animal_classification.training.dataset import Dataset
-from animal_classification.training.prepare_data import prepare
+from animal_classification.training.dataset import Dataset, prepare
 from animal_classification.training.probe import recipe
 from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.recipe import RecipeInputs

@@ -41,9 +41,8 @@ from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference.engine import create_engine, infer_in_batches
 from animal_classification.inference.ood import FeatureDistance, known_scores
 from animal_classification.tracking.tracker import NoTracker
-from animal_classification.training.dataset import Dataset
+from animal_classification.training.dataset import Dataset, prepare
 from animal_classification.training.postprocessing import fit_postprocessing
-from animal_classification.training.prepare_data import prepare
 from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.linear_models import LinearHead
 from animal_classification.training.recipe import RecipeInputs, TrainedModel, find_recipe

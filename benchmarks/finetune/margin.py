@@ -54,7 +54,7 @@ class Photos:
     @classmethod
     def of(cls, data: str, cache: Path) -> Photos:
         from animal_classification.config.compose import compose
-        from animal_classification.training.prepare_data import prepare
+        from animal_classification.training.dataset import prepare
 
         dataset = prepare(compose(["data=folder", f"data.path={data}", f"data.cache={cache}"]), lambda *_: None)
         rows = list(dataset.manifest.usable)

@@ -21,7 +21,7 @@ from animal_classification.config.schema import Config
 from animal_classification.sweep.runner import plan, run_sweep
 from animal_classification.sweep.storage import StorageError
 from animal_classification.tracking.tracker import Tracker
-from animal_classification.training.prepare_data import data_version
+from animal_classification.training.dataset import data_version
 from animal_classification.training.train import train
 from tests.support.databases import Postgres
 from tests.support.predicting import run, start, wait_until

@@ -21,8 +21,8 @@ from tests.support import colour_recipe
 HOLD = """
 import sys, time
 from pathlib import Path
-from animal_classification.training.run_lock import only_here
-with only_here(Path(sys.argv[1]), sys.argv[2]):
+from animal_classification.training.run import locked_folder
+with locked_folder(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -67,7 +67,7 @@ def test_a_run_whose_process_is_gone_is_free(tmp_path: Path, monkeypatch: pytest
     (run,) = (tmp_path / "runs").iterdir()
     monkeypatch.setattr("animal_classification.training.train.find_recipe", lambda name: colour_recipe.train)
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(run), LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

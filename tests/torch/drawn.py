@@ -10,7 +10,7 @@ from PIL import Image
 
 from animal_classification.config.compose import compose
 from animal_classification.tracking.tracker import NoTracker
-from animal_classification.training.prepare_data import prepare
+from animal_classification.training.dataset import prepare
 from animal_classification.training.recipe import RecipeInputs
 from animal_classification.training.run import open_run
 

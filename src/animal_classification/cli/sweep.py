@@ -60,7 +60,7 @@ def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
 
 def _data_version(config: Config) -> str:
     from animal_classification.common.progress import ProgressLine
-    from animal_classification.training.prepare_data import data_version
+    from animal_classification.training.dataset import data_version
 
     with ProgressLine(shown=True) as progress:
         return data_version(config, progress)

@@ -16,7 +16,6 @@ from animal_classification.errors import AnimalsError, MissingExtraError, UsageE
 from animal_classification.sweep.search_space import Space, Value, Vary, check, size, space_of, suggest
 from animal_classification.sweep.storage import open_storage, without_optuna_warnings
 from animal_classification.sweep.study_identity import StudyIdentity, configuration_hash, other_studies, write_identity
-from animal_classification.sweep.worker_lock import Worker
 from animal_classification.training.run import code_version
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def run_sweep(sweep: Sweep, train: Train, *, tell: Tell = lambda _: None) -> Swe
     """
     import optuna
 
-    from animal_classification.sweep.trials import Trials
+    from animal_classification.sweep.trials import Trials, Worker
 
     begun = time.monotonic()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

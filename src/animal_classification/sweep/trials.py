@@ -13,19 +13,22 @@ import contextlib
 import math
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import optuna
 from optuna.trial import TrialState
 
+from animal_classification.common.file_lock import lock
+from animal_classification.common.text_files import cannot_write
 from animal_classification.tracking.tracker import NoTracker
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-    from animal_classification.sweep.worker_lock import Worker
 
 WORKER, RUN, RETRY_OF, ATTEMPT, REASON = "worker", "run", "retry_of", "attempt", "reason"
 ATTEMPTS = 3  # a process that dies so often with the same values dies because of them
@@ -135,6 +138,54 @@ class Trials:
                 return
 
 
+class Worker:
+    """This process at work on a study, alive as long as it holds the lock on its file.
+
+    The system unlocks it when the process ends, even by ``kill -9``, and never before. Only processes with the same
+    folder see it; others rely on heartbeats.
+
+    Args:
+        folder: For the files of all workers of the study.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.id = uuid.uuid4().hex
+        self._folder = folder
+        self._path = folder / f"{self.id}.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb")
+        except OSError as error:
+            raise cannot_write(folder, error, "choose another output=") from error
+        # A worker that checks whether it is free locks it for a moment. A disk without locks leaves only heartbeats.
+        for _ in range(1000):
+            if _lock(self._file):
+                break
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """After an exception the file stays without its lock: a trial may have to be run again."""
+        self._file.close()
+        if kind is None:
+            self._path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Delete the files of dead workers, when no trial of theirs has to be run again."""
+        for path in self._folder.glob("*.lock"):
+            if path != self._path and _is_free(path):
+                path.unlink(missing_ok=True)
+
+    def is_gone(self, other: str) -> bool:
+        """That worker is dead."""
+        return other != self.id and _is_free(self._folder / f"{other}.lock")
+
+    def is_alone(self) -> bool:
+        """No other worker of this folder is alive."""
+        return all(_is_free(path) for path in self._folder.glob("*.lock") if path != self._path)
+
+
 class PruningCallback(NoTracker):
     """A tracker that reports one metric of each epoch to a trial, and ends a trial that is worse than most.
 
@@ -170,3 +221,18 @@ class PruningCallback(NoTracker):
         if step not in self._reported:
             self._reported.add(step)
             self._trial.report(value, step)
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        with path.open("r+b") as file:
+            return _lock(file)
+    except OSError:
+        return False
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock it, unless another process has it or the disk knows no locks."""
+    with contextlib.suppress(OSError):
+        return lock(file.fileno())
+    return False

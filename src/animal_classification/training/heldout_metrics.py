@@ -151,7 +151,7 @@ def measure(
         reference: The arrays of ``reference.npz``: what the rules need, and which photos training has used.
         outputs: What the network says of the photos.
     """
-    from animal_classification.training.prepare_data import cache_folder
+    from animal_classification.training.dataset import cache_folder
 
     part, places = job.dataset.test, outputs.positions
     answers = LabelledAnswers.of(

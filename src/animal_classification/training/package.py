@@ -17,6 +17,7 @@ from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.evaluation.training_provenance import HELD_OUT
 from animal_classification.report.model_card import as_text, bundle_card
 from animal_classification.report.numbers import Ledger
+from animal_classification.training.dataset import model_name
 from animal_classification.training.figures import confusion_png, examples_png
 from animal_classification.training.heldout_metrics import (
     HeldOutMetrics,
@@ -27,7 +28,6 @@ from animal_classification.training.heldout_metrics import (
     wide_photos,
 )
 from animal_classification.training.postprocessing import FittedPostprocessing, fit_postprocessing, reference_of
-from animal_classification.training.prepare_data import model_name
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo

@@ -18,17 +18,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from animal_classification import __version__
+from animal_classification.common.file_lock import lock
 from animal_classification.common.limits import available_cpus
 from animal_classification.common.text_files import cannot_write, replace_text
 from animal_classification.config.compose import as_yaml
@@ -38,6 +43,7 @@ from animal_classification.errors import OutputError
 INFO = "run.json"
 LOCK = "lock"
 _NO_PART_OF_WHAT_IS_COMPUTED = {"output", "sweep", "tracking"}
+_LONGEST_HOLDER = 1000  # bytes
 _LIBRARIES = ("numpy", "openvino", "onnxruntime", "torch", "timm", "lightning")
 
 
@@ -150,11 +156,44 @@ def open_run(config: Config, *, name: str, data_version: str, ingredients: Mappi
     return Run(path, resumed=False, notes=notes)
 
 
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Lock a run's folder for this process while the block lasts; the system unlocks it however the process ends.
+
+    `Run.finish` deletes the file, so after locking it one must check whether the run is finished. Where the disk knows
+    no locks, nothing is locked.
+
+    Raises:
+        OutputError: Another process has it, or it cannot be written.
+    """
+    path = folder / LOCK
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise cannot_write(path, error, "choose another output=") from error
+    with file:
+        if not lock(file.fileno(), needed=False):
+            raise _in_use(folder, file)
+        with contextlib.suppress(OSError):  # a full disk: others do not learn who holds it
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%X} UTC".encode())
+            file.flush()
+        yield
+
+
 def fingerprint(config: Config, origin: Origin) -> str:
     """SHA-256 of everything that determines the model."""
     asked = config.model_dump(mode="json", by_alias=True, exclude=_NO_PART_OF_WHAT_IS_COMPUTED)
     text = json.dumps([asked, origin.data_version, dict(origin.code), dict(origin.ingredients)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_use(folder: Path, file: BinaryIO) -> OutputError:
+    file.seek(0)
+    holder = file.read(_LONGEST_HOLDER).decode("utf-8", "replace") or "another process"
+    return OutputError(
+        f"{str(folder)!r} is being trained by {holder}: wait until it is done, or choose another output= or seed="
+    )
 
 
 def _unfinished(folder: Path, beginning: str, config: Config, origin: Origin) -> tuple[str, ...]:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from animal_classification.common.progress import Progress, silent
 from animal_classification.tracking.factory import begin_imports, check_installed, tracked
 from animal_classification.tracking.model_registration import offer_to_registry
+from animal_classification.training.dataset import model_name, prepare
 from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import package
-from animal_classification.training.prepare_data import model_name, prepare
 from animal_classification.training.probe.scan_and_embed import looking
 from animal_classification.training.recipe import RecipeInputs
 from animal_classification.training.recipes import find_recipe
-from animal_classification.training.run import LOCK, open_run
-from animal_classification.training.run_lock import only_here
+from animal_classification.training.run import locked_folder, open_run
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
@@ -121,7 +120,7 @@ def _locked_run(config: Config, dataset: Dataset) -> Iterator[Run]:
     made_from = ingredients(config)
     while True:
         run = open_run(config, name=model_name(config), data_version=dataset.version, ingredients=made_from)
-        with only_here(run.path, LOCK):
+        with locked_folder(run.path):
             if run.finished:  # by another process, a moment ago
                 continue
             yield run

@@ -11,6 +11,7 @@ from animal_classification.common.limits import available_cpus
 from animal_classification.config.schema import CnnConfig
 from animal_classification.errors import UsageError
 from animal_classification.imaging import PreprocessSpec
+from animal_classification.training.dataset import cache_folder
 from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import augment
 from animal_classification.training.neural.device import prepare_torch
@@ -19,7 +20,6 @@ from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
 from animal_classification.training.neural.image_cache import open_pixels
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.package import trained_model
-from animal_classification.training.prepare_data import cache_folder
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embedding_cache import embed
 from animal_classification.errors import AnimalsError
 from animal_classification.evaluation.fit_postprocessing import HeldOut
-from animal_classification.training.prepare_data import cache_folder
+from animal_classification.training.dataset import cache_folder
 from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.head import (
     HeadSettings,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from animal_classification.training.prepare_data import cache_folder
+from animal_classification.training.dataset import cache_folder
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
