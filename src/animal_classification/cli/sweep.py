@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from animal_classification.config.schema import Config
     from animal_classification.sweep.runner import SweepOutcome
     from animal_classification.tracking.tracker import Tracker
-    from animal_classification.training.train import Result
+    from animal_classification.training.train import TrainResult
 
 
 @click.command(name="sweep")
@@ -50,7 +50,7 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
     _print(outcome, as_json=as_json)
 
 
-def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
+def _train(config: Config, *, listeners: Sequence[Tracker]) -> TrainResult:
     from animal_classification.common.progress import ProgressLine
     from animal_classification.training.train import train
 

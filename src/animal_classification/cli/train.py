@@ -17,7 +17,7 @@ from animal_classification.common.console import complain, printable, say
 if TYPE_CHECKING:
     from animal_classification.evaluation.result import Interval
     from animal_classification.evaluation.scorecard import Scorecard
-    from animal_classification.training.train import Result
+    from animal_classification.training.train import TrainResult
 
 _WORST = 3
 _RECALL = "test/recall/"
@@ -65,7 +65,7 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
         click.echo(printable(line))
 
 
-def as_object(result: Result) -> dict[str, object]:
+def as_object(result: TrainResult) -> dict[str, object]:
     """What ``--json`` prints."""
     return {
         "bundle": str(result.bundle),
@@ -91,7 +91,7 @@ def _shares(tested: Scorecard) -> tuple[Interval, Interval]:
     return tested.answered_right, tested.accuracy
 
 
-def lines(result: Result) -> list[str]:
+def lines(result: TrainResult) -> list[str]:
     """What a person wants to know at the end."""
     shown = [f"model     {result.bundle}"]
     tested = result.tested
@@ -109,7 +109,7 @@ def lines(result: Result) -> list[str]:
     return shown
 
 
-def _worst(result: Result) -> str:
+def _worst(result: TrainResult) -> str:
     recalls = {
         name.removeprefix(_RECALL): value
         for name, value in result.metrics.items()

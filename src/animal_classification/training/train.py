@@ -1,4 +1,4 @@
-"""``train``: from a configuration to a bundle that has been measured. Every recipe goes through here."""
+"""`train`: from a configuration to a measured bundle, for every recipe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from animal_classification.common.progress import Progress, silent
 from animal_classification.tracking.factory import begin_imports, check_installed, tracked
 from animal_classification.tracking.model_registration import offer_to_registry
 from animal_classification.training.dataset import model_name, prepare
-from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import package
 from animal_classification.training.probe.scan_and_embed import looking
 from animal_classification.training.recipe import RecipeInputs
-from animal_classification.training.recipes import find_recipe
+from animal_classification.training.recipes import find_recipe, pretrained_weights
 from animal_classification.training.run import locked_folder, open_run
 
 if TYPE_CHECKING:
@@ -29,16 +28,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """What came out.
+class TrainResult:
+    """A trained model, and how good it is.
 
     Attributes:
         bundle: The model.
         run: The run's folder.
-        tested: How good it is on the test split; ``None`` where there is none.
-        metrics: Everything that was measured at the end, by the names in ``tracking.tracker``.
+        tested: How good it is on the test split; ``None`` without test photos.
+        metrics: All metrics of the test split, by the names in ``tracking.tracker``.
         seconds: How long it took.
-        resumed: An earlier, interrupted run was brought to its end.
+        resumed: It continued an interrupted run.
         notes: What a person should know, a line each.
     """
 
@@ -52,12 +51,12 @@ class Result:
 
     @property
     def accuracy(self) -> float | None:
-        """On the test split; ``None`` where there is none."""
+        """On the test split; ``None`` without test photos."""
         return None if self.tested is None else self.tested.accuracy.value
 
     @property
     def test_photos(self) -> int:
-        """How many photos that was."""
+        """How many test photos there are."""
         return 0 if self.tested is None else self.tested.photos
 
 
@@ -67,15 +66,15 @@ def train(
     progress: Progress = silent,
     listeners: Sequence[Tracker] = (),
     warn: Callable[[str], None] | None = None,
-) -> Result:
+) -> TrainResult:
     """Train a model as the configuration says.
 
     Args:
         config: All of it.
-        progress: Told what is being done.
-        listeners: Told all numbers, as trackers are; what they raise ends the run and comes out of here.
-        warn: Told, on any thread, what a person should know before the end, as that a tracker has failed and that the
-            run goes on; Python's logging by default.
+        progress: Called with each step.
+        listeners: Get everything that trackers get; what they raise ends the run and passes through.
+        warn: Called on any thread with what a person should know before the end, such as a failed tracker; Python's
+            logging by default.
 
     Raises:
         UsageError: The configuration and the data do not go together.
@@ -99,7 +98,7 @@ def train(
             config, run, name=model_name(config), metrics=packaged.metrics, test=dataset.test.rows
         )
         run.finish(metrics=dict(packaged.metrics), seconds=round(seconds, 2))
-    return Result(
+    return TrainResult(
         bundle=run.bundle,
         run=run.path,
         tested=packaged.tested,
@@ -117,9 +116,9 @@ def _locked_run(config: Config, dataset: Dataset) -> Iterator[Run]:
     Raises:
         OutputError: Another process is at work there, or it cannot be written.
     """
-    made_from = ingredients(config)
+    weights = pretrained_weights(config)
     while True:
-        run = open_run(config, name=model_name(config), data_version=dataset.version, ingredients=made_from)
+        run = open_run(config, name=model_name(config), data_version=dataset.version, ingredients=weights)
         with locked_folder(run.path):
             if run.finished:  # by another process, a moment ago
                 continue

@@ -1,11 +1,11 @@
-"""What a model is made from counts by its content: a name or a path stays the same when the thing is replaced."""
+"""Pretrained weights count by their content: a name or a path stays the same when its file is replaced."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from animal_classification.config.compose import compose
-from animal_classification.training.input_hashes import ingredients
+from animal_classification.training.recipes import pretrained_weights
 from animal_classification.training.run import Origin, fingerprint
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -20,7 +20,7 @@ def test_a_backbone_counts_by_its_content(tmp_path: Path) -> None:
             write_tiny_bundle(target, names=names)
         place.unlink(missing_ok=True)
         place.symlink_to(target)
-        found.append(ingredients(config)["backbone"])
+        found.append(pretrained_weights(config)["backbone"])
     assert found[0] == found[2]
     assert found[0] != found[1]
 
@@ -28,14 +28,14 @@ def test_a_backbone_counts_by_its_content(tmp_path: Path) -> None:
 def test_a_file_of_weights_counts_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
     config = compose(["recipe=finetune", "data.path=photos", "backbone=lite1", f"backbone.weights={file}"])
-    assert ingredients(config) == {"weights": "missing"}, "the recipe will say so"
+    assert pretrained_weights(config) == {"weights": "missing"}, "the recipe will say so"
     file.write_bytes(b"one")
-    first = ingredients(config)
+    first = pretrained_weights(config)
     file.write_bytes(b"other")
-    second = ingredients(config)
+    second = pretrained_weights(config)
     assert first != second
     file.write_bytes(b"one")
-    assert ingredients(config) == first
+    assert pretrained_weights(config) == first
     marks = {
         fingerprint(config, Origin(data_version="d", code={"version": "1"}, ingredients=made))
         for made in (first, second)
@@ -44,10 +44,12 @@ def test_a_file_of_weights_counts_by_its_content(tmp_path: Path) -> None:
 
 
 def test_packaged_weights_count_by_the_package_s_version() -> None:
-    found = ingredients(
+    found = pretrained_weights(
         compose(["recipe=finetune", "data.path=photos", "backbone.timm=tf_efficientnet_lite9+resnet18"])
     )
     assert list(found) == ["weights"]
     assert found["weights"].count(", ") == 1
-    assert ingredients(compose(["recipe=finetune", "data.path=photos", "backbone.weights=none"])) == {"weights": "none"}
-    assert ingredients(compose(["recipe=cnn", "data.path=photos"])) == {}
+    assert pretrained_weights(compose(["recipe=finetune", "data.path=photos", "backbone.weights=none"])) == {
+        "weights": "none"
+    }
+    assert pretrained_weights(compose(["recipe=cnn", "data.path=photos"])) == {}
