@@ -15,7 +15,7 @@ from animal_classification.registry import promote
 from animal_classification.training import heldout_metrics
 from animal_classification.training.probe import recipe
 from animal_classification.training.probe.onnx_head import with_head
-from animal_classification.training.train import Result, train
+from animal_classification.training.train import TrainResult, train
 from tests.integration.test_train import draw
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -34,7 +34,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [f"output={tmp_path / 'runs'}", "tracking=none"]
 
 
-def learned(tmp_path: Path, words: list[str], number: int, backbone: Path | str, *more: str) -> Result:
+def learned(tmp_path: Path, words: list[str], number: int, backbone: Path | str, *more: str) -> TrainResult:
     photos = tmp_path / f"photos{number}"
     if not photos.exists():
         draw(photos, dict.fromkeys(GENERATIONS[number], 15), GENERATIONS[number])

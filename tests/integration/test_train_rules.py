@@ -10,7 +10,7 @@ import pytest
 from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CARD_FILE
 from animal_classification.config.compose import compose
-from animal_classification.training.train import Result, train
+from animal_classification.training.train import TrainResult, train
 from tests.integration.test_train import COLOURS, draw
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -22,11 +22,11 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [f"backbone.bundle={tiny}", f"output={tmp_path / 'runs'}", "tracking=none"]
 
 
-def card(result: Result) -> str:
+def card(result: TrainResult) -> str:
     return (result.bundle / CARD_FILE).read_text(encoding="utf-8")
 
 
-def said(result: Result) -> str:
+def said(result: TrainResult) -> str:
     return "\n".join(result.notes)
 
 

@@ -31,7 +31,7 @@ from animal_classification.training.neural.finetune.stages import (
     split_into_stages,
 )
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
-from animal_classification.training.train import Result, train
+from animal_classification.training.train import TrainResult, train
 
 SIZE = 64
 PAIR = "tf_efficientnet_lite0+tf_efficientnet_lite1"
@@ -86,7 +86,7 @@ def config(photos: Path, output: Path, *more: str) -> Config:
     return compose([*(f"{key}={value}" for key, value in settings.items()), *more])
 
 
-def run(config: Config, *, last: int | None = None) -> tuple[Result, Listener]:
+def run(config: Config, *, last: int | None = None) -> tuple[TrainResult, Listener]:
     listener = Listener(last=last)
     return train(config, listeners=[listener]), listener
 

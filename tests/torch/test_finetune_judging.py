@@ -26,7 +26,7 @@ from animal_classification.training.neural.finetune.layer_training import FitSta
 from animal_classification.training.neural.image_cache import Images
 from animal_classification.training.neural.network_outputs import answers, spread
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
-from animal_classification.training.train import Result, train
+from animal_classification.training.train import TrainResult, train
 from tests.torch.drawn import draw_photos, words
 
 
@@ -45,7 +45,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=10, side=70)
 
 
-def run(*words: str) -> tuple[Result, Steps]:
+def run(*words: str) -> tuple[TrainResult, Steps]:
     steps = Steps()
     return train(compose(words), listeners=[steps]), steps
 

@@ -17,7 +17,7 @@ pytest.importorskip("timm")
 from animal_classification.config.compose import compose
 from animal_classification.errors import UsageError
 from animal_classification.inference import Classifier
-from animal_classification.training.train import Result, train
+from animal_classification.training.train import TrainResult, train
 
 RECIPES = {
     "cnn": ("recipe=cnn", "recipe.size=16", "recipe.channels=[4,8]", "recipe.hidden=16", "recipe.epochs=2"),
@@ -36,7 +36,7 @@ def draw(folder: Path, count: int, kind: int) -> None:
         Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
-def run(recipe: str, photos: Path, output: Path, *more: str) -> Result:
+def run(recipe: str, photos: Path, output: Path, *more: str) -> TrainResult:
     common = ("data=folder", f"data.path={photos}", f"data.cache={output / 'cache'}", f"output={output}")
     return train(compose([*RECIPES[recipe], *common, "tracking=none", "trainer.threads=1", *more]))
 
