@@ -24,7 +24,7 @@ from animal_classification.training.neural.finetune import cross_fitting, recipe
 from animal_classification.training.neural.finetune import layer_training as layers
 from animal_classification.training.neural.finetune.layer_training import FitState, Schedule
 from animal_classification.training.neural.image_cache import Images
-from animal_classification.training.neural.network_outputs import answers, spread
+from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 from animal_classification.training.train import TrainResult, train
 from tests.torch.drawn import draw_photos, words
@@ -69,9 +69,9 @@ def test_val_is_judged_once_for_each_state_of_the_weights(
 
     def counted(network: Any, pixels: Images, indices: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         asked.append(len(indices))
-        return answers(network, pixels, indices)
+        return network_outputs(network, pixels, indices)
 
-    monkeypatch.setattr(recipe, "answers", counted)
+    monkeypatch.setattr(recipe, "network_outputs", counted)
     result, steps = run(
         *TUNING, "tracking=none", f"data.path={photos}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path}"
     )
@@ -164,11 +164,11 @@ def test_kept_rows_are_taken_in_turns_of_classes() -> None:
     """Evenly spaced, a class of three was missing in most orders of fifty thousand photos."""
     targets = np.zeros(50_000, dtype=np.int64)
     targets[[17, 20_011, 43_003]] = 1
-    chosen = spread(targets, 5000)
+    chosen = reference_photos(targets, 5000)
     assert len(chosen) == 5000
     assert set(np.flatnonzero(targets)) <= set(chosen.tolist())
     assert (np.diff(chosen) > 0).all()
-    assert spread(targets[:10]).tolist() == list(range(10))
+    assert reference_photos(targets[:10]).tolist() == list(range(10))
 
 
 def test_the_test_numbers_of_a_cnn_stand_at_its_last_epoch(photos: Path, tmp_path: Path) -> None:

@@ -1,15 +1,24 @@
-"""The students' network, and what every network of this room offers."""
+"""The interface of all networks, how to run one on many photos, and the students' network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from animal_classification.inference.reference import in_turns
+
+if TYPE_CHECKING:
+    from animal_classification.training.neural.image_cache import Images
+
 _MIDDLE, _SPREAD = 127.5, 63.75  # of pixels: about 0 on average, and about 1 wide
+_BATCH = 64
+REFERENCE_LIMIT = 5000  # photos in reference.npz
 
 
 class Network(Protocol):
@@ -70,3 +79,25 @@ class AnimalClassificationCNN(nn.Module):
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
         embedding = self.embed(images)
         return {"logits": self.classify(self.dropout(embedding)), "embedding": embedding}
+
+
+def network_outputs(network: nn.Module, pixels: Images, indices: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    """``logits`` and ``embedding`` of the photos asked for, in their order."""
+    found: dict[str, list[NDArray[np.float32]]] = {"logits": [], "embedding": []}
+    with torch.inference_mode():
+        for start in range(0, len(indices), _BATCH):
+            images = torch.from_numpy(np.ascontiguousarray(pixels.take(indices[start : start + _BATCH])))
+            outputs = network.outputs(images.permute(0, 3, 1, 2).float())
+            for name, rows in found.items():
+                rows.append(outputs[name].numpy())
+    return {name: np.concatenate(rows) for name, rows in found.items() if rows}
+
+
+def reference_photos(targets: NDArray[np.integer], limit: int = REFERENCE_LIMIT) -> NDArray[np.int64]:
+    """Positions of at most ``limit`` photos, ascending; classes take turns, so that a rare one keeps all of its photos.
+
+    Args:
+        targets: Class numbers ``[N]``.
+        limit: How many.
+    """
+    return in_turns(targets, limit).astype(np.int64)

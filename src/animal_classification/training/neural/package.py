@@ -11,7 +11,7 @@ from torch import nn
 
 from animal_classification.bundle import Calibration, Label, Preprocess
 from animal_classification.evaluation.calibration import fit_temperature
-from animal_classification.training.neural.network_outputs import answers, spread
+from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
 from animal_classification.training.recipe import TrainedModel
 
@@ -32,8 +32,8 @@ def trained_model(
     network.eval()
     job.progress("exporting", 0, 1)
     temperature, recalls = _validate(job, network, photos)
-    chosen = spread(photos.train_targets)
-    reference = answers(network, photos.train, chosen)["embedding"]
+    chosen = reference_photos(photos.train_targets)
+    reference = network_outputs(network, photos.train, chosen)["embedding"]
     model = export(network, spec.size)
     job.progress("exporting", 1, 1)
     if recalls:
@@ -55,7 +55,7 @@ def _validate(job: RecipeInputs, network: nn.Module, photos: FitPhotos) -> tuple
     """The temperature, and the recall of each class on val."""
     if not len(photos.val):
         return 1.0, {}
-    logits = answers(network, photos.val, np.arange(len(photos.val)))["logits"]
+    logits = network_outputs(network, photos.val, np.arange(len(photos.val)))["logits"]
     temperature = fit_temperature(logits, photos.val_targets)
     return temperature, _recalls(logits.argmax(axis=1), photos.val_targets, job.dataset.classes)
 

@@ -27,7 +27,7 @@ from animal_classification.training.neural.finetune.layer_training import (
     start_from_head,
 )
 from animal_classification.training.neural.image_cache import ImageSubset
-from animal_classification.training.neural.network_outputs import answers, spread
+from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.probe.head import ABSENT_LOGIT
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _fit_half(
 ) -> CrossFitAnswers:
     half, predicted = _half(state, positions.learned), positions.predicted
     start_from_head(config, half)
-    head_alone = answers(half.learner, state.photos.train, predicted)["logits"]
+    head_alone = network_outputs(half.learner, state.photos.train, predicted)["logits"]
     fit_layers(job, config, half, schedule)
-    found = answers(half.learner, state.photos.train, predicted)
+    found = network_outputs(half.learner, state.photos.train, predicted)
     absent = np.setdiff1d(np.arange(state.photos.classes), half.train.targets)
     for logits in (head_alone, found["logits"]):
         logits[:, absent] = ABSENT_LOGIT
@@ -129,8 +129,8 @@ def _half(state: FitState, positions: NDArray[np.int64]) -> FitState:
 def _distance(half: FitState, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scores of embeddings, in the space that the network has now; NaN where its photos are too few for a distance."""
     targets = half.train.targets
-    chosen = spread(targets)
-    own = answers(half.learner, half.photos.train, chosen)["embedding"]
+    chosen = reference_photos(targets)
+    own = network_outputs(half.learner, half.photos.train, chosen)["embedding"]
     distance = fit_distance(own, targets[chosen], half.photos.classes)
     return np.full(len(embedding), np.nan) if distance is None else distance.score(embedding)
 

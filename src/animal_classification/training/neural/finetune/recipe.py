@@ -39,7 +39,7 @@ from animal_classification.training.neural.finetune.probe_head import EmbeddedSp
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
 from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
-from animal_classification.training.neural.network_outputs import answers, spread
+from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
@@ -208,7 +208,7 @@ def _clearly_better(before: Tensor, after: Tensor) -> bool:
 def _validate(state: FitState) -> ValidationScores:
     """Measure the network on val."""
     targets = state.photos.val_targets
-    logits = answers(state.learner, state.photos.val, np.arange(len(targets)))["logits"]
+    logits = network_outputs(state.learner, state.photos.val, np.arange(len(targets)))["logits"]
     found = losses(logits, targets)
     accuracy = float((logits.argmax(axis=1) == targets).mean())
     return ValidationScores(losses=found, metrics={"val/loss": float(found.mean()), "val/accuracy": accuracy})
@@ -240,8 +240,8 @@ def _merge_val(state: FitState) -> FitState:
 def _trained_model(job: RecipeInputs, state: FitState, tuned: FinetuneResult, held_out: HeldOut) -> TrainedModel:
     job.progress("exporting", 0, 1)
     targets = state.photos.train_targets
-    chosen = spread(targets)
-    embedding: NDArray[np.float32] = answers(state.learner, state.photos.train, chosen)["embedding"]
+    chosen = reference_photos(targets)
+    embedding: NDArray[np.float32] = network_outputs(state.learner, state.photos.train, chosen)["embedding"]
     model = export(state.network.eval(), state.spec.size)
     job.progress("exporting", 1, 1)
     return TrainedModel(
