@@ -180,7 +180,7 @@ def test_a_backend_that_no_extra_brings(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_kind_of_address_that_nobody_knows() -> None:
-    with pytest.raises(UsageError, match=r"nonsense://x: Protocol not known: nonsense; a directory, gs://"):
+    with pytest.raises(UsageError, match=r"nonsense://x: Protocol not known: nonsense; a folder, gs://"):
         load("nonsense://x")
 
 

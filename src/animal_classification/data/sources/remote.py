@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from animal_classification.common.atomic import link_or_copy, new_file
+from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.data.cache_folder import cache_error, new_folder
 from animal_classification.data.sources.archives import is_archive_name, safe_parts
 from animal_classification.data.sources.listing import is_hidden
 from animal_classification.data.sources.tabular import TABLE_SUFFIXES
-from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
+from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
 # Stores name the state of an object differently; without any of these its size has to do.
 _STATE = ("etag", "ETag", "md5Hash", "crc32c", "generation", "mtime", "LastModified", "last_modified", "created")
 _CONNECTIONS = 8
@@ -125,24 +125,16 @@ def _token(store: _Store, info: dict[str, Any]) -> str:
 
 
 def _open(url: str) -> _Store | Path:
-    from fsspec.core import url_to_fs
-    from fsspec.implementations.local import LocalFileSystem
-
-    protocol = url.split("://", maxsplit=1)[0]
     try:
-        filesystem, root = url_to_fs(url)
-    except ImportError as error:
-        if protocol in _EXTRAS:
-            raise MissingExtraError(f"reading {protocol}:// addresses", _EXTRAS[protocol]) from error
-        raise UsageError(f"{url}: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"{url}: {error}; a folder, gs://, s3:// or https:// would do") from error
+        found = open_url(url, "reading")
+    except UsageError:
+        raise
     except Exception as error:
         raise _unreachable(url, error) from error
-    return Path(root) if isinstance(filesystem, LocalFileSystem) else _Store(url, filesystem, root.rstrip("/"))
+    return found if isinstance(found, Path) else _Store(url, found[0], found[1].rstrip("/"))
 
 
 def _unreachable(url: str, error: Exception) -> AnimalsError:
-    lines = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return AnimalsError(f"{url}: cannot be reached ({reason}); check the address, the network and your sign-in")
+    return AnimalsError(
+        f"{url}: cannot be reached ({in_a_line(error)}); check the address, the network and your sign-in"
+    )
