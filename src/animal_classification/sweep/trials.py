@@ -52,6 +52,7 @@ class Trials:
     ) -> None:
         self.study = study
         self._storage = storage
+        self._study_id = storage.get_study_id_from_name(study.study_name)
         self._wanted = wanted
         self._worker = worker
         self._deadline = deadline
@@ -78,8 +79,7 @@ class Trials:
     def alive(self, trial: optuna.Trial) -> Iterator[None]:
         """Send heartbeats while the body runs."""
         done = threading.Event()
-        study_id = self._storage.get_study_id_from_name(self.study.study_name)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial.number)
         thread = threading.Thread(target=self._beat, args=(trial_id, done), daemon=True)
         thread.start()
         try:
