@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.common.console import printable, say
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +87,7 @@ def rule_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the tables.")
 def inspect(source: str, options: SourceOptions, html: Path | None, as_json: bool, **rules: Any) -> None:
     """Say what is in SOURCE, and what is wrong with it."""
-    with Stages() as progress:
+    with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
         from animal_classification.report.dataset import write_page
@@ -123,7 +123,7 @@ def clean(
     from animal_classification.data.cleanup import check_kinds, clean
 
     check_kinds(keep)
-    with Stages() as progress:
+    with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     cleaning = clean(inspection.manifest, inspection.findings, keep=keep)
     cleaning.manifest.write(output)
@@ -174,7 +174,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     from animal_classification.data.splitter import split as divide
 
     checked = SplitPlan(**plan)
-    with Stages() as progress:
+    with ProgressLine() as progress:
         manifest = _read(source, options, progress)
         facts = _facts(manifest, options)
     division = divide(manifest, facts, checked)
@@ -208,8 +208,8 @@ def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> Non
     from animal_classification.data.download import MANIFEST
     from animal_classification.data.download import get as copy
 
-    with Stages() as progress:
-        copied = copy(_read(source, options, progress), folder, progress=progress.of("copying photos"))
+    with ProgressLine() as progress:
+        copied = copy(_read(source, options, progress), folder, progress=progress)
     place = str(folder / MANIFEST)
     for note in copied.notes:
         say(f"animals: {printable(note)}")
@@ -231,7 +231,7 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
     """
     from animal_classification.data.diff import compare, text_lines
 
-    with Stages() as progress:
+    with ProgressLine() as progress:
         manifest = _read(source, options, progress)
         difference = compare(_read(since, options, progress), manifest) if since else None
     if as_json:
@@ -245,12 +245,12 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
     _print(text_lines(difference) if difference else [manifest.version])
 
 
-def _read(source: str, options: SourceOptions, progress: Stages) -> Manifest:
+def _read(source: str, options: SourceOptions, progress: ProgressLine) -> Manifest:
     from dataclasses import replace
 
     from animal_classification.data import read_source
 
-    return read_source(source, replace(options, progress=progress.of("looking at photos")))
+    return read_source(source, replace(options, progress=progress))
 
 
 def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
@@ -261,7 +261,7 @@ def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
 
 
 def _inspect(
-    source: str, options: SourceOptions, progress: Stages, *, embed: bool, model: str, **rules: Any
+    source: str, options: SourceOptions, progress: ProgressLine, *, embed: bool, model: str, **rules: Any
 ) -> Inspection:
     from animal_classification.data.quality.inspection import InspectionRules, inspect
     from animal_classification.data.quality.label_issues import require
@@ -274,7 +274,7 @@ def _inspect(
     return inspect(manifest, facts, embeddings=embeddings, rules=InspectionRules(**rules), stage=progress.describe)
 
 
-def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: Stages) -> NDArray[np.float32]:
+def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: ProgressLine) -> NDArray[np.float32]:
     from animal_classification import bundle
     from animal_classification.data.embedding_cache import embed
     from animal_classification.registry import resolve_model
@@ -287,9 +287,8 @@ def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: St
         results = Classifier.load(model).predict_paths(((str(file), file) for file in files), top_k=1, embedding=True)
         return (result.prediction.embedding if result.prediction else None for result in results)
 
-    shown = progress.of("embedding photos")
     # Of the crop that answers: what was remembered when only the centre was looked at is of another kind.
-    return embed(manifest, compute, model=f"{bundle.load(model).sha256} crops", cache=cache, progress=shown)
+    return embed(manifest, compute, model=f"{bundle.load(model).sha256} crops", cache=cache, progress=progress)
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -63,7 +63,7 @@ def command(
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from datetime import UTC, datetime
 
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.evaluation.metrics import require
     from animal_classification.report.commands import load
     from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
@@ -83,7 +83,7 @@ def command(
         engine=engine,
         **reading_of(options),
     )
-    with Stages(shown=not quiet) as progress:
+    with ProgressLine(shown=not quiet) as progress:
         measured = measure(recipe, load, progress, options.cache)
         result = measured.result
         if report is not None:

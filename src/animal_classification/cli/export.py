@@ -78,7 +78,7 @@ def command(
     from dataclasses import replace
 
     from animal_classification import bundle as bundles
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.data import read_source
     from animal_classification.evaluation.training_provenance import training_source
     from animal_classification.export.exporter import ExportRequest, export
@@ -89,8 +89,8 @@ def command(
     if source is None:
         origin = training_source(loaded.info, options)
         source, options = origin.name, origin.options
-    with Stages(shown=not quiet) as progress:
-        watched = replace(options, progress=progress.of("looking at photos"))
+    with ProgressLine(shown=not quiet) as progress:
+        watched = replace(options, progress=progress)
         manifest = read_source(source, watched)
         request = ExportRequest(
             kind=to,

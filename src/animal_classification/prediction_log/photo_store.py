@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from animal_classification.common.atomic import write_bytes
 from animal_classification.prediction_log.database_errors import LogDatabaseError
 
 Item = TypeVar("Item")
@@ -144,16 +145,12 @@ class PhotoFolder:
         path = self.path(photo)
         assert path is not None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{photo}.{os.getpid()}.{threading.get_ident()}")
         try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            write_bytes(data, path, durable=False)
         except PermissionError:
             # Windows replaces nothing that somebody reads; what is there under this name is the same photo.
             if not path.is_file():
                 raise
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def touch(self, photo: str) -> bool:
         path = self.path(photo)
