@@ -18,19 +18,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from animal_classification.bundle.document import parse_info
 from animal_classification.bundle.location import Remote
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, check_hash, hash_file, verified
 from animal_classification.bundle.schema import INFO_FILE, BundleInfo
-from animal_classification.bundle.verify import check_hash, hash_file, verified
 from animal_classification.common import atomic
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError
 
 
 def default_directory() -> Path:
     """The user's cache directory for models, as the system defines it (``XDG_CACHE_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("animals")) / "models"
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from animal_classification.bundle.cache import Cache, default_directory
 from animal_classification.bundle.document import to_bytes, validated
 from animal_classification.bundle.location import Remote, locate, reason
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, hash_file, verified
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInfo
-from animal_classification.bundle.verify import hash_file, verified
 from animal_classification.common import atomic
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 

@@ -14,7 +14,7 @@ from typing import Any
 from animal_classification.cloud.cloud_run import traffic
 from animal_classification.cloud.deploy_settings import Traffic
 from animal_classification.cloud.documents import Document, as_yaml, difference, write
-from animal_classification.cloud.message_types import as_dict, merged, message
+from animal_classification.cloud.message_types import as_dict, find, merged, message
 from animal_classification.cloud.resources import Resources, bindings_of
 from animal_classification.errors import AnimalsError, UsageError
 
@@ -170,8 +170,6 @@ def kubectl(documents: Sequence[Document], *words: str) -> subprocess.CompletedP
 @contextmanager
 def _explained() -> Iterator[None]:
     """Google's errors as one line of ours."""
-    from animal_classification.cloud.message_types import find
-
     call_error = find("google.api_core.exceptions:GoogleAPICallError")
     sign_in_error = find("google.auth.exceptions:GoogleAuthError")
     try:

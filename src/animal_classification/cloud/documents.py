@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from animal_classification.errors import OutputError
 
 # What a call has made, so that the next one takes away that and nothing else.
@@ -50,7 +52,6 @@ class Document:
 
 def as_yaml(value: Any) -> str:
     """YAML that people can read."""
-    import yaml
 
     class Readable(yaml.SafeDumper):  # type: ignore[misc] # the library has no types
         """Text of several lines stands as it is."""

@@ -1,5 +1,7 @@
 """What Google's services are told, as their own client libraries define it: each document has a message type."""
 
+# Imported where they are used: Google's client libraries are an extra.
+
 from __future__ import annotations
 
 import json

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import platformdirs
+
 from animal_classification.errors import AnimalsError
 
 CHUNK = 1 << 20
@@ -16,8 +18,6 @@ CHUNK = 1 << 20
 
 def default_directory() -> Path:
     """The user's cache directory for data, as the system defines it (``XDG_CACHE_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("animals")) / "data"
 
 

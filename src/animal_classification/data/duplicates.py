@@ -85,3 +85,25 @@ class UnionFind:
         for item in sorted(items):
             members[self.find(item)].append(item)
         return [found for found in members.values() if len(found) > 1]
+
+
+def units_of(manifest: Manifest, facts: Sequence[Facts]) -> tuple[int, ...]:
+    """For every row the position of the first row of its unit; an unusable photo is one by itself.
+
+    Args:
+        manifest: The photos.
+        facts: What ``scan`` says of every row of it; near copies are found by their fingerprints.
+    """
+    return joined_units(manifest, copy_sets(manifest, facts))
+
+
+def joined_units(manifest: Manifest, copies: Iterable[DuplicateSet], *, groups: bool = True) -> tuple[int, ...]:
+    """The same, for whoever has found the copies already; without ``groups`` copies alone count as one."""
+    joined = UnionFind(len(manifest))
+    for same in copies:
+        joined.join_all(same.members)
+    first: dict[str, int] = {}
+    for index, row in enumerate(manifest.rows):
+        if groups and row.problem is None and row.group is not None:
+            joined.join(first.setdefault(row.group, index), index)
+    return tuple(joined.find(index) for index in range(len(manifest)))

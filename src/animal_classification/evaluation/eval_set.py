@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.data.discovery import PhotoPaths
-from animal_classification.data.duplicates import copy_sets
+from animal_classification.data.duplicates import copy_sets, joined_units
 from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
-from animal_classification.data.observations import joined_units
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import UsageError

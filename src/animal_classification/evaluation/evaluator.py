@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation import metrics
-from animal_classification.evaluation.calibration_metrics import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.eval_set import (
     NO_TARGET,
     Others,
@@ -26,10 +25,10 @@ from animal_classification.evaluation.eval_set import (
     match_labels,
     select,
 )
+from animal_classification.evaluation.metrics import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.model_comparison import Right, compare
 from animal_classification.evaluation.model_outputs import Outputs, compute_outputs
-from animal_classification.evaluation.notable_photos import find_examples
-from animal_classification.evaluation.predictions import PredictedPhotos, photo_rows
+from animal_classification.evaluation.predictions import PredictedPhotos, find_examples, photo_rows
 from animal_classification.evaluation.result import (
     DataFacts,
     Evaluation,

@@ -23,6 +23,7 @@ from animal_classification.evaluation.calibration import calibrated, fit_tempera
 from animal_classification.evaluation.conformal import fit_conformal
 from animal_classification.evaluation.ood import REFUSED, fit_distance, fit_unknown, out_of_fold_distance
 from animal_classification.inference.ood import FeatureDistance
+from animal_classification.inference.reference import distance_arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def calibrate(
         calibration=Calibration(temperature=temperature),
         conformal=conformal,
         unknown=unknown,
-        reference=distance.arrays() if distance is not None and used else {},
+        reference=distance_arrays(distance) if distance is not None and used else {},
     )
 
 

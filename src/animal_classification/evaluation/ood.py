@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.schema import Scale, Unknown
-from animal_classification.evaluation.tolerance_bounds import tolerance_rank
+from animal_classification.evaluation.confidence_intervals import tolerance_rank
 from animal_classification.inference.ood import FeatureDistance, energy, known_scores, unit_length
 
 # Share of the photos of the classes that may be taken for unknown (docs/evaluation.md says what other shares cost).

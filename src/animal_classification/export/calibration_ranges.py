@@ -11,6 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from animal_classification.inference.onnxruntime_import import import_onnxruntime
+
 Progress = Callable[[int, int], None]
 Range = tuple[float, float]
 
@@ -95,8 +97,6 @@ def _watched(model: ModelProto, names: list[str]) -> ModelProto:
 
 def start_session(model: ModelProto, threads: int) -> Any:
     """A session of ONNX Runtime on a graph in memory."""
-    from animal_classification.inference.onnxruntime_import import import_onnxruntime
-
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from animal_classification.export.agreement import Agreement, Original
-from animal_classification.export.bias_correction import shifts, with_shifts
 from animal_classification.export.calibration_ranges import RULES, Extremes, photo_extremes
-from animal_classification.export.quantization import layers, quantised, with_node_names
+from animal_classification.export.quantization import layers, quantised, shifts, with_node_names, with_shifts
 from animal_classification.export.weight_storage import widened
 from animal_classification.inference.engine import create_engine
 from animal_classification.inference.stream import map_in_chunks

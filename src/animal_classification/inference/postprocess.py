@@ -9,6 +9,7 @@ import numpy as np
 from animal_classification.inference.linalg import product
 from animal_classification.inference.ood import FeatureDistance, known_scores, squashed
 from animal_classification.inference.prediction_sets import masses, set_sizes
+from animal_classification.inference.reference import distance_from, read_arrays
 from animal_classification.inference.results import Answer, Candidate, Prediction
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Postprocessor:
         unknown = bundle.info.unknown
         if unknown is None or unknown.method != "energy_mahalanobis":
             return cls(bundle.info)
-        return cls(bundle.info, FeatureDistance.of(bundle.reference(), str(bundle.path)))
+        return cls(bundle.info, distance_from(read_arrays(bundle), str(bundle.path)))
 
     @classmethod
     def from_arrays(cls, info: BundleInfo, reference: Mapping[str, NDArray[Any]]) -> Postprocessor:
@@ -66,7 +67,7 @@ class Postprocessor:
         """
         if info.unknown is None or info.unknown.method != "energy_mahalanobis":
             return cls(info)
-        return cls(info, FeatureDistance.of(reference, info.name))
+        return cls(info, distance_from(reference, info.name))
 
     def decide(
         self,

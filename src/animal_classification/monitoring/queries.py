@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, case, func, or_, select
 
 from animal_classification.prediction_log import tables
-from animal_classification.prediction_log.feedback import standing_words
+from animal_classification.prediction_log.feedback_queries import standing_words
 from animal_classification.prediction_log.period_sums import Sums
 
 if TYPE_CHECKING:

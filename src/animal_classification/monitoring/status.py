@@ -138,7 +138,7 @@ def _models(total: Sums) -> list[dict[str, Any]]:
 
 
 def _confidence(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.histograms import PROBABILITIES, equal_parts, quantile
+    from animal_classification.prediction_log.period_sums import PROBABILITIES, equal_parts, quantile
 
     low, median = (_rounded(quantile(total.probabilities, PROBABILITIES, share)) for share in (0.05, 0.5))
     return {
@@ -150,7 +150,7 @@ def _confidence(total: Sums) -> dict[str, Any]:
 
 
 def _latency(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.histograms import SECONDS, quantile
+    from animal_classification.prediction_log.period_sums import SECONDS, quantile
 
     shares = {f"p{share * 100:.0f}": _rounded(quantile(total.latencies, SECONDS, share)) for share in _SHARES}
     return {"mean": _mean(total.latency, total.predictions), **shares}

@@ -6,19 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine, func, select
+
 from animal_classification.prediction_log import sum_updates
-from animal_classification.prediction_log.database import is_there, reading, writing
+from animal_classification.prediction_log.database import connect, is_there, reading, writing
 from animal_classification.prediction_log.database_errors import troubles
+from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.migrate import migrate
+from animal_classification.prediction_log.photo_store import PhotoStore
 from animal_classification.prediction_log.spool import orphans, waiting
+from animal_classification.prediction_log.tables import feedback, metadata, predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from sqlalchemy import Engine
-
-    from animal_classification.prediction_log.location import LogPlace
-    from animal_classification.prediction_log.photo_store import PhotoStore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,9 +86,6 @@ def clear(place: LogPlace, engine: Engine | None, photos: PhotoStore) -> Kept:
 
 def database_of(place: LogPlace) -> Engine | None:
     """The log's database with its tables; ``None`` where SQLite's file is not there."""
-    from animal_classification.prediction_log.database import connect
-    from animal_classification.prediction_log.migrate import migrate
-
     if not is_there(place.database):
         return None
     engine = connect(place.database, make=False)
@@ -96,9 +94,6 @@ def database_of(place: LogPlace) -> Engine | None:
 
 
 def _count(engine: Engine) -> tuple[int, int]:
-    from sqlalchemy import func, select
-
-    from animal_classification.prediction_log.tables import feedback, predictions
 
     with troubles(engine.url, rows=False), reading(engine) as connection:
         counts = [
@@ -109,7 +104,6 @@ def _count(engine: Engine) -> tuple[int, int]:
 
 
 def _delete_rows(engine: Engine) -> None:
-    from animal_classification.prediction_log.tables import metadata
 
     with troubles(engine.url, rows=False):
         with writing(engine, patient=True) as connection:

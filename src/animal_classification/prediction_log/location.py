@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
 from animal_classification.prediction_log.database import check_url, url_in
 
 if TYPE_CHECKING:
@@ -68,6 +70,4 @@ def place_of(settings: Settings) -> LogPlace:
 
 def default_folder() -> Path:
     """The user's data folder, as the system defines it (``XDG_DATA_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_data_dir("animals")) / "predictions"

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection, Engine, delete, select
+
 from animal_classification.prediction_log import sum_updates
-from animal_classification.prediction_log.database import writing
+from animal_classification.prediction_log.database import insert_or, writing
 from animal_classification.prediction_log.database_errors import (
     LogDatabaseError,
     about_the_database,
@@ -18,15 +20,13 @@ from animal_classification.prediction_log.database_errors import (
     unusable,
 )
 from animal_classification.prediction_log.period_sums import COUNTED
-from animal_classification.prediction_log.upsert import insert_or
+from animal_classification.prediction_log.record import PredictionRecord
+from animal_classification.prediction_log.tables import embeddings, predictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from sqlalchemy import Connection, Engine
-
-    from animal_classification.prediction_log.record import PredictionRecord
 
 DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
 
@@ -62,9 +62,6 @@ def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]
 
 
 def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None:
-    from sqlalchemy import select
-
-    from animal_classification.prediction_log.tables import embeddings, predictions
 
     sum_updates.lock(connection)
     wanted: dict[str, PredictionRecord] = {}
@@ -119,9 +116,6 @@ def forget_fine_sums(engine: Engine) -> None:
 
 
 def _delete_some(connection: Connection, limit: datetime) -> int:
-    from sqlalchemy import delete, select
-
-    from animal_classification.prediction_log.tables import predictions
 
     sum_updates.lock(connection)
     columns = [predictions.c[name] for name in ("id", *COUNTED)]

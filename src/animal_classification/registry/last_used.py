@@ -6,10 +6,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import platformdirs
+
 
 def _note() -> Path:
-    import platformdirs
-
     return Path(platformdirs.user_state_dir("animals")) / "registry"
 
 

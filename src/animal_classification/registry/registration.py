@@ -1,5 +1,7 @@
 """Into the registry: a bundle, what it was measured to be, and whether it is worth a look."""
 
+# Imported where they are used: MLflow takes a second to load, and most runs register nothing.
+
 from __future__ import annotations
 
 import hashlib
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification import bundle as bundles
 from animal_classification.registry.mlflow_client import artifact_location, experiment_id, explained
 from animal_classification.registry.model_version import (
     CANDIDATE,
@@ -67,8 +70,6 @@ def register(
         BundleError: It is no valid bundle.
         RegistryError: The registry cannot be reached, or refuses.
     """
-    from animal_classification import bundle as bundles
-
     bundle = bundles.load(Path(bundle_path))
     return _register(Registry.open(uri, create=True), described(bundle, name, metrics, run_id, test_version), bundle)
 
@@ -89,8 +90,6 @@ def register_if_better(
     where nothing is in production, there is nothing to compare, and it becomes the candidate with a note that says so:
     a candidate serves nobody until a person promotes it. Arguments and errors are those of :func:`register`.
     """
-    from animal_classification import bundle as bundles
-
     bundle = bundles.load(Path(bundle_path))
     offered = described(bundle, name, metrics, run_id, test_version)
     registry = Registry.open(uri, create=True)

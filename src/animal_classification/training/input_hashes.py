@@ -36,7 +36,7 @@ def _weights(backbone: BackboneConfig) -> str:
         return "none"
     if backbone.weights == "auto":
         return ", ".join(_packaged(name) for name in backbone.timm.split("+"))
-    from animal_classification.bundle.verify import hash_file
+    from animal_classification.bundle.model import hash_file
 
     with contextlib.suppress(OSError):  # the recipe says that it is not there
         return f"sha256 {hash_file(Path(backbone.weights).expanduser())}"

@@ -10,11 +10,10 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from animal_classification.export.agreement import Original
-from animal_classification.export.bias_correction import shifts, with_shifts
 from animal_classification.export.calibration_ranges import RULES, float_tensors, photo_extremes
 from animal_classification.export.comparison import installed_engines
 from animal_classification.export.mixed_precision import CalibrationPhotos, find_int8, run_graph
-from animal_classification.export.quantization import layers, quantised, with_node_names
+from animal_classification.export.quantization import layers, quantised, shifts, with_node_names, with_shifts
 from animal_classification.export.weight_storage import LAYER_MOST, by_channel
 from animal_classification.inference.engine import create_engine
 from tests.unit.export.graphs import conv_model, pictures, run

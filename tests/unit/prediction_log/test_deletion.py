@@ -13,7 +13,6 @@ from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.deletion import clear, database_of, what_is_kept
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.photo_bucket import open_bucket
 from animal_classification.prediction_log.photo_store import PhotoFolder, photos_at
 from animal_classification.prediction_log.spool import Spool
 from animal_classification.prediction_log.store import insert
@@ -87,7 +86,7 @@ def test_what_a_running_server_holds_is_said_to_be_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 def test_photos_go_wherever_they_are(tmp_path: Path, kind: str) -> None:
-    photos = photos_at(str(tmp_path / "photos")) if kind == "folder" else open_bucket(f"memory://clear/{tmp_path.name}")
+    photos = photos_at(str(tmp_path / "photos")) if kind == "folder" else photos_at(f"memory://clear/{tmp_path.name}")
     for number in range(3):
         photos.put(f"{number:064x}", b"lion")
     assert photos.kept() == (3, 12)

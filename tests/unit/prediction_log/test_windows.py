@@ -11,10 +11,10 @@ import pytest
 
 from animal_classification.prediction_log import writer as writers
 from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.photo_store import PhotoFolder, PhotoKeeper
-from animal_classification.prediction_log.quarantine import Quarantine
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.spool import Spool, waiting
+from animal_classification.prediction_log.spool import Quarantine, Spool, waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
 from tests.support.windows import Windows

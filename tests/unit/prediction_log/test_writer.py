@@ -22,9 +22,8 @@ from animal_classification.prediction_log import migrate, store
 from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.database_errors import LogDatabaseError
 from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.quarantine import Quarantine
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.spool import waiting
+from animal_classification.prediction_log.spool import Quarantine, waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
 

@@ -14,10 +14,9 @@ from animal_classification.data.duplicates import DuplicateSet, UnionFind, copy_
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.perceptual_hash import NEAR
 from animal_classification.data.quality import label_issues
-from animal_classification.data.quality.duplicates import find_copies
+from animal_classification.data.quality.checks import find_class_trouble, find_copies, find_tiny, find_unusable
 from animal_classification.data.quality.findings import KINDS, Finding
 from animal_classification.data.quality.overlaps import find_crops
-from animal_classification.data.quality.photo_checks import find_class_trouble, find_tiny, find_unusable
 from animal_classification.data.scanner import Facts
 
 

@@ -10,6 +10,8 @@ Classes weigh the same, however many photos they have: with the weight of their 
 being rare. Labels of classes too small to be learned from are not judged at all (:func:`judged_classes`).
 """
 
+# Imported where they are used: scikit-learn and cleanlab are extras, and take a second to load.
+
 from __future__ import annotations
 
 import warnings

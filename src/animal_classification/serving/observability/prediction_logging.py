@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.prediction_log.location import place_of
-from animal_classification.prediction_log.photo_store import PhotoKeeper, photos_at
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord, storable
 from animal_classification.prediction_log.writer import PredictionLog
 from animal_classification.serving.batching.slow_work import in_thread
