@@ -15,7 +15,7 @@ from animal_classification.errors import OutputError, UsageError
 MANIFEST = "manifest.parquet"
 
 
-def get(manifest: Manifest, folder: Path, *, progress: Callable[[int, int], None] | None = None) -> Manifest:
+def download(manifest: Manifest, folder: Path, *, progress: Callable[[int, int], None] | None = None) -> Manifest:
     """Copy every photo of a manifest that can be read; labels, splits and groups go into ``folder/manifest.parquet``.
 
     Whole or not at all: the folder appears, under its name, when everything is in it.
