@@ -9,7 +9,6 @@ than the wanted share of photos of the classes (``tolerance``).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,17 +148,6 @@ def false_positive_rate(known: NDArray[np.floating], unknown: NDArray[np.floatin
     """Share of unknown photos that pass where the share ``kept`` of known ones does."""
     rank = len(known) - math.ceil(kept * len(known) - 1e-9)
     return float((unknown >= np.sort(known)[rank]).mean())
-
-
-def names_of(rule: Unknown | None) -> Sequence[str]:
-    """What a rule looks at, in words."""
-    words = {
-        "background": ("probability of all labels together",),
-        "max_probability": ("probability of the best label",),
-        "energy": ("energy of the logits",),
-        "energy_mahalanobis": ("energy of the logits", "distance to the training photos"),
-    }
-    return words[rule.method] if rule else ()
 
 
 def _scale(scores: NDArray[np.float64]) -> Scale:
