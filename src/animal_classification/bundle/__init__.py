@@ -1,6 +1,6 @@
 """What a trained model *is* on disk: write, verify, load, describe.
 
-May import ``imaging`` and ``errors``; knows no inference engine.
+May import ``imaging``, ``common`` and ``errors``; no inference engine.
 
     >>> from animal_classification import bundle
     >>> photos = bundle.load("photos")                      # or a directory, or gs://bucket/models/zoo

@@ -66,11 +66,11 @@ class Cache:
         return verified(directory, remote.url)
 
     def fetch(self, remote: Remote, name: str, sha256: str) -> None:
-        """Brings one file here and checks it, whether or not it is here already.
+        """Fetches one file and checks it, even if it is in the cache.
 
         Raises:
             BundleNotFoundError: Not reachable.
-            BundleInvalidError: Not there, or its content is not what was asked for.
+            BundleInvalidError: Not there, or its content has another hash.
         """
         with self._writing(), self._temporary() as temporary:
             try:

@@ -1,4 +1,4 @@
-"""Where a bundle is: a local directory, or a place that fsspec reaches."""
+"""Where a bundle is: a local directory, or an address that fsspec opens."""
 
 # Imported where they are used: fsspec takes 30 ms to load, and most bundles are local.
 

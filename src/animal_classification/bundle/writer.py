@@ -1,4 +1,4 @@
-"""Writes a bundle so that whoever looks sees all of it or nothing."""
+"""Writes a bundle atomically: readers see all of it or nothing."""
 
 from __future__ import annotations
 

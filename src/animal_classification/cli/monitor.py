@@ -17,7 +17,7 @@ from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log.database import connect
-from animal_classification.prediction_log.location import LogPlace, place_of
+from animal_classification.prediction_log.location import LogLocation, log_location
 from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.settings import Settings
 
@@ -133,7 +133,7 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     place = _place(log_folder, log_url)
     photos = photos_at(place.photos)
     with _opened(deletion.database_of(place)) as engine:
-        kept = deletion.what_is_kept(place, engine, photos)
+        kept = deletion.count_kept(place, engine, photos)
         if not kept:
             click.echo(printable(f"animals: nothing is kept in {place.folder}"))
             return
@@ -162,10 +162,10 @@ def _opened(engine: Engine | None) -> Iterator[Engine | None]:
             engine.dispose()
 
 
-def _place(folder: str | None, url: str | None) -> LogPlace:
+def _place(folder: str | None, url: str | None) -> LogLocation:
     given: dict[str, Any] = {}
     if folder is not None:
         given["log_folder"] = folder
     if url is not None:
         given["log_url"] = url
-    return place_of(replace(Settings.from_environment(), **given))
+    return log_location(replace(Settings.from_environment(), **given))

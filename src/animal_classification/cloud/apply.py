@@ -1,4 +1,4 @@
-"""Bring the cloud to what documents say: look at what is there, show the difference, change it."""
+"""Applies documents to the cloud: reads the present state, shows the difference, changes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Step:
 
 
 def plan(documents: Sequence[Document], resources: Resources) -> list[Step]:
-    """What would have to be done.
+    """The steps that would be done.
 
     Raises:
         AnimalsError: A document is not what its service takes, or the cloud refuses to tell.
@@ -82,7 +82,7 @@ def _bindings(rights: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def apply(steps: Sequence[Step], resources: Resources, done: Callable[[Step], None]) -> None:
-    """Do it, in order; `done` is told of each.
+    """Run the steps in order; `done` is called after each.
 
     Raises:
         AnimalsError: The cloud refuses; what was done before stays done, and the same call goes on from there.

@@ -1,4 +1,4 @@
-"""A rendered document: what it is, what a service is asked for, and how it differs from what is there."""
+"""Rendered documents: one resource each, as YAML, compared with the files that are there."""
 
 from __future__ import annotations
 

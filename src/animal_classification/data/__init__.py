@@ -1,6 +1,6 @@
 """Labelled photos: where they come from, what is wrong with them, and how they are divided.
 
-May import ``imaging`` and ``errors`` only; embeddings come in as arrays, so that no engine and no torch is needed here.
+May import ``imaging``, ``common`` and ``errors``. Embeddings come in as arrays: no engine is needed here.
 
     >>> from animal_classification import data
     >>> manifest = data.read_source("photos/")            # or a table, an archive, gs://…, animal-mnist, kaggle:…

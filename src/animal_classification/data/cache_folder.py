@@ -1,4 +1,4 @@
-"""Where this room keeps what it need not do twice; any of it may be deleted at any time."""
+"""The cache folder of this room; anything in it may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hash_file(path: Path) -> str:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder that becomes ``target`` when the block ends well, and vanishes otherwise.
+    """A folder that becomes ``target`` when the block ends well, and is deleted otherwise.
 
     Raises:
         AnimalsError: The cache cannot be written.
@@ -50,7 +50,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def cache_error(folder: Path, error: OSError) -> AnimalsError:
-    """What to raise where the cache fails."""
+    """The error for a cache that cannot be written."""
     return AnimalsError(
         f"{str(folder)!r}: the cache cannot be written ({error.strerror or error}); free space, or set XDG_CACHE_HOME"
     )

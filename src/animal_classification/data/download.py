@@ -1,4 +1,4 @@
-"""Bring a source's photos into a folder of one's own, with a manifest that says what they are."""
+"""Copy a source's photos into a folder, with a manifest."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def _copy(manifest: Manifest, row: ManifestRow, folder: Path) -> ManifestRow:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a path or label from elsewhere is no place below a folder; by the rules of Windows, which are wider."""
+    """Whether a path or label points outside of the folder; by the rules of Windows, which are stricter."""
     path = PureWindowsPath(name)
     return not path.parts or bool(path.anchor) or ".." in path.parts or "\0" in name

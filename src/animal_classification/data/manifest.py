@@ -1,4 +1,4 @@
-"""The manifest: one typed row for each labelled photo, beside the folder that the paths start from."""
+"""The manifest: one typed row for each labelled photo, in memory and as Parquet whose metadata says where they are."""
 
 # Imported where they are used: DuckDB takes 60 ms to load, and most manifests are never on disk.
 
@@ -68,7 +68,7 @@ class Manifest:
         rows: Every photo that the source names, those with a ``problem`` included.
         root: The folder that the paths are relative to.
         empty_classes: Classes that the source names without a photo.
-        notes: What a person should know about how the source was read, a line each; not stored.
+        notes: Remarks on how the source was read, a line each; not stored.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -152,7 +152,7 @@ def _content(row: ManifestRow) -> list[str | bool | None]:
 
 
 def write_manifest(manifest: Manifest, target: Path) -> None:
-    """Write beside the target, then rename.
+    """Write a manifest as Parquet: to a temporary file first, which is then renamed.
 
     Raises:
         OutputError: The system refuses.
@@ -176,7 +176,7 @@ def write_manifest(manifest: Manifest, target: Path) -> None:
 
 
 def read_manifest(path: Path, root: Path | None) -> Manifest:
-    """Read one back, and find its photos.
+    """Read a manifest, and find its photos.
 
     Raises:
         UsageError: There is no such file, it is no manifest, or its photos are nowhere to be found.
@@ -202,7 +202,7 @@ def read_manifest(path: Path, root: Path | None) -> Manifest:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a Parquet file was written here."""
+    """Whether a Parquet file is a manifest."""
     import duckdb
 
     try:

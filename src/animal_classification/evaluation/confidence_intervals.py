@@ -1,4 +1,4 @@
-"""Where a share, or a difference of two shares, would probably lie on other photos of the kind. NumPy only.
+"""Confidence intervals of shares and of differences, and tolerance bounds. NumPy only.
 
 One method for all of them: Wilson's score interval (1927) with the *effective* number of photos, as is advised for
 shares from samples in clusters (Korn and Graubard 1998; Franco, Little, Louis and Slud 2019). Photos of one unit
@@ -42,7 +42,7 @@ CONFIDENCE = 0.9  # of tolerance bounds
 def share_interval(
     values: NDArray[np.bool_], units: NDArray[np.integer], weights: NDArray[np.floating] | None = None
 ) -> Interval:
-    """The share of photos that have something, such as a right answer.
+    """Interval of the share of photos with some property, such as a right answer.
 
     Args:
         values: Which photos have it, ``[N]``, N at least 1.
@@ -63,7 +63,7 @@ def share_interval(
 
 
 def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], units: NDArray[np.integer]) -> Interval:
-    """The share of the first less that of the second, both of the same photos.
+    """Interval of the first share minus the second, both of the same photos.
 
     After Bonett and Price 2012: one photo that only the first has and one that only the second has are added, so that
     two models that never differ on few photos are not said to be equal.

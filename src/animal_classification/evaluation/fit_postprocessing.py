@@ -1,4 +1,4 @@
-"""What a bundle needs to know beyond its network: temperature, prediction sets, unknown photos. NumPy only.
+"""Fits the rules of a bundle: temperature, prediction sets, unknown photos. NumPy only.
 
 ``training`` calls ``calibrate`` when it writes a bundle.
 
@@ -81,7 +81,7 @@ def calibrate(
     refused: float = REFUSED,
     seed: int = 0,
 ) -> Postprocessing:
-    """Find the rules of a freshly trained model.
+    """Fit the rules of a trained model.
 
     Args:
         held_out: Photos that it was not fitted to, or its training photos out of fold.
@@ -110,7 +110,7 @@ def calibrate(
 
 
 def _held_out_distance(held_out: HeldOut, distance: FeatureDistance | None) -> NDArray[np.float64] | None:
-    """Each held-out photo's score, by a distance that was not fitted to it; ``None`` where there is no such thing."""
+    """Each held-out photo's score, by a distance that was not fitted to it; ``None`` if there is none."""
     if distance is None or not len(held_out.targets):
         return None
     if held_out.distance is not None:

@@ -69,7 +69,7 @@ def per_class(
     labels: Sequence[Label],
     units: NDArray[np.integer],
 ) -> list[ClassResult]:
-    """Every class of the model, in its order; what has nothing to count is 0, as is usual."""
+    """Measures of each class, in the model's order; 0 where there is nothing to count, as is usual."""
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
     classes = len(labels)
@@ -110,7 +110,7 @@ def overall(
     classes: Sequence[ClassResult],
     units: NDArray[np.integer],
 ) -> Overall:
-    """The whole, with intervals.
+    """Accuracy and averages of all photos, with intervals.
 
     Args:
         targets: ``[N]``.
@@ -131,7 +131,7 @@ def overall(
 
 
 def confusion(targets: NDArray[np.integer], answers: NDArray[np.integer], labels: Sequence[Label]) -> ConfusionMatrix:
-    """The table of mistakes, of the classes that occur in it."""
+    """The confusion matrix of the classes that occur."""
     table = confusion_matrix(targets, answers, len(labels))
     there = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
     small = table[np.ix_(there, there)]
@@ -169,11 +169,11 @@ def confused_together(matrix: NDArray[np.integer]) -> list[int]:
     """
     counts = matrix.astype(np.float64)
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    likeness = counts / totals
-    likeness = (likeness + likeness.T) / 2
-    np.fill_diagonal(likeness, 0.0)
+    similarity = counts / totals
+    similarity = (similarity + similarity.T) / 2
+    np.fill_diagonal(similarity, 0.0)
     chains = [[index] for index in range(len(counts))]
-    link = likeness.copy()
+    link = similarity.copy()
     while len(chains) > 1 and link.max() > 0:
         first, second = sorted(int(index) for index in np.unravel_index(link.argmax(), link.shape))
         sizes = len(chains[first]), len(chains[second])
@@ -181,20 +181,20 @@ def confused_together(matrix: NDArray[np.integer]) -> list[int]:
         link[first], link[:, first] = mean, mean
         link[first, first] = 0.0
         link = np.delete(np.delete(link, second, axis=0), second, axis=1)
-        chains[first] = _joined(chains[first], chains.pop(second), likeness)
+        chains[first] = _joined(chains[first], chains.pop(second), similarity)
     return [index for chain in chains for index in chain]
 
 
-def _joined(first: list[int], second: list[int], likeness: NDArray[np.float64]) -> list[int]:
+def _joined(first: list[int], second: list[int], similarity: NDArray[np.float64]) -> list[int]:
     ways = [(a, b) for a in (first, first[::-1]) for b in (second, second[::-1])]
-    best = max(range(len(ways)), key=lambda way: (likeness[ways[way][0][-1], ways[way][1][0]], -way))
+    best = max(range(len(ways)), key=lambda way: (similarity[ways[way][0][-1], ways[way][1][0]], -way))
     return ways[best][0] + ways[best][1]
 
 
-def calibration_result(judged: PredictedPhotos, info: BundleInfo) -> CalibrationResult:
-    """Before and after the bundle's temperature, of the probabilities that predictions carry."""
+def calibration_result(predicted: PredictedPhotos, info: BundleInfo) -> CalibrationResult:
+    """Calibration before and after the bundle's temperature."""
     before, after = (
-        reliability_at(judged.logits, judged.targets, temperature, labels=len(info.labels))
+        reliability_at(predicted.logits, predicted.targets, temperature, labels=len(info.labels))
         for temperature in (1.0, info.calibration.temperature)
     )
     return CalibrationResult(before=before, after=after)
@@ -233,7 +233,7 @@ def reliability_at(
 def set_result(
     probabilities: NDArray[np.float64], targets: NDArray[np.integer], info: BundleInfo, units: NDArray[np.integer]
 ) -> SetResult | None:
-    """Coverage and size of the bundle's prediction sets; ``None`` where it has no rule for them."""
+    """Coverage and size of the bundle's prediction sets; ``None`` if it has no rule for them."""
     rule = info.conformal
     if rule is None:
         return None
@@ -255,32 +255,32 @@ def set_result(
     )
 
 
-def unknown_result(judged: PredictedPhotos, info: BundleInfo) -> UnknownResult | None:
-    """How well photos of none of the classes are told; ``None`` where the bundle has no rule for them."""
+def unknown_result(predicted: PredictedPhotos, info: BundleInfo) -> UnknownResult | None:
+    """How well unknown photos are recognised; ``None`` if the bundle has no rule for them."""
     rule = info.unknown
     if rule is None:
         return None
-    known, other = judged.known_scores, judged.other_scores
+    known, other = predicted.known_scores, predicted.other_scores
     some = len(other) > 0
     return UnknownResult(
         rule=rule,
         n=len(other),
-        refused_known=float(judged.refused.mean()) if len(known) else None,
-        refused_unknown=float(judged.other_refused.mean()) if some else None,
+        refused_known=float(predicted.refused.mean()) if len(known) else None,
+        refused_unknown=float(predicted.other_refused.mean()) if some else None,
         auroc=auroc(known, other) if some else None,
         fpr95=false_positive_rate(known, other) if some else None,
-        others=_other_scores(judged, info) if some else [],
+        others=_other_scores(predicted, info) if some else [],
     )
 
 
-def _other_scores(judged: PredictedPhotos, info: BundleInfo) -> list[UnknownScore]:
-    """The two that every classifier offers."""
+def _other_scores(predicted: PredictedPhotos, info: BundleInfo) -> list[UnknownScore]:
+    """Two baseline scores that every classifier has."""
     found = []
     temperature, labels = info.calibration.temperature, len(info.labels)
     for name, score in (
         ("max_probability", lambda logits: calibration.calibrated(logits, temperature).max(axis=1)),
         ("energy", lambda logits: energy(logits / temperature)),
     ):
-        known, other = score(judged.logits[:, :labels]), score(judged.other_logits)
+        known, other = score(predicted.logits[:, :labels]), score(predicted.other_logits)
         found.append(UnknownScore(name=name, auroc=auroc(known, other), fpr95=false_positive_rate(known, other)))
     return found

@@ -1,9 +1,9 @@
-"""Photos of none of the classes: what tells them apart, fitted on training photos and on held-out ones. NumPy only.
+"""Out-of-distribution detection, fitted on training photos and on held-out ones. NumPy only.
 
 Of the scores that docs/evaluation.md compares, the sum of two that err differently is best: the energy of the logits
 (Liu, Wang, Owens and Li 2020) and the relative Mahalanobis distance of the embedding (Ren et al. 2021), each on the
 scale that held-out photos of the classes have. The threshold keeps a promise: with 90% confidence it refuses no more
-than the wanted share of photos of the classes (``tolerance``).
+than the wanted share of photos of the classes (``confidence_intervals.tolerance_rank``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FEWEST = 30
 def fit_distance(
     embeddings: NDArray[np.floating], targets: NDArray[np.integer], classes: int
 ) -> FeatureDistance | None:
-    """Describe the training photos for the distance.
+    """Fit the distance to training photos.
 
     Args:
         embeddings: ``[N, D]``.

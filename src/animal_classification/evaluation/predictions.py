@@ -1,4 +1,4 @@
-"""What a model says of every photo: as arrays for measuring, and as rows for people."""
+"""A model's predictions for all photos: arrays to measure, rows to read, and the photos most worth a look."""
 
 from __future__ import annotations
 
@@ -59,14 +59,16 @@ class PredictedPhotos:
     other_refused: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, info: BundleInfo, decider: Postprocessor, outputs: Outputs, targets: Sequence[int]) -> PredictedPhotos:
+    def of(
+        cls, info: BundleInfo, postprocessor: Postprocessor, outputs: Outputs, targets: Sequence[int]
+    ) -> PredictedPhotos:
         """Decide about all outputs; ``targets`` are those of all subjects."""
         wanted = np.asarray(targets, dtype=np.int64)[outputs.positions]
         known = wanted != NO_TARGET
-        probabilities = decider.probabilities(outputs.logits)
-        scores, refused = decider.judge(outputs.logits, outputs.embedding, probabilities)
+        probabilities = postprocessor.probabilities(outputs.logits)
+        scores, refused = postprocessor.detect_unknown(outputs.logits, outputs.embedding, probabilities)
         labels = info.labels
-        predictions = decider.decide(outputs.logits, top_k=TOP, embeddings=outputs.embedding, attach=False)
+        predictions = postprocessor.decide(outputs.logits, top_k=TOP, embeddings=outputs.embedding, attach=False)
         pairs = zip(predictions, wanted.tolist(), strict=True)
         answered = [answered_right(said, labels[target]) for said, target in pairs if target != NO_TARGET]
         return cls(
@@ -92,25 +94,25 @@ class PredictedPhotos:
 
 
 def photo_rows(
-    subjects: Sequence[Subject], outputs: Outputs, judged: PredictedPhotos, info: BundleInfo
+    subjects: Sequence[Subject], outputs: Outputs, predicted: PredictedPhotos, info: BundleInfo
 ) -> list[PhotoRow]:
-    """A row for every subject, whatever became of it."""
+    """A row for every photo, usable or not."""
     place = {position: row for row, position in enumerate(outputs.positions.tolist())}
     own = dict(
         zip(
-            judged.scored_positions,
-            judged.probabilities[np.arange(len(judged.targets)), judged.targets].tolist(),
+            predicted.scored_positions,
+            predicted.probabilities[np.arange(len(predicted.targets)), predicted.targets].tolist(),
             strict=True,
         )
     )
-    told = dict(zip(judged.scored_positions, judged.answered.tolist(), strict=True))
+    told = dict(zip(predicted.scored_positions, predicted.answered.tolist(), strict=True))
     rows = []
     for index, subject in enumerate(subjects):
         row = _facts(subject, info, outputs.errors.get(index))
         if row.error is None:
             at = place[index]
             brightness = round(float(outputs.brightness[at]), 1)
-            row = _answered(row, judged.predictions[at], own.get(index), brightness)
+            row = _answered(row, predicted.predictions[at], own.get(index), brightness)
             if row.known:
                 row = row.model_copy(update={"answered_right": told[index]})
         rows.append(row)
@@ -149,10 +151,10 @@ def _answered(row: PhotoRow, said: Prediction, p_truth: float | None, brightness
     )
 
 
-def find_examples(
+def find_notable_photos(
     rows: Sequence[PhotoRow], positions: NDArray[np.integer], embedding: NDArray[np.floating]
 ) -> NotablePhotos:
-    """Choose them.
+    """The worst mistakes, the least certain answers, and the most typical photos of each class.
 
     Args:
         rows: All photos.
@@ -185,6 +187,6 @@ def _typical(
     found = {}
     for name, own in sorted(members.items()):
         here = np.stack([vectors[index] for index in own])
-        likeness = here @ here.mean(axis=0)
-        found[name] = [own[place] for place in np.argsort(-likeness, kind="stable")[:TYPICAL]]
+        similarity = here @ here.mean(axis=0)
+        found[name] = [own[place] for place in np.argsort(-similarity, kind="stable")[:TYPICAL]]
     return found

@@ -1,4 +1,4 @@
-"""``export``: make it, measure it beside the original, and write it only if it is good enough."""
+"""``export``: make the files, measure them beside the original, write them only if they are good enough."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _silent(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What is asked for.
+    """The options of an export.
 
     Attributes:
         kind: One of ``KINDS``.
@@ -136,7 +136,7 @@ class _Trial:
 
 
 def _check_free(request: ExportRequest) -> None:
-    """Says at once what would otherwise be said after minutes."""
+    """Fails now rather than after minutes of work."""
     target = Path(request.target)
     if (target / INFO_FILE).is_file() and not request.overwrite:
         raise UsageError(f"{target}: already holds a bundle; choose another name, or allow it with --overwrite")

@@ -41,7 +41,7 @@ EPOCHS = 30
 
 @dataclass(frozen=True)
 class Pruning:
-    """What is asked for where channels are taken out.
+    """Options of pruning.
 
     Attributes:
         share: Of the parameters.
@@ -60,7 +60,7 @@ class ExportSource:
         bundle: The original.
         calibration: Photos to calibrate with, or to learn from.
         max_drop: Points of accuracy that may be lost.
-        pruning: What is asked for where channels are taken out.
+        pruning: Options of pruning.
         threads: CPUs to use.
         progress: Told what is being done.
     """
@@ -78,7 +78,7 @@ class ExportSource:
         return parse_graph(self.bundle.content(MODEL_FILE), str(self.bundle.path))
 
     def pixels(self, wanted: int, fewest: int, *, purpose: str = "calibrate with") -> NDArray[np.uint8]:
-        """Of the photos to calibrate with: uint8 ``[N, H, W, 3]``.
+        """Pixels of the calibration photos: uint8 ``[N, H, W, 3]``.
 
         Raises:
             UsageError: There are fewer than ``fewest``.
@@ -98,7 +98,7 @@ class ExportSource:
         return np.stack(found)
 
     def ask_original(self, images: NDArray[np.uint8]) -> Original:
-        """What the original says of photos."""
+        """The original's answers."""
         info = self.bundle.info
         logits = run_graph(
             self.graph,
@@ -136,7 +136,7 @@ class ExportedFiles:
 
 
 def to_int8(source: ExportSource) -> ExportedFiles:
-    """Layers compute in eight bits; those that do harm stay in float32."""
+    """Quantise to int8; layers that cost accuracy stay in float32."""
     images = source.pixels(INT8_PHOTOS, INT8_FEWEST)
     photos = CalibrationPhotos(ranges=images[::2], choosing=images[1::2])
     original = source.ask_original(photos.choosing)
@@ -162,15 +162,15 @@ def to_int8(source: ExportSource) -> ExportedFiles:
             "ranges": found.rule,
             "layers": found.layers,
             "in_float32": list(found.in_float),
-            "expected_drop": round(found.likeness.expected_drop, 4),
-            "divergence": round(found.likeness.divergence, 6),
+            "expected_drop": round(found.agreement.expected_drop, 4),
+            "divergence": round(found.agreement.divergence, 6),
         },
         notes=tuple(notes),
     )
 
 
 def to_pruned(source: ExportSource) -> ExportedFiles:
-    """Channels are taken out, and what is left is trained to answer as the original does.
+    """Take out channels, and train the rest to answer as the original does.
 
     ``export.torch.structured_pruning`` does the work. Weights keep the original's precision.
     """
@@ -191,7 +191,7 @@ def to_pruned(source: ExportSource) -> ExportedFiles:
     found = module.prune(source.graph, images[~held_back], plan, source.progress)
     bare, taught = (run_graph(model, choosing, source.threads) for model in (found.bare, found.model))
     divergence = [
-        original.likeness(one, temperature=original.temperature_for(one)).divergence for one in (bare, taught)
+        original.agreement_of(one, temperature=original.temperature_for(one)).divergence for one in (bare, taught)
     ]
     helped = divergence[1] <= divergence[0]
     model, logits = (found.model, taught) if helped else (found.bare, bare)

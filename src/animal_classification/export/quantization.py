@@ -1,8 +1,13 @@
-"""A graph whose layers compute in eight bits: by the tools of ONNX Runtime, in the form that OpenVINO runs too.
+"""Int8 quantisation by the tools of ONNX Runtime, in the form that OpenVINO runs too.
 
 Weights are int8, from -64 to 64, with a scale for each output channel, activations uint8 with one range for a tensor,
 and a clip (ReLU, ReLU6) is merged into the range of what it gives. The last layer computes in float32 with int8
 weights, so that logits and embedding are not rounded.
+
+Bias correction (Nagel, van Baalen, Blankevoort and Welling 2019, "Data-free quantization through weight equalization
+and bias correction"): rounded weights are right in the mean over weights, not over their inputs, which are positive
+after a ReLU. So each channel's output is shifted, and the shifts of fifty layers add up. The biases take them back,
+with the mean input measured on photos: two thirds of the built-in model's divergence go (docs/optimisation.md).
 """
 
 # Imported where they are used: ONNX Runtime's quantisation tools take 200 ms to load.
@@ -17,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from animal_classification.export.calibration_ranges import BATCH, Range, reducing, start_session
+from animal_classification.export.calibration_ranges import BATCH, Range, axes_arguments, start_session
 from animal_classification.export.weight_storage import LAYER_MOST, by_channel, with_int8_head
 
 # What is computed in eight bits, or carries eight bits on.
@@ -30,7 +35,7 @@ Shifts = Mapping[str, NDArray[np.float32]]
 
 
 def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collection[str] = ()) -> ModelProto:
-    """The graph in eight bits.
+    """Quantise a graph.
 
     Args:
         model: With float32 weights and a name for every node (:func:`with_node_names`).
@@ -47,7 +52,7 @@ def quantised(model: ModelProto, ranges: Mapping[str, Range], in_float: Collecti
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
-        reduce_range=True,  # see weights.by_channel
+        reduce_range=True,  # see weight_storage.by_channel
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
@@ -104,8 +109,8 @@ def with_node_names(model: ModelProto) -> ModelProto:
     return result
 
 
-def shifts(model: ModelProto, images: NDArray[np.uint8], *, threads: int) -> Shifts:
-    """Measure them on photos, all in one pass.
+def output_shifts(model: ModelProto, images: NDArray[np.uint8], *, threads: int) -> Shifts:
+    """Measure how much rounding shifts the mean output of each convolution, all in one pass.
 
     Args:
         model: With float32 weights and node names.
@@ -115,7 +120,7 @@ def shifts(model: ModelProto, images: NDArray[np.uint8], *, threads: int) -> Shi
     watched = ModelProto()
     watched.CopyFrom(model)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    more, options = reducing(watched, (0, 2, 3))
+    more, options = axes_arguments(watched, (0, 2, 3))
     names = [node.name for node in model.graph.node if node.op_type == "Conv" and node.input[1] in constants]
     if not names or not len(images):
         return {}
@@ -142,7 +147,7 @@ def shifts(model: ModelProto, images: NDArray[np.uint8], *, threads: int) -> Shi
     return {name: (one / len(images)).astype(np.float32) for name, one in zip(names, sums, strict=True)}
 
 
-def with_shifts(model: ModelProto, found: Shifts, in_float: Collection[str] = ()) -> ModelProto:
+def with_corrected_biases(model: ModelProto, found: Shifts, in_float: Collection[str] = ()) -> ModelProto:
     """The graph whose biases take the shifts back, but for convolutions that stay in float32."""
     result = ModelProto()
     result.CopyFrom(model)

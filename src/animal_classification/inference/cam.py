@@ -91,7 +91,7 @@ class Explainer:
         """
         crops = imaging.crops(photo, self._bundle.preprocess_spec, limits=self._limits)
         outputs = self._engine.infer(crops)
-        familiar = most_familiar(self._decider.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
+        familiar = most_familiar(self._postprocessor.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
         outputs, pixels = {name: values[familiar] for name, values in outputs.items()}, crops[int(familiar[0])]
         if label_id is None:
             index = int(outputs["logits"][0, : len(self._bundle.info.labels)].argmax())
@@ -101,7 +101,7 @@ class Explainer:
         return overlay(pixels, class_activation_map(outputs["features"][0], weight[index]))
 
     @cached_property
-    def _decider(self) -> Postprocessor:
+    def _postprocessor(self) -> Postprocessor:
         return Postprocessor.of(self._bundle)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How sure it is that a photo is one of the classes at all: energy of the logits and distance of the embedding.
+"""Out-of-distribution scores: energy of the logits and distance of the embedding.
 
 The distance is the relative Mahalanobis distance (Ren et al. 2021): to the nearest class, less that to all classes
 taken as one. It is computed on embeddings of length one in the leading directions of the training photos; what lies
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureDistance:
-    """What the training photos look like, as far as the distance needs it.
+    """The relative Mahalanobis distance to training photos, as fitted by ``evaluation.ood``.
 
     Attributes:
         centre: float32 ``[D]``, the mean of the embeddings.

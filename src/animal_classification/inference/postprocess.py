@@ -89,7 +89,7 @@ class Postprocessor:
         labels = probabilities[:, : len(self._labels)]
         order = np.argsort(-labels, axis=1, kind="stable")[:, : max(1, top_k)]
         groups = [(names, product(labels, members)) for names, members in self._levels]
-        scores, unknown = self.judge(logits, embeddings, probabilities)
+        scores, unknown = self.detect_unknown(logits, embeddings, probabilities)
         sets = self._sets(labels)
         return [
             self._one(
@@ -123,15 +123,15 @@ class Postprocessor:
             return likeliest
         if self._unknown is not None and self._unknown.method in ("energy", "energy_mahalanobis"):
             return self._raw_scores(self._unknown, logits, embeddings)
-        return self.judge(logits, embeddings, probabilities)[0]
+        return self.detect_unknown(logits, embeddings, probabilities)[0]
 
-    def judge(
+    def detect_unknown(
         self,
         logits: NDArray[np.float32],
         embeddings: NDArray[np.float32] | None,
         probabilities: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """How sure it is that each photo is one of the labels, in [0, 1], and whether it counts as unknown."""
+        """How certain it is that each photo is one of the labels, in [0, 1], and whether it counts as unknown."""
         rule = self._unknown
         labels = probabilities[:, : len(self._labels)]
         if rule is None or rule.method == "background":

@@ -113,7 +113,7 @@ def reference_arrays(
         ``embedding`` float16 ``[M, D]``, ``label`` int64 ``[M]``, ``path`` (UTF-8 bytes) ``[M]`` if there are paths,
         ``seen``, the first 64 bits of the hashes, sorted, and ``fingerprint`` uint8 ``[K, 32]`` if there are any.
     """
-    chosen = in_turns(np.asarray(label), limit)
+    chosen = round_robin(np.asarray(label), limit)
     names = {"path": [paths[index].encode("utf-8", "backslashreplace") for index in chosen]} if paths else {}
     prints = {"fingerprint": _packed(fingerprints)} if fingerprints else {}
     return {
@@ -214,7 +214,7 @@ def _prefixes(hashes: Sequence[str]) -> NDArray[np.uint64]:
     return np.array([int(sha256[:_HEX_DIGITS], 16) for sha256 in hashes], dtype=np.uint64)
 
 
-def in_turns(label: NDArray[np.integer], limit: int) -> NDArray[np.intp]:
+def round_robin(label: NDArray[np.integer], limit: int) -> NDArray[np.intp]:
     """Positions of at most ``limit`` photos, ascending: the first of each class, the second of each, and so on."""
     turn = np.zeros(len(label), dtype=np.int64)
     for number in np.unique(label):

@@ -1,4 +1,4 @@
-"""What people say of predictions: every word of it is kept, and the last one that is not taken back stands."""
+"""Feedback on predictions: all of it is kept, and the last one that is not undone counts."""
 
 # Imported where they are used: SQLAlchemy takes 120 ms to load, and a server without a prediction log needs none of it.
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from animal_classification.prediction_log.database import reading, writing
-from animal_classification.prediction_log.database_errors import troubles
+from animal_classification.prediction_log.database_errors import translated_errors
 from animal_classification.prediction_log.record import storable
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ MAX_NOTE, MAX_WHO, MAX_LABEL = 2000, 80, 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """A person's word on one prediction.
+    """A person's feedback on one prediction.
 
     Attributes:
         prediction: Its id.
         verdict: ``confirmed``: the answer is right; ``corrected``: it shows ``label``; ``none``: it shows no animal.
-        label: What the word says: the answer that was confirmed (a label, a group, "animal", …), the right name where
-            corrected, "no animal". Empty in words of before, which confirmed the label, or said "none of the labels".
+        label: What the person says: the answer that was confirmed (a label, a group, "animal", …), the right name where
+            corrected, "no animal". Empty in feedback of earlier versions, which confirmed the label or said "none of
+            the labels".
         label_id: Its id; empty where the model has no such label.
         note: Anything; at most ``MAX_NOTE`` characters are kept.
-        who: Whose word it is; at most ``MAX_WHO`` characters are kept.
+        who: Whose it is; at most ``MAX_WHO`` characters are kept.
     """
 
     prediction: str
@@ -44,7 +45,7 @@ class Feedback:
 
 
 def add(engine: Engine, feedback: Feedback) -> dict[str, Any] | None:
-    """Keep a person's word; returns it as it is kept, or ``None`` where there is no such prediction.
+    """Keep feedback; returns it as it is kept, or ``None`` if there is no such prediction.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
@@ -59,38 +60,38 @@ def add(engine: Engine, feedback: Feedback) -> dict[str, Any] | None:
     values["label"] = feedback.label and storable(feedback.label, MAX_LABEL)
     values["who"] = feedback.who and storable(feedback.who, MAX_WHO)
     try:
-        with troubles(engine.url), writing(engine) as connection:
+        with translated_errors(engine.url), writing(engine) as connection:
             return {"number": queries.insert_feedback(connection, values), **values}
     except IntegrityError:  # the foreign key, which both databases enforce: it may just have been deleted
         return None
 
 
 def undo(engine: Engine, number: int, own: str | None = None) -> dict[str, Any] | None:
-    """Take a word back; returns what it was, or ``None`` where there is none of that number.
+    """Undo feedback; returns it, or ``None`` if there is none of that number.
 
     Args:
         engine: The database.
-        number: Of the word.
-        own: Whose word it has to be; anybody's by default. Another's stays, and comes back with ``undone`` empty.
+        number: Of the feedback.
+        own: Whose it must be; anybody's by default. Another person's stays, and is returned with ``undone`` empty.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
     from animal_classification.prediction_log import feedback_queries as queries
 
-    with troubles(engine.url, rows=False), writing(engine) as connection:
+    with translated_errors(engine.url, rows=False), writing(engine) as connection:
         return queries.undo_feedback(connection, number, None if own is None else storable(own, MAX_WHO))
 
 
 def prediction(engine: Engine, identity: str) -> dict[str, Any] | None:
-    """One prediction with the word that stands; ``None`` where it is not in the database.
+    """One prediction with its feedback; ``None`` if it is not in the database.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
     from animal_classification.prediction_log import feedback_queries as queries
 
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         return queries.find_prediction(connection, _id(identity))
 
 
@@ -102,15 +103,14 @@ def to_review(
     after: str | None = None,
     leave_out: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], int]:
-    """A page of predictions, those that are most worth a look first, and how many there are in all.
+    """A page of predictions to review, the most doubtful first, and how many there are in all.
 
     Args:
         engine: The database.
-        done: Those on which a word stands, the latest word first; by default the last prediction of each photo of which
-            nobody has said anything.
+        done: Those with feedback, the latest first; by default the last prediction of each photo without feedback.
         limit: How many.
         after: Id of the last one of the page before.
-        leave_out: Photos (SHA-256) that nobody needs to look at.
+        leave_out: Photos (SHA-256) that need no review.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
@@ -118,26 +118,26 @@ def to_review(
     from animal_classification.prediction_log import feedback_queries as queries
 
     after = after and _id(after)
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         if done:
             return queries.reviewed_predictions(connection, limit, after), queries.count_reviewed(connection)
         found = queries.open_predictions(connection, limit, after, leave_out)
         return found, queries.count_open(connection, leave_out)
 
 
-def every_word(engine: Engine) -> list[dict[str, Any]]:
-    """All predictions on which a word stands, the latest word first: as many as people had the time to say.
+def all_feedback(engine: Engine) -> list[dict[str, Any]]:
+    """All predictions with feedback, the latest feedback first.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
     from animal_classification.prediction_log import feedback_queries as queries
 
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         return queries.reviewed_predictions(connection)
 
 
-def names_given(engine: Engine) -> list[str]:
+def new_label_names(engine: Engine) -> list[str]:
     """Names of animals that people gave and the model did not know, in the order of the alphabet.
 
     Raises:
@@ -145,8 +145,8 @@ def names_given(engine: Engine) -> list[str]:
     """
     from animal_classification.prediction_log import feedback_queries as queries
 
-    with troubles(engine.url, rows=False), reading(engine) as connection:
-        return sorted(queries.names_given(connection), key=str.casefold)
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return sorted(queries.new_label_names(connection), key=str.casefold)
 
 
 def _id(identity: str) -> str:

@@ -33,7 +33,7 @@ def find_prediction(connection: Connection, identity: str) -> dict[str, Any] | N
     return None if row is None else _as_object(row)
 
 
-def names_given(connection: Connection) -> list[str]:
+def new_label_names(connection: Connection) -> list[str]:
     """Corrections that name no label of the model, each once."""
     given = select(feedback.c.label).where(
         feedback.c.verdict == "corrected", feedback.c.label_id.is_(None), feedback.c.undone.is_(None)
@@ -45,7 +45,7 @@ def open_predictions(
     connection: Connection, limit: int, after: str | None, leave_out: Collection[str]
 ) -> list[dict[str, Any]]:
     """The last prediction of each photo without feedback, the most doubtful first."""
-    statement = select(predictions).where(~_said_of_the_photo(), ~_seen_again())
+    statement = select(predictions).where(~_has_feedback(), ~_seen_again())
     if leave_out:
         statement = statement.where(predictions.c.photo.not_in(leave_out))
     if after is not None:
@@ -61,17 +61,17 @@ def reviewed_predictions(
     """Predictions with feedback, the latest feedback first; all of them by default."""
     statement = _with_feedback(inner=True)
     if after is not None:
-        last = standing_words()
+        last = latest_feedback()
         number = select(last.c.number).where(last.c.prediction == after).scalar_subquery()
         statement = statement.where(feedback.c.number < number)
     rows = connection.execute(statement.order_by(feedback.c.number.desc()).limit(limit)).mappings()
     return [_as_object(row) for row in rows]
 
 
-def _said_of_the_photo() -> ColumnElement[bool]:
-    """A word stands on this photo, whichever prediction of it somebody looked at.
+def _has_feedback() -> ColumnElement[bool]:
+    """This photo has feedback, on whichever of its predictions.
 
-    Asked of the words, which are few: a photo may have come a hundred thousand times.
+    The query starts from the feedback, which is little: a photo may have come a hundred thousand times.
     """
     same = predictions.alias("same")
     joined = same.join(feedback, feedback.c.prediction == same.c.id)
@@ -79,7 +79,7 @@ def _said_of_the_photo() -> ColumnElement[bool]:
 
 
 def _seen_again() -> ColumnElement[bool]:
-    """There is a later prediction of this photo: that one is asked about."""
+    """There is a later prediction of this photo, which is reviewed instead."""
     later = predictions.alias("later")
     after = or_(later.c.time > predictions.c.time, later.c.id > predictions.c.id)
     again = select(later.c.id).where(later.c.photo == predictions.c.photo, later.c.time >= predictions.c.time, after)
@@ -93,23 +93,23 @@ def count_reviewed(connection: Connection) -> int:
 
 
 def count_open(connection: Connection, leave_out: Collection[str]) -> int:
-    """Photos less those of which nothing is to be said any more; none of them is counted by looking at all."""
+    """Photos minus those that need no review; no query reads all predictions."""
     joined = feedback.join(predictions, predictions.c.id == feedback.c.prediction)
     said = select(predictions.c.photo).select_from(joined).where(feedback.c.undone.is_(None))
     settled = said.union(select(predictions.c.photo).where(predictions.c.photo.in_(leave_out))).subquery()
     return photos_in_all(connection) - int(connection.execute(select(func.count()).select_from(settled)).scalar_one())
 
 
-def standing_words() -> Subquery:
-    """For each prediction the number of the word that stands."""
+def latest_feedback() -> Subquery:
+    """For each prediction the number of its feedback."""
     number = func.max(feedback.c.number).label("number")
     query = select(feedback.c.prediction, number).where(feedback.c.undone.is_(None)).group_by(feedback.c.prediction)
     return query.subquery("standing")
 
 
 def _with_feedback(*, inner: bool = False) -> Any:
-    """Predictions, each with the word that stands."""
-    last = standing_words()
+    """Predictions, each with its feedback."""
+    last = latest_feedback()
     said = [column.label(f"said_{column.name}") for column in feedback.c if column.name != "prediction"]
     joined = predictions.join(last, last.c.prediction == predictions.c.id, isouter=not inner).join(
         feedback, feedback.c.number == last.c.number, isouter=not inner
@@ -118,7 +118,7 @@ def _with_feedback(*, inner: bool = False) -> Any:
 
 
 def _as_object(row: RowMapping) -> dict[str, Any]:
-    """A row of :func:`_with_feedback`, with the word under ``feedback``."""
+    """A row of :func:`_with_feedback`, with the feedback under ``feedback``."""
     values = {name: value for name, value in row.items() if not name.startswith("said_")}
     said = {name.removeprefix("said_"): value for name, value in row.items() if name.startswith("said_")}
     return values | {"feedback": said if said["number"] is not None else None}

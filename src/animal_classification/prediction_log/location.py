@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogPlace:
+class LogLocation:
     """Where the log is.
 
     Attributes:
@@ -57,9 +57,9 @@ class LogPlace:
         return check_url(self.url or url_in(self.folder))
 
 
-def place_of(settings: Settings) -> LogPlace:
+def log_location(settings: Settings) -> LogLocation:
     """Where the log of a server with these settings is."""
-    return LogPlace(
+    return LogLocation(
         folder=Path(settings.log_folder) if settings.log_folder else default_folder(),
         url=settings.log_url,
         spool_bytes=settings.log_spool_bytes,

@@ -1,4 +1,4 @@
-"""Bringing a database to the tables that this version knows, by one process at a time."""
+"""Migrates a database to the tables of this version, one process at a time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from animal_classification.prediction_log.database import reading, writing
-from animal_classification.prediction_log.database_errors import LogDatabaseError, shown, troubles
+from animal_classification.prediction_log.database_errors import LogDatabaseError, shown, translated_errors
 from animal_classification.prediction_log.sum_updates import rebuild
 
 VERSION_TABLE = "animals_log_version"
-# The last revision that made or changed the sums: whoever comes from before it has them made anew.
+# The last revision that made or changed the sums: a database from before it gets them rebuilt.
 _SUMS_SINCE = "0003"
 # Any number, the same for everybody who migrates a log on one PostgreSQL server.
 _ADVISORY_LOCK = 0x616E696D616C73
@@ -35,7 +35,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
     Raises:
         LogDatabaseError: It cannot be reached, or was made by a newer version of this package.
     """
-    with troubles(engine.url, rows=False):
+    with translated_errors(engine.url, rows=False):
         if to == "head" and current(engine) == newest():
             return newest(), newest()
         with writing(engine, patient=True) as connection:
@@ -58,7 +58,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
 
 def current(engine: Engine) -> str | None:
     """At which revision the database is; ``None`` for an empty one."""
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         return _current(connection)
 
 

@@ -1,4 +1,4 @@
-"""Photos that are kept to be looked at again: under the hash of their bytes, bounded in number of bytes and in age.
+"""Photos kept for the review, under the hash of their bytes; bounded in bytes and in age.
 
 Nothing here takes a name from a client: a file is called by a hash, and what is not one is not looked for.
 """

@@ -144,7 +144,7 @@ class Spool:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Let go; what still waits is for whoever comes next."""
+        """Release the lock; another process takes over what still waits."""
         with suppress(OSError):
             self.sync()
         with self._guard:

@@ -16,7 +16,7 @@ from animal_classification.prediction_log.database_errors import (
     LogDatabaseError,
     about_the_database,
     line,
-    troubles,
+    translated_errors,
     unusable,
 )
 from animal_classification.prediction_log.period_sums import COUNTED
@@ -96,7 +96,7 @@ def delete_older(engine: Engine, days: float, now: datetime | None = None, *, mo
     """
     limit = (now or datetime.now(UTC)) - timedelta(days=days)
     deleted = 0
-    with troubles(engine.url, rows=False):
+    with translated_errors(engine.url, rows=False):
         while True:
             with writing(engine) as connection:
                 count = _delete_some(connection, limit)
@@ -111,7 +111,7 @@ def forget_fine_sums(engine: Engine) -> None:
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    with troubles(engine.url, rows=False), writing(engine) as connection:
+    with translated_errors(engine.url, rows=False), writing(engine) as connection:
         sum_updates.forget_fine(connection, time.time())
 
 

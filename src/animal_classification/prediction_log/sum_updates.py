@@ -1,7 +1,7 @@
-"""The table of sums, which monitoring reads: brought up to date with every change of the predictions.
+"""Keeps the table of sums, which monitoring reads, equal to the predictions.
 
 A row of ``animals_sums`` is a period. It changes in the transaction that adds or deletes predictions, so that it is the
-sum of those that are there, whoever writes and whenever. Distinct photos can be added up because each counts once: in
+sum of those that are there at any time. Distinct photos can be added up because each counts once: in
 the period in which it was last seen. A window that ends now holds as many photos as were last seen in its periods.
 """
 

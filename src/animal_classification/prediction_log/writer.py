@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.prediction_log.database import connect, is_there
 from animal_classification.prediction_log.database_errors import LogDatabaseError
-from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import Quarantine, Spool, orphans
 
@@ -74,7 +74,7 @@ class PredictionLog:
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, place: LogPlace, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
+    def __init__(self, place: LogLocation, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
         self.place = place
         self._url = place.database
         if place.url:

@@ -1,4 +1,4 @@
-"""Where the model registry was used last: it lies in the folder that a command runs in, and people change folders."""
+"""The registry that was used last: it lies in the working folder, and people change folders."""
 
 from __future__ import annotations
 

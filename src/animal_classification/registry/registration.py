@@ -94,7 +94,7 @@ def register_if_better(
     offered = described(bundle, name, metrics, run_id, test_version)
     registry = Registry.open(uri, create=True)
     production = registry.with_alias(name, PRODUCTION)
-    better, why = _judge(offered, production)
+    better, why = _compare(offered, production)
     if not better:
         return Registration(None, f"not registered: {why}")
     version = _register(registry, offered, bundle)
@@ -103,7 +103,7 @@ def register_if_better(
     return Registration(version, f"registered as {version.label}, {CANDIDATE}: {why}")
 
 
-def _judge(offered: Version, production: Version | None) -> tuple[bool, str]:
+def _compare(offered: Version, production: Version | None) -> tuple[bool, str]:
     """Whether it is worth registering, and why."""
     if production is None:
         return True, "no version is in production yet"

@@ -1,4 +1,4 @@
-"""Single photos and whole classes: what cannot be read, is too small, or is too rare."""
+"""Checks of single photos, classes and duplicates; the cheap ones also run before every training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 
 def find_unusable(manifest: Manifest) -> Iterator[Finding]:
-    """Rows with a problem."""
+    """Photos that cannot be used."""
     for row in manifest:
         if row.problem is not None:
             kind = "no_label" if row.problem == NO_LABEL else "unreadable"
@@ -39,7 +39,7 @@ def find_tiny(manifest: Manifest, min_side: int) -> Iterator[Finding]:
             )
 
 
-def find_class_trouble(manifest: Manifest, min_class: int) -> Iterator[Finding]:
+def find_class_problems(manifest: Manifest, min_class: int) -> Iterator[Finding]:
     """Classes that are alone, empty, small, or differ from another only in how they are written."""
     counts = Counter(row.label for row in manifest.usable)
     if len(counts) == 1:
@@ -72,7 +72,10 @@ def _shorter_side(row: ManifestRow) -> int | None:
 
 
 def find_copies(manifest: Manifest, sets: Sequence[DuplicateSet]) -> Iterator[Finding]:
-    """One finding for each set of copies; two where it spans both splits and labels."""
+    """One finding for each set of duplicates, or two if it spans both splits and labels.
+
+    A picture in two splits flatters the test; one under two labels confuses the training.
+    """
     for copies in sets:
         rows = [manifest.rows[index] for index in copies.members]
         paths = tuple(row.path for row in rows)
@@ -96,9 +99,9 @@ def _likeness(rows: Sequence[ManifestRow]) -> str:
 
 
 def training_notes(manifest: Manifest) -> list[str]:
-    """What is wrong with labels, as far as names, counts and hashes tell: a line for each kind."""
+    """Problems that names, counts and hashes show, a line for each kind, for a training without an inspection."""
     return [
-        *(finding.explanation for finding in find_class_trouble(manifest, 0) if finding.kind == "similar_labels"),
+        *(finding.explanation for finding in find_class_problems(manifest, 0) if finding.kind == "similar_labels"),
         *_two_labels(manifest.usable),
         *_repeated(manifest.usable),
         *_small_classes(manifest),

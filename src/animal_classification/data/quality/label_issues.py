@@ -1,4 +1,4 @@
-"""Labels that a model trained on the other photos contradicts, and is sure of it.
+"""Labels that a model trained on the other photos contradicts with confidence.
 
 Probabilities come from a logistic regression on embeddings, each photo judged by a model that has seen neither it nor
 what belongs to it (a copy, a frame of its sequence), at the temperature that fits best. They can then be taken at their

@@ -35,7 +35,7 @@ from animal_classification.errors import AnimalsError
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """A wheel that is known.
+    """A wheel of one version, with its hash.
 
     Attributes:
         name: Of the package.
@@ -67,7 +67,7 @@ _ALLOWED = {
 
 
 def is_animal_mnist(reference: str, kind: str = "auto") -> bool:
-    """Whether this names it."""
+    """Whether a source means this data set."""
     return kind == PACKAGE or reference.replace("_", "-") == PACKAGE
 
 
@@ -162,7 +162,7 @@ def fetch_package(package: PinnedWheel, folder: Path) -> None:
 
 
 def _tools() -> Iterator[list[str]]:
-    """What can install, with the words before the package; a wheel of plain files can be unpacked by any."""
+    """Installers that are there, each as a command; any of them can unpack a wheel of plain files."""
     quiet = ["install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", _FEW_TRIES]
     if importlib.util.find_spec("pip") is not None:
         yield [sys.executable, "-m", "pip", *quiet]
