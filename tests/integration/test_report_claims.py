@@ -25,25 +25,13 @@ from animal_classification.inference.reference import read_arrays
 from animal_classification.report import summary
 from animal_classification.report.numbers import Ledger
 from animal_classification.report.report_inputs import Measurement
-from animal_classification.report.writer import CARD, PAGE, Claims, write_report
+from animal_classification.report.writer import CARD, PAGE, Claims
 from animal_classification.training.recipes import RECIPES
-from tests.support.reported import BLUE, GREEN, RED, draw, measured
+from tests.support.reported import BLUE, GREEN, RED, draw
 from tests.support.tiny_bundle import COLOURS, write_tiny_bundle
 
 ACCURACY = '<span data-claim="overall.accuracy.value">'
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><text y='20'>99.9% right</text></svg>"
-
-
-@pytest.fixture(scope="module")
-def measurement(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    return measured(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def written(measurement: Measurement, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("report")
-    write_report(measurement, target)
-    return target
 
 
 def jpeg_of(data: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from animal_classification.bundle.document import parse_info
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInfo
+from animal_classification.common.hashes import hash_file
 from animal_classification.errors import BundleError, BundleInvalidError
 
 if TYPE_CHECKING:
@@ -126,12 +127,6 @@ def check_hash(seen: str, listed: str, name: str, where: str) -> None:
             f"{where}/{name}: its sha256 is {seen[:12]}… and bundle.json says {listed[:12]}…: "
             "damaged, or changed after it was written; copy or export the bundle again"
         )
-
-
-def hash_file(path: Path) -> str:
-    """The file's sha256 in hexadecimal, without holding the file in memory."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_model(directory: Path, info: BundleInfo, where: str) -> None:

@@ -15,7 +15,7 @@ from animal_classification import bundle, data, inference, registry
 from animal_classification.cli.options import apply, json_option, manifest_option, source_options
 from animal_classification.cli.output import print_json, print_lines, print_notes
 from animal_classification.common.console import printable
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 from animal_classification.data.cleanup import check_kinds
 from animal_classification.data.diff import compare, text_lines
 from animal_classification.data.download import MANIFEST, download
@@ -64,7 +64,7 @@ rule_options = apply(
 @json_option
 def inspect(source: str, options: SourceOptions, html: Path | None, as_json: bool, **rules: Any) -> None:
     """Say what is in SOURCE, and what is wrong with it."""
-    with Stages() as progress:
+    with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
         from animal_classification.report.dataset import write_page
@@ -96,7 +96,7 @@ def clean(
 ) -> None:
     """Write a manifest that leaves out what is wrong; the photos stay as they are."""
     check_kinds(keep)
-    with Stages() as progress:
+    with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     cleaning = data.clean(inspection.manifest, inspection.findings, keep=keep)
     cleaning.manifest.write(output)
@@ -135,7 +135,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     seed give the same division, whatever the files are called and wherever they lie.
     """
     checked = data.SplitPlan(**plan)
-    with Stages() as progress:
+    with ProgressLine() as progress:
         manifest = _read(source, options, progress)
         facts = _facts(manifest, options)
     division = data.split(manifest, facts, checked)
@@ -165,8 +165,8 @@ def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> Non
 
     Labels, splits and groups are in FOLDER/manifest.parquet, which the other commands take as their SOURCE.
     """
-    with Stages() as progress:
-        copied = download(_read(source, options, progress), folder, progress=progress.of("copying photos"))
+    with ProgressLine() as progress:
+        copied = download(_read(source, options, progress), folder, progress=progress)
     place = str(folder / MANIFEST)
     print_notes(copied.notes)
     if as_json:
@@ -185,7 +185,7 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
 
     What files are called, and where they lie, does not matter to it.
     """
-    with Stages() as progress:
+    with ProgressLine() as progress:
         manifest = _read(source, options, progress)
         difference = compare(_read(since, options, progress), manifest) if since else None
     if as_json:
@@ -198,8 +198,8 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
     print_lines(text_lines(difference) if difference else [manifest.version])
 
 
-def _read(source: str, options: SourceOptions, progress: Stages) -> Manifest:
-    return data.read_source(source, replace(options, progress=progress.of("looking at photos")))
+def _read(source: str, options: SourceOptions, progress: ProgressLine) -> Manifest:
+    return data.read_source(source, replace(options, progress=progress))
 
 
 def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
@@ -208,7 +208,7 @@ def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
 
 
 def _inspect(
-    source: str, options: SourceOptions, progress: Stages, *, embed: bool, model: str, **rules: Any
+    source: str, options: SourceOptions, progress: ProgressLine, *, embed: bool, model: str, **rules: Any
 ) -> Inspection:
     from animal_classification.data.quality.label_issues import require
 
@@ -222,7 +222,7 @@ def _inspect(
     )
 
 
-def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: Stages) -> NDArray[np.float32]:
+def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: ProgressLine) -> NDArray[np.float32]:
     model = registry.resolve_model(model)
 
     def compute(files: Sequence[Path]) -> Iterable[NDArray[np.float32] | None]:
@@ -230,6 +230,5 @@ def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: St
         results = inference.Classifier.load(model).predict_paths(named, top_k=1, embedding=True)
         return (result.prediction.embedding if result.prediction else None for result in results)
 
-    shown = progress.of("embedding photos")
     # Of the crop that answers: what was remembered when only the centre was looked at is of another kind.
-    return data.embed(manifest, compute, model=f"{bundle.load(model).sha256} crops", cache=cache, progress=shown)
+    return data.embed(manifest, compute, model=f"{bundle.load(model).sha256} crops", cache=cache, progress=progress)

@@ -20,7 +20,7 @@ from animal_classification.cli.options import (
     unknown_option,
 )
 from animal_classification.cli.output import print_json, print_lines, print_notes
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -88,7 +88,7 @@ def command(
         engine=engine,
         **reading_of(options),
     )
-    with Stages(shown=not quiet) as progress:
+    with ProgressLine(shown=not quiet) as progress:
         measured = measure(recipe, load, progress, options.cache)
         result = measured.result
         if report is not None:

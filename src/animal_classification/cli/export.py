@@ -12,7 +12,7 @@ import click
 from animal_classification import bundle, data, registry
 from animal_classification.cli.options import SPLITS, data_option, json_option, quiet_option, reading_options
 from animal_classification.cli.output import print_json, print_lines, print_notes
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 from animal_classification.export.terminal_text import table_lines, verdict_lines
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def command(
     if source is None:
         origin = training_source(loaded.info, options)
         source, options = origin.name, origin.options
-    with Stages(shown=not quiet) as progress:
-        watched = replace(options, progress=progress.of("looking at photos"))
+    with ProgressLine(shown=not quiet) as progress:
+        watched = replace(options, progress=progress)
         manifest = data.read_source(source, watched)
         request = ExportRequest(
             kind=to,

@@ -133,12 +133,12 @@ def check(
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.evaluation.metrics import require
     from animal_classification.report.commands import load
     from animal_classification.report.writer import check
 
     require()
     given = {name: value for name, value in changed.items() if value is not None}
-    with Stages(shown=not quiet) as progress:
+    with ProgressLine(shown=not quiet) as progress:
         return check(path, load, progress, changed=given, cache=None)

@@ -45,18 +45,18 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
 
 
 def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.train import train
 
-    with Stages(shown=True) as progress:
+    with ProgressLine(shown=True) as progress:
         return train(config, progress=progress, listeners=listeners)
 
 
 def _data_version(config: Config) -> str:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.prepare_data import data_version
 
-    with Stages(shown=True) as progress:
+    with ProgressLine(shown=True) as progress:
         return data_version(config, progress)
 
 

@@ -44,10 +44,10 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
     if cfg:
         click.echo(as_yaml(config), nl=False)
         return
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.train import train
 
-    with short_run(), Stages(shown=not quiet) as progress:
+    with short_run(), ProgressLine(shown=not quiet) as progress:
         result = train(config, progress=progress, warn=complain)
     if not quiet:
         for note in result.notes:

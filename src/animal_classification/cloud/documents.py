@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from animal_classification.errors import OutputError
+from animal_classification.common.atomic import write_bytes
+from animal_classification.common.text_files import cannot_write
 
 # What a call has made, so that the next one takes away that and nothing else.
 _LIST = ".rendered"
@@ -95,11 +96,9 @@ def write(documents: Iterable[Document], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in new.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(folder / name)
+            write_bytes(text.encode("utf-8"), folder / name)
         for name in _rendered(folder) - new.keys():
             (folder / name).unlink(missing_ok=True)
-        (folder / _LIST).write_text("\n".join(sorted(new)) + "\n", encoding="utf-8")
+        write_bytes("".join(f"{name}\n" for name in sorted(new)).encode("utf-8"), folder / _LIST)
     except OSError as error:
-        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from error
+        raise cannot_write(folder, error) from error

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import unicodedata
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from animal_classification.common.atomic import new_file
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import OutputError, UsageError
 
@@ -152,27 +151,22 @@ def _content(row: ManifestRow) -> list[str | bool | None]:
 
 
 def write_manifest(manifest: Manifest, target: Path) -> None:
-    """Write a manifest as Parquet: to a temporary file first, which is then renamed.
+    """Write a manifest as Parquet, whole or not at all.
 
     Raises:
         OutputError: The system refuses.
     """
     import duckdb
 
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     about = json.dumps(_about(manifest, target.absolute().parent))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
-        duckdb_parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
-        temporary.replace(target)
+        with new_file(target) as temporary:
+            duckdb_parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
     except (OSError, duckdb.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
         raise OutputError(f"cannot write {str(target)!r}: {why}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def read_manifest(path: Path, root: Path | None) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.hashes import hash_file
 from animal_classification.data.discovery import PhotoPaths
 from animal_classification.data.duplicates import duplicate_sets, join_units
 from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
@@ -289,7 +289,6 @@ def _same(text: str) -> str:
 
 def _hash(file: Path) -> str | None:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_file(file)
     except OSError:
         return None

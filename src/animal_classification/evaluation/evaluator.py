@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.progress import Progress, renamed, silent
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation import metrics
 from animal_classification.evaluation.eval_set import (
@@ -47,13 +48,6 @@ if TYPE_CHECKING:
     from animal_classification.bundle import Bundle, BundleInfo
     from animal_classification.data.manifest import Manifest
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
@@ -75,7 +69,7 @@ class EvaluateOptions:
     engine: str = "auto"
     threads: int | None = None
     cache: Path | None = None
-    progress: Progress = _silent
+    progress: Progress = silent
 
 
 _DEFAULTS = EvaluateOptions()
@@ -157,7 +151,7 @@ def _outputs(
         [subjects[index].file for index in usable],
         engine=options.engine,
         threads=options.threads,
-        progress=lambda done, total: options.progress(what, done, total),
+        progress=renamed(options.progress, what),
     )
     places = np.array(usable, dtype=np.int64)
     return replace(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.softmax import softmax
 from animal_classification.evaluation.calibration import fit_temperature_to
-from animal_classification.inference.postprocess import softmax
 
 
 @dataclass(frozen=True)

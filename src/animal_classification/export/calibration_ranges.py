@@ -11,9 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from animal_classification.common.progress import Progress, silent
 from animal_classification.inference.onnxruntime_import import import_onnxruntime
 
-Progress = Callable[[int, int], None]
 Range = tuple[float, float]
 
 BATCH = 4
@@ -46,7 +46,7 @@ RULES: Mapping[str, Callable[[Extremes], Range]] = {"widest": _widest, "mean": _
 
 
 def photo_extremes(
-    model: ModelProto, images: NDArray[np.uint8], *, threads: int, progress: Progress | None = None
+    model: ModelProto, images: NDArray[np.uint8], *, threads: int, progress: Progress = silent
 ) -> dict[str, Extremes]:
     """Run photos through a graph and note the extremes of every float tensor in it.
 
@@ -62,8 +62,7 @@ def photo_extremes(
     found: list[list[NDArray[np.float32]]] = []
     for start in range(0, len(images), BATCH):
         found.append(session.run(outputs, {"images": images[start : start + BATCH]}))
-        if progress is not None:
-            progress(min(start + BATCH, len(images)), len(images))
+        progress("looking at ranges", min(start + BATCH, len(images)), len(images))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     return {name: Extremes(columns[2 * index], columns[2 * index + 1]) for index, name in enumerate(names)}
 

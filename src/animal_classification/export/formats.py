@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.schema import MODEL_FILE
+from animal_classification.common.progress import Progress, renamed
 from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.export.agreement import Original
 from animal_classification.export.calibration_set import pixels
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from animal_classification.bundle import Bundle
 
-Progress = Callable[[str, int, int], None]
 
 INT8_PHOTOS, INT8_FEWEST = 512, 16
 # Loaded by name, so that torch is imported only where pruning is wanted; the import contract holds it so.
@@ -88,7 +88,7 @@ class ExportSource:
             self.bundle,
             wanted=wanted,
             threads=self.threads,
-            progress=lambda done, total: self.progress("reading photos", done, total),
+            progress=self.progress,
         )
         if len(found) < fewest:
             raise UsageError(
@@ -104,7 +104,7 @@ class ExportSource:
             self.graph,
             images,
             self.threads,
-            lambda done, total: self.progress("asking the original", done, total),
+            renamed(self.progress, "asking the original"),
         )
         return Original(logits, len(info.labels), info.calibration.temperature)
 

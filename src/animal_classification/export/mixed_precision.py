@@ -7,7 +7,7 @@ choice asks for no labels; it compares with the original's answers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from animal_classification.common.progress import Progress, renamed, silent
 from animal_classification.export.agreement import Agreement, Original
 from animal_classification.export.calibration_ranges import RULES, Extremes, photo_extremes
 from animal_classification.export.quantization import (
@@ -27,8 +28,6 @@ from animal_classification.export.quantization import (
 from animal_classification.export.weight_storage import widened
 from animal_classification.inference.engine import create_engine
 from animal_classification.inference.stream import map_in_chunks
-
-Progress = Callable[[str, int, int], None]
 
 # What may be lost on the photos to choose on, as a part of what may be lost in all: these photos are few.
 MARGIN = 0.5
@@ -117,7 +116,7 @@ class _Search:
             model,
             photos.ranges,
             threads=threads,
-            progress=lambda done, total: progress("looking at ranges", done, total),
+            progress=progress,
         )
 
     def attempt(self, rule: str, in_float: Sequence[str]) -> Int8:
@@ -127,7 +126,7 @@ class _Search:
             graph,
             self._photos.choosing,
             self._threads,
-            lambda done, total: self._progress(f"trying, attempt {self._attempts}", done, total),
+            renamed(self._progress, f"trying, attempt {self._attempts}"),
         )
         return Int8(graph, rule, tuple(in_float), len(self._names), logits, self._original.agreement_of(logits))
 
@@ -158,7 +157,7 @@ class _Search:
 
 
 def run_graph(
-    model: ModelProto, images: NDArray[np.uint8], threads: int, progress: Callable[[int, int], None] | None = None
+    model: ModelProto, images: NDArray[np.uint8], threads: int, progress: Progress = silent
 ) -> NDArray[np.float32]:
     """Logits ``[N, C]``, by the engine that serves."""
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
@@ -172,6 +171,5 @@ def run_graph(
         found = []
         for row in map_in_chunks(work, images, workers=threads, chunk=_CHUNK):
             found.append(row)
-            if progress is not None:
-                progress(len(found), len(images))
+            progress("running the model", len(found), len(images))
     return np.stack(found)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from animal_classification.common.softmax import logsumexp
 from animal_classification.inference.engine import Engine, infer_in_batches
 
 # A probability of zero has no logarithm.
@@ -90,9 +91,7 @@ def _mixture(
     if not weights.sum() > 0:
         weights = np.ones(len(logits))
     mean = (weights / weights.sum()) @ probabilities
-    scaled = familiar.astype(np.float64) / postprocessor.temperature
-    energy = scaled.max() + np.log(np.exp(scaled - scaled.max()).sum())
-    result: NDArray[np.float32] = (postprocessor.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)).astype(
-        np.float32
-    )
+    energy = logsumexp(familiar.astype(np.float64) / postprocessor.temperature)
+    logits_of_mean = postprocessor.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)
+    result: NDArray[np.float32] = logits_of_mean.astype(np.float32)
     return result

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.softmax import logsumexp
 from animal_classification.inference.linalg import product
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ class FeatureDistance:
 
 def energy(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Logarithm of the sum of the exponentials of each row: the negative free energy (Liu et al. 2020)."""
-    exact = logits.astype(np.float64)
-    highest = exact.max(axis=1)
-    result: NDArray[np.float64] = highest + np.log(np.exp(exact - highest[:, None]).sum(axis=1))
-    return result
+    return logsumexp(logits)
 
 
 def known_scores(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from animal_classification.common.softmax import softmax
 from animal_classification.inference.linalg import product
 from animal_classification.inference.ood import FeatureDistance, known_scores, squashed
 from animal_classification.inference.prediction_sets import masses, set_sizes
@@ -224,15 +225,6 @@ def unknown_name(info: BundleInfo) -> str:
     """What a photo is called that is none of the labels."""
     judged_by_classes = info.unknown is not None and info.unknown.method in ("energy", "energy_mahalanobis")
     return UNFAMILIAR_NAME if judged_by_classes else UNKNOWN_NAME
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Softmax over the last axis, in double precision so that sums over many classes stay exact."""
-    result: NDArray[np.float64] = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    # In place: of many photos and a thousand classes, each copy takes hundreds of megabytes.
-    np.exp(result, out=result)
-    result /= result.sum(axis=-1, keepdims=True)
-    return result
 
 
 def _unit(value: np.floating | float) -> float:

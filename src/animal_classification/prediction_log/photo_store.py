@@ -3,14 +3,11 @@
 Nothing here takes a name from a client: a file is called by a hash, and what is not one is not looked for.
 """
 
-# Imported where they are used: fsspec takes 30 ms to load, and most servers keep photos in a folder.
-
 from __future__ import annotations
 
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from animal_classification.common.atomic import write_bytes
+from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.prediction_log.database_errors import LogDatabaseError
 
@@ -29,7 +28,6 @@ FOLDER_SWEEP_EVERY = 600.0  # seconds
 BUCKET_SWEEP_EVERY = 3600.0  # seconds: a listing costs money
 # Objects have no time of last use: a photo that is seen again is written again, but not more often than this.
 FRESH = 86400.0  # seconds
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
 _QUERIES_AT_ONCE = 8
 # What file systems call the time of an object's last change.
 _TIMES = ("mtime", "updated", "LastModified", "last_modified", "created")
@@ -101,26 +99,18 @@ def photos_at(place: str) -> PhotoStore:
 
 
 def _open_bucket(url: str) -> PhotoStore:
-    """The photos at an fsspec URL; asks nothing of the place yet.
-
-    Raises:
-        UsageError: An address of an unknown kind.
-        MissingExtraError: A package for this kind of address is not installed.
-    """
-    from fsspec.core import url_to_fs
-    from fsspec.implementations.local import LocalFileSystem
-
-    protocol = url.partition("://")[0]
     try:
-        filesystem, root = url_to_fs(url, use_listings_cache=False)  # other replicas write there, too
-    except ImportError as error:
-        if protocol in _EXTRAS:
-            raise MissingExtraError(f"keeping photos at {protocol}:// addresses", _EXTRAS[protocol]) from error
-        raise UsageError(f"photos_url {url}: {_line(error)}") from error
+        # Other replicas write there, too.
+        found = open_url(url, "keeping photos at", use_listings_cache=False)
+    except MissingExtraError:
+        raise
+    except UsageError as error:
+        raise UsageError(f"photos_url {error}") from error
     except Exception as error:  # file systems have exceptions of their own
-        raise UsageError(f"photos_url {url}: {_line(error)}") from error
-    if isinstance(filesystem, LocalFileSystem):
-        return PhotoFolder(Path(root))
+        raise UsageError(f"photos_url {url}: {in_a_line(error)}") from error
+    if isinstance(found, Path):
+        return PhotoFolder(found)
+    filesystem, root = found
     return PhotoBucket(url, filesystem, root.rstrip("/"))
 
 
@@ -174,16 +164,12 @@ class PhotoFolder:
         path = self.path(photo)
         assert path is not None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{photo}.{os.getpid()}.{threading.get_ident()}")
         try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            write_bytes(data, path, durable=False)
         except PermissionError:
             # Windows replaces nothing that somebody reads; what is there under this name is the same photo.
             if not path.is_file():
                 raise
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def touch(self, photo: str) -> bool:
         path = self.path(photo)
@@ -244,7 +230,7 @@ class PhotoBucket:
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise PhotoStoreError(f"{self.url}: cannot be reached ({_line(error)})") from error
+            raise PhotoStoreError(f"{self.url}: cannot be reached ({in_a_line(error)})") from error
         return data
 
     def having(self, photos: Iterable[str]) -> set[str]:
@@ -256,7 +242,7 @@ class PhotoBucket:
                 there = pool.map(self.filesystem.exists, [self._path(photo) for photo in wanted])
                 return {photo for photo, found in zip(wanted, there, strict=True) if found}
         except Exception as error:
-            logging.getLogger(__name__).warning("%s: photos cannot be looked for: %s", self.url, _line(error))
+            logging.getLogger(__name__).warning("%s: photos cannot be looked for: %s", self.url, in_a_line(error))
             return set()
 
     def put(self, photo: str, data: bytes) -> None:
@@ -276,7 +262,7 @@ class PhotoBucket:
         try:
             sizes = [size for _, size, _ in self._objects()]
         except Exception as error:
-            raise PhotoStoreError(f"{self.url}: cannot be reached ({_line(error)})") from error
+            raise PhotoStoreError(f"{self.url}: cannot be reached ({in_a_line(error)})") from error
         return len(sizes), sum(sizes)
 
     def sweep(self, *, most_bytes: int, days: float) -> int:
@@ -310,7 +296,3 @@ def changed(info: Mapping[str, Any]) -> float:
                 return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
             return float(moment)
     return time.time()
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")

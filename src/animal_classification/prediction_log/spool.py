@@ -15,7 +15,6 @@ Rows that the database refuses go to the quarantine, one file a day; moved to th
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -223,14 +222,9 @@ def _own_name(root: Path) -> tuple[str, int]:
     while True:
         name = f"{time.time_ns():020d}-{os.getpid()}"
         path = root / f"{name}{_LOCK}"
-        lock = locked(path)
-        if lock is None:
-            continue
-        # Somebody who looks for files of the dead may have been quicker, and have deleted it again; not on Windows.
-        with suppress(OSError):
-            if sys.platform == "win32" or os.path.samestat(os.fstat(lock), path.stat()):
-                return name, lock
-        os.close(lock)
+        lock = locked(path)  # or somebody who looks for files of the dead has been quicker
+        if lock is not None:
+            return name, lock
 
 
 def _orphan(root: Path, name: str) -> Iterator[list[Path]]:

@@ -130,5 +130,5 @@ def _fetched(registry: Registry, version: Version) -> Bundle:
         with atomic.sibling(target) as temporary:
             got = download_artifacts(artifact_uri=version.source, dst_path=str(temporary), tracking_uri=registry.uri)
             bundles.load(Path(got))
-            atomic.put_in_place(Path(got), target)
+            atomic.put_folder(Path(got), target, existing="replace")
     return bundles.load(target)

@@ -191,7 +191,7 @@ def test_built_in_names_win_over_directories(tmp_path: Path, monkeypatch: pytest
     assert load("photos").info.name == "built-in"
     assert load("./photos").info.name == "mine"
     assert load(Path("photos")).info.name == "mine"
-    with pytest.raises(BundleNotFoundError, match=r"photo: no such model; .*\(did you mean photos\?\)"):
+    with pytest.raises(BundleNotFoundError, match=r"photo: no such model; .*; did you mean 'photos'\?"):
         load("photo")
 
 

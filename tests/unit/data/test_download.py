@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from animal_classification.data.cache_folder import hash_file
+from animal_classification.common.hashes import hash_file
 from animal_classification.data.download import MANIFEST, download
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.sources import SourceOptions, read_source

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.softmax import softmax
 from animal_classification.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -194,13 +195,7 @@ def _sharpened(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray
     from scipy.optimize import minimize_scalar
 
     def surprise(log_factor: float) -> float:
-        return -float(np.log(_softmax(logits * np.exp(log_factor))[np.arange(len(codes)), codes] + 1e-12).mean())
+        return -float(np.log(softmax(logits * np.exp(log_factor))[np.arange(len(codes)), codes] + 1e-12).mean())
 
     best = minimize_scalar(surprise, bounds=(-2.0, 6.0), method="bounded").x
-    return _softmax(logits * np.exp(best))
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = exponents / exponents.sum(axis=1, keepdims=True)
-    return result
+    return softmax(logits * np.exp(best))

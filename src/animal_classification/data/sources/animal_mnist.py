@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from animal_classification.data.cache_folder import hash_file, new_folder
+from animal_classification.common.hashes import hash_file
+from animal_classification.data.cache_folder import new_folder
 from animal_classification.data.sources.class_folders import list_classes
 from animal_classification.data.sources.listing import Listing
 from animal_classification.errors import AnimalsError
