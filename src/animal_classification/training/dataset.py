@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.data.quality.manifest_checks import training_notes
+from animal_classification.data.quality.checks import training_notes
 from animal_classification.data.scanner import scan
 from animal_classification.data.sources import Columns, SourceOptions, read_source
 from animal_classification.data.splitter import SplitPlan, split

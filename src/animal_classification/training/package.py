@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.evaluation.training_provenance import HELD_OUT
+from animal_classification.inference.reference import REFERENCE_FILE, pack
 from animal_classification.report.model_card import as_text, bundle_card
 from animal_classification.report.numbers import Ledger
 from animal_classification.training.dataset import model_name
@@ -76,7 +76,7 @@ def _write(
     card = as_text(bundle_card(info, tested, job.config.data.path, Ledger(), use=job.run.bundle.name))
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(_arrays(job, trained, fitted)),
+        REFERENCE_FILE: pack(_arrays(job, trained, fitted)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
@@ -120,12 +120,6 @@ def _info(
 def _arrays(job: RecipeInputs, trained: TrainedModel, fitted: FittedPostprocessing | None) -> dict[str, NDArray[Any]]:
     arrays = reference_of(job, trained, fitted.rules if fitted else None)
     return {name: np.asarray(value) for name, value in arrays.items()}
-
-
-def _npz(arrays: dict[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
 
 
 def _log(job: RecipeInputs, metrics: Mapping[str, float], measured: HeldOutMetrics, *, step: int) -> None:

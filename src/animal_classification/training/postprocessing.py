@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from animal_classification import bundle as bundles
 from animal_classification.evaluation import conformal, ood
+from animal_classification.evaluation.confidence_intervals import fewest_for, share_below
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
 from animal_classification.evaluation.model_outputs import compute_outputs
-from animal_classification.evaluation.tolerance_bounds import fewest_for, share_below
 from animal_classification.inference.reference import reference_arrays
 
 if TYPE_CHECKING:
