@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _ROOT_MODULE = "animal_classification.config"
 _TREE = "pkg://animal_classification.config.tree"
 _FILES = Path(__file__).parent / "tree"
 _HYDRA = "1.3"  # whose rules for configuration files hold
+_one_at_a_time = threading.Lock()  # Hydra's state is the process's
 
 
 @dataclass(frozen=True)
@@ -153,15 +155,16 @@ def _hydra(root: Path | None) -> Iterator[None]:
     from hydra import initialize_config_dir, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
 
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        if root is None:
-            initialized: Any = initialize_config_module(_ROOT_MODULE, version_base=_HYDRA)
-        else:
-            initialized = initialize_config_dir(str(root.absolute()), version_base=_HYDRA)
-        with initialized:
-            yield
-    finally:
-        if outer is not None:
-            GlobalHydra.instance().initialize(outer)
+    with _one_at_a_time:
+        outer = GlobalHydra.instance().hydra
+        GlobalHydra.instance().clear()
+        try:
+            if root is None:
+                initialized: Any = initialize_config_module(_ROOT_MODULE, version_base=_HYDRA)
+            else:
+                initialized = initialize_config_dir(str(root.absolute()), version_base=_HYDRA)
+            with initialized:
+                yield
+        finally:
+            if outer is not None:
+                GlobalHydra.instance().initialize(outer)

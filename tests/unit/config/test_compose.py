@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,15 @@ def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not GlobalHydra.instance().is_initialized()
     assert list(tmp_path.iterdir()) == []
     assert logging.getLogger().handlers == handlers
+
+
+def test_threads_compose_side_by_side() -> None:
+    from hydra.core.global_hydra import GlobalHydra
+
+    with ThreadPoolExecutor(4) as pool:
+        seeds = [config.seed for config in pool.map(lambda seed: compose([f"seed={seed}"]), range(12))]
+    assert seeds == list(range(12))
+    assert not GlobalHydra.instance().is_initialized()
 
 
 def test_an_application_of_hydra_that_composes_keeps_its_own(tmp_path: Path) -> None:
