@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from animal_classification.bundle.document import parse_info
 from animal_classification.bundle.location import Remote
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, check_hash, verified
 from animal_classification.bundle.schema import INFO_FILE, BundleInfo
-from animal_classification.bundle.verify import check_hash, verified
 from animal_classification.common import atomic
 from animal_classification.common.hashes import hash_file
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError
@@ -26,8 +27,6 @@ from animal_classification.errors import BundleError, BundleInvalidError, Bundle
 
 def default_directory() -> Path:
     """The user's cache directory for models, as the system defines it (``XDG_CACHE_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("animals")) / "models"
 
 
@@ -64,11 +63,11 @@ class Cache:
         return verified(directory, remote.url)
 
     def fetch(self, remote: Remote, name: str, sha256: str) -> None:
-        """Brings one file here and checks it, whether or not it is here already.
+        """Fetches one file and checks it, even if it is in the cache.
 
         Raises:
             BundleNotFoundError: Not reachable.
-            BundleInvalidError: Not there, or its content is not what was asked for.
+            BundleInvalidError: Not there, or its content has another hash.
         """
         with self._writing(), atomic.new_file(self._blob(sha256), durable=False) as temporary:
             try:

@@ -1,4 +1,4 @@
-"""What people ask about a bundle: what it is, and which of its classes a word means."""
+"""A bundle described for people, and its labels by name."""
 
 from __future__ import annotations
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from animal_classification.bundle.cache import Cache, default_directory
 from animal_classification.bundle.location import Remote, locate
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, verified
 from animal_classification.bundle.schema import INFO_FILE
-from animal_classification.bundle.verify import verified
 from animal_classification.common.suggest import nearest
 from animal_classification.errors import BundleError, BundleNotFoundError
 

@@ -1,4 +1,4 @@
-"""Where a bundle is: a local directory, or a place that fsspec reaches."""
+"""Where a bundle is: a local directory, or an address that fsspec opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a bundle so that whoever looks sees all of it or nothing."""
+"""Writes a bundle atomically: readers see all of it or nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 from animal_classification.bundle.cache import Cache, default_directory
 from animal_classification.bundle.document import to_bytes, validated
 from animal_classification.bundle.location import Remote, locate
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, verified
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInfo
-from animal_classification.bundle.verify import verified
 from animal_classification.common import atomic
 from animal_classification.common.hashes import hash_file
 from animal_classification.common.urls import in_a_line

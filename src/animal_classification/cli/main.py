@@ -7,6 +7,7 @@ only those that exist are listed.
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
@@ -204,8 +205,6 @@ def _options(ctx: click.Context | None) -> list[str]:
 
 
 def _print_traceback() -> None:
-    import traceback
-
     traceback.print_exc()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from animal_classification.cli.options import config_dir_option, json_option
 from animal_classification.common.console import printable, say
 
 if TYPE_CHECKING:
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
 
 @click.command(name="sweep")
 @click.argument("words", nargs=-1, metavar="[SWEEP.YAML] [KEY=VALUE]...", type=click.UNPROCESSED)
-@click.option(
-    "--config-dir",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with your own configuration files.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@config_dir_option
+@json_option
 def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> None:
     """Train many times to find good settings.
 

@@ -1,4 +1,4 @@
-"""A rendered document: what it is, what a service is asked for, and how it differs from what is there."""
+"""Rendered documents: one resource each, as YAML, compared with the files that are there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from animal_classification.common.atomic import write_bytes
 from animal_classification.common.text_files import cannot_write
@@ -51,7 +53,6 @@ class Document:
 
 def as_yaml(value: Any) -> str:
     """YAML that people can read."""
-    import yaml
 
     class Readable(yaml.SafeDumper):  # type: ignore[misc] # the library has no types
         """Text of several lines stands as it is."""

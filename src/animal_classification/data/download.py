@@ -1,4 +1,4 @@
-"""Bring a source's photos into a folder of one's own, with a manifest that says what they are."""
+"""Copy a source's photos into a folder, with a manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from animal_classification.errors import OutputError, UsageError
 MANIFEST = "manifest.parquet"
 
 
-def get(manifest: Manifest, folder: Path, *, progress: Progress = silent) -> Manifest:
+def download(manifest: Manifest, folder: Path, *, progress: Progress = silent) -> Manifest:
     """Copy every photo of a manifest that can be read; labels, splits and groups go into ``folder/manifest.parquet``.
 
     Whole or not at all: the folder appears, under its name, when everything is in it.
@@ -67,6 +67,6 @@ def _copy(manifest: Manifest, row: ManifestRow, folder: Path) -> ManifestRow:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a path or label from elsewhere is no place below a folder; by the rules of Windows, which are wider."""
+    """Whether a path or label points outside of the folder; by the rules of Windows, which are stricter."""
     path = PureWindowsPath(name)
     return not path.parts or bool(path.anchor) or ".." in path.parts or "\0" in name

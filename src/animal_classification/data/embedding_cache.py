@@ -1,4 +1,4 @@
-"""Embeddings by content: computed by whoever has an engine, remembered here under the model and the photo's hash."""
+"""Embeddings by content: the caller computes them, this cache keeps them under the model and the photo's hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``export``: make it, measure it beside the original, and write it only if it is good enough."""
+"""``export``: make the files, measure them beside the original, write them only if they are good enough."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What is asked for.
+    """The options of an export.
 
     Attributes:
         kind: One of ``KINDS``.
@@ -133,7 +133,7 @@ class _Trial:
 
 
 def _check_free(request: ExportRequest) -> None:
-    """Says at once what would otherwise be said after minutes."""
+    """Fails now rather than after minutes of work."""
     target = Path(request.target)
     if (target / INFO_FILE).is_file() and not request.overwrite:
         raise UsageError(f"{target}: already holds a bundle; choose another name, or allow it with --overwrite")

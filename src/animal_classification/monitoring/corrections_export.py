@@ -28,7 +28,7 @@ from animal_classification.prediction_log.corrections import (
     newest_of_each_photo,
     training_label,
 )
-from animal_classification.prediction_log.feedback import every_word
+from animal_classification.prediction_log.feedback import all_feedback
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -79,7 +79,7 @@ def export(
     """
     _check(table, find_in)
     exported = ExportedCorrections(table)
-    wanted = _with_a_label(every_word(engine), exported, with_empty=with_empty)
+    wanted = _with_a_label(all_feedback(engine), exported, with_empty=with_empty)
     hashes = {row["photo"] for row, _ in wanted}
     originals = _originals(find_in, hashes, table.parent) if find_in else {}
     lines = []

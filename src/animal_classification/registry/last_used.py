@@ -1,16 +1,16 @@
-"""Where the model registry was used last: it lies in the folder that a command runs in, and people change folders."""
+"""The registry that was used last: it lies in the working folder, and people change folders."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
 
+import platformdirs
+
 from animal_classification.common.atomic import write_bytes
 
 
 def _note() -> Path:
-    import platformdirs
-
     return Path(platformdirs.user_state_dir("animals")) / "registry"
 
 

@@ -33,7 +33,7 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
         UsageError: There are no photos there, only one class, or nothing to train on.
         AnimalsError: They cannot be read or fetched.
     """
-    from animal_classification.data.quality.manifest_checks import training_notes
+    from animal_classification.data.quality.checks import training_notes
     from animal_classification.data.scanner import scan
     from animal_classification.data.sources import read_source
     from animal_classification.data.splitter import SplitPlan, split

@@ -34,9 +34,7 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, protocol: str, extr
 
 
 def test_an_unknown_kind() -> None:
-    with pytest.raises(
-        UsageError, match=r"^odd://x: Protocol not known: odd; a folder, gs://, s3:// or"
-    ):
+    with pytest.raises(UsageError, match=r"^odd://x: Protocol not known: odd; a folder, gs://, s3:// or"):
         open_url("odd://x", "reading")
 
 

@@ -1,4 +1,4 @@
-"""Labels that a model trained on the other photos contradicts, and is sure of it.
+"""Labels that a model trained on the other photos contradicts with confidence.
 
 Probabilities come from a logistic regression on embeddings, each photo judged by a model that has seen neither it nor
 what belongs to it (a copy, a frame of its sequence), at the temperature that fits best. They can then be taken at their
@@ -9,6 +9,8 @@ with its extra.
 Classes weigh the same, however many photos they have: with the weight of their numbers, a rare species is doubted for
 being rare. Labels of classes too small to be learned from are not judged at all (:func:`judged_classes`).
 """
+
+# Imported where they are used: scikit-learn and cleanlab are extras, and take a second to load.
 
 from __future__ import annotations
 

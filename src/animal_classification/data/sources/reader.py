@@ -8,8 +8,7 @@ from pathlib import Path
 
 from animal_classification.common.suggest import nearest_file
 from animal_classification.data.cache_folder import default_directory
-from animal_classification.data.manifest import Manifest, ManifestRow
-from animal_classification.data.manifest_file import is_manifest
+from animal_classification.data.manifest import Manifest, ManifestRow, is_manifest
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources import class_folders, remote
 from animal_classification.data.sources.animal_mnist import is_animal_mnist, list_animal_mnist

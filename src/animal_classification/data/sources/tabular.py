@@ -1,5 +1,7 @@
 """Tables of any kind as rows of text: CSV, TSV, JSON lines, Excel workbooks, Parquet."""
 
+# Imported where they are used: the reader of workbooks is an extra, and DuckDB takes 60 ms to load.
+
 from __future__ import annotations
 
 import csv
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from animal_classification.common.suggest import alike
+from animal_classification.data import duckdb_parquet
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
@@ -117,8 +120,6 @@ def _nonempty_lines(file: Path) -> Iterator[str]:
 
 def _read_parquet(file: Path) -> Table:
     import duckdb
-
-    from animal_classification.data import duckdb_parquet
 
     try:
         columns, rows = duckdb_parquet.read_table(file)
