@@ -92,7 +92,6 @@ def _mixture(
         weights = np.ones(len(logits))
     mean = (weights / weights.sum()) @ probabilities
     energy = logsumexp(familiar.astype(np.float64) / postprocessor.temperature)
-    result: NDArray[np.float32] = (postprocessor.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)).astype(
-        np.float32
-    )
+    logits_of_mean = postprocessor.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)
+    result: NDArray[np.float32] = logits_of_mean.astype(np.float32)
     return result

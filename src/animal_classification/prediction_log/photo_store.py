@@ -3,8 +3,6 @@
 Nothing here takes a name from a client: a file is called by a hash, and what is not one is not looked for.
 """
 
-# Imported where they are used: fsspec takes 30 ms to load, and most servers keep photos in a folder.
-
 from __future__ import annotations
 
 import logging
@@ -101,21 +99,19 @@ def photos_at(place: str) -> PhotoStore:
 
 
 def _open_bucket(url: str) -> PhotoStore:
-    """The photos at an fsspec URL; asks nothing of the place yet.
-
-    Raises:
-        UsageError: An address of an unknown kind.
-        MissingExtraError: A package for this kind of address is not installed.
-    """
     try:
-        found = open_url(url, "keeping photos at", use_listings_cache=False)  # other replicas write there, too
+        # Other replicas write there, too.
+        found = open_url(url, "keeping photos at", use_listings_cache=False)
     except MissingExtraError:
         raise
     except UsageError as error:
         raise UsageError(f"photos_url {error}") from error
     except Exception as error:  # file systems have exceptions of their own
         raise UsageError(f"photos_url {url}: {in_a_line(error)}") from error
-    return PhotoFolder(found) if isinstance(found, Path) else PhotoBucket(url, found[0], found[1].rstrip("/"))
+    if isinstance(found, Path):
+        return PhotoFolder(found)
+    filesystem, root = found
+    return PhotoBucket(url, filesystem, root.rstrip("/"))
 
 
 def too_much(kept: Iterable[tuple[float, int, Item]], *, most_bytes: int, days: float) -> list[Item]:
