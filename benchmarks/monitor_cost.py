@@ -21,11 +21,11 @@ from sqlalchemy import Engine, insert
 
 from animal_classification.monitoring.status import seconds_of, status
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.counting import rebuild
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.migrating import migrate
-from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.migrate import migrate
+from animal_classification.prediction_log.sum_updates import rebuild
 from animal_classification.prediction_log.tables import predictions
 
 ANIMALS, WORDS, TURNS, AT_ONCE = 22, 200, 40, 5000

@@ -19,9 +19,9 @@ import torch
 
 from animal_classification import bundle as bundles
 from animal_classification.bundle.graph import parse_graph
+from animal_classification.export.torch.from_onnx import GraphModule
+from animal_classification.export.weight_storage import widened
 from animal_classification.inference.engine import create_engine
-from animal_classification.optimisation.weights import widened
-from animal_classification.training.neural.from_onnx import GraphModule
 
 Run = Callable[[], object]
 

@@ -12,7 +12,7 @@ COPY requirements/uv.txt requirements/build.txt requirements/image-api.txt requi
 COPY docker/install.sh docker/prune.py docker/compile.py docker/
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN docker/install.sh requirements/image-api.txt animal_classification.cli.main animal_classification.serving.server \
+RUN docker/install.sh requirements/image-api.txt animal_classification.cli.main animal_classification.serving.process.server \
     animal_classification.serving.app animal_classification.inference.onnxruntime_engine onnxruntime \
     animal_classification.inference.openvino_engine openvino uvicorn.protocols.http.httptools_impl gcsfs
 

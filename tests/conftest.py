@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -32,6 +33,9 @@ def pytest_configure() -> None:
         del os.environ[name]
     # Nor may a test change what this user's programs remember.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="animals-tests-")
+    # A shell starts what runs in the background with Ctrl-C ignored, and all that tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

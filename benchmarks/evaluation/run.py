@@ -19,7 +19,7 @@ import numpy as np
 
 from animal_classification.bundle.schema import Conformal
 from animal_classification.evaluation import calibration, conformal
-from animal_classification.evaluation.unknown import auroc, false_positive_rate
+from animal_classification.evaluation.ood import auroc, false_positive_rate
 from benchmarks.evaluation.scores import scores
 from benchmarks.evaluation.setting import Model, Setting
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle import load
 from animal_classification.evaluation.calibration import calibrated
-from animal_classification.inference.known import FeatureDistance, energy, unit_length
+from animal_classification.inference.ood import FeatureDistance, energy, unit_length
 from benchmarks.evaluation.setting import Model
 
 Floats = NDArray[np.float64]

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.graph import parse_graph
-from animal_classification.bundle.head import linear_head
-from animal_classification.config.composing import compose
-from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
-from animal_classification.inference.known import FeatureDistance, known_scores
+from animal_classification.bundle.linear_head import linear_head
+from animal_classification.config.compose import compose
+from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
+from animal_classification.inference.ood import FeatureDistance, known_scores
+from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.dataset import Dataset
-from animal_classification.training.preparing import prepare
-from animal_classification.training.probe import train as probe
-from animal_classification.training.probe.backbone import Backbone
+from animal_classification.training.prepare_data import prepare
+from animal_classification.training.probe import recipe
+from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.blas import one_thread
-from animal_classification.training.recipe import Job
-from animal_classification.training.tracking.tracker import NoTracker
+from animal_classification.training.recipe import RecipeInputs
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -47,7 +47,7 @@ class Model:
     """
 
     classes: tuple[str, ...]
-    rules: Rules
+    rules: Postprocessing
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     learned: NDArray[np.float32]
@@ -63,7 +63,7 @@ class Model:
         result: NDArray[np.float64] = (embeddings @ self.weight.T + self.bias).astype(np.float64)
         return result
 
-    def rules_for(self, refused: float) -> Rules:
+    def rules_for(self, refused: float) -> Postprocessing:
         """The rules where this share of the photos of the classes may be called unknown."""
         temperature = self.rules.calibration.temperature
         with one_thread():
@@ -75,7 +75,7 @@ class Model:
                 refused=refused,
             )
 
-    def refused(self, embeddings: NDArray[np.float32], rules: Rules | None = None) -> NDArray[np.bool_]:
+    def refused(self, embeddings: NDArray[np.float32], rules: Postprocessing | None = None) -> NDArray[np.bool_]:
         """Which photos are called unknown, by the model's own rules if no others are given."""
         rules = self.rules if rules is None else rules
         rule = rules.unknown
@@ -93,16 +93,16 @@ class Setting:
 
     dataset: Dataset
     config: Any
-    backbone: Backbone
+    backbone: BundleBackbone
     embeddings: dict[str, NDArray[np.float32]]
 
     @classmethod
     def of(cls, folder: Path, seed: int) -> Setting:
         config = compose([f"data.path={folder}", f"seed={seed}", "tracking=none"])
         dataset = prepare(config, silent)
-        backbone = Backbone.of(config)
+        backbone = BundleBackbone.of(config)
         job = _job(config, dataset)
-        return cls(dataset, config, backbone, probe._embeddings(job, backbone))
+        return cls(dataset, config, backbone, recipe._embeddings(job, backbone))
 
     def of_classes(self, names: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of all photos of some classes."""
@@ -119,7 +119,7 @@ class Setting:
         if names:
             rows = [row for row in dataset.manifest if row.label in set(names)]
             dataset = Dataset(dataset.manifest.with_rows(rows), dataset.notes, dataset.units)
-        trained = probe.train(_job(self.config, dataset))
+        trained = recipe.train(_job(self.config, dataset))
         held_out = trained.held_out
         assert held_out is not None
         learned, targets = np.asarray(trained.reference["embedding"]), np.asarray(trained.reference["label"])
@@ -142,5 +142,5 @@ class Setting:
         )
 
 
-def _job(config: Any, dataset: Dataset) -> Job:
-    return Job(config=config, dataset=dataset, run=cast(Any, None), tracker=NoTracker(), progress=silent)
+def _job(config: Any, dataset: Dataset) -> RecipeInputs:
+    return RecipeInputs(config=config, dataset=dataset, run=cast(Any, None), tracker=NoTracker(), progress=silent)

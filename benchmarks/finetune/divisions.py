@@ -30,24 +30,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.graph import parse_graph
-from animal_classification.bundle.head import linear_head
-from animal_classification.config.composing import compose
+from animal_classification.bundle.linear_head import linear_head
+from animal_classification.config.compose import compose
 from animal_classification.config.schema import Config, FinetuneConfig
-from animal_classification.data.embeddings import embed
+from animal_classification.data.embedding_cache import embed
 from animal_classification.evaluation import calibration, conformal
-from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
+from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
 from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference.engine import create_engine, infer_in_batches
-from animal_classification.inference.known import FeatureDistance, known_scores
+from animal_classification.inference.ood import FeatureDistance, known_scores
+from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.dataset import Dataset
-from animal_classification.training.preparing import prepare
-from animal_classification.training.probe.backbone import Backbone
+from animal_classification.training.postprocessing import find_rules
+from animal_classification.training.prepare_data import prepare
+from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.blas import one_thread
-from animal_classification.training.probe.opinions import Head
-from animal_classification.training.recipe import Job, Trained, find_recipe
-from animal_classification.training.ruling import find_rules
+from animal_classification.training.probe.linear_models import LinearHead
+from animal_classification.training.recipe import RecipeInputs, TrainedModel, find_recipe
 from animal_classification.training.run import open_run
-from animal_classification.training.tracking.tracker import NoTracker
 
 WORDS = {
     "probe": (),
@@ -74,15 +74,15 @@ class Features:
     place: Mapping[str, int]
     activations: NDArray[np.float16]
     embeddings: Vectors
-    own: Head | None
+    own: LinearHead | None
 
     @classmethod
     def of(cls, data: str, cache: Path) -> Features:
         """Computed, or read from the cache."""
-        from animal_classification.training.neural.finetune_backbone import load_backbone
-        from animal_classification.training.neural.finetune_features import features_of
-        from animal_classification.training.neural.finetune_network import split_backbone
-        from animal_classification.training.neural.fitting import prepare_torch
+        from animal_classification.training.neural.finetune.features import features_of
+        from animal_classification.training.neural.finetune.network import split_backbone
+        from animal_classification.training.neural.finetune.timm_backbone import load_backbone
+        from animal_classification.training.neural.fit import prepare_torch
 
         config = _config(data, cache, cache, "recipe=finetune")
         dataset = prepare(config, _silent)
@@ -112,7 +112,7 @@ class Features:
         return np.array([self.place[row.sha256] for row in rows], dtype=np.int64)
 
 
-def measure(rules: Rules, embedding: Vectors, logits: Vectors, targets: NDArray[np.int64]) -> dict[str, Any]:
+def measure(rules: Postprocessing, embedding: Vectors, logits: Vectors, targets: NDArray[np.int64]) -> dict[str, Any]:
     """The numbers of ``COLUMNS``, and how many test photos were called unknown."""
     scaled = np.asarray(logits, dtype=np.float64) / rules.calibration.temperature
     probabilities = calibration.calibrated(scaled, 1.0)
@@ -140,7 +140,7 @@ def divide(recipe: str, data: str, seed: int, cache: Path, features: Features | 
         if features is not None and isinstance(config.recipe, FinetuneConfig) and not config.recipe.epochs:
             return {**_head_alone(config.recipe, dataset, features), "layers": False}
         run = open_run(config, name="division", data_version=dataset.version)
-        job = Job(config=config, dataset=dataset, run=run, tracker=NoTracker(), progress=_silent)
+        job = RecipeInputs(config=config, dataset=dataset, run=run, tracker=NoTracker(), progress=_silent)
         if features is not None:
             features.put(dataset, run.checkpoints)
         trained = find_recipe(config.recipe.name)(job)
@@ -152,7 +152,7 @@ def divide(recipe: str, data: str, seed: int, cache: Path, features: Features | 
 
 def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) -> dict[str, Any]:
     """What the recipe does with train and val together where no layer learns."""
-    from animal_classification.training.neural.finetune_head import Learned, starting_head
+    from animal_classification.training.neural.finetune.probe_head import Learned, starting_head
 
     parts = [
         Learned.of(part, dataset.units, features.embeddings[features.at(part.rows)])
@@ -167,7 +167,7 @@ def _head_alone(recipe: FinetuneConfig, dataset: Dataset, features: Features) ->
     return measure(rules, embedding, logits, dataset.test.targets)
 
 
-def _with_rules(job: Job, trained: Trained) -> Rules:
+def _with_rules(job: RecipeInputs, trained: TrainedModel) -> Postprocessing:
     if trained.held_out is None:  # then the val photos go through the graph, as they do when a bundle is written
         embedding, logits = _served(job, trained, job.dataset.val.files)
         held_out = HeldOut(logits=logits, targets=job.dataset.val.targets, embedding=embedding)
@@ -177,11 +177,11 @@ def _with_rules(job: Job, trained: Trained) -> Rules:
     return rules
 
 
-def _outputs(job: Job, trained: Trained, features: Features | None) -> tuple[Vectors, Vectors]:
+def _outputs(job: RecipeInputs, trained: TrainedModel, features: Features | None) -> tuple[Vectors, Vectors]:
     """Embeddings and logits of the test photos; by the graph itself where its layers have learned."""
     part = job.dataset.test
     if job.config.recipe.name == "probe":
-        backbone = Backbone.of(job.config)
+        backbone = BundleBackbone.of(job.config)
         manifest = job.dataset.manifest.with_rows(part.rows)
         embedding = embed(manifest, backbone.embed, model=backbone.key, cache=Path(str(job.config.data.cache)))
     elif features is not None and not trained.metrics["epoch"]:
@@ -192,7 +192,7 @@ def _outputs(job: Job, trained: Trained, features: Features | None) -> tuple[Vec
     return embedding, embedding @ weight.T + bias
 
 
-def _served(job: Job, trained: Trained, files: Sequence[Path]) -> tuple[Vectors, Vectors]:
+def _served(job: RecipeInputs, trained: TrainedModel, files: Sequence[Path]) -> tuple[Vectors, Vectors]:
     """Embeddings and logits, by the engine that serves."""
     model = job.run.path / "model.onnx"
     model.write_bytes(trained.model)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from animal_classification.evaluation.comparing import paired
+from animal_classification.evaluation.model_comparison import paired
 from animal_classification.inference import Classifier
 
 FOLDS, VAL = 5, 8  # an eighth of what is left is val
@@ -53,8 +53,8 @@ class Photos:
 
     @classmethod
     def of(cls, data: str, cache: Path) -> Photos:
-        from animal_classification.config.composing import compose
-        from animal_classification.training.preparing import prepare
+        from animal_classification.config.compose import compose
+        from animal_classification.training.prepare_data import prepare
 
         dataset = prepare(compose(["data=folder", f"data.path={data}", f"data.cache={cache}"]), lambda *_: None)
         rows = list(dataset.manifest.usable)

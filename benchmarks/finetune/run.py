@@ -29,8 +29,8 @@ Points = list[dict[str, float]]
 
 def write_split(data: str, seed: int, folder: Path) -> Path:
     """The split that `animals train` makes, as a table that every contestant reads."""
-    from animal_classification.config.composing import compose
-    from animal_classification.training.preparing import prepare
+    from animal_classification.config.compose import compose
+    from animal_classification.training.prepare_data import prepare
 
     words = ["data=folder", f"data.path={data}", f"data.cache={folder / 'split-cache'}", f"seed={seed}"]
     dataset = prepare(compose(words), lambda *_: None)

@@ -11,21 +11,21 @@ import numpy as np
 
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.data.sources.listing import walk_photos
 from animal_classification.errors import ImageError
 from animal_classification.inference.engine import Engine, create_engine
 from animal_classification.inference.stream import map_in_chunks
-from animal_classification.training.probe.backbone import Backbone
+from animal_classification.training.probe.backbone import BundleBackbone
 
 BATCHES = (1, 2, 4, 8)
 
 
 def main(folder: Path, size: str) -> None:
     """Measure at the size that the probe looks at, or (``built-in``) at the one that the backbone was trained with."""
-    backbone = Backbone.of(compose([f"data.path={folder}"]))
+    backbone = BundleBackbone.of(compose([f"data.path={folder}"]))
     if size == "built-in":
-        backbone = Backbone(backbone.bundle)
+        backbone = BundleBackbone(backbone.bundle)
     spec = backbone.spec
 
     def decode(files: list[Path]) -> list[np.ndarray | None]:

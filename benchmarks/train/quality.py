@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.config.schema import ProbeConfig
-from animal_classification.data.embeddings import embed
-from animal_classification.data.scanning import scan
+from animal_classification.data.embedding_cache import embed
+from animal_classification.data.scanner import scan
 from animal_classification.data.sources import read_source
-from animal_classification.data.splitting import Plan, split
-from animal_classification.training.probe.backbone import Backbone
-from animal_classification.training.probe.folds import deal
+from animal_classification.data.splitter import SplitPlan, split
+from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.head import BLENDS, choose, fit, loss_at
-from animal_classification.training.probe.opinions import Examples
+from animal_classification.training.probe.linear_models import EmbeddedPhotos
+from animal_classification.training.probe.stratified_folds import deal
 from benchmarks.train.by_hand import model
 
 Contestant = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
@@ -33,20 +33,20 @@ class Photos:
         self.config = compose([f"data.path={folder}"])
         self.manifest = read_source(folder)
         self.facts = scan([self.manifest.file(row) for row in self.manifest])
-        self.backbone = Backbone.of(self.config)
+        self.backbone = BundleBackbone.of(self.config)
         self.usable = np.array([row.problem is None for row in self.manifest])
-        plain = Backbone(self.backbone.bundle)
+        plain = BundleBackbone(self.backbone.bundle)
         plain.preprocess = self.backbone.bundle.info.preprocess
         self.wide, self.narrow = self._embeddings(self.backbone), self._embeddings(plain)
         self.names, self.targets = np.unique([row.label for row in self.manifest.usable], return_inverse=True)
         self.keys = [row.sha256 or "" for row in self.manifest.usable]
 
-    def _embeddings(self, backbone: Backbone) -> np.ndarray:
+    def _embeddings(self, backbone: BundleBackbone) -> np.ndarray:
         return embed(self.manifest, backbone.embed, model=backbone.key)[self.usable].astype(np.float64)
 
     def division(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Which photos are for the test, and which belong together."""
-        found = split(self.manifest, self.facts, Plan(test=0.2, val=0.0, seed=seed, resplit=True))
+        found = split(self.manifest, self.facts, SplitPlan(test=0.2, val=0.0, seed=seed, resplit=True))
         return np.array([row.split == "test" for row in found.manifest.usable]), np.array(found.units)[self.usable]
 
 
@@ -64,7 +64,7 @@ def probe(
 
     recipe = photos.config.recipe
     assert isinstance(recipe, ProbeConfig)
-    examples = Examples(embeddings[~test], photos.targets[~test], len(photos.names), photos.backbone.head())
+    examples = EmbeddedPhotos(embeddings[~test], photos.targets[~test], len(photos.names), photos.backbone.head())
     keys = [key for key, held in zip(photos.keys, test, strict=True) if not held]
     folds = deal(examples.targets, list(units[~test]), keys, recipe.folds)
     head.BLENDS = blends

@@ -10,8 +10,8 @@ os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="animals-space-
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from animal_classification import Classifier
-from animal_classification.serving.gradio_app import InProcess, make_demo
-from animal_classification.serving.gradio_host import sweep_forever
+from animal_classification.serving.ui.gradio_app import InProcess, make_demo
+from animal_classification.serving.ui.gradio_host import sweep_forever
 
 MOST_BYTES = 32 * 1024 * 1024  # of one photo
 

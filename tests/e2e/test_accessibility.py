@@ -23,11 +23,11 @@ pytest.importorskip("jinja2")
 import httpx
 from PIL import Image
 
-from animal_classification.data.quality.inspection import Rules, inspect
-from animal_classification.data.report.page import write_page
-from animal_classification.data.scanning import scan
+from animal_classification.data.quality.inspection import InspectionRules, inspect
+from animal_classification.data.scanner import scan
 from animal_classification.data.sources import SourceOptions, read_source
-from animal_classification.evaluation.report.writing import PAGE, write_report
+from animal_classification.report.dataset.dataset_page import write_page
+from animal_classification.report.writer import PAGE, write_report
 from tests.e2e.accessibility import SCREENS, violations
 from tests.e2e.serving import Server, command, wait_for
 from tests.support.reported import measured
@@ -164,20 +164,20 @@ def data_report(folder: Path) -> Path:
     (photos / "test/owl/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     manifest = read_source(photos, SourceOptions(cache=folder / "cache"))
     facts = scan([manifest.file(row) for row in manifest], cache=folder / "cache")
-    write_page(inspect(manifest, facts, rules=Rules(min_class=2)), "photos", folder / "report.html")
+    write_page(inspect(manifest, facts, rules=InspectionRules(min_class=2)), "photos", folder / "report.html")
     return folder / "report.html"
 
 
 def sweep_report(folder: Path) -> Path:
     """Of twelve trainings that only pretend."""
     pytest.importorskip("plotly")
-    from animal_classification.config.composing import tree
-    from animal_classification.training.sweep import report
-    from animal_classification.training.sweep.running import plan, run_sweep
-    from tests.unit.training.test_sweep import WORDS, Training
+    from animal_classification.config.compose import tree
+    from animal_classification.sweep import study_report
+    from animal_classification.sweep.runner import plan, run_sweep
+    from tests.unit.sweep.test_sweep import WORDS, Training
 
     words = (*WORDS, f"output={folder}", "sweep.pruner=none", "sweep.trials=12")
-    page = report.write(run_sweep(plan(tree(words, sweeping=True).config), Training()))
+    page = study_report.write(run_sweep(plan(tree(words, sweeping=True).config), Training()))
     assert page is not None
     return page
 
@@ -186,9 +186,9 @@ def sweep_report(folder: Path) -> Path:
 def test_the_pages_that_commands_leave(chromium: Browser, reports: list[Path], screen: tuple[int, str]) -> None:
     found = []
     with screen_of(chromium, screen) as page:
-        for report in reports:
-            page.goto(report.as_uri())
-            found += [f"{report.name}: {line}" for line in violations(page)]
+        for study_report in reports:
+            page.goto(study_report.as_uri())
+            found += [f"{study_report.name}: {line}" for line in violations(page)]
             if page.evaluate("document.documentElement.scrollWidth") > screen[0]:
-                found.append(f"{report.name}: scrolls sideways")
+                found.append(f"{study_report.name}: scrolls sideways")
     assert not found, "\n".join(found)

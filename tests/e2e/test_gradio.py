@@ -18,7 +18,7 @@ import pytest
 gradio_client = pytest.importorskip("gradio_client", reason="needs: pip install 'animals-in-photos[gradio]'")
 pytest.importorskip("gradio")
 
-from animal_classification.serving.tabs.pages import example_path
+from animal_classification.serving.ui.pages import example_path
 from tests.e2e.conftest import Watch
 from tests.e2e.serving import Server, wait_for
 

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from animal_classification.imaging import PreprocessSpec, preprocess
-from animal_classification.inference.formats import read_text, write_text
-from animal_classification.inference.table import columns
-from animal_classification.serving.tabs.pages import example_path
+from animal_classification.predict.table import columns
+from animal_classification.predict.writers.text import read_text, write_text
+from animal_classification.serving.ui.pages import example_path
 from tests.e2e.conftest import Site, signed_in
 from tests.e2e.serving import Server, wait_for
 from tests.support.tiny_bundle import write_tiny_bundle

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("jinja2")
 
-from animal_classification.evaluation.report.writing import PAGE, write_report
+from animal_classification.report.writer import PAGE, write_report
 from tests.support.reported import measured
 
 if TYPE_CHECKING:

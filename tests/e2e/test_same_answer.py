@@ -18,7 +18,7 @@ pytest.importorskip("uvicorn")
 import httpx
 from PIL import Image
 
-from animal_classification.serving.tabs.pages import example_path
+from animal_classification.serving.ui.pages import example_path
 from tests.e2e.serving import Server, wait_for
 
 if TYPE_CHECKING:

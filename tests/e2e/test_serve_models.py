@@ -16,7 +16,7 @@ pytest.importorskip("uvicorn")
 import httpx
 from PIL import Image
 
-from animal_classification.serving.keys import new_key, write_keys
+from animal_classification.serving.middleware.api_keys import new_key, write_keys
 from tests.e2e.serving import Server, wait_for
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 

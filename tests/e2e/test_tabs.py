@@ -23,7 +23,7 @@ from tests.e2e.serving import Server, wait_for
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 Open = Callable[..., "Page"]
 RED, GREEN, BLUE, YELLOW = COLOURS[:4]
@@ -232,6 +232,20 @@ def test_another_animal_is_one_of_the_model_that_answered(tmp_path: Path, tiny: 
     finally:
         server.kill()
     assert {(row[1], row[4]) for row in words(server)} == {("cat", "lion"), ("wolf", "boar")}
+
+
+def test_a_click_on_a_list_is_kept_while_an_answer_is_on_its_way(opened: Open) -> None:
+    page = opened("review")
+    page.locator("#item").wait_for()
+    held: list[Route] = []
+    # Playwright marks its handlers, which a list's own method does not allow.
+    page.route("**/v1/feedback", lambda route: held.append(route))  # noqa: PLW0108
+    with page.expect_request("**/v1/feedback"):
+        page.get_by_role("button", name="Yes, no animal").click()
+    page.get_by_role("button", name=re.compile("Reviewed")).click()
+    held[0].continue_()
+    page.get_by_role("row").nth(1).wait_for()
+    assert page.locator("#count-done").inner_text() == "1"
 
 
 def test_on_a_phone_no_tab_scrolls_sideways(opened: Open) -> None:

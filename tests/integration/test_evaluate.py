@@ -18,10 +18,10 @@ from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.errors import UsageError
 from animal_classification.evaluation import Evaluation, evaluate
-from animal_classification.evaluation.evaluating import Options
+from animal_classification.evaluation.evaluator import EvaluateOptions
 from animal_classification.inference import Classifier
 from animal_classification.inference.engine import create_engine
-from animal_classification.training.recipe import RECIPES
+from animal_classification.training.recipes import RECIPES
 from tests.support.reported import BLUE, GREEN, GREY, RED, SETS, draw
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -138,7 +138,7 @@ def test_splits_and_copies(model: Path, tmp_path: Path) -> None:
     assert (result.data.scored, result.data.left_out) == (8, {"in train": 4})
     assert result.data.units <= 5
     with pytest.raises(UsageError, match=r"the split 'val' has no photos \(8 in test, 4 in train\)"):
-        evaluate(load(model), read_source(folder), "split", Options(split="val"))
+        evaluate(load(model), read_source(folder), "split", EvaluateOptions(split="val"))
 
 
 @pytest.mark.parametrize(

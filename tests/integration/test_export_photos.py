@@ -10,11 +10,11 @@ import pytest
 from animal_classification import Classifier
 from animal_classification import bundle as bundles
 from animal_classification.data import SourceOptions, read_source
-from animal_classification.optimisation import Exported, Request, export
+from animal_classification.export import ExportedModel, ExportRequest, export
 
 
 @pytest.fixture(scope="module")
-def exported(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
     """Calibrated with scraped photos of other animals, measured on one photo for each class."""
     folder = tmp_path_factory.mktemp("int8")
     table = folder / "labels.csv"
@@ -25,7 +25,7 @@ def exported(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Expo
             writer.writerow([photo, photo.name.split("_")[0]])
     photos = [photo for photo in sorted((photos_dir / "animals22").rglob("*.*")) if photo.is_file()][::12]
     manifest = read_source(str(table), SourceOptions(root=Path("/"), cache=folder))
-    request = Request(
+    request = ExportRequest(
         kind="int8",
         target=str(folder / "out"),
         manifest=manifest,
@@ -38,23 +38,23 @@ def exported(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Expo
     return export(bundles.load("photos"), request)
 
 
-def test_it_loses_at_most_a_point_of_top1(exported: Exported) -> None:
+def test_it_loses_at_most_a_point_of_top1(exported: ExportedModel) -> None:
     assert exported.compared.n == 398
     assert exported.compared.drop.value <= 1.0
     assert exported.compared.agreement >= 0.97
     assert exported.compared.same_refusals >= 0.99
 
 
-def test_it_has_at_most_a_third_of_the_float32_size(exported: Exported) -> None:
+def test_it_has_at_most_a_third_of_the_float32_size(exported: ExportedModel) -> None:
     assert exported.bundle.model_path.stat().st_size <= 0.35 * exported.float32_bytes
 
 
-def test_it_is_faster_in_every_engine(exported: Exported) -> None:
+def test_it_is_faster_in_every_engine(exported: ExportedModel) -> None:
     for name, milliseconds in exported.export.milliseconds.items():
         assert milliseconds < exported.original.milliseconds[name]
 
 
-def test_it_serves_with_heatmaps_and_the_rules_of_the_original(exported: Exported, photos_dir: Path) -> None:
+def test_it_serves_with_heatmaps_and_the_rules_of_the_original(exported: ExportedModel, photos_dir: Path) -> None:
     classifier = Classifier.load(exported.bundle.path)
     lion = photos_dir / "imagenet_animals" / "n02129165_lion.JPEG"
     thing = sorted((photos_dir / "non_animals").iterdir())[0]

@@ -17,7 +17,7 @@ pytest.importorskip("fastapi")
 if sys.platform == "win32":
     pytest.skip("forks and users of POSIX", allow_module_level=True)
 
-from animal_classification.serving.keys import KeyRing, new_key, read_keys, write_keys
+from animal_classification.serving.middleware.api_keys import KeyRing, new_key, read_keys, write_keys
 
 AT_ONCE = 50
 NOBODY = 65534
@@ -25,7 +25,7 @@ NOBODY = 65534
 COMMANDS = """
 import json, os, sys
 from animal_classification.cli.keys import command
-import animal_classification.serving.keys
+import animal_classification.serving.middleware.api_keys
 path, calls = sys.argv[1], json.loads(sys.argv[2])
 ready, go = os.pipe()
 children = []
@@ -50,7 +50,7 @@ sys.exit(any(codes))
 """
 SERVER = """
 import os, pathlib, sys
-from animal_classification.serving import keys
+from animal_classification.serving.middleware import api_keys as keys
 os.setgroups([])
 os.setgid({nobody})
 os.setuid({nobody})

@@ -22,11 +22,11 @@ from sqlalchemy import Engine, event
 from animal_classification.monitoring.status import status
 from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database import connect, writing
+from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.migrating import current, migrate, newest
-from animal_classification.prediction_log.places import LogPlace
-from animal_classification.prediction_log.records import Record
-from animal_classification.prediction_log.refusals import LogDatabaseError, RefusedRowError
+from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.migrate import current, migrate, newest
+from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import waiting
 from animal_classification.prediction_log.store import delete_older, insert
 from animal_classification.prediction_log.writer import PredictionLog
@@ -36,8 +36,8 @@ from tests.support.databases import PgBouncer, Postgres
 from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
-from tests.unit.prediction_log.test_counting import assert_writers_agree
-from tests.unit.prediction_log.test_migrating import assert_a_log_of_before_says_the_same, differences, tables
+from tests.unit.prediction_log.test_migrate import assert_a_log_of_before_says_the_same, differences, tables
+from tests.unit.prediction_log.test_sum_updates import assert_writers_agree
 from tests.unit.prediction_log.test_writer import Counted
 
 CONCURRENCY = 16
@@ -139,7 +139,9 @@ def test_what_a_database_has_no_code_for_is_set_aside_and_the_rest_goes_on(
     if refuses:
         assert counted.rows == {"written": 4, "refused": 2}
         aside = [line for path in place.refused.iterdir() for line in path.read_bytes().splitlines(keepends=True)]
-        assert [Record.from_line(line) for line in aside] == [item for item in records if item.file == CHINESE]
+        assert [PredictionRecord.from_line(line) for line in aside] == [
+            item for item in records if item.file == CHINESE
+        ]
         assert all(item.id in caplog.text for item in records if item.file == CHINESE)
         assert caplog.text.count("keeps text as LATIN1") >= 1
         word = Feedback(prediction=wanted[0].id, verdict="confirmed", note="\u72ee")

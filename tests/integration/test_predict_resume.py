@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from animal_classification.cli.main import main
-from animal_classification.inference.output import TableFile
+from animal_classification.predict.writers.table_file import TableFile
 from tests.support.predicting import plant, read, run, start, stop_midway, wait_for_rows
 from tests.support.tiny_bundle import write_tiny_bundle
 

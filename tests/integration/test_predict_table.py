@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from animal_classification.cli.main import main
-from animal_classification.inference.table import columns
+from animal_classification.predict.table import columns
 from tests.support.predicting import PHOTOS, read, run
 from tests.support.tiny_bundle import write_tiny_bundle
 

@@ -23,7 +23,7 @@ from animal_classification.registry import (
     register,
     register_if_better,
     resolve_model,
-    resolving,
+    resolver,
     rollback,
 )
 from animal_classification.registry.mlflow_client import _put_in_place
@@ -153,7 +153,7 @@ def test_a_promotion_leaves_alone_what_others_did_meanwhile(
     tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verifying a bundle takes minutes from a bucket: a training may offer its own, an operator promote another one."""
-    verify = resolving.local_bundle
+    verify = resolver.local_bundle
     register_if_better(made(tmp_path, 0.7), name="zoo")
     promote("zoo")
     register_if_better(made(tmp_path, 0.8), name="zoo")

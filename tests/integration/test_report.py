@@ -17,14 +17,14 @@ pytest.importorskip("jinja2")
 
 from animal_classification.bundle import load
 from animal_classification.cli.main import main
-from animal_classification.evaluation import selection
-from animal_classification.evaluation.report.numbers import Ledger
-from animal_classification.evaluation.report.page import render
-from animal_classification.evaluation.report.pictures import NO_PICTURE, NoPictures
-from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure
-from animal_classification.evaluation.report.writing import CARD, PAGE, Claims, write_report
+from animal_classification.evaluation import eval_set
 from animal_classification.inference import engine
-from animal_classification.training.recipe import RECIPES
+from animal_classification.report.images import NO_PICTURE, NoPictures
+from animal_classification.report.numbers import Ledger
+from animal_classification.report.page import render
+from animal_classification.report.report_inputs import Measurement, ReportInputs, measure
+from animal_classification.report.writer import CARD, PAGE, Claims, write_report
+from animal_classification.training.recipes import RECIPES
 from tests.support.reported import GREY, HARM, draw, measured
 
 CLAIM = re.compile(r'data-claim="([^"]+)">([^<]*)<')
@@ -221,12 +221,12 @@ def test_a_page_made_from_an_evaluation_is_as_true_as_one_that_was_measured(
     assert main(["evaluate", model, photos, *words, "-o", str(said)]) == 0
     html = ["report", "html", str(said), "-o", str(page), "--model", model, "-q"]
     assert main(html) == 0
-    recipe = Recipe.found_in(page.read_text(), "the page")
+    recipe = ReportInputs.found_in(page.read_text(), "the page")
     assert (recipe.split, recipe.engine, recipe.unknown) == ("test", "onnxruntime", (str(tmp_path / "things"),))
     assert recipe.compare == load(other).info.name
     assert main(["report", "check", str(page), "--compare", other, "-q"]) == 0, capsys.readouterr()
     assert main([*html, "--compare", other]) == 0
-    assert Recipe.found_in(page.read_text(), "the page").compare == other
+    assert ReportInputs.found_in(page.read_text(), "the page").compare == other
     assert page.read_text().count(NO_PICTURE) == 0, "every photo is at hand"
     assert main(["report", "check", str(page), "-q"]) == 0, capsys.readouterr()
     capsys.readouterr()
@@ -254,13 +254,13 @@ def test_photos_are_read_and_engines_started_no_oftener_than_needed(
     """Other photos are hashed once, and the page starts the engine that makes heatmaps and none besides."""
     hashed: list[str] = []
     started: list[tuple[str, ...]] = []
-    hash_photo = selection._hash
+    hash_photo = eval_set._hash
 
     def hash_noted(file: Path) -> str | None:
         hashed.append(file.name)
         return hash_photo(file)
 
-    monkeypatch.setattr(selection, "_hash", hash_noted)
+    monkeypatch.setattr(eval_set, "_hash", hash_noted)
     create = engine.create_engine
 
     def noted(*words: Any, **options: Any) -> Any:

@@ -20,12 +20,12 @@ from animal_classification.bundle import load
 from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.evaluation import evaluate
-from animal_classification.evaluation.evaluating import Options
-from animal_classification.evaluation.report import headline
-from animal_classification.evaluation.report.numbers import Ledger
-from animal_classification.evaluation.report.recipe import Measurement
-from animal_classification.evaluation.report.writing import CARD, PAGE, Claims, write_report
-from animal_classification.training.recipe import RECIPES
+from animal_classification.evaluation.evaluator import EvaluateOptions
+from animal_classification.report import summary
+from animal_classification.report.numbers import Ledger
+from animal_classification.report.report_inputs import Measurement
+from animal_classification.report.writer import CARD, PAGE, Claims, write_report
+from animal_classification.training.recipes import RECIPES
 from tests.support.reported import BLUE, GREEN, RED, draw, measured
 from tests.support.tiny_bundle import COLOURS, write_tiny_bundle
 
@@ -117,7 +117,7 @@ def test_sections_that_somebody_added_are_named(
 def test_of_a_model_that_remembers_nothing_nothing_is_claimed(measurement: Measurement) -> None:
     """A folder test/ alone proves nothing: the model's training may have used it."""
     assert not measurement.result.data.seen_known
-    assert "kept apart" not in str(headline.headline(measurement.result, Ledger()))
+    assert "kept apart" not in str(summary.headline(measurement.result, Ledger()))
 
 
 def test_photos_of_the_training_are_known_again_saved_anew(
@@ -134,10 +134,10 @@ def test_photos_of_the_training_are_known_again_saved_anew(
     arrays = bundle.reference()
     assert arrays is not None
     assert arrays["fingerprint"].shape[1] == 32
-    apart = evaluate(bundle, read_source(tmp_path / "colours"), "colours", Options(cache=tmp_path / "cache"))
+    apart = evaluate(bundle, read_source(tmp_path / "colours"), "colours", EvaluateOptions(cache=tmp_path / "cache"))
     assert apart.data.seen_known
     assert apart.data.seen == 0
-    assert "kept apart from its training" in str(headline.headline(apart, Ledger()))
+    assert "kept apart from its training" in str(summary.headline(apart, Ledger()))
     assert "that were kept apart from its training" in bundle.card()
 
     tested = {one.path for one in apart.photos}
@@ -151,10 +151,10 @@ def test_photos_of_the_training_are_known_again_saved_anew(
     for name, colour in (("a", RED), ("b", GREEN)):
         draw(again / f"{name}/new.png", colour, 77)
         draw(tmp_path / f"again/train/{name}/x.png", colour, 99)
-    result = evaluate(bundle, read_source(tmp_path / "again"), "again", Options(cache=tmp_path / "cache"))
+    result = evaluate(bundle, read_source(tmp_path / "again"), "again", EvaluateOptions(cache=tmp_path / "cache"))
     assert result.data.scored == len(learned) + 2
     assert result.data.seen >= 0.8 * len(learned)
-    said = str(headline.headline(result, Ledger()))
+    said = str(summary.headline(result, Ledger()))
     assert "kept apart" not in said
     assert "on photos that it knows" in said
     assert any("or copies of them" in note for note in result.notes)
@@ -171,7 +171,9 @@ def test_percentages_are_checked_as_people_see_them(tmp_path: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             pixels = np.clip(np.array(colour) + generator.integers(-2, 3, 3), 0, 255)
             Image.fromarray(np.full((40 + number, 40, 3), pixels, np.uint8)).save(target)
-    result = evaluate(load(model), read_source(tmp_path / "photos"), "photos", Options(cache=tmp_path / "cache"))
+    result = evaluate(
+        load(model), read_source(tmp_path / "photos"), "photos", EvaluateOptions(cache=tmp_path / "cache")
+    )
     rows = [row for row in result.photos if row.correct is not None]
     assert any(0.2 < (row.probability or 0) < 0.8 for row in rows)
     confidence = np.array([row.probability for row in rows])
@@ -187,7 +189,9 @@ def test_what_is_called_unknown_is_not_told(tmp_path: Path, capsys: pytest.Captu
     for number in range(10):
         draw(tmp_path / f"photos/cat/{number}.png", RED, number)
         draw(tmp_path / f"photos/dog/{number}.png", (100, 134, 100) if number < 5 else GREEN, number)
-    result = evaluate(load(model), read_source(tmp_path / "photos"), "photos", Options(cache=tmp_path / "cache"))
+    result = evaluate(
+        load(model), read_source(tmp_path / "photos"), "photos", EvaluateOptions(cache=tmp_path / "cache")
+    )
     rows = [row for row in result.photos if row.answered_right is not None]
     assert result.overall.accuracy.value == 1.0
     refused = sum(bool(row.unknown) for row in rows)
@@ -195,6 +199,6 @@ def test_what_is_called_unknown_is_not_told(tmp_path: Path, capsys: pytest.Captu
     assert result.overall.answered_right.value == pytest.approx(1 - refused / 20)
     assert result.overall.answered_right.low < result.overall.answered_right.value
     assert result.summary()["answered_right"] == result.overall.answered_right.value
-    assert f"{100 * (1 - refused / 20):.1f}% of 20 photos" in str(headline.headline(result, Ledger()))
+    assert f"{100 * (1 - refused / 20):.1f}% of 20 photos" in str(summary.headline(result, Ledger()))
     assert main(["evaluate", str(model), str(tmp_path / "photos"), "-q"]) == 0
     assert re.search(rf"told right +{100 * (1 - refused / 20):.1f}%", capsys.readouterr().out)

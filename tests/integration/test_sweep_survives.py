@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animal_classification.config.composing import tree
+from animal_classification.config.compose import tree
 from animal_classification.config.schema import Config
-from animal_classification.training.preparing import data_version
-from animal_classification.training.sweep.running import plan, run_sweep
-from animal_classification.training.sweep.storage import StorageError
-from animal_classification.training.tracking.tracker import Tracker
-from animal_classification.training.training import train
+from animal_classification.sweep.runner import plan, run_sweep
+from animal_classification.sweep.storage import StorageError
+from animal_classification.tracking.tracker import Tracker
+from animal_classification.training.prepare_data import data_version
+from animal_classification.training.train import train
 from tests.support.databases import Postgres
 from tests.support.predicting import run, start, wait_until
 from tests.support.tiny_bundle import write_tiny_bundle

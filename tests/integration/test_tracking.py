@@ -18,17 +18,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.config.schema import Config
 from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import connect
+from animal_classification.tracking.csv_tracker import read_metrics
+from animal_classification.tracking.factory import tracked
+from animal_classification.tracking.metric_names import plain_name
+from animal_classification.tracking.model_registration import offer
+from animal_classification.tracking.run_state import recall
 from animal_classification.training.run import Run, open_run
-from animal_classification.training.tracking.csv_tracker import read_metrics
-from animal_classification.training.tracking.memory import recall
-from animal_classification.training.tracking.naming import plain_name
-from animal_classification.training.tracking.opening import tracked
-from animal_classification.training.tracking.registering import offer
-from animal_classification.training.training import train
+from animal_classification.training.train import train
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.support.tracked import Numbers, from_mlflow, from_tensorboard, from_wandb, tensorboard_images, wandb_records
 
@@ -305,7 +305,7 @@ def test_what_cannot_be_written_is_one_line_each(tmp_path: Path, bundle: Path) -
 
 
 def test_a_missing_library_is_refused_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("animal_classification.training.tracking.opening.find_spec", lambda name: None)
+    monkeypatch.setattr("animal_classification.tracking.factory.find_spec", lambda name: None)
     config = configured(tmp_path, f"data.path={tmp_path / 'nothing'}", ALL)
     with pytest.raises(MissingExtraError, match=r"tracking with wandb needs an extra: pip install .*\[wandb\]"):
         train(config)

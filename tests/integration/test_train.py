@@ -19,12 +19,12 @@ from PIL import Image
 from animal_classification import bundle as bundles
 from animal_classification.cli import main as frame
 from animal_classification.cli.main import main
-from animal_classification.config.composing import compose
-from animal_classification.evaluation import outputs
+from animal_classification.config.compose import compose
+from animal_classification.evaluation import model_outputs
 from animal_classification.inference import Classifier
-from animal_classification.training.recipe import Job, Trained
-from animal_classification.training.tracking.tracker import NoTracker
-from animal_classification.training.training import train
+from animal_classification.tracking.tracker import NoTracker
+from animal_classification.training.recipe import RecipeInputs, TrainedModel
+from animal_classification.training.train import train
 from tests.support import colour_recipe
 from tests.support.predicting import start
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -109,13 +109,13 @@ def test_wide_photos_are_measured_as_they_are_served(
         wide.save(file)
         stretched.add(file)
     served: list[Path] = []
-    compute = outputs.compute_outputs
+    compute = model_outputs.compute_outputs
 
-    def noted(bundle: bundles.Bundle, files: Sequence[Path], **more: Any) -> outputs.Outputs:
+    def noted(bundle: bundles.Bundle, files: Sequence[Path], **more: Any) -> model_outputs.Outputs:
         served.extend(files)
         return compute(bundle, files, **more)
 
-    monkeypatch.setattr(outputs, "compute_outputs", noted)
+    monkeypatch.setattr(model_outputs, "compute_outputs", noted)
     result = animals(f"data.path={photos}", "--json")
     assert result.code == 0, result.err
     said = json.loads(result.out)
@@ -257,12 +257,12 @@ def test_what_the_test_says_follows_after_the_last_step(
         def log_image(self, name: str, png: bytes, *, step: int) -> None:
             steps[name] = step
 
-    def recipe(job: Job) -> Trained:
+    def recipe(job: RecipeInputs) -> TrainedModel:
         for step in (1, 2, 3):
             job.tracker.log_metrics({"val/loss": 1.0}, step=step)
         return replace(colour_recipe.train(job), metrics={"epoch": 1.0}, last_step=3)
 
-    monkeypatch.setattr("animal_classification.training.training.find_recipe", lambda name: recipe)
+    monkeypatch.setattr("animal_classification.training.train.find_recipe", lambda name: recipe)
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 10))
     train(compose([*words, f"data.path={photos}"]), listeners=[Listener()])
     assert {steps[name] for name in ("val/loss", "test/accuracy", "test/confusion", "test/examples")} == {3}

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from animal_classification import bundle as bundles
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.errors import AnimalsError
 from animal_classification.inference import Classifier
 from animal_classification.registry import promote
-from animal_classification.training import measuring
-from animal_classification.training.probe import train as probe
-from animal_classification.training.probe.surgery import with_head
-from animal_classification.training.training import Result, train
+from animal_classification.training import heldout_metrics
+from animal_classification.training.probe import recipe
+from animal_classification.training.probe.onnx_head import with_head
+from animal_classification.training.train import Result, train
 from tests.integration.test_train import draw
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -61,7 +61,7 @@ def test_a_graph_that_answers_otherwise_never_gets_the_bundle_s_name(
 ) -> None:
     """With test photos or, where there are none, with those that it learned from."""
     tiny = write_tiny_bundle(tmp_path / "tiny", names=("red", "green", "blue"))
-    monkeypatch.setattr(probe, "with_head", lambda model, weight, bias: with_head(model, weight[::-1].copy(), bias))
+    monkeypatch.setattr(recipe, "with_head", lambda model, weight, bias: with_head(model, weight[::-1].copy(), bias))
     with pytest.raises(AnimalsError, match="the model answers otherwise than when it was trained") as caught:
         learned(tmp_path, words, 0, tiny, f"data.test={test}")
     assert "\n" not in str(caught.value)
@@ -71,7 +71,7 @@ def test_a_graph_that_answers_otherwise_never_gets_the_bundle_s_name(
 
 def test_where_nobody_knows_the_logits_there_is_nothing_to_compare(tmp_path: Path) -> None:
     bundle = bundles.load(write_tiny_bundle(tmp_path / "tiny"))
-    measuring.check_served(bundle, measuring.Witnesses((), np.empty((0, 0), np.float32)))
+    heldout_metrics.check_served(bundle, heldout_metrics.ReferenceLogits((), np.empty((0, 0), np.float32)))
 
 
 def test_another_backbone_under_the_same_name_is_another_version(tmp_path: Path, words: list[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CARD_FILE
-from animal_classification.config.composing import compose
-from animal_classification.training.training import Result, train
+from animal_classification.config.compose import compose
+from animal_classification.training.train import Result, train
 from tests.integration.test_train import COLOURS, draw
 from tests.support.tiny_bundle import write_tiny_bundle
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from animal_classification.cli import main as frame
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.errors import OutputError
-from animal_classification.training.recipe import Job, Trained
+from animal_classification.training.recipe import RecipeInputs, TrainedModel
 from animal_classification.training.run import LOCK
-from animal_classification.training.training import train
+from animal_classification.training.train import train
 from tests.integration.test_train import COLOURS, draw
 from tests.support import colour_recipe
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from animal_classification.training.locking import only_here
+from animal_classification.training.run_lock import only_here
 with only_here(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()
@@ -36,12 +36,12 @@ def test_the_second_says_who_has_it_and_the_first_is_not_disturbed(
     words = [f"data.path={photos}", f"output={tmp_path / 'runs'}", "tracking=none"]
     seen: list[tuple[int, str]] = []
 
-    def recipe(job: Job) -> Trained:
+    def recipe(job: RecipeInputs) -> TrainedModel:
         if not seen:  # while this run is at work
             seen.append((frame.main(["train", *words]), capsys.readouterr().err))
         return colour_recipe.train(job)
 
-    monkeypatch.setattr("animal_classification.training.training.find_recipe", lambda name: recipe)
+    monkeypatch.setattr("animal_classification.training.train.find_recipe", lambda name: recipe)
     result = train(compose(words))
     ((code, told),) = seen
     assert code == 1
@@ -58,14 +58,14 @@ def test_a_run_whose_process_is_gone_is_free(tmp_path: Path, monkeypatch: pytest
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 6))
     words = [f"data.path={photos}", f"output={tmp_path / 'runs'}", "tracking=none"]
 
-    def broken(job: Job) -> Trained:
+    def broken(job: RecipeInputs) -> TrainedModel:
         raise RuntimeError("as if killed")
 
-    monkeypatch.setattr("animal_classification.training.training.find_recipe", lambda name: broken)
+    monkeypatch.setattr("animal_classification.training.train.find_recipe", lambda name: broken)
     with pytest.raises(RuntimeError, match="as if killed"):
         train(compose(words))
     (run,) = (tmp_path / "runs").iterdir()
-    monkeypatch.setattr("animal_classification.training.training.find_recipe", lambda name: colour_recipe.train)
+    monkeypatch.setattr("animal_classification.training.train.find_recipe", lambda name: colour_recipe.train)
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(run), LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:

@@ -18,7 +18,7 @@ InferenceServerException: Any = pytest.importorskip("tritonclient.utils").Infere
 
 from PIL import Image
 
-from animal_classification.serving.keys import new_key, write_keys
+from animal_classification.serving.middleware.api_keys import new_key, write_keys
 from tests.e2e.serving import Server
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 

@@ -15,13 +15,13 @@ import pytest
 
 from animal_classification.cli.main import main
 from animal_classification.cloud import resources as cloud_resources
-from animal_classification.cloud.rendering import render
-from animal_classification.cloud.settings import load_settings
+from animal_classification.cloud.deploy_settings import load_settings
+from animal_classification.cloud.render import render
 from animal_classification.errors import AnimalsError
 
 pytest.importorskip("google.cloud.run_v2")
 
-from animal_classification.cloud.messages import as_dict, message
+from animal_classification.cloud.message_types import as_dict, message
 from tests.ship.cloud_stand_in import StandIn
 
 ROOT = Path(__file__).parents[2]
@@ -351,11 +351,11 @@ def test_kubernetes_for_the_first_time(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_trial_reports_as_vertex_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from animal_classification.cloud import trial
+    from animal_classification.cloud import vertex_trial
 
     metrics = tmp_path / "deep/output.metrics"
     monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(metrics))
     monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "7")
-    trial.report("val/loss", 0.25)
+    vertex_trial.report("val/loss", 0.25)
     line = json.loads(metrics.read_text(encoding="utf-8"))
     assert (line["trial"], line["val/loss"]) == ("7", "0.25")

@@ -193,9 +193,9 @@ def test_alertmanager_takes_its_configuration(tmp_path: Path) -> None:
 
 def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
     """All names in the rules and panels are names that the server, or drift monitoring, tells (docs/serve.md)."""
-    from animal_classification.serving.metrics import Metrics
+    from animal_classification.serving.observability.metrics import ServerMetrics
 
-    told = set(re.findall(r"^# TYPE (animals_\w+)", Metrics().render().decode(), re.MULTILINE)) | {
+    told = set(re.findall(r"^# TYPE (animals_\w+)", ServerMetrics().render().decode(), re.MULTILINE)) | {
         "animals_drift_score"
     }
     asked = (PROMETHEUS / "alerts.yml").read_text(encoding="utf-8")

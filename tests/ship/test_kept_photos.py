@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from animal_classification.prediction_log.photo_bucket import PhotoBucket
-from animal_classification.prediction_log.photos import PhotoKeeper, photos_at
+from animal_classification.prediction_log.photo_store import PhotoKeeper, photos_at
 
 pytest.importorskip("gcsfs")
 

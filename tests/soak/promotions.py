@@ -39,7 +39,7 @@ from animal_classification import Classifier
 from animal_classification import bundle as bundles
 from animal_classification.errors import BundleInvalidError
 from animal_classification.registry import Registry, promote, register, resolve_model, rollback
-from animal_classification.registry.version import PRODUCTION, Reference
+from animal_classification.registry.model_version import PRODUCTION, ModelReference
 from tests.e2e.serving import Server
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
@@ -232,7 +232,7 @@ class Soak:
             except BundleInvalidError:
                 pass
             # Somebody moves the alias with other tools, which verify nothing.
-            version = registry.find(Reference(NAME, version=int(other)))
+            version = registry.find(ModelReference(NAME, version=int(other)))
             await asyncio.to_thread(registry.set_alias, version, PRODUCTION)
             async with asyncio.timeout(DEADLINE):
                 while not await self._refusals():
@@ -241,7 +241,7 @@ class Soak:
             self._settled = None
         await self._until(other)  # tried again, now that it is whole
         self._settled = None
-        back = registry.find(Reference(NAME, version=int(present)))
+        back = registry.find(ModelReference(NAME, version=int(present)))
         await asyncio.to_thread(registry.set_alias, back, PRODUCTION)
         await self._until(present)
 

@@ -7,10 +7,10 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.record import PredictionRecord
 
 
-def record(**given: Any) -> Record:
+def record(**given: Any) -> PredictionRecord:
     values: dict[str, Any] = {
         "id": str(uuid4()),
         "time": time.time(),
@@ -30,10 +30,10 @@ def record(**given: Any) -> Record:
         "latency": 0.02,
         "embedding": b"\x00\x3c\x00\xc0",
     }
-    return Record(**(values | {"answer": given.get("label", "cat")} | given))
+    return PredictionRecord(**(values | {"answer": given.get("label", "cat")} | given))
 
 
-def some(count: int, seed: int, days: float = 3.0) -> list[Record]:
+def some(count: int, seed: int, days: float = 3.0) -> list[PredictionRecord]:
     """Predictions of some animals by some models, at any time of the last days; photos come again and again."""
     pick = random.Random(seed)
     return [

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Column, Engine, LargeBinary, MetaData, insert
 
 from animal_classification.prediction_log.database import writing
-from animal_classification.prediction_log.migrating import migrate
-from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.migrate import migrate
+from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.tables import predictions
 
 
-def write_old_log(engine: Engine, records: Sequence[Record], revision: str = "0002") -> None:
+def write_old_log(engine: Engine, records: Sequence[PredictionRecord], revision: str = "0002") -> None:
     """Tables of that revision, made by its own migrations, with embeddings among the predictions."""
     migrate(engine, revision)
     table = predictions.to_metadata(MetaData())
@@ -25,7 +25,7 @@ def write_old_log(engine: Engine, records: Sequence[Record], revision: str = "00
         connection.execute(insert(table), rows)
 
 
-def told_before(records: Sequence[Record], since: float, until: float) -> dict[str, Any]:
+def told_before(records: Sequence[PredictionRecord], since: float, until: float) -> dict[str, Any]:
     """The counts and means of a status, from every prediction of the window."""
     inside = [record for record in records if since <= record.time < until]
     known = Counter(record.label for record in inside if not record.unknown)

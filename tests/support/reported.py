@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from animal_classification.bundle import load
-from animal_classification.evaluation.report.recipe import Measurement, Recipe, measure
+from animal_classification.report.report_inputs import Measurement, ReportInputs, measure
 from tests.support.tiny_bundle import write_tiny_bundle
 
 HARM = "<script>alert(1)</script>"
@@ -48,7 +48,7 @@ def write_model(folder: Path) -> Path:
 
 def measured(folder: Path) -> Measurement:
     """The whole, measured once."""
-    recipe = Recipe(
+    recipe = ReportInputs(
         created=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
         model=str(write_model(folder / "model")),
         source=str(draw_photos(folder / "photos")),

@@ -15,8 +15,8 @@ from onnx import load, numpy_helper
 
 torch = pytest.importorskip("torch")
 
-from animal_classification.training.finishing import finish
 from animal_classification.training.neural.cnn import train
+from animal_classification.training.package import finish
 from tests.torch.drawn import draw_photos, make_job, words
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="torch.compile needs a C++ compiler")

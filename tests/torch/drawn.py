@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from animal_classification.config.composing import compose
-from animal_classification.training.preparing import prepare
-from animal_classification.training.recipe import Job
+from animal_classification.config.compose import compose
+from animal_classification.tracking.tracker import NoTracker
+from animal_classification.training.prepare_data import prepare
+from animal_classification.training.recipe import RecipeInputs
 from animal_classification.training.run import open_run
-from animal_classification.training.tracking.tracker import NoTracker
 
 COLOURS = {"fox": (200, 90, 30), "frog": (40, 180, 60), "whale": (40, 70, 190)}
 LIGHT = (
@@ -42,8 +42,8 @@ def words(photos: Path, output: Path, *more: str) -> list[str]:
     return [*LIGHT, "data=folder", f"data.path={photos}", f"data.cache={output / 'cache'}", f"output={output}", *more]
 
 
-def make_job(overrides: Sequence[str]) -> Job:
+def make_job(overrides: Sequence[str]) -> RecipeInputs:
     config = compose(tuple(overrides))
     dataset = prepare(config, lambda *_: None)
     run = open_run(config, name="drawn", data_version=dataset.version)
-    return Job(config=config, dataset=dataset, run=run, tracker=NoTracker(), progress=lambda *_: None)
+    return RecipeInputs(config=config, dataset=dataset, run=run, tracker=NoTracker(), progress=lambda *_: None)

@@ -47,9 +47,9 @@ class Forks:
 
 def serve(log: str) -> None:
     import animal_classification.training.neural.cnn
-    import animal_classification.training.neural.finetune
-    import animal_classification.training.neural.module
-    import animal_classification.training.training  # noqa: F401
+    import animal_classification.training.neural.finetune.recipe
+    import animal_classification.training.neural.lightning_module
+    import animal_classification.training.train  # noqa: F401
     from animal_classification.cli.main import main
 
     for line in sys.stdin:

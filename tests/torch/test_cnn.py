@@ -13,14 +13,14 @@ from animal_classification.cli.main import main
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference import Classifier
-from animal_classification.training.finishing import finish
-from animal_classification.training.neural import checkpoints, exporting, optimising
-from animal_classification.training.neural.augmenting import augment
+from animal_classification.training.neural import checkpoints, onnx_export, optimizers
+from animal_classification.training.neural.augmentation import augment
 from animal_classification.training.neural.cnn import choose_size, load_photos, train
-from animal_classification.training.neural.drawing import keys
-from animal_classification.training.neural.fitting import Plan, fit
+from animal_classification.training.neural.fit import FitPlan, fit
 from animal_classification.training.neural.network import AnimalClassificationCNN
-from animal_classification.training.recipe import Job
+from animal_classification.training.neural.seeded_random import keys
+from animal_classification.training.package import finish
+from animal_classification.training.recipe import RecipeInputs
 from tests.e2e.serving import Server
 from tests.torch.drawn import draw_photos, make_job, words
 
@@ -31,12 +31,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def job(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RecipeInputs:
     return make_job(words(photos, tmp_path_factory.mktemp("runs"), "recipe.epochs=20", "recipe.lr=0.01"))
 
 
 @pytest.fixture(scope="module")
-def bundle(job: Job) -> Path:
+def bundle(job: RecipeInputs) -> Path:
     finish(job, train(job))
     return job.run.bundle
 
@@ -72,14 +72,14 @@ def test_dropout_is_on_in_training_only() -> None:
     assert torch.equal(network.eval()(images), network(images))
 
 
-def test_the_pixels_it_learns_from_are_those_it_is_served(job: Job, bundle: Path) -> None:
+def test_the_pixels_it_learns_from_are_those_it_is_served(job: RecipeInputs, bundle: Path) -> None:
     classifier = Classifier.load(bundle)
     spec = classifier.bundle.preprocess_spec
     pixels = load_photos(job, spec).train.take(np.array([0, 1]))
     assert np.array_equal(pixels, np.stack([preprocess(file, spec) for file in job.dataset.train.files[:2]]))
 
 
-def test_training_makes_a_model_that_knows_photos_it_has_not_seen(job: Job, bundle: Path) -> None:
+def test_training_makes_a_model_that_knows_photos_it_has_not_seen(job: RecipeInputs, bundle: Path) -> None:
     results = Classifier.load(bundle).predict_paths([(file.parent.name, file) for file in job.dataset.test.files])
     assert len(job.dataset.test) >= 9
     assert [result.prediction.label for result in results] == [file.parent.name for file in job.dataset.test.files]
@@ -111,7 +111,7 @@ def test_augmentation_depends_on_the_photo_and_the_epoch_only() -> None:
 
 
 def test_photos_that_do_not_fit_into_the_cache_are_decoded_again(
-    photos: Path, tmp_path: Path, job: Job, bundle: Path
+    photos: Path, tmp_path: Path, job: RecipeInputs, bundle: Path
 ) -> None:
     spec = Classifier.load(bundle).bundle.preprocess_spec
     without = make_job(words(photos, tmp_path, "trainer.cache_bytes=0"))
@@ -120,7 +120,7 @@ def test_photos_that_do_not_fit_into_the_cache_are_decoded_again(
     assert not (tmp_path / "cache" / "pixels").exists()
 
 
-def test_small_photos_are_not_blown_up(job: Job) -> None:
+def test_small_photos_are_not_blown_up(job: RecipeInputs) -> None:
     assert choose_size(job.dataset) == 24
 
 
@@ -153,11 +153,11 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
 def test_a_graph_that_answers_otherwise_is_refused() -> None:
     network = AnimalClassificationCNN(3, size=16, channels=(4,), hidden=8).eval()
-    images = exporting._images(16)
-    model = exporting.export(network, 16)
-    wrong = {name: value + 1 for name, value in exporting._outputs(network, images).items()}
+    images = onnx_export._images(16)
+    model = onnx_export.export(network, 16)
+    wrong = {name: value + 1 for name, value in onnx_export._outputs(network, images).items()}
     with pytest.raises(AnimalsError, match="the exported graph's logits differ by 1"):
-        exporting._check(model, images, wrong)
+        onnx_export._check(model, images, wrong)
 
 
 def test_averaging_accumulating_and_every_optimiser_learn(photos: Path, tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_averaging_accumulating_and_every_optimiser_learn(photos: Path, tmp_path
         data = load_photos(job, PreprocessSpec(size=16, crop_pct=1.0))
         torch.manual_seed(0)
         network = AnimalClassificationCNN(3, size=16, channels=(4, 8), hidden=16)
-        plan = Plan(epochs=12, batch_size=8, average=True, label_smoothing=0.1)
-        fitted = fit(job, network, optimising.groups(network.parameters(), job.config.optim), data, plan)
+        plan = FitPlan(epochs=12, batch_size=8, average=True, label_smoothing=0.1)
+        fitted = fit(job, network, optimizers.groups(network.parameters(), job.config.optim), data, plan)
         assert fitted.metrics["val/loss"] < fitted.history[0]["val/loss"]
         assert "| forward |" in (job.run.path / "profile" / "profile.md").read_text()
         assert (job.run.path / "profile" / "trace.json").stat().st_size > 1000

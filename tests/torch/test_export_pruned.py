@@ -13,10 +13,10 @@ from animal_classification import Classifier
 from animal_classification import bundle as bundles
 from animal_classification.cli.main import main
 from animal_classification.data import read_source
-from animal_classification.optimisation import Request, export
-from animal_classification.optimisation.kinds import Pruning
+from animal_classification.export import ExportRequest, export
+from animal_classification.export.formats import Pruning
 from tests.support.tiny_bundle import write_tiny_bundle
-from tests.unit.optimisation.graphs import block_model, pictures, plant_classes
+from tests.unit.export.graphs import block_model, pictures, plant_classes
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_interrupted_it_leaves_nothing(zoo: Path, model: bundles.Bundle, tmp_pat
         if what.startswith("recovery"):
             raise KeyboardInterrupt
 
-    request = Request(
+    request = ExportRequest(
         kind="pruned",
         target=str(tmp_path / "new" / "out"),
         manifest=read_source(str(zoo)),

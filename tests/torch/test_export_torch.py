@@ -12,15 +12,15 @@ from animal_classification import bundle as bundles
 from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.errors import AnimalsError
-from animal_classification.optimisation import Request, export
-from animal_classification.optimisation.choosing import run_graph
-from animal_classification.optimisation.weights import with_int8_head
+from animal_classification.export import ExportRequest, export
+from animal_classification.export.mixed_precision import run_graph
+from animal_classification.export.weight_storage import with_int8_head
 from tests.support.tiny_bundle import write_tiny_bundle
-from tests.unit.optimisation.graphs import conv_model, pictures, plant_classes
+from tests.unit.export.graphs import conv_model, pictures, plant_classes
 
 torch = pytest.importorskip("torch")
 
-from animal_classification.training.neural.from_onnx import GraphModule
+from animal_classification.export.torch.from_onnx import GraphModule
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
@@ -28,7 +28,7 @@ from animal_classification.training.neural.from_onnx import GraphModule
 def test_pytorch_alone_reads_it_and_answers_alike(kind: str, tmp_path: Path) -> None:
     zoo = plant_classes(tmp_path / "zoo", 10)
     model = bundles.load(write_tiny_bundle(tmp_path / "model", model=conv_model().SerializeToString()))
-    request = Request(
+    request = ExportRequest(
         kind=kind,
         target=str(tmp_path / "out"),
         manifest=read_source(str(zoo)),

@@ -15,17 +15,18 @@ pytest.importorskip("timm")
 from PIL import Image
 
 from animal_classification.cli.main import main
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.config.schema import BackboneConfig, Config
 from animal_classification.errors import UsageError
 from animal_classification.inference import Classifier
-from animal_classification.training.neural import drawing, finetune
-from animal_classification.training.neural.finetune_backbone import load_backbone
-from animal_classification.training.neural.finetune_mixing import Mixing, pick_view, rand_augment
-from animal_classification.training.neural.finetune_network import split_backbone
-from animal_classification.training.neural.finetune_stages import Tail, Whole, groups_of, stages_of
-from animal_classification.training.tracking.tracker import NoTracker
-from animal_classification.training.training import Result, train
+from animal_classification.tracking.tracker import NoTracker
+from animal_classification.training.neural import seeded_random
+from animal_classification.training.neural.finetune import recipe
+from animal_classification.training.neural.finetune.mixup import Mixing, pick_view, rand_augment
+from animal_classification.training.neural.finetune.network import split_backbone
+from animal_classification.training.neural.finetune.stages import Tail, Whole, groups_of, stages_of
+from animal_classification.training.neural.finetune.timm_backbone import load_backbone
+from animal_classification.training.train import Result, train
 
 SIZE = 64
 PAIR = "tf_efficientnet_lite0+tf_efficientnet_lite1"
@@ -89,7 +90,7 @@ def test_it_learns_and_the_bundle_is_the_same_after_an_interruption(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Three val photos say too little for the layers to be kept, and then there would be no second stage to interrupt.
-    monkeypatch.setattr(finetune, "_clearly_better", lambda before, after: True)
+    monkeypatch.setattr(recipe, "_clearly_better", lambda before, after: True)
     whole, listener = run(config(photos, tmp_path / "whole", "recipe.drop=0", "recipe.lr=1e-4"))
     assert whole.accuracy == 1.0
     assert len(listener.train) > 2  # the second stage too
@@ -135,11 +136,11 @@ def test_layers_have_to_be_better_by_more_than_chance() -> None:
     chance = torch.Generator().manual_seed(0)
     before = torch.rand(100, generator=chance)
     noise = torch.randn(100, generator=chance)
-    assert finetune._clearly_better(before, before - 0.5 - noise)
-    assert not finetune._clearly_better(before, before - 0.01 - (noise - noise.mean()))
-    assert not finetune._clearly_better(before, before)
-    assert not finetune._clearly_better(before[:1], before[:1] - 1)
-    assert not finetune._clearly_better(before[:0], before[:0]), "nothing speaks for them"
+    assert recipe._clearly_better(before, before - 0.5 - noise)
+    assert not recipe._clearly_better(before, before - 0.01 - (noise - noise.mean()))
+    assert not recipe._clearly_better(before, before)
+    assert not recipe._clearly_better(before[:1], before[:1] - 1)
+    assert not recipe._clearly_better(before[:0], before[:0]), "nothing speaks for them"
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +278,7 @@ def test_mixing_keeps_targets_in_step_with_pixels() -> None:
 
 
 def test_views_and_augmentation_are_decided_by_the_keys() -> None:
-    keys = drawing.keys(0, 1, np.arange(32))
+    keys = seeded_random.keys(0, 1, np.arange(32))
     both = torch.cat([torch.zeros(32, 2, 3, 3), torch.ones(32, 2, 3, 3)], dim=1)
     picked = pick_view(both, keys)
     assert picked.shape == (32, 2, 3, 3)

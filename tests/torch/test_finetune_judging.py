@@ -16,17 +16,17 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from animal_classification import bundle as bundles
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.evaluation.calibration import fit_temperature
-from animal_classification.evaluation.rules import HeldOut
-from animal_classification.training.neural import finetune, finetune_halves
-from animal_classification.training.neural import finetune_layers as layers
-from animal_classification.training.neural.answering import answers, spread
-from animal_classification.training.neural.finetune_layers import Schedule, Stand
-from animal_classification.training.neural.pixels import Pixels
-from animal_classification.training.recipe import Job, Trained
-from animal_classification.training.tracking.tracker import NoTracker
-from animal_classification.training.training import Result, train
+from animal_classification.evaluation.fit_postprocessing import HeldOut
+from animal_classification.tracking.tracker import NoTracker
+from animal_classification.training.neural.finetune import cross_fitting, recipe
+from animal_classification.training.neural.finetune import layer_training as layers
+from animal_classification.training.neural.finetune.layer_training import FitState, Schedule
+from animal_classification.training.neural.image_cache import Images
+from animal_classification.training.neural.network_outputs import answers, spread
+from animal_classification.training.recipe import RecipeInputs, TrainedModel
+from animal_classification.training.train import Result, train
 from tests.torch.drawn import draw_photos, words
 
 
@@ -65,13 +65,13 @@ def test_val_is_judged_once_for_each_state_of_the_weights(
     kept: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(finetune, "_clearly_better", lambda before, after: kept)
+    monkeypatch.setattr(recipe, "_clearly_better", lambda before, after: kept)
 
-    def counted(network: Any, pixels: Pixels, indices: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    def counted(network: Any, pixels: Images, indices: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         asked.append(len(indices))
         return answers(network, pixels, indices)
 
-    monkeypatch.setattr(finetune, "answers", counted)
+    monkeypatch.setattr(recipe, "answers", counted)
     result, steps = run(
         *TUNING, "tracking=none", f"data.path={photos}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path}"
     )
@@ -87,13 +87,13 @@ def test_val_is_judged_once_for_each_state_of_the_weights(
 def held_out(monkeypatch: pytest.MonkeyPatch) -> list[HeldOut]:
     """What the recipe hands on."""
     found: list[HeldOut] = []
-    trained = finetune._trained
+    trained = recipe._trained
 
-    def seen(job: Job, stand: Stand, tuned: finetune.Tuned, held_out: HeldOut) -> Trained:
+    def seen(job: RecipeInputs, stand: FitState, tuned: recipe.FinetuneResult, held_out: HeldOut) -> TrainedModel:
         found.append(held_out)
         return trained(job, stand, tuned, held_out)
 
-    monkeypatch.setattr(finetune, "_trained", seen)
+    monkeypatch.setattr(recipe, "_trained", seen)
     return found
 
 
@@ -108,14 +108,14 @@ def test_rules_come_from_every_photo_that_was_learned_from_each_by_networks_that
     held_out: list[HeldOut],
 ) -> None:
     """Eight times the photos that val has: a threshold from 150 refuses now 2 and now 8 of a hundred."""
-    monkeypatch.setattr(finetune, "_clearly_better", lambda before, after: kept)
+    monkeypatch.setattr(recipe, "_clearly_better", lambda before, after: kept)
     fits: list[tuple[int, set[str]]] = []
 
-    def fit_layers(job: Job, config: Any, stand: Stand, schedule: Schedule) -> Any:
+    def fit_layers(job: RecipeInputs, config: Any, stand: FitState, schedule: Schedule) -> Any:
         fits.append((schedule.epochs, {row.path for row in stand.learned.rows}))
         return layers.fit_layers(job, config, stand, schedule)
 
-    for module in (finetune, finetune_halves):
+    for module in (recipe, cross_fitting):
         monkeypatch.setattr(module, "fit_layers", fit_layers)
     folders = (f"data.path={photos}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path}")
     result, _ = run(*TUNING, "tracking=none", *folders, *words)
@@ -154,7 +154,7 @@ def test_half_of_the_photos_may_lack_a_class(photos: Path, tmp_path: Path, monke
     shutil.copytree(photos, alone)
     (alone / "yak").mkdir()
     Image.fromarray(np.full((70, 70, 3), 250, np.uint8)).save(alone / "yak" / "0.png")
-    monkeypatch.setattr(finetune, "_clearly_better", lambda before, after: True)
+    monkeypatch.setattr(recipe, "_clearly_better", lambda before, after: True)
     folders = (f"data.path={alone}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path}")
     result, _ = run(*TUNING, "tracking=none", *folders)
     assert any("no photo of 1 classes ('yak') could be held out" in note for note in result.notes)

@@ -14,10 +14,10 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.errors import UsageError
 from animal_classification.inference import Classifier
-from animal_classification.training.training import Result, train
+from animal_classification.training.train import Result, train
 
 RECIPES = {
     "cnn": ("recipe=cnn", "recipe.size=16", "recipe.channels=[4,8]", "recipe.hidden=16", "recipe.epochs=2"),

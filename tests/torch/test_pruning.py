@@ -9,14 +9,14 @@ from onnx import ModelProto, numpy_helper
 torch = pytest.importorskip("torch")
 
 from animal_classification.errors import AnimalsError
-from animal_classification.optimisation.channels import groups, without
-from animal_classification.optimisation.weights import parameters
-from animal_classification.training.neural import pruning
-from animal_classification.training.neural.from_onnx import GraphModule
-from animal_classification.training.neural.pruning import PruningPlan, prune
-from animal_classification.training.neural.pruning_order import Moments, cuts, moments, order, packs
-from animal_classification.training.neural.pruning_recovery import Plan, recover
-from tests.unit.optimisation.graphs import block_model, pictures, run
+from animal_classification.export.prunable_channels import groups, without
+from animal_classification.export.torch import structured_pruning
+from animal_classification.export.torch.distill import DistillPlan, recover
+from animal_classification.export.torch.from_onnx import GraphModule
+from animal_classification.export.torch.prune_scores import Moments, cuts, moments, order, packs
+from animal_classification.export.torch.structured_pruning import PruningPlan, prune
+from animal_classification.export.weight_storage import parameters
+from tests.unit.export.graphs import block_model, pictures, run
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -81,7 +81,9 @@ def test_recovery_brings_a_network_nearer_to_its_teacher() -> None:
         for value in student.parameters():
             value.mul_(1 + 0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
     before = distance()
-    found = recover(student, teacher, images, Plan(epochs=40, seconds=60, temperature=8.0, batch=8), lambda *_: None)
+    found = recover(
+        student, teacher, images, DistillPlan(epochs=40, seconds=60, temperature=8.0, batch=8), lambda *_: None
+    )
     assert found.steps == 160
     assert distance() < 0.7 * before
 
@@ -118,9 +120,9 @@ def test_what_would_not_fit_into_memory_is_said_before_it_is_tried(monkeypatch: 
         if value.dtype == np.float32
     )
     assert needed >= 32 * 4 * photo.size
-    monkeypatch.setattr(pruning, "_MOST_BYTES", needed + 1)
+    monkeypatch.setattr(structured_pruning, "_MOST_BYTES", needed + 1)
     prune(model, photos, ask(0.4), silent)
-    monkeypatch.setattr(pruning, "_MOST_BYTES", needed - 1)
+    monkeypatch.setattr(structured_pruning, "_MOST_BYTES", needed - 1)
     with pytest.raises(AnimalsError, match=r"would take \d+ GB of memory: .*; choose a smaller --prune, --to int8, or"):
         prune(model, photos, ask(0.4), silent)
 

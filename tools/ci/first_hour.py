@@ -29,7 +29,7 @@ from tests.support.fences import run_page  # noqa: E402 - from the checkout, whe
 
 WINDOWS = os.name == "nt"
 BIN, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
-EXAMPLES = "src/animal_classification/serving/tabs/static/examples"
+EXAMPLES = "src/animal_classification/serving/ui/static/examples"
 TUTORIALS = {"naturalist": "spreadsheet.md", "engineer": "own-model.md", "operator": "production.md"}
 STARTS_WITHIN = 120
 

@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from animal_classification.bundle.facts import describe, resolve_name
-    from animal_classification.bundle.loading import builtin_names, load
+    from animal_classification.bundle.description import describe, resolve_name
+    from animal_classification.bundle.loader import builtin_names, load
     from animal_classification.bundle.model import Bundle
     from animal_classification.bundle.schema import (
         SCHEMA_VERSION,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         Rollup,
         Unknown,
     )
-    from animal_classification.bundle.versions import upgrade
-    from animal_classification.bundle.writing import write
+    from animal_classification.bundle.schema_upgrades import upgrade
+    from animal_classification.bundle.writer import write
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -58,12 +58,12 @@ __all__ = [
 
 _HOME = {
     "Bundle": "model",
-    "builtin_names": "loading",
-    "describe": "facts",
-    "load": "loading",
-    "resolve_name": "facts",
-    "upgrade": "versions",
-    "write": "writing",
+    "builtin_names": "loader",
+    "describe": "description",
+    "load": "loader",
+    "resolve_name": "description",
+    "upgrade": "schema_upgrades",
+    "write": "writer",
 }
 
 

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from animal_classification.bundle import atomic
-from animal_classification.bundle.checking import check_hash, hash_file, verified
 from animal_classification.bundle.document import parse_info
+from animal_classification.bundle.location import Remote
 from animal_classification.bundle.model import Bundle
-from animal_classification.bundle.places import Remote
 from animal_classification.bundle.schema import INFO_FILE, BundleInfo
+from animal_classification.bundle.verify import check_hash, hash_file, verified
+from animal_classification.common import atomic
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from animal_classification.bundle.schema import BundleInfo
-from animal_classification.bundle.versions import Steps, upgrade
+from animal_classification.bundle.schema_upgrades import Steps, upgrade
 from animal_classification.errors import BundleError, BundleInvalidError
 
 

@@ -49,7 +49,7 @@ class Bundle:
         Raises:
             BundleError: It has, or it is gone.
         """
-        from animal_classification.bundle.checking import check_hash
+        from animal_classification.bundle.verify import check_hash
 
         try:
             data = (self.path / name).read_bytes()
@@ -109,7 +109,7 @@ class Bundle:
             BundleInvalidError: The model's last layer is not linear.
         """
         from animal_classification.bundle.graph import parse_graph
-        from animal_classification.bundle.head import linear_head
+        from animal_classification.bundle.linear_head import linear_head
 
         where = str(self.path)
         return linear_head(parse_graph(self.content(MODEL_FILE), where), where)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from animal_classification.cli.console import say
+from animal_classification.common.console import say
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]

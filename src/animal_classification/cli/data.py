@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.console import printable, say
-from animal_classification.cli.stages import Stages
+from animal_classification.common.console import printable, say
+from animal_classification.common.stages import Stages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from animal_classification.data.manifest import Manifest
     from animal_classification.data.quality.inspection import Inspection
-    from animal_classification.data.scanning import Facts
+    from animal_classification.data.scanner import Facts
     from animal_classification.data.sources import SourceOptions
 
 SPLITS = ("test", "val", "train", "all")
@@ -90,7 +90,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
     with Stages() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
-        from animal_classification.data.report import write_page
+        from animal_classification.report.dataset import write_page
 
         write_page(inspection, source, html)
     if as_json:
@@ -98,7 +98,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
 
         click.echo(json.dumps(as_object(inspection, source), ensure_ascii=False))
         return
-    from animal_classification.data.report.text import finding_lines, summary_lines
+    from animal_classification.report.dataset.terminal_text import finding_lines, summary_lines
 
     _print([*summary_lines(inspection), "", *finding_lines(inspection)])
     _print_skipped(inspection)
@@ -120,7 +120,7 @@ def clean(
     source: str, options: SourceOptions, output: Path, keep: tuple[str, ...], as_json: bool, **rules: Any
 ) -> None:
     """Write a manifest that leaves out what is wrong; the photos stay as they are."""
-    from animal_classification.data.cleaning import check_kinds, clean
+    from animal_classification.data.cleanup import check_kinds, clean
 
     check_kinds(keep)
     with Stages() as progress:
@@ -170,10 +170,10 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     Classes keep their proportions. Photos of one group, and copies of one picture, stay together. The same photos and
     seed give the same division, whatever the files are called and wherever they lie.
     """
-    from animal_classification.data.splitting import Plan
-    from animal_classification.data.splitting import split as divide
+    from animal_classification.data.splitter import SplitPlan
+    from animal_classification.data.splitter import split as divide
 
-    checked = Plan(**plan)
+    checked = SplitPlan(**plan)
     with Stages() as progress:
         manifest = _read(source, options, progress)
         facts = _facts(manifest, options)
@@ -185,7 +185,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
         result = {"output": str(output), "version": division.manifest.version, "classes": classes}
         click.echo(json.dumps({**result, "notes": [*manifest.notes, *division.notes]}, ensure_ascii=False))
         return
-    from animal_classification.data.report.text import table_lines
+    from animal_classification.report.dataset.terminal_text import table_lines
 
     _print(table_lines(counts, ("train", "val", "test")))
     for note in (*manifest.notes, *division.notes):
@@ -205,8 +205,8 @@ def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> Non
 
     Labels, splits and groups are in FOLDER/manifest.parquet, which the other commands take as their SOURCE.
     """
-    from animal_classification.data.getting import MANIFEST
-    from animal_classification.data.getting import get as copy
+    from animal_classification.data.download import MANIFEST
+    from animal_classification.data.download import get as copy
 
     with Stages() as progress:
         copied = copy(_read(source, options, progress), folder, progress=progress.of("copying photos"))
@@ -229,7 +229,7 @@ def version(source: str, options: SourceOptions, since: str | None, as_json: boo
 
     What files are called, and where they lie, does not matter to it.
     """
-    from animal_classification.data.difference import compare, text_lines
+    from animal_classification.data.diff import compare, text_lines
 
     with Stages() as progress:
         manifest = _read(source, options, progress)
@@ -263,20 +263,20 @@ def _facts(manifest: Manifest, options: SourceOptions) -> list[Facts]:
 def _inspect(
     source: str, options: SourceOptions, progress: Stages, *, embed: bool, model: str, **rules: Any
 ) -> Inspection:
-    from animal_classification.data.quality.inspection import Rules, inspect
-    from animal_classification.data.quality.labels import require
+    from animal_classification.data.quality.inspection import InspectionRules, inspect
+    from animal_classification.data.quality.label_issues import require
 
     if embed:
         require(rules["label_method"])
     manifest = _read(source, options, progress)
     facts = _facts(manifest, options)
     embeddings = _embeddings(manifest, model, options.cache, progress) if embed and manifest.usable else None
-    return inspect(manifest, facts, embeddings=embeddings, rules=Rules(**rules), stage=progress.describe)
+    return inspect(manifest, facts, embeddings=embeddings, rules=InspectionRules(**rules), stage=progress.describe)
 
 
 def _embeddings(manifest: Manifest, model: str, cache: Path | None, progress: Stages) -> NDArray[np.float32]:
     from animal_classification import bundle
-    from animal_classification.data.embeddings import embed
+    from animal_classification.data.embedding_cache import embed
     from animal_classification.registry import resolve_model
 
     model = resolve_model(model)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.console import printable, say
+from animal_classification.common.console import printable, say
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from animal_classification.cloud.applying import Step
+    from animal_classification.cloud.apply import Step
+    from animal_classification.cloud.deploy_settings import DeploySettings
     from animal_classification.cloud.documents import Document
-    from animal_classification.cloud.settings import DeploySettings
 
 TARGETS = ("cloudrun", "vertex", "k8s")
 _DIFFERENT = 1  # what `kubectl diff` ends with where something would change
@@ -88,8 +88,8 @@ def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool,
     if target == "k8s":
         _apply_manifests(documents, yes=yes, dry_run=dry_run)
         return
-    from animal_classification.cloud.applying import apply as do
-    from animal_classification.cloud.applying import plan
+    from animal_classification.cloud.apply import apply as do
+    from animal_classification.cloud.apply import plan
     from animal_classification.cloud.resources import Resources
 
     resources = Resources(deployment.project, deployment.region)
@@ -100,15 +100,15 @@ def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool,
 
 
 def _render(target: str, path: Path) -> tuple[Sequence[Document], DeploySettings]:
-    from animal_classification.cloud.rendering import render as make
-    from animal_classification.cloud.settings import load_settings
+    from animal_classification.cloud.deploy_settings import load_settings
+    from animal_classification.cloud.render import render as make
 
     settings = load_settings(path)
     return make(target, settings), settings
 
 
 def _roll_back(target: str, settings: DeploySettings, revision: str | None) -> None:
-    from animal_classification.cloud.applying import roll_back
+    from animal_classification.cloud.apply import roll_back
     from animal_classification.cloud.resources import Resources
 
     if target != "cloudrun":
@@ -119,7 +119,7 @@ def _roll_back(target: str, settings: DeploySettings, revision: str | None) -> N
 
 
 def _apply_manifests(documents: Sequence[Document], *, yes: bool, dry_run: bool) -> None:
-    from animal_classification.cloud.applying import kubectl
+    from animal_classification.cloud.apply import kubectl
     from animal_classification.cloud.documents import difference
 
     compared = kubectl(documents, "diff")

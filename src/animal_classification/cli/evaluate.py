@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.console import printable, say
 from animal_classification.cli.data import SPLITS, source_options
+from animal_classification.common.console import printable, say
 from animal_classification.inference.engine import ENGINES
 
 if TYPE_CHECKING:
@@ -63,17 +63,17 @@ def command(
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from datetime import UTC, datetime
 
-    from animal_classification.cli.reporting import load
-    from animal_classification.cli.stages import Stages
+    from animal_classification.common.stages import Stages
     from animal_classification.evaluation.metrics import require
-    from animal_classification.evaluation.report.recipe import Recipe, measure, reading_of
+    from animal_classification.report.commands import load
+    from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
 
     require()
     if report is not None:
-        from animal_classification.evaluation.report import page
+        from animal_classification.report import page
 
         page.require()
-    recipe = Recipe(
+    recipe = ReportInputs(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model,
         source=source,
@@ -87,7 +87,7 @@ def command(
         measured = measure(recipe, load, progress, options.cache)
         result = measured.result
         if report is not None:
-            from animal_classification.evaluation.report.writing import write_report
+            from animal_classification.report.writer import write_report
 
             written = write_report(measured, report)
     if output is not None:
@@ -96,7 +96,7 @@ def command(
     if as_json:
         click.echo(json.dumps(result.summary(), ensure_ascii=False))
         return
-    from animal_classification.evaluation.text import summary_lines
+    from animal_classification.evaluation.terminal_text import summary_lines
 
     for line in summary_lines(result):
         click.echo(printable(line))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.console import printable, say
 from animal_classification.cli.data import SPLITS, reading_options
+from animal_classification.common.console import printable, say
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
-    from animal_classification.optimisation import Exported
+    from animal_classification.export import ExportedModel
 
 # Said here, so that --help imports no engine; a test holds it to the real list.
 KINDS = ("int8", "fp16", "pruned", "openvino", "torchscript", "exported-program")
@@ -78,11 +78,11 @@ def command(
     from dataclasses import replace
 
     from animal_classification import bundle as bundles
-    from animal_classification.cli.stages import Stages
+    from animal_classification.common.stages import Stages
     from animal_classification.data import read_source
-    from animal_classification.evaluation.origin import training_source
-    from animal_classification.optimisation.exporting import Request, export
-    from animal_classification.optimisation.kinds import Pruning
+    from animal_classification.evaluation.training_provenance import training_source
+    from animal_classification.export.exporter import ExportRequest, export
+    from animal_classification.export.formats import Pruning
     from animal_classification.registry import resolve_model
 
     loaded = bundles.load(resolve_model(model))
@@ -92,7 +92,7 @@ def command(
     with Stages(shown=not quiet) as progress:
         watched = replace(options, progress=progress.of("looking at photos"))
         manifest = read_source(source, watched)
-        request = Request(
+        request = ExportRequest(
             kind=to,
             target=output,
             manifest=manifest,
@@ -123,13 +123,13 @@ def _reading(options: SourceOptions) -> dict[str, Any]:
     return {"kind": options.kind, "root": root, "columns": asdict(options.columns)}
 
 
-def _object(exported: Exported, output: str) -> dict[str, Any]:
+def _object(exported: ExportedModel, output: str) -> dict[str, Any]:
     info = exported.bundle.info
     return {"bundle": output, "name": info.name, "version": info.version, **info.metrics, "notes": list(exported.notes)}
 
 
-def _print(exported: Exported, max_drop: float) -> None:
-    from animal_classification.optimisation.text import table_lines, verdict_lines
+def _print(exported: ExportedModel, max_drop: float) -> None:
+    from animal_classification.export.terminal_text import table_lines, verdict_lines
 
     sides = (exported.original, exported.export)
     for line in (

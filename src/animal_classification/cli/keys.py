@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from animal_classification.cli.console import printable
+from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.settings import PREFIX
 
@@ -56,7 +56,7 @@ def create(
     name: str, scopes: tuple[str, ...], days: float | None, rate_limit: float | None, path: Path | None, as_json: bool
 ) -> None:
     """Make a key for NAME and print it: it cannot be shown again, because only its hash is kept."""
-    from animal_classification.serving.keys import change_keys, new_key
+    from animal_classification.serving.middleware.api_keys import change_keys, new_key
 
     path = _chosen(path)
     text, key = new_key(name, scopes or ("predict",), days=days, rate_limit=rate_limit)
@@ -71,7 +71,7 @@ def create(
 @_as_json
 def list_keys(path: Path | None, as_json: bool) -> None:
     """Show whose keys there are; the keys themselves are kept nowhere."""
-    from animal_classification.serving.keys import read_keys
+    from animal_classification.serving.middleware.api_keys import read_keys
 
     keys = read_keys(_chosen(path))
     if as_json:
@@ -88,7 +88,7 @@ def list_keys(path: Path | None, as_json: bool) -> None:
 @_file
 def revoke(key_id: str, path: Path | None) -> None:
     """Take the key with the id KEY_ID away (`animals keys list` shows the ids)."""
-    from animal_classification.serving.keys import Key, change_keys, read_keys
+    from animal_classification.serving.middleware.api_keys import Key, change_keys, read_keys
 
     path = _chosen(path)
     read_keys(path)  # a file that is not there is not made

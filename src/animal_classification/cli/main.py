@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification import __version__
-from animal_classification.cli.console import complain, drop_stdout, prepare_streams
+from animal_classification.common.console import complain, drop_stdout, prepare_streams
 from animal_classification.errors import AnimalsError
 
 if TYPE_CHECKING:

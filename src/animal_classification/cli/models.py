@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.console import printable
+from animal_classification.common.console import printable
 
 if TYPE_CHECKING:
-    from animal_classification.registry import Change, Comparison, Version
+    from animal_classification.registry import Change, Version, VersionComparison
 
 _RECALLS = 10
 
@@ -60,7 +60,7 @@ def list_(uri: str | None, as_json: bool) -> None:
 def show(model: str, uri: str | None, as_json: bool) -> None:
     """Show the versions of MODEL, or all about one of them (NAME/3, NAME@ALIAS)."""
     from animal_classification.registry import Registry, local_bundle
-    from animal_classification.registry.version import parse_reference
+    from animal_classification.registry.model_version import parse_reference
 
     registry = Registry.open(uri)
     reference = parse_reference(model)
@@ -171,7 +171,7 @@ def _print_facts(version: Version, path: str) -> None:
     _print_rows([*facts.items(), *((name, f"{value:.4f}") for name, value in version.metrics.items())])
 
 
-def _print_comparison(comparison: Comparison) -> None:
+def _print_comparison(comparison: VersionComparison) -> None:
     a, b = comparison.a, comparison.b
     rows = [
         ("classes", str(a.classes), str(b.classes), ""),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.console import printable
+from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from animal_classification.prediction_log.places import LogPlace
+    from animal_classification.prediction_log.location import LogPlace
 
 
 def _where(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,7 +50,7 @@ def command() -> None:
 def status(*, since: str, log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Traffic, unknown photos, animals, confidence, latency, what people said, and what waits for the database."""
     from animal_classification.monitoring.status import read_status, seconds_of
-    from animal_classification.monitoring.text import render
+    from animal_classification.monitoring.terminal_text import render
 
     found = read_status(_place(log_folder, log_url), seconds_of(since))
     if as_json:
@@ -72,7 +72,7 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
     A server does it by itself at its first prediction, under a lock; this is for those who do it before.
     """
     from animal_classification.prediction_log.database import connect
-    from animal_classification.prediction_log.migrating import migrate as bring
+    from animal_classification.prediction_log.migrate import migrate as bring
 
     engine = connect(_place(log_folder, log_url).database)
     try:
@@ -109,9 +109,9 @@ def export(
     The kept photos are copied beside it: labels.csv has them in labels.photos. Words that are no class, or have no
     photo, are left out and counted.
     """
-    from animal_classification.monitoring.exporting import export as write
-    from animal_classification.prediction_log.clearing import database_of
-    from animal_classification.prediction_log.photos import photos_at
+    from animal_classification.monitoring.corrections_export import export as write
+    from animal_classification.prediction_log.deletion import database_of
+    from animal_classification.prediction_log.photo_store import photos_at
 
     place = _place(log_folder, log_url)
     with _opened(database_of(place)) as engine:
@@ -133,13 +133,13 @@ def export(
 @_where
 def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
-    from animal_classification.prediction_log import clearing
-    from animal_classification.prediction_log.photos import photos_at
+    from animal_classification.prediction_log import deletion
+    from animal_classification.prediction_log.photo_store import photos_at
 
     place = _place(log_folder, log_url)
     photos = photos_at(place.photos)
-    with _opened(clearing.database_of(place)) as engine:
-        kept = clearing.what_is_kept(place, engine, photos)
+    with _opened(deletion.database_of(place)) as engine:
+        kept = deletion.what_is_kept(place, engine, photos)
         if not kept:
             click.echo(printable(f"animals: nothing is kept in {place.folder}"))
             return
@@ -153,7 +153,7 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
         )
         if not yes:
             click.confirm("Delete them for good?", abort=True)
-        left = clearing.clear(place, engine, photos)
+        left = deletion.clear(place, engine, photos)
     click.echo("animals: deleted")
     if left:
         click.echo("animals: a server is running and keeps what it answers meanwhile; stop it, and clear again")
@@ -169,7 +169,7 @@ def _opened(engine: Engine | None) -> Iterator[Engine | None]:
 
 
 def _place(folder: str | None, url: str | None) -> LogPlace:
-    from animal_classification.prediction_log.places import place_of
+    from animal_classification.prediction_log.location import place_of
 
     given: dict[str, Any] = {}
     if folder is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from animal_classification.inference.engine import ENGINES
-from animal_classification.inference.formats import FORMATS
+from animal_classification.predict.writers.text import FORMATS
 
 
 @click.command(name="predict")
@@ -50,7 +50,7 @@ def command(**options: Any) -> int:
     animals predict my-photos --output animals.csv
     animals predict my-photos --sort-into sorted --dry-run
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.cli.predicting.job import run
-    from animal_classification.cli.predicting.request import Request
+    from animal_classification.predict.job import run
+    from animal_classification.predict.request import PredictRequest
 
-    return run(Request(**options))
+    return run(PredictRequest(**options))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.console import printable, say
 from animal_classification.cli.data import SPLITS, reading_options
+from animal_classification.common.console import printable, say
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from animal_classification.data.sources import SourceOptions
-    from animal_classification.evaluation.report.writing import Checked
+    from animal_classification.report.writer import Checked
 
 _TEXTS = (".md", ".markdown")
 
@@ -58,7 +58,7 @@ def html(
     animals report html evaluation.json --model runs/…/bundle --output report
     animals report html reports/README.md
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.cli.reporting import Asked, page_of_model, page_of_text
+    from animal_classification.report.commands import Asked, page_of_model, page_of_text
 
     if Path(what).suffix.lower() in _TEXTS:
         written = page_of_text(Path(what), output)
@@ -103,7 +103,7 @@ def check(
     if template is not None:
         if source or model or compare:
             raise UsageError("--template checks a text and not a model: leave out --data, --model and --compare")
-        from animal_classification.evaluation.report.exam import violations
+        from animal_classification.report.course_check import violations
 
         found, unchecked = violations(path, template), []
     else:
@@ -125,10 +125,10 @@ def check(
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
-    from animal_classification.cli.reporting import load
-    from animal_classification.cli.stages import Stages
+    from animal_classification.common.stages import Stages
     from animal_classification.evaluation.metrics import require
-    from animal_classification.evaluation.report.writing import check
+    from animal_classification.report.commands import load
+    from animal_classification.report.writer import check
 
     require()
     given = {name: value for name, value in changed.items() if value is not None}

@@ -99,7 +99,7 @@ def command(**options: Any) -> None:
         given[name] = split_list(given[name])
     settings = replace(Settings.from_environment(), **given)
     require_server("animals serve", settings)
-    from animal_classification.serving import server, supervisor
+    from animal_classification.serving.process import server, supervisor
 
     run = supervisor.run_workers if settings.workers > 1 else server.run_server
     run(

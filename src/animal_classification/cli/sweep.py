@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.console import printable, say
+from animal_classification.common.console import printable, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from animal_classification.config.schema import Config
-    from animal_classification.training.sweep.running import Outcome
-    from animal_classification.training.tracking.tracker import Tracker
-    from animal_classification.training.training import Result
+    from animal_classification.sweep.runner import SweepOutcome
+    from animal_classification.tracking.tracker import Tracker
+    from animal_classification.training.train import Result
 
 
 @click.command(name="sweep")
@@ -36,8 +36,8 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
     recipe. SWEEP.YAML is one of W&B's. The same call goes on where a killed one ended; with
     sweep.storage=postgresql://... several machines share the work.
     """
-    from animal_classification.config.composing import tree
-    from animal_classification.training.sweep.running import plan, run_sweep
+    from animal_classification.config.compose import tree
+    from animal_classification.sweep.runner import plan, run_sweep
 
     composed = tree(_with_files(words), config_dir=config_dir, sweeping=True)
     sweep = plan(composed.config, version_of=_data_version)
@@ -49,16 +49,16 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
 
 
 def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
-    from animal_classification.cli.stages import Stages
-    from animal_classification.training.training import train
+    from animal_classification.common.stages import Stages
+    from animal_classification.training.train import train
 
     with Stages(shown=True) as progress:
         return train(config, progress=progress, listeners=listeners)
 
 
 def _data_version(config: Config) -> str:
-    from animal_classification.cli.stages import Stages
-    from animal_classification.training.preparing import data_version
+    from animal_classification.common.stages import Stages
+    from animal_classification.training.prepare_data import data_version
 
     with Stages(shown=True) as progress:
         return data_version(config, progress)
@@ -66,7 +66,7 @@ def _data_version(config: Config) -> str:
 
 def _with_files(words: Sequence[str]) -> list[str]:
     """The words, with those of W&B's files before them."""
-    from animal_classification.training.sweep.wandb_file import read
+    from animal_classification.sweep.wandb_sweep import read
 
     first: list[str] = []
     rest: list[str] = []
@@ -81,8 +81,8 @@ def _with_files(words: Sequence[str]) -> list[str]:
     return [*first, *rest]
 
 
-def _print(outcome: Outcome, *, as_json: bool) -> None:
-    from animal_classification.training.sweep.report import aligned, as_object, table, write
+def _print(outcome: SweepOutcome, *, as_json: bool) -> None:
+    from animal_classification.sweep.study_report import aligned, as_object, table, write
 
     page = write(outcome)
     found = as_object(outcome, page)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.console import complain, printable, say
-from animal_classification.cli.pace import short_run
+from animal_classification.cli.interpreter_tuning import short_run
+from animal_classification.common.console import complain, printable, say
 
 if TYPE_CHECKING:
     from animal_classification.evaluation.result import Interval
     from animal_classification.evaluation.scorecard import Scorecard
-    from animal_classification.training.training import Result
+    from animal_classification.training.train import Result
 
 _WORST = 3
 _RECALL = "test/recall/"
@@ -42,14 +42,14 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
 
     Any setting can be given as KEY=VALUE; --cfg shows them all.
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.config.composing import as_yaml, compose
+    from animal_classification.config.compose import as_yaml, compose
 
     config = compose(overrides, config_dir=config_dir)
     if cfg:
         click.echo(as_yaml(config), nl=False)
         return
-    from animal_classification.cli.stages import Stages
-    from animal_classification.training.training import train
+    from animal_classification.common.stages import Stages
+    from animal_classification.training.train import train
 
     with short_run(), Stages(shown=not quiet) as progress:
         result = train(config, progress=progress, warn=complain)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.prediction_log.places import place_of
+from animal_classification.prediction_log.location import place_of
 from animal_classification.settings import KEEP_PHOTOS, PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from animal_classification.serving.server import Started
+    from animal_classification.serving.process.server import Started
 
 SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
 
@@ -55,7 +55,7 @@ def command(open_browser: bool, **options: Any) -> None:
         given["model"] = (given["model"],)
     settings = with_a_log(given)
     require_server("animals up", settings)
-    from animal_classification.serving.server import run_server
+    from animal_classification.serving.process.server import run_server
 
     def on_ready(started: Started) -> None:
         click.echo(ready_line(started))

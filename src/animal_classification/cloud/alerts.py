@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.settings import DeploySettings
 
 _RUN = 'resource.type = "cloud_run_revision" AND resource.labels.service_name = "{name}" AND metric.type = "{metric}"'
 _REQUESTS = "run.googleapis.com/request_count"

@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any
 
+from animal_classification.cloud.cloud_run import PORT
+from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.kubernetes_settings import KEYS
 from animal_classification.cloud.server_environment import SECRETS, environment
-from animal_classification.cloud.service import PORT
-from animal_classification.cloud.settings import DeploySettings
 
 _USER = 65532
 

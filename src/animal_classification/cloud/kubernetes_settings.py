@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from animal_classification.cloud.fields import Cpu, File, Memory, Name, Part, SecretKey, Variable
+from animal_classification.cloud.settings_model import Cpu, File, Memory, Name, SecretKey, SettingsModel, Variable
 
 # The file of API keys, as it is called in secrets.
 KEYS = "keys.json"
 
 
-class Metrics(Part):
+class MetricsScraping(SettingsModel):
     """Who collects the server's metrics on a cluster.
 
     Attributes:
@@ -27,7 +27,7 @@ class Metrics(Part):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
-class Kubernetes(Part):
+class Kubernetes(SettingsModel):
     """The same API on a cluster.
 
     Attributes:
@@ -52,7 +52,7 @@ class Kubernetes(Part):
     keys_secret: str = ""
     secrets: dict[Variable, SecretKey] = Field(default_factory=dict)
     secret_files: dict[File, SecretKey] = Field(default_factory=dict)
-    metrics: Metrics = Metrics()
+    metrics: MetricsScraping = MetricsScraping()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.messages import as_dict, find, message
+from animal_classification.cloud.message_types import as_dict, find, message
 
 Connect = Callable[[Any, str], Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.kubernetes_settings import KEYS
-from animal_classification.cloud.settings import DeploySettings
 from animal_classification.errors import UsageError
 
 SECRETS = "/secrets"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from animal_classification.cloud.deploy_settings import DeploySettings, Study, StudyRange, TrainingJob
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.settings import DeploySettings, Job, Range, Study
 from animal_classification.errors import UsageError
 
 _GOALS = {"minimise": "MINIMIZE", "maximise": "MAXIMIZE"}
@@ -31,8 +31,8 @@ def study(settings: DeploySettings) -> Document:
     single = asked.model_copy(update={"machine": asked.machine.model_copy(update={"workers": 1})})
     spec = _spec(settings, single, words)
     container = spec["workerPoolSpecs"][0]["containerSpec"]
-    # Vertex adds `--optim.lr=0.01` and reads the metric from a file: cloud/trial.py stands in between.
-    container |= {"command": ["python", "-m", "animal_classification.cloud.trial", plan.metric]}
+    # Vertex adds `--optim.lr=0.01` and reads the metric from a file: cloud/vertex_trial.py stands in between.
+    container |= {"command": ["python", "-m", "animal_classification.cloud.vertex_trial", plan.metric]}
     container["args"] = words[1:]
     name = f"{settings.name}-study"
     body = {
@@ -47,13 +47,13 @@ def study(settings: DeploySettings) -> Document:
     return Document("vertex-study", f"{settings.parent}/hyperparameterTuningJobs/{name}", body)
 
 
-def _job(settings: DeploySettings) -> Job:
+def _job(settings: DeploySettings) -> TrainingJob:
     if settings.job is None:
         raise UsageError("the settings have no job: say what to train, under job (docs/deploy.md)")
     return settings.job
 
 
-def _spec(settings: DeploySettings, asked: Job, words: list[str]) -> dict[str, Any]:
+def _spec(settings: DeploySettings, asked: TrainingJob, words: list[str]) -> dict[str, Any]:
     machine = asked.machine
     kind: dict[str, Any] = {"machineType": machine.type}
     if machine.accelerator is not None:
@@ -94,7 +94,7 @@ def _study_spec(plan: Study) -> dict[str, Any]:
     }
 
 
-def _parameter(name: str, what: Range) -> dict[str, Any]:
+def _parameter(name: str, what: StudyRange) -> dict[str, Any]:
     if what.choices:
         return {"parameterId": name, "categoricalValueSpec": {"values": list(what.choices)}}
     scale = {"scaleType": "UNIT_LOG_SCALE" if what.log else "UNIT_LINEAR_SCALE"}

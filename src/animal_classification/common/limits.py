@@ -24,7 +24,7 @@ _UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ControlGroup:
     """A folder of cgroup files.
 
     Attributes:
@@ -112,7 +112,7 @@ def _physical(root: Path) -> Iterator[int]:
         yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def groups(root: Path, controller: str) -> list[Group]:
+def groups(root: Path, controller: str) -> list[ControlGroup]:
     """The cgroups that bound this process, the innermost first; v1 and v2 where both are mounted.
 
     Args:
@@ -124,7 +124,7 @@ def groups(root: Path, controller: str) -> list[Group]:
         version = 2 if number == "0" and not controllers else 1
         if version == 2 or controller in controllers:
             for mount, within in _mounts(root, version, controller):
-                found += [Group(folder, version) for folder in _upwards(mount, within, path)]
+                found += [ControlGroup(folder, version) for folder in _upwards(mount, within, path)]
     return found
 
 

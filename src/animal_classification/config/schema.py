@@ -12,13 +12,13 @@ Auto = Literal["auto"]
 Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]  # no shell does it after key=
 
 
-class Part(BaseModel):
+class ConfigModel(BaseModel):
     """Base of all parts: frozen, and no key that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
-class ColumnsConfig(Part):
+class ColumnsConfig(ConfigModel):
     """Names of a table's columns, and the words that mean an empty cell, where they are not the usual ones."""
 
     path: str | None = None
@@ -28,7 +28,7 @@ class ColumnsConfig(Part):
     missing: str | None = None
 
 
-class DataConfig(Part):
+class DataConfig(ConfigModel):
     """Which photos, and how they are divided; the words of ``animals data``."""
 
     path: Place
@@ -49,7 +49,7 @@ class DataConfig(Part):
         return self
 
 
-class ProbeConfig(Part):
+class ProbeConfig(ConfigModel):
     """A frozen backbone and a linear head."""
 
     name: Literal["probe"]
@@ -59,7 +59,7 @@ class ProbeConfig(Part):
     balance: bool = True
 
 
-class FinetuneConfig(Part):
+class FinetuneConfig(ConfigModel):
     """A pretrained network: the probe's head on it, then its layers."""
 
     name: Literal["finetune"]
@@ -79,7 +79,7 @@ class FinetuneConfig(Part):
     drop: Fraction = 0.2
 
 
-class CnnConfig(Part):
+class CnnConfig(ConfigModel):
     """The students' AnimalClassificationCNN."""
 
     name: Literal["cnn"]
@@ -98,7 +98,7 @@ class CnnConfig(Part):
 RecipeConfig = Annotated[ProbeConfig | FinetuneConfig | CnnConfig, Discriminator("name")]
 
 
-class BackboneConfig(Part):
+class BackboneConfig(ConfigModel):
     """What the model stands on."""
 
     bundle: str = Field(min_length=1)
@@ -108,7 +108,7 @@ class BackboneConfig(Part):
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class OptimConfig(Part):
+class OptimConfig(ConfigModel):
     """How weights follow gradients."""
 
     name: Literal["adamw", "adam", "sgd"]
@@ -125,7 +125,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-class TrainerConfig(Part):
+class TrainerConfig(ConfigModel):
     """On what, and how carefully."""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
@@ -144,13 +144,13 @@ class TrainerConfig(Part):
 TrackerName = Literal["mlflow", "wandb", "tensorboard", "csv"]
 
 
-class UnknownConfig(Part):
+class UnknownConfig(ConfigModel):
     """When a photo is none of the classes."""
 
     refused: float = Field(default=0.02, gt=0, le=0.5)
 
 
-class TrackingConfig(Part):
+class TrackingConfig(ConfigModel):
     """Where a run's numbers go."""
 
     to: tuple[TrackerName, ...]
@@ -160,7 +160,7 @@ class TrackingConfig(Part):
     register_model: bool = Field(alias="register")
 
 
-class Range(Part):
+class Range(ConfigModel):
     """Numbers to try: from ``low`` to ``high``, both included; whole ones where both are whole."""
 
     low: int | float
@@ -184,7 +184,7 @@ class Range(Part):
         return self
 
 
-class Choice(Part):
+class Choice(ConfigModel):
     """Values to try."""
 
     values: tuple[bool | int | float | str, ...] = Field(min_length=1)
@@ -197,7 +197,7 @@ def _range_or_choice(value: Any) -> str:
 Tried = Annotated[Annotated[Range, Tag("range")] | Annotated[Choice, Tag("choice")], Discriminator(_range_or_choice)]
 
 
-class SweepConfig(Part):
+class SweepConfig(ConfigModel):
     """What to try, how often, and what counts as better."""
 
     study: str | None = None
@@ -213,7 +213,7 @@ class SweepConfig(Part):
     space: dict[str, Tried] = {}
 
 
-class Config(Part):
+class Config(ConfigModel):
     """All of it."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

@@ -15,20 +15,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from animal_classification.data.cleaning import clean
-    from animal_classification.data.embeddings import embed
-    from animal_classification.data.manifest import SPLITS, Manifest, Record
+    from animal_classification.data.cleanup import clean
+    from animal_classification.data.embedding_cache import embed
+    from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
     from animal_classification.data.quality.inspection import inspect
-    from animal_classification.data.scanning import Facts, scan
+    from animal_classification.data.scanner import Facts, scan
     from animal_classification.data.sources import Columns, SourceOptions, read_source
-    from animal_classification.data.splitting import split
+    from animal_classification.data.splitter import split
 
 __all__ = [
     "SPLITS",
     "Columns",
     "Facts",
     "Manifest",
-    "Record",
+    "ManifestRow",
     "SourceOptions",
     "clean",
     "embed",
@@ -41,16 +41,16 @@ __all__ = [
 _HOME = {
     "SPLITS": "manifest",
     "Columns": "sources",
-    "Facts": "scanning",
+    "Facts": "scanner",
     "Manifest": "manifest",
-    "Record": "manifest",
+    "ManifestRow": "manifest",
     "SourceOptions": "sources",
-    "clean": "cleaning",
-    "embed": "embeddings",
+    "clean": "cleanup",
+    "embed": "embedding_cache",
     "inspect": "quality.inspection",
     "read_source": "sources",
-    "scan": "scanning",
-    "split": "splitting",
+    "scan": "scanner",
+    "split": "splitter",
 }
 
 

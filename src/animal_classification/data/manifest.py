@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ManifestRow:
     """One photo.
 
     Attributes:
@@ -52,14 +52,14 @@ class Manifest:
         notes: What a person should know about how the source was read, a line each; not stored.
     """
 
-    rows: tuple[Record, ...]
+    rows: tuple[ManifestRow, ...]
     root: Path
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, rows: Iterable[Record], root: Path, *, empty_classes: Iterable[str] = (), notes: Iterable[str] = ()
+        cls, rows: Iterable[ManifestRow], root: Path, *, empty_classes: Iterable[str] = (), notes: Iterable[str] = ()
     ) -> Manifest:
         """Put rows into order."""
         return cls(tuple(sorted(rows, key=lambda row: row.path)), root, tuple(sorted(empty_classes)), tuple(notes))
@@ -89,22 +89,22 @@ class Manifest:
 
         write_manifest(self, Path(path))
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[ManifestRow]:
         return iter(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def file(self, record: Record) -> Path:
+    def file(self, record: ManifestRow) -> Path:
         """Where a photo is."""
         return self.root / record.path
 
-    def with_rows(self, rows: Iterable[Record]) -> Manifest:
+    def with_rows(self, rows: Iterable[ManifestRow]) -> Manifest:
         """The same source with other rows."""
         return Manifest.of(rows, self.root, empty_classes=self.empty_classes, notes=self.notes)
 
     @cached_property
-    def usable(self) -> tuple[Record, ...]:
+    def usable(self) -> tuple[ManifestRow, ...]:
         """The photos without a problem."""
         return tuple(row for row in self.rows if row.problem is None)
 
@@ -130,7 +130,7 @@ class Manifest:
         return table
 
 
-def _content(row: Record) -> list[str | bool | None]:
+def _content(row: ManifestRow) -> list[str | bool | None]:
     name = None if row.sha256 else row.path  # bytes that cannot be read have nothing else to be known by
     group = None if row.group is None else unicodedata.normalize("NFC", row.group)
     return [row.sha256, name, unicodedata.normalize("NFC", row.label), row.split, group, row.problem is None]

@@ -9,8 +9,8 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
-from animal_classification.data import parquet
-from animal_classification.data.manifest import SPLITS, Manifest, Record
+from animal_classification.data import duckdb_parquet
+from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
 from animal_classification.errors import OutputError, UsageError
 
 TYPES = {
@@ -40,7 +40,7 @@ def write_manifest(manifest: Manifest, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
-        parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
+        duckdb_parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
         temporary.replace(target)
     except (OSError, duckdb.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
@@ -61,14 +61,14 @@ def read_manifest(path: Path, root: Path | None) -> Manifest:
     if not path.is_file():
         raise UsageError(f"no such manifest: {str(path)!r}")
     try:
-        columns, values = parquet.read_table(path)
-        text = parquet.read_about(path)
+        columns, values = duckdb_parquet.read_table(path)
+        text = duckdb_parquet.read_about(path)
     except duckdb.Error as error:
         raise UsageError(f"{str(path)!r} is not Parquet ({str(error).splitlines()[0]})") from error
     if list(TYPES) != columns or text is None:
         raise UsageError(f"{str(path)!r} is no manifest: it has the columns {', '.join(columns)}")
     about = json.loads(text)
-    rows = [Record(**dict(zip(columns, row, strict=True))) for row in values]
+    rows = [ManifestRow(**dict(zip(columns, row, strict=True))) for row in values]
     for row in rows:
         if row.split is not None and row.split not in SPLITS:
             raise UsageError(f"{str(path)!r}: the split {row.split!r} is none of {', '.join(SPLITS)}")
@@ -81,7 +81,7 @@ def is_manifest(path: Path) -> bool:
     import duckdb
 
     try:
-        return parquet.read_about(path) is not None
+        return duckdb_parquet.read_about(path) is not None
     except duckdb.Error:
         return False
 
@@ -101,7 +101,7 @@ def _about(manifest: Manifest, folder: Path) -> dict[str, object]:
     }
 
 
-def _find_root(folder: Path, about: dict[str, str], rows: list[Record]) -> Path:
+def _find_root(folder: Path, about: dict[str, str], rows: list[ManifestRow]) -> Path:
     """Relative to the manifest first: the two may have been moved or copied together."""
     candidates = [folder / about["root_from_here"]] if about.get("root_from_here") else []
     candidates.append(Path(about["root"] or "."))

@@ -25,7 +25,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Summary:
+class DatasetSummary:
     """What there is.
 
     Attributes:
@@ -53,11 +53,11 @@ class Summary:
         return [split for split in ("train", "val", "test", "") if split in found]
 
 
-def summarise(inspection: Inspection) -> Summary:
+def summarise(inspection: Inspection) -> DatasetSummary:
     """Count."""
     manifest = inspection.manifest
     rows = manifest.usable
-    return Summary(
+    return DatasetSummary(
         photos=len(manifest),
         usable=len(rows),
         classes=manifest.counts(),

@@ -12,20 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from animal_classification.evaluation.evaluating import evaluate
-    from animal_classification.evaluation.reference import reference_arrays
+    from animal_classification.evaluation.evaluator import evaluate
+    from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
     from animal_classification.evaluation.result import Evaluation
-    from animal_classification.evaluation.rules import HeldOut, Rules, calibrate
 
-__all__ = ["Evaluation", "HeldOut", "Rules", "calibrate", "evaluate", "reference_arrays"]
+__all__ = ["Evaluation", "HeldOut", "Postprocessing", "calibrate", "evaluate"]
 
 _HOME = {
     "Evaluation": "result",
-    "HeldOut": "rules",
-    "Rules": "rules",
-    "calibrate": "rules",
-    "evaluate": "evaluating",
-    "reference_arrays": "reference",
+    "HeldOut": "fit_postprocessing",
+    "Postprocessing": "fit_postprocessing",
+    "calibrate": "fit_postprocessing",
+    "evaluate": "evaluator",
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.inference.decide import softmax
+from animal_classification.inference.postprocess import softmax
 
 BINS = 15
 _COLDEST, _HOTTEST = 0.01, 100.0

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.schema import Conformal
-from animal_classification.inference.sets import masses, set_sizes
+from animal_classification.inference.prediction_sets import masses, set_sizes
 
 ALPHA = 0.1
 # RAPS's two numbers. Its authors choose them on a part of the photos; of a few hundred, each is better spent on the

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.evaluation.intervals import class_weights, share_interval
-from animal_classification.evaluation.ordering import confused_together
-from animal_classification.evaluation.result import Averages, ClassResult, Confusion, Overall
+from animal_classification.evaluation.confidence_intervals import class_weights, share_interval
+from animal_classification.evaluation.confusion_order import confused_together
+from animal_classification.evaluation.result import Averages, ClassResult, ConfusionMatrix, Overall
 from animal_classification.evaluation.scorecard import top_k
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def overall(
     )
 
 
-def confusion(targets: NDArray[np.integer], answers: NDArray[np.integer], labels: Sequence[Label]) -> Confusion:
+def confusion(targets: NDArray[np.integer], answers: NDArray[np.integer], labels: Sequence[Label]) -> ConfusionMatrix:
     """The table of mistakes, of the classes that occur in it."""
     table = confusion_matrix(targets, answers, len(labels))
     there = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
@@ -122,7 +122,7 @@ def confusion(targets: NDArray[np.integer], answers: NDArray[np.integer], labels
         if row != column
     ]
     pairs.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
-    return Confusion(labels=names, matrix=ordered.tolist(), pairs=pairs[:_PAIRS])
+    return ConfusionMatrix(labels=names, matrix=ordered.tolist(), pairs=pairs[:_PAIRS])
 
 
 def _averages(classes: Sequence[ClassResult], weights: Sequence[float]) -> Averages:

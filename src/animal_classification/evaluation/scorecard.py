@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.evaluation.calibration import log_loss
-from animal_classification.evaluation.intervals import class_weights, share_interval
+from animal_classification.evaluation.confidence_intervals import class_weights, share_interval
 from animal_classification.evaluation.result import Interval
-from animal_classification.inference.decide import answered_right
+from animal_classification.inference.postprocess import answered_right
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation.result import Evaluation
-    from animal_classification.inference.decide import Decider
+    from animal_classification.inference.postprocess import Postprocessor
 
 _TOP = 5
 
@@ -84,7 +84,7 @@ class Scorecard:
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabelledAnswers:
     """What a model says of labelled photos; arrays are ``[N]``.
 
     Attributes:
@@ -107,10 +107,10 @@ class Answers:
     def of(
         cls,
         info: BundleInfo,
-        decider: Decider,
+        decider: Postprocessor,
         outputs: tuple[NDArray[np.float32], NDArray[np.float32]],
         targets: NDArray[np.integer],
-    ) -> Answers:
+    ) -> LabelledAnswers:
         """Decide as predictions do.
 
         Args:

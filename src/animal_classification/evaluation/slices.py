@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.evaluation.intervals import share_interval
+from animal_classification.evaluation.confidence_intervals import share_interval
 from animal_classification.evaluation.result import Slice
-from animal_classification.evaluation.significance import holm, weaker_p_value
+from animal_classification.evaluation.significance_tests import holm, weaker_p_value
 
 if TYPE_CHECKING:
-    from animal_classification.data.manifest import Record
-    from animal_classification.evaluation.selection import Units
+    from animal_classification.data.manifest import ManifestRow
+    from animal_classification.evaluation.eval_set import Units
 
 # Below this a share says nothing.
 FEWEST = 5
@@ -24,7 +24,7 @@ _THIRDS = (1 / 3, 2 / 3)
 
 
 def slices(
-    rows: Sequence[Record],
+    rows: Sequence[ManifestRow],
     right: NDArray[np.bool_],
     confidence: NDArray[np.float64],
     brightness: NDArray[np.float64],
@@ -57,7 +57,7 @@ def slices(
 _Found = Iterator[tuple[Literal["group", "size", "brightness"], str, NDArray[np.bool_]]]
 
 
-def _groups(rows: Sequence[Record]) -> _Found:
+def _groups(rows: Sequence[ManifestRow]) -> _Found:
     counts = Counter(row.group for row in rows if row.group is not None)
     if len(counts) < 2:
         return

@@ -4,8 +4,8 @@ May import ``errors`` and ``common`` only.
 """
 
 from animal_classification.imaging.decoding import ImageSource, crops, decode, preprocess, thumbnail
-from animal_classification.imaging.memory import DecodingMemory
-from animal_classification.imaging.names import PHOTO_SUFFIXES, is_photo_name
+from animal_classification.imaging.extensions import PHOTO_SUFFIXES, is_photo_name
+from animal_classification.imaging.memory_budget import DecodingMemory
 from animal_classification.imaging.spec import Limits, PreprocessSpec
 
 __all__ = [

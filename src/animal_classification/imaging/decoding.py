@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification.errors import ImageError, UnsupportedImageError
-from animal_classification.imaging.costs import ALLOCATED_WHEN_OPENED, Use, bytes_to_load, bytes_to_open
-from animal_classification.imaging.files import read_photo, require_bytes
+from animal_classification.imaging.bounded_read import read_photo, require_bytes
+from animal_classification.imaging.decode_cost import ALLOCATED_WHEN_OPENED, DecodeCost, bytes_to_load, bytes_to_open
+from animal_classification.imaging.downscale import resize
+from animal_classification.imaging.file_type import Format, identify
 from animal_classification.imaging.geometry import Box, crop_box, crop_boxes
+from animal_classification.imaging.headers import check_structure, require_pixels
 from animal_classification.imaging.orientation import (
     UPRIGHT,
     read_orientation,
@@ -27,12 +30,9 @@ from animal_classification.imaging.orientation import (
     valid_orientation,
 )
 from animal_classification.imaging.pillow import open_image, pillow_errors
-from animal_classification.imaging.pixels import WHITE_16_BIT, Flat, bands, image_from_array
+from animal_classification.imaging.pixel_formats import WHITE_16_BIT, Flat, bands, image_from_array
 from animal_classification.imaging.pnm import pnm_header, read_pnm
-from animal_classification.imaging.resizing import resize
-from animal_classification.imaging.sniff import Format, identify
 from animal_classification.imaging.spec import Limits, PreprocessSpec
-from animal_classification.imaging.structure import check_structure, require_pixels
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any]
 
@@ -124,7 +124,7 @@ def decode(
         >>> decode(np.zeros((4, 6), np.uint8)).shape
         (4, 6, 3)
     """
-    with _named(source, where), _opened(source, limits, Use(min_side=min_side)) as photo:
+    with _named(source, where), _opened(source, limits, DecodeCost(min_side=min_side)) as photo:
         return photo.array()
 
 
@@ -149,7 +149,7 @@ def preprocess(
         >>> preprocess(np.zeros((40, 60), np.uint8), PreprocessSpec(size=32)).shape
         (32, 32, 3)
     """
-    use = Use(side=spec.size, min_side=sufficient_side(spec))
+    use = DecodeCost(side=spec.size, min_side=sufficient_side(spec))
     with _named(source, where), _opened(source, limits, use) as photo:
         return photo.for_model(spec)
 
@@ -172,7 +172,7 @@ def crops(source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAUL
         >>> crops(np.zeros((90, 160), np.uint8), PreprocessSpec(size=32)).shape
         (3, 32, 32, 3)
     """
-    use = Use(side=spec.size, min_side=sufficient_side(spec))
+    use = DecodeCost(side=spec.size, min_side=sufficient_side(spec))
     with _named(source, None), _opened(source, limits, use) as photo:
         return photo.crops_for_model(spec)
 
@@ -196,7 +196,7 @@ def thumbnail(
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
     """
-    use = Use(side=side, min_side=side)
+    use = DecodeCost(side=side, min_side=side)
     with _named(source, where), _opened(source, limits, use) as photo:
         return photo.thumbnail(side)
 
@@ -214,7 +214,7 @@ def opened(source: ImageSource, *, limits: Limits = _DEFAULT_LIMITS, min_side: i
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
     """
-    with _named(source, None), _opened(source, limits, Use(min_side=min_side)) as photo:
+    with _named(source, None), _opened(source, limits, DecodeCost(min_side=min_side)) as photo:
         yield photo
 
 
@@ -258,7 +258,7 @@ def _name(source: ImageSource) -> str:
 
 
 @contextmanager
-def _opened(source: ImageSource, limits: Limits, use: Use) -> Iterator[Photo]:
+def _opened(source: ImageSource, limits: Limits, use: DecodeCost) -> Iterator[Photo]:
     """A photo for as long as the context lasts; its pixels are gone before its memory is given to others."""
     with ExitStack() as held:
         try:
@@ -278,7 +278,7 @@ def _forget_pixels(error: BaseException | None) -> None:
         error = error.__cause__
 
 
-def _load(source: ImageSource, limits: Limits, use: Use, held: ExitStack) -> Photo:
+def _load(source: ImageSource, limits: Limits, use: DecodeCost, held: ExitStack) -> Photo:
     if isinstance(source, Image.Image):
         return _from_image(source, limits)
     if isinstance(source, np.ndarray):
@@ -293,7 +293,7 @@ def _load(source: ImageSource, limits: Limits, use: Use, held: ExitStack) -> Pho
     raise UnsupportedImageError(f"is a {type(source).__name__}; pass a path, bytes, a PIL image or a NumPy array")
 
 
-def _from_bytes(data: bytes, limits: Limits, use: Use, held: ExitStack) -> Photo:
+def _from_bytes(data: bytes, limits: Limits, use: DecodeCost, held: ExitStack) -> Photo:
     """Decode within the memory that it takes, which is claimed until ``held`` is left."""
     format_ = identify(data)
 

@@ -29,7 +29,7 @@ from animal_classification.errors import (
     ImageTooLargeError,
     UnsupportedImageError,
 )
-from animal_classification.imaging.sniff import Format
+from animal_classification.imaging.file_type import Format
 from animal_classification.install_hint import pip_install
 
 _CUT_SHORT = ("unexpected end", "not enough", "incomplete", "eof", "end of file", "only got", "too short")

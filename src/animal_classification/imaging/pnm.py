@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification.errors import CorruptImageError
-from animal_classification.imaging.pixels import scale_levels
+from animal_classification.imaging.headers import Declared, require_pixels
+from animal_classification.imaging.pixel_formats import scale_levels
 from animal_classification.imaging.spec import Limits
-from animal_classification.imaging.structure import Declared, require_pixels
 
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _BITS = re.compile(rb"P(4)" + _SPACE + rb"(\d{1,9})" + _SPACE + rb"(\d{1,9})\s")
@@ -24,7 +24,7 @@ _LEVELS = re.compile(rb"P([56])" + _SPACE + rb"(\d{1,9})" + _SPACE + rb"(\d{1,9}
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class PnmHeader:
     """Of a binary PNM.
 
     Attributes:
@@ -40,7 +40,7 @@ class Header:
     start: int
 
 
-def pnm_header(data: bytes, limits: Limits) -> Header:
+def pnm_header(data: bytes, limits: Limits) -> PnmHeader:
     """Read the header of a binary PNM file.
 
     Raises:
@@ -56,10 +56,10 @@ def pnm_header(data: bytes, limits: Limits) -> Header:
         raise CorruptImageError("is damaged (its PNM header declares nothing to see)")
     require_pixels(width, height, limits)
     declared = Declared(size=(width, height), stored=4 if kind == 6 else 1)
-    return Header(declared, kind, white, found.end())
+    return PnmHeader(declared, kind, white, found.end())
 
 
-def read_pnm(data: bytes, header: Header) -> Image.Image:
+def read_pnm(data: bytes, header: PnmHeader) -> Image.Image:
     """Decode a binary PNM file to mode ``L`` or ``RGB``.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from animal_classification.errors import UsageError
-from animal_classification.imaging.memory import DecodingMemory
+from animal_classification.imaging.memory_budget import DecodingMemory
 
 INTERPOLATIONS = ("bicubic", "bilinear", "lanczos", "nearest")
 MAX_SIZE = 8192

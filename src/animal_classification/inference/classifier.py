@@ -9,10 +9,10 @@ from animal_classification import bundle as bundles
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
-from animal_classification.inference.crops import infer_photos
-from animal_classification.inference.decide import Decider
 from animal_classification.inference.engine import BATCH, Engine, start_engine
-from animal_classification.inference.explaining import Explainer
+from animal_classification.inference.explainer import Explainer
+from animal_classification.inference.multi_crop import infer_photos
+from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.results import FileResult, Prediction
 from animal_classification.inference.stream import map_in_chunks
 
@@ -48,7 +48,7 @@ class Classifier:
         self._engine = engine
         self._limits = limits = limits or imaging.Limits.of_container()
         self._spec = bundle.preprocess_spec
-        self._decider = Decider.of(bundle)
+        self._decider = Postprocessor.of(bundle)
         self._explainer = Explainer(bundle, engine=engine_name, threads=threads, limits=limits)
 
     @classmethod

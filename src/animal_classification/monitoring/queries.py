@@ -10,7 +10,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from animal_classification.prediction_log import tables
 from animal_classification.prediction_log.feedback import standing_words
-from animal_classification.prediction_log.sums import Sums
+from animal_classification.prediction_log.period_sums import Sums
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log.database import connect, reading
-from animal_classification.prediction_log.migrating import current, newest
-from animal_classification.prediction_log.refusals import shown, troubles
+from animal_classification.prediction_log.database_errors import shown, troubles
+from animal_classification.prediction_log.migrate import current, newest
 from animal_classification.prediction_log.spool import waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from animal_classification.prediction_log.location import LogPlace
+    from animal_classification.prediction_log.period_sums import Sums
     from animal_classification.prediction_log.periods import Window
-    from animal_classification.prediction_log.places import LogPlace
-    from animal_classification.prediction_log.sums import Sums
 
 MOST_LABELS = 20
 SHOWN_LABELS = 6  # over time, where more lines than that cannot be told apart

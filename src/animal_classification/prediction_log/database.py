@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import MissingExtraError, UsageError
-from animal_classification.prediction_log.refusals import shown, unusable
+from animal_classification.prediction_log.database_errors import shown, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

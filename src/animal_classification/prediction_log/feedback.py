@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from animal_classification.prediction_log.counting import photos_in_all
 from animal_classification.prediction_log.database import reading, writing
-from animal_classification.prediction_log.records import storable
-from animal_classification.prediction_log.refusals import troubles
+from animal_classification.prediction_log.database_errors import troubles
+from animal_classification.prediction_log.record import storable
+from animal_classification.prediction_log.sum_updates import photos_in_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from animal_classification.errors import MissingExtraError, UsageError
-from animal_classification.prediction_log.photos import PhotoFolder, PhotoStore, PhotoStoreError, is_hash, too_much
+from animal_classification.prediction_log.photo_store import PhotoFolder, PhotoStore, PhotoStoreError, is_hash, too_much
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
 # Objects have no time of last use: a photo that is seen again is written again, but not more often than this.

@@ -19,8 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError
-from animal_classification.prediction_log.locking import locked
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 _SUFFIX, _LOCK = ".rows", ".lock"
@@ -174,7 +174,7 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class SpooledRows:
     """What waits in all files under a folder.
 
     Attributes:
@@ -195,11 +195,11 @@ def segments(root: Path, name: str) -> list[Path]:
     return [*sorted(earlier), *sorted(mine)]
 
 
-def waiting(root: Path) -> Waiting:
+def waiting(root: Path) -> SpooledRows:
     """What waits under ``root``, of all processes, dead or alive."""
     found = list(_files(root))
     oldest = min((changed for _, _, changed in found), default=0.0)
-    return Waiting(
+    return SpooledRows(
         bytes=sum(size for _, size, _ in found),
         files=len(found),
         oldest=max(0.0, time.time() - oldest) if found else 0.0,

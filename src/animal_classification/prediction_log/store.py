@@ -8,11 +8,17 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
-from animal_classification.prediction_log import counting
+from animal_classification.prediction_log import sum_updates
 from animal_classification.prediction_log.database import writing
-from animal_classification.prediction_log.inserting import insert_or
-from animal_classification.prediction_log.refusals import LogDatabaseError, about_the_database, line, troubles, unusable
-from animal_classification.prediction_log.sums import COUNTED
+from animal_classification.prediction_log.database_errors import (
+    LogDatabaseError,
+    about_the_database,
+    line,
+    troubles,
+    unusable,
+)
+from animal_classification.prediction_log.period_sums import COUNTED
+from animal_classification.prediction_log.upsert import insert_or
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from animal_classification.prediction_log.records import Record
+    from animal_classification.prediction_log.record import PredictionRecord
 
 DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
 
@@ -29,11 +35,11 @@ DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
 class Refused:
     """A row that the database does not take, and what it says of it."""
 
-    record: Record
+    record: PredictionRecord
     reason: str
 
 
-def insert(engine: Engine, records: Sequence[Record]) -> list[Refused]:
+def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]:
     """Write predictions; those that are there already stay as they are. Returns those that the database refuses.
 
     Raises:
@@ -55,13 +61,13 @@ def insert(engine: Engine, records: Sequence[Record]) -> list[Refused]:
     return []
 
 
-def _insert(connection: Connection, records: Sequence[Record]) -> None:
+def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None:
     from sqlalchemy import select
 
     from animal_classification.prediction_log.tables import embeddings, predictions
 
-    counting.lock(connection)
-    wanted: dict[str, Record] = {}
+    sum_updates.lock(connection)
+    wanted: dict[str, PredictionRecord] = {}
     for record in records:
         wanted.setdefault(record.id, record)
     there = select(predictions.c.id).where(predictions.c.id.in_(list(wanted)))
@@ -71,12 +77,12 @@ def _insert(connection: Connection, records: Sequence[Record]) -> None:
         return
     rows = [record.to_row() for record in new]
     photos = {record.photo for record in new}
-    before = counting.last_seen(connection, photos)
+    before = sum_updates.last_seen(connection, photos)
     connection.execute(insert_or(connection, predictions), rows)
     vectors = [{"prediction": record.id, "embedding": record.embedding} for record in new if record.embedding]
     if vectors:
         connection.execute(insert_or(connection, embeddings), vectors)
-    counting.count(connection, added=rows, seen=(before, counting.last_seen(connection, photos)))
+    sum_updates.count(connection, added=rows, seen=(before, sum_updates.last_seen(connection, photos)))
 
 
 def delete_older(engine: Engine, days: float, now: datetime | None = None, *, most: float = inf) -> int:
@@ -109,7 +115,7 @@ def forget_fine_sums(engine: Engine) -> None:
         LogDatabaseError: The database cannot be used now.
     """
     with troubles(engine.url, rows=False), writing(engine) as connection:
-        counting.forget_fine(connection, time.time())
+        sum_updates.forget_fine(connection, time.time())
 
 
 def _delete_some(connection: Connection, limit: datetime) -> int:
@@ -117,7 +123,7 @@ def _delete_some(connection: Connection, limit: datetime) -> int:
 
     from animal_classification.prediction_log.tables import predictions
 
-    counting.lock(connection)
+    sum_updates.lock(connection)
     columns = [predictions.c[name] for name in ("id", *COUNTED)]
     old = select(*columns).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
     # A row on which somebody is just saying something has its turn next time.
@@ -125,8 +131,8 @@ def _delete_some(connection: Connection, limit: datetime) -> int:
     if not rows:
         return 0
     photos = {row["photo"] for row in rows}
-    before = counting.last_seen(connection, photos)
+    before = sum_updates.last_seen(connection, photos)
     connection.execute(delete(predictions).where(predictions.c.id.in_([row["id"] for row in rows])))
-    after = counting.last_seen(connection, photos)
-    counting.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
+    after = sum_updates.last_seen(connection, photos)
+    sum_updates.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
     return len(rows)

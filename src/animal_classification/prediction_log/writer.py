@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.prediction_log.database import connect, is_there
-from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.database_errors import LogDatabaseError
+from animal_classification.prediction_log.location import LogPlace
 from animal_classification.prediction_log.quarantine import Quarantine
-from animal_classification.prediction_log.records import Record
-from animal_classification.prediction_log.refusals import LogDatabaseError
+from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import Spool, orphans
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._run, name="animals-predictions", daemon=True)
         self._thread.start()
 
-    def write(self, record: Record) -> None:
+    def write(self, record: PredictionRecord) -> None:
         """Keep a prediction; from any thread, in microseconds. It survives the end of this process from here on."""
         if not self._spool.append(record.to_line()):
             self._dropped += 1
@@ -109,7 +109,7 @@ class PredictionLog:
         Raises:
             LogDatabaseError: It cannot be used now.
         """
-        from animal_classification.prediction_log.migrating import migrate
+        from animal_classification.prediction_log.migrate import migrate
 
         if not self._opening.acquire(timeout=PATIENCE):
             busy = "the database of the prediction log is being opened, or migrated"
@@ -283,13 +283,13 @@ class PredictionLog:
             self._counts.log_rows(what, count)
 
 
-def batches(segment: Path, size: int) -> Iterator[tuple[list[Record], int]]:
+def batches(segment: Path, size: int) -> Iterator[tuple[list[PredictionRecord], int]]:
     """The rows of a file in their order, at most ``size`` at a time, and how many lines among them are damaged."""
-    records: list[Record] = []
+    records: list[PredictionRecord] = []
     damaged = 0
     with segment.open("rb") as file:
         for line in file:
-            record = Record.from_line(line)
+            record = PredictionRecord.from_line(line)
             if record is None:
                 damaged += 1
             else:

@@ -10,40 +10,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from animal_classification.registry.comparing import Comparison, compare
+    from animal_classification.registry.alias_watch import AliasWatch
+    from animal_classification.registry.comparison import VersionComparison, compare
     from animal_classification.registry.mlflow_client import tracking_uri
+    from animal_classification.registry.model_version import Version
     from animal_classification.registry.promotion import Change, promote, rollback
-    from animal_classification.registry.registering import Registration, register, register_if_better
-    from animal_classification.registry.resolving import find_bundle, local_bundle, resolve, resolve_model
+    from animal_classification.registry.registration import Registration, register, register_if_better
+    from animal_classification.registry.resolver import find_bundle, local_bundle, resolve, resolve_model
     from animal_classification.registry.store import Registry
-    from animal_classification.registry.version import Version
-    from animal_classification.registry.watching import AliasWatch
 
 _HOME = {
-    "AliasWatch": "watching",
+    "AliasWatch": "alias_watch",
     "Change": "promotion",
-    "Comparison": "comparing",
-    "Registration": "registering",
+    "VersionComparison": "comparison",
+    "Registration": "registration",
     "Registry": "store",
-    "Version": "version",
-    "compare": "comparing",
-    "find_bundle": "resolving",
-    "local_bundle": "resolving",
+    "Version": "model_version",
+    "compare": "comparison",
+    "find_bundle": "resolver",
+    "local_bundle": "resolver",
     "promote": "promotion",
-    "register": "registering",
-    "register_if_better": "registering",
-    "resolve": "resolving",
-    "resolve_model": "resolving",
+    "register": "registration",
+    "register_if_better": "registration",
+    "resolve": "resolver",
+    "resolve_model": "resolver",
     "rollback": "promotion",
     "tracking_uri": "mlflow_client",
 }
 __all__ = [
     "AliasWatch",
     "Change",
-    "Comparison",
     "Registration",
     "Registry",
     "Version",
+    "VersionComparison",
     "compare",
     "find_bundle",
     "local_bundle",

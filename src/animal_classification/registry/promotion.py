@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from animal_classification.errors import RegistryError
-from animal_classification.registry.resolving import find, local_bundle
+from animal_classification.registry.model_version import CANDIDATE, PRODUCTION, ModelReference, Version
+from animal_classification.registry.resolver import find, local_bundle
 from animal_classification.registry.store import Registry
-from animal_classification.registry.version import CANDIDATE, PRODUCTION, Reference, Version
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def rollback(name: str, *, uri: str | None = None) -> Change:
     present = registry.with_alias(name, PRODUCTION)
     if not earlier:
         raise RegistryError(f"model {name!r}: nothing was in production before; see: animals models show {name}")
-    target = registry.find(Reference(name, version=earlier[-1]))
+    target = registry.find(ModelReference(name, version=earlier[-1]))
     local_bundle(registry, target)
     registry.set_alias(target, PRODUCTION)
     registry.remember_production(name, earlier[:-1])
@@ -73,4 +73,4 @@ def rollback(name: str, *, uri: str | None = None) -> Change:
 
 
 def _again(registry: Registry, version: Version) -> Version:
-    return registry.find(Reference(version.name, version=version.version))
+    return registry.find(ModelReference(version.name, version=version.version))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.errors import BundleNotFoundError
 from animal_classification.registry.mlflow_client import connect, explained, shown, tracking_uri
-from animal_classification.registry.version import PRODUCTION, Reference, Version, from_mlflow
+from animal_classification.registry.model_version import PRODUCTION, ModelReference, Version, from_mlflow
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -68,7 +68,7 @@ class Registry:
         """
         return {alias: int(version) for alias, version in self._model(name).aliases.items()}
 
-    def find(self, reference: Reference) -> Version:
+    def find(self, reference: ModelReference) -> Version:
         """The version that an alias or a number stands for.
 
         Raises:
@@ -96,7 +96,7 @@ class Registry:
     def with_alias(self, name: str, alias: str) -> Version | None:
         """The version that an alias stands for, if the model and the alias are there."""
         try:
-            return self.find(Reference(name, alias))
+            return self.find(ModelReference(name, alias))
         except BundleNotFoundError:
             return None
 

@@ -12,7 +12,7 @@ __all__ = ["create_app", "run_server"]
 
 if TYPE_CHECKING:
     from animal_classification.serving.app import create_app
-    from animal_classification.serving.server import run_server
+    from animal_classification.serving.process.server import run_server
 
 
 def __getattr__(name: str) -> object:
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> object:
 
         return create_app
     if name == "run_server":
-        from animal_classification.serving.server import run_server
+        from animal_classification.serving.process.server import run_server
 
         return run_server
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

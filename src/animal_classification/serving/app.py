@@ -10,24 +10,25 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
-from animal_classification.serving import feedback_api, problems, reference, tracing
-from animal_classification.serving.access import OPEN, ScopedMount, ScopedRoute
-from animal_classification.serving.api import make_router
-from animal_classification.serving.bodies import Memory
-from animal_classification.serving.compressing import LEVEL, MINIMUM, Compression
-from animal_classification.serving.gradio_host import GRADIO_PATH, GradioHost
-from animal_classification.serving.guarding import Guarding, describe_keys
-from animal_classification.serving.keys import read_keys
-from animal_classification.serving.metrics import Metrics
-from animal_classification.serving.observing import Observed
-from animal_classification.serving.paths import describe_paths
-from animal_classification.serving.predictions import Predictions
-from animal_classification.serving.proxies import Forwarded
-from animal_classification.serving.request_bounds import RequestBounds
-from animal_classification.serving.service import Predictor, Service
-from animal_classification.serving.sizing import check_room, fitted, photo_limits
-from animal_classification.serving.tabs import pages as tabs
-from animal_classification.serving.threads import PATIENCE, in_thread
+from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
+from animal_classification.serving.http import feedback_routes, problem_details, swagger_ui
+from animal_classification.serving.http.request_path import describe_paths
+from animal_classification.serving.http.routes import make_router
+from animal_classification.serving.middleware.api_keys import read_keys
+from animal_classification.serving.middleware.auth import Guarding, describe_keys
+from animal_classification.serving.middleware.body_limits import Memory
+from animal_classification.serving.middleware.gzip import LEVEL, MINIMUM, Compression
+from animal_classification.serving.middleware.request_bounds import RequestBounds
+from animal_classification.serving.middleware.request_log import Observed
+from animal_classification.serving.middleware.route_scopes import OPEN, ScopedMount, ScopedRoute
+from animal_classification.serving.middleware.trusted_proxies import Forwarded
+from animal_classification.serving.observability import tracing
+from animal_classification.serving.observability.metrics import ServerMetrics
+from animal_classification.serving.observability.prediction_logging import Predictions
+from animal_classification.serving.process.memory_plan import check_room, fitted, photo_limits
+from animal_classification.serving.service import ModelService, Predictor
+from animal_classification.serving.ui import pages as tabs
+from animal_classification.serving.ui.gradio_host import GRADIO_PATH, GradioHost
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def create_app(
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
     settings = fitted(settings)
     check_room(settings)
-    metrics, limits = Metrics(), photo_limits(settings)
+    metrics, limits = ServerMetrics(), photo_limits(settings)
     predictions = Predictions(settings, metrics, limits) if settings.prediction_log else None
-    service = Service(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
+    service = ModelService(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
     if classifier is not None:
         service.install(classifier)
 
@@ -143,7 +144,7 @@ def create_app(
     # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
     app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
-    problems.install(app)
+    problem_details.install(app)
     _add_routes(app, settings)
     return app
 
@@ -152,10 +153,10 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     service, predictions = app.state.service, app.state.predictions
     app.include_router(make_router(service, settings))
     app.include_router(
-        feedback_api.make_router(service, predictions) if predictions else feedback_api.make_router_without()
+        feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without()
     )
     app.include_router(tabs.make_router(settings))
-    reference.install(app)
+    swagger_ui.install(app)
     if settings.gradio:
         app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", wanted=OPEN))
 

@@ -12,24 +12,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from animal_classification.inference.results import FileResult
-from animal_classification.serving.metrics import Metrics
-from animal_classification.serving.models.loading import Loaded
-from animal_classification.serving.models.served import ServedModel
-from animal_classification.serving.models.shadow import Shadow
-from animal_classification.serving.models.slots import Slots
-from animal_classification.serving.models.warming import LARGEST_BATCH
-from animal_classification.serving.photo_jobs import (
+from animal_classification.serving.batching.inference_jobs import (
     Answered,
+    InferenceJob,
     Listeners,
-    Outcome,
     PhotoHandler,
-    PhotoJob,
+    PhotoOutcome,
     Predictor,
 )
-from animal_classification.serving.problems import ProblemError
-from animal_classification.serving.remembering import Answers, Key
-from animal_classification.serving.sizing import photo_limits
-from animal_classification.serving.workers import Bounds, Lane, QueueFullError, Workers
+from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, QueueFullError
+from animal_classification.serving.batching.response_cache import Key, ResponseCache
+from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.models.loader import Loaded
+from animal_classification.serving.models.routing import Slots
+from animal_classification.serving.models.served_model import ServedModel
+from animal_classification.serving.models.shadow import Shadow
+from animal_classification.serving.models.warmup import LARGEST_BATCH
+from animal_classification.serving.observability.metrics import ServerMetrics
+from animal_classification.serving.process.memory_plan import photo_limits
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from animal_classification.imaging import Limits
-    from animal_classification.serving.models.following import Follower
-    from animal_classification.serving.models.following import Result as LookResult
-    from animal_classification.serving.uploads import Photo
+    from animal_classification.serving.http.uploads import UploadedPhoto
+    from animal_classification.serving.models.watcher import Follower
+    from animal_classification.serving.models.watcher import Result as LookResult
 
-__all__ = ["Outcome", "Predictor", "Service"]
+__all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
 Result = TypeVar("Result")
 MAX_RETRY_AFTER = 60
 
 
-class Service:
+class ModelService:
     """Holds the models and the threads that use them.
 
     Args:
@@ -66,18 +66,18 @@ class Service:
     def __init__(
         self,
         settings: Settings = Settings(),
-        metrics: Metrics | None = None,
+        metrics: ServerMetrics | None = None,
         on_answer: Callable[[Answered], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.metrics = metrics or Metrics()
+        self.metrics = metrics or ServerMetrics()
         self._on_answer = on_answer
         self.limits = limits or photo_limits(settings)
         self.models = Slots()
         self.followers: list[Follower] = []
         self.tell_others: Callable[[str], None] = lambda _: None
         self._settings = settings
-        self._workers: Workers | None = None
+        self._workers: InferenceWorkers | None = None
         self._draining = False
 
     @property
@@ -130,7 +130,7 @@ class Service:
         slot.shadow.install(loaded)
 
     def using(
-        self, name: str | None = None, photos: Sequence[Photo] = (), version: str | None = None
+        self, name: str | None = None, photos: Sequence[UploadedPhoto] = (), version: str | None = None
     ) -> AbstractContextManager[ServedModel]:
         """Hold the model that answers for these photos: it stays the same until the context ends.
 
@@ -166,8 +166,13 @@ class Service:
         _checked(self.models.find(name).current.lane, lambda lane: lane.check())
 
     async def identify(
-        self, photos: Sequence[Photo], *, top_k: int = 5, heatmap: bool = False, model: ServedModel | None = None
-    ) -> list[Outcome]:
+        self,
+        photos: Sequence[UploadedPhoto],
+        *,
+        top_k: int = 5,
+        heatmap: bool = False,
+        model: ServedModel | None = None,
+    ) -> list[PhotoOutcome]:
         """Answer for each photo, in order; one that cannot be used gets the reason and does not stop the others.
 
         Raises:
@@ -177,8 +182,8 @@ class Service:
 
     async def identify_as(
         self,
-        then: Callable[[Outcome], Result],
-        photos: Sequence[Photo],
+        then: Callable[[PhotoOutcome], Result],
+        photos: Sequence[UploadedPhoto],
         *,
         top_k: int = 5,
         heatmap: bool = False,
@@ -195,7 +200,7 @@ class Service:
             known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
             loop = asyncio.get_running_loop()
             jobs = [
-                PhotoJob(
+                InferenceJob(
                     photo=photo,
                     top_k=top_k,
                     heatmap=heatmap,
@@ -222,18 +227,20 @@ class Service:
         assert self._workers is not None
         return await self._workers.run(work, *arguments)
 
-    def _served(self, loaded: Loaded, on_answered: Callable[[Photo, Outcome], None] | None = None) -> ServedModel:
+    def _served(
+        self, loaded: Loaded, on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+    ) -> ServedModel:
         predictor = loaded.predictor
         if self._workers is None:
-            self._workers = Workers(threads=predictor.threads, on_depth=self.metrics.queued)
+            self._workers = InferenceWorkers(threads=predictor.threads, on_depth=self.metrics.queued)
         counted = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
-        lane: Lane[PhotoJob] = self._workers.lane(
+        lane: ModelQueue[InferenceJob] = self._workers.lane(
             PhotoHandler(predictor, self.metrics, counted, Listeners(self._on_answer, on_answered)), bounds
         )
-        return ServedModel(loaded, lane, Answers(self._settings.cache_size), counted)
+        return ServedModel(loaded, lane, ResponseCache(self._settings.cache_size), counted)
 
-    def _answered(self, name: str, version: str, photo: Photo, outcome: Outcome) -> None:
+    def _answered(self, name: str, version: str, photo: UploadedPhoto, outcome: PhotoOutcome) -> None:
         shadow = self.models.find(name).shadow
         if shadow is not None:
             shadow.offer(photo, outcome, version)
@@ -244,17 +251,17 @@ class Service:
             if model.identity not in present:
                 self.metrics.models.answers_no_more(model.info, model.sha256)
 
-    def _known(self, model: ServedModel, photo: Photo, key: Key | None) -> Outcome | None:
+    def _known(self, model: ServedModel, photo: UploadedPhoto, key: Key | None) -> PhotoOutcome | None:
         """What can be said without a thread."""
         if photo.error is not None:
             self.metrics.rejected("file-too-large")
-            return Outcome(FileResult(photo.name, error=photo.error))
+            return PhotoOutcome(FileResult(photo.name, error=photo.error))
         known = model.answers.get(key, photo.name)
         if key is not None:
             self.metrics.looked_up(found=known is not None)
         return known
 
-    def _tell(self, model: ServedModel, photo: Photo, key: Key | None, remembered: Outcome) -> None:
+    def _tell(self, model: ServedModel, photo: UploadedPhoto, key: Key | None, remembered: PhotoOutcome) -> None:
         if key is None or remembered.result.prediction is None:
             return
         model.counted.predicted(remembered.result.prediction)
@@ -262,18 +269,20 @@ class Service:
             self._on_answer(Answered(photo, remembered, model.info, 0.0, key[0]))
 
 
-def _remembering(answers: Answers, key: Key | None, then: Callable[[Outcome], Result]) -> Callable[[Outcome], Result]:
+def _remembering(
+    answers: ResponseCache, key: Key | None, then: Callable[[PhotoOutcome], Result]
+) -> Callable[[PhotoOutcome], Result]:
     if key is None:
         return then
 
-    def remember(outcome: Outcome) -> Result:
+    def remember(outcome: PhotoOutcome) -> Result:
         answers.put(key, outcome)
         return then(outcome)
 
     return remember
 
 
-def _checked(lane: Lane[PhotoJob], ask: Callable[[Lane[PhotoJob]], None]) -> None:
+def _checked(lane: ModelQueue[InferenceJob], ask: Callable[[ModelQueue[InferenceJob]], None]) -> None:
     try:
         ask(lane)
     except QueueFullError as error:
@@ -286,7 +295,7 @@ def _checked(lane: Lane[PhotoJob], ask: Callable[[Lane[PhotoJob]], None]) -> Non
         ) from None
 
 
-def _abandon(lane: Lane[PhotoJob], jobs: Sequence[PhotoJob]) -> None:
+def _abandon(lane: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:
     for job in jobs:
         if not job.future.cancel() and not job.future.cancelled():
             job.future.exception()  # several may have failed, and only the first is told of

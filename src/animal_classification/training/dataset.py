@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from animal_classification.data.manifest import Manifest, Record
+    from animal_classification.data.manifest import Manifest, ManifestRow
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetSplit:
     """One split.
 
     Attributes:
@@ -25,7 +25,7 @@ class Part:
         targets: int64 ``[N]``, positions in the data set's ``classes``.
     """
 
-    rows: tuple[Record, ...]
+    rows: tuple[ManifestRow, ...]
     files: tuple[Path, ...]
     targets: NDArray[np.int64]
 
@@ -60,21 +60,21 @@ class Dataset:
         return tuple(sorted({row.label for row in self.manifest.usable if row.split == "train"}))
 
     @cached_property
-    def train(self) -> Part:
+    def train(self) -> DatasetSplit:
         return self._part("train")
 
     @cached_property
-    def val(self) -> Part:
+    def val(self) -> DatasetSplit:
         """May be empty."""
         return self._part("val")
 
     @cached_property
-    def test(self) -> Part:
+    def test(self) -> DatasetSplit:
         """May be empty."""
         return self._part("test")
 
-    def _part(self, split: str) -> Part:
+    def _part(self, split: str) -> DatasetSplit:
         number = {name: index for index, name in enumerate(self.classes)}
         rows = tuple(row for row in self.manifest.usable if row.split == split and row.label in number)
         targets = np.array([number[row.label] for row in rows], dtype=np.int64)
-        return Part(rows, tuple(self.manifest.file(row) for row in rows), targets)
+        return DatasetSplit(rows, tuple(self.manifest.file(row) for row in rows), targets)

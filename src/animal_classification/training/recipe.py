@@ -1,16 +1,14 @@
 """What every recipe gets, and what it gives back.
 
-A recipe is a function ``train(job: Job) -> Trained`` in a module of its own; ``RECIPES`` says where.
+A recipe is a function ``train(job: RecipeInputs) -> TrainedModel`` in a module of its own;
+``recipes.RECIPES`` says where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
-
-from animal_classification.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,25 +16,18 @@ if TYPE_CHECKING:
 
     from animal_classification.bundle import Calibration, Label, Preprocess
     from animal_classification.config.schema import Config
-    from animal_classification.data.manifest import Record
+    from animal_classification.data.manifest import ManifestRow
     from animal_classification.evaluation import HeldOut
+    from animal_classification.tracking.tracker import Tracker
     from animal_classification.training.dataset import Dataset
     from animal_classification.training.run import Run
-    from animal_classification.training.tracking.tracker import Tracker
-
-# By name, because torch must not be imported (nor found by the import contract) where it is not asked for.
-RECIPES = {
-    "probe": "animal_classification.training.probe.train",
-    "finetune": "animal_classification.training.neural.finetune",
-    "cnn": "animal_classification.training.neural.cnn",
-}
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class RecipeInputs:
     """What is to be done.
 
     Attributes:
@@ -55,7 +46,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A model that is not a bundle yet.
 
     Attributes:
@@ -87,7 +78,7 @@ class Trained:
     metrics: Mapping[str, float] = field(default_factory=dict)
     last_step: int = 1
     held_out: HeldOut | None = None
-    learned_from: tuple[Record, ...] = ()
+    learned_from: tuple[ManifestRow, ...] = ()
     test_logits: NDArray[np.float32] | None = None
     test_embedding: NDArray[np.float32] | None = None
     train_logits: NDArray[np.float32] | None = None
@@ -96,19 +87,4 @@ class Trained:
 class Recipe(Protocol):
     """A way to train."""
 
-    def __call__(self, job: Job) -> Trained: ...
-
-
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        MissingExtraError: It needs PyTorch, which is not installed.
-    """
-    try:
-        recipe: Recipe = import_module(RECIPES[name]).train
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("animal_classification"):
-            raise
-        raise MissingExtraError(f"recipe={name}", "train") from error
-    return recipe
+    def __call__(self, job: RecipeInputs) -> TrainedModel: ...

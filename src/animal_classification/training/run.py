@@ -30,9 +30,9 @@ from typing import Any
 
 from animal_classification import __version__
 from animal_classification.common.limits import available_cpus
-from animal_classification.config.composing import as_yaml
+from animal_classification.common.text_files import replace_text
+from animal_classification.config.compose import as_yaml
 from animal_classification.config.schema import Config
-from animal_classification.data.text_files import replace_text
 from animal_classification.errors import OutputError
 
 INFO = "run.json"

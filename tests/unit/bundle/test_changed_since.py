@@ -10,18 +10,18 @@ import pytest
 
 from animal_classification.bundle import Bundle, load
 from animal_classification.errors import BundleInvalidError
-from animal_classification.evaluation.outputs import compute_outputs
+from animal_classification.evaluation.model_outputs import compute_outputs
+from animal_classification.export.formats import ExportSource, Pruning, to_openvino
 from animal_classification.inference import Classifier
-from animal_classification.inference.explaining import Explainer
-from animal_classification.optimisation.kinds import Pruning, Source, to_openvino
-from animal_classification.training.probe.backbone import Backbone
+from animal_classification.inference.explainer import Explainer
+from animal_classification.training.probe.backbone import BundleBackbone
 from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
 
 PIXELS = np.zeros((40, 40, 3), np.uint8)
 
 
-def source(bundle: Bundle) -> Source:
-    return Source(bundle, (), 0.5, Pruning(0.3, 1.0), 1, lambda *_: None)
+def source(bundle: Bundle) -> ExportSource:
+    return ExportSource(bundle, (), 0.5, Pruning(0.3, 1.0), 1, lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def source(bundle: Bundle) -> Source:
         Classifier.load,
         lambda bundle: Explainer(bundle).heatmap(PIXELS),
         lambda bundle: compute_outputs(bundle, []),
-        lambda bundle: Backbone(bundle).infer(PIXELS[None]),
+        lambda bundle: BundleBackbone(bundle).infer(PIXELS[None]),
         lambda bundle: source(bundle).graph,
         lambda bundle: to_openvino(source(bundle)),
     ],

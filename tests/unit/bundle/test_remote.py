@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from animal_classification.bundle import BundleInfo, load, write
-from animal_classification.bundle.checking import hash_file
+from animal_classification.bundle.verify import hash_file
 from animal_classification.errors import (
     BundleError,
     BundleInvalidError,

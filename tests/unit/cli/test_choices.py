@@ -6,12 +6,12 @@ from typing import get_args
 
 from animal_classification.cli.data import KINDS, METHODS, SPLITS
 from animal_classification.data.manifest import SPLITS as ALL_SPLITS
-from animal_classification.data.quality import labels
-from animal_classification.data.sources import reading
-from animal_classification.evaluation.selection import ALL
+from animal_classification.data.quality import label_issues
+from animal_classification.data.sources import reader
+from animal_classification.evaluation.eval_set import ALL
 
 
 def test_choices_are_what_there_is() -> None:
-    assert reading.KINDS == KINDS
+    assert reader.KINDS == KINDS
     assert set(SPLITS) == {*ALL_SPLITS, ALL}
-    assert get_args(labels.Method) == METHODS
+    assert get_args(label_issues.Method) == METHODS

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from animal_classification.data.manifest import Manifest, Record
-from animal_classification.data.scanning import Facts
+from animal_classification.data.manifest import Manifest, ManifestRow
+from animal_classification.data.scanner import Facts
 
 
 def picture(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
@@ -39,7 +39,7 @@ def draw_classes(folder: Path, counts: dict[str, int]) -> Path:
     return folder
 
 
-def listed(*rows: Record, root: Path = Path("/nowhere")) -> tuple[Manifest, list[Facts]]:
+def listed(*rows: ManifestRow, root: Path = Path("/nowhere")) -> tuple[Manifest, list[Facts]]:
     """A manifest without files, and facts to go with it: contents whose pictures have nothing in common."""
     manifest = Manifest.of(rows, root)
     return manifest, [Facts(sha256=row.sha256) for row in manifest]

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animal_classification.data import Manifest, Record, read_source
+from animal_classification.data import Manifest, ManifestRow, read_source
 from animal_classification.data.sources import SourceOptions
 from animal_classification.errors import OutputError, UsageError
 from tests.unit.data.drawing import draw_classes
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 records = st.builds(
-    Record,
+    ManifestRow,
     path=words,
     label=words,
     split=st.sampled_from(["train", "val", "test", None]),
@@ -35,7 +35,7 @@ records = st.builds(
 @settings(max_examples=20, deadline=None)
 @given(rows=st.lists(records, max_size=5), empty=st.lists(words, max_size=2))
 def test_it_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], empty: list[str]
+    tmp_path_factory: pytest.TempPathFactory, rows: list[ManifestRow], empty: list[str]
 ) -> None:
     file = tmp_path_factory.mktemp("manifest") / "it's [1].parquet"
     manifest = Manifest.of(rows, file.parent, empty_classes=empty)
@@ -46,7 +46,7 @@ def test_it_comes_back_as_it_was(
     assert again.version == manifest.version
 
 
-ROWS = tuple(Record(path=f"{i}.png", label="ab"[i % 2], sha256=f"{i:064x}") for i in range(6))
+ROWS = tuple(ManifestRow(path=f"{i}.png", label="ab"[i % 2], sha256=f"{i:064x}") for i in range(6))
 
 
 def test_the_version_is_that_of_the_content() -> None:

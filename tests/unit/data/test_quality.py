@@ -10,26 +10,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animal_classification.data.cleaning import clean
-from animal_classification.data.manifest import Manifest, Record
-from animal_classification.data.quality import labels
-from animal_classification.data.quality.crops import find_crops
+from animal_classification.data.cleanup import clean
+from animal_classification.data.manifest import Manifest, ManifestRow
+from animal_classification.data.quality import label_issues
 from animal_classification.data.quality.findings import KINDS, Finding
-from animal_classification.data.quality.inspection import Inspection, Rules, inspect
-from animal_classification.data.quality.labels import find_wrong_labels
-from animal_classification.data.report.page import render, write_page
-from animal_classification.data.report.text import finding_lines, summary_lines
-from animal_classification.data.scanning import Facts, scan
+from animal_classification.data.quality.inspection import Inspection, InspectionRules, inspect
+from animal_classification.data.quality.label_issues import find_wrong_labels
+from animal_classification.data.quality.overlaps import find_crops
+from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources import SourceOptions, read_source
 from animal_classification.data.summary import as_object
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
+from animal_classification.report.dataset.dataset_page import render, write_page
+from animal_classification.report.dataset.terminal_text import finding_lines, summary_lines
 from tests.unit.data.drawing import draw, draw_classes, listed, picture, seed_of
 
 
 def inspect_folder(folder: Path, **rules: int) -> Inspection:
     cache = folder.parent / "cache"
     manifest = read_source(folder, SourceOptions(cache=cache))
-    return inspect(manifest, scan([manifest.file(row) for row in manifest], cache=cache), rules=Rules(**rules))  # type: ignore[arg-type]
+    return inspect(
+        manifest,
+        scan([manifest.file(row) for row in manifest], cache=cache),
+        rules=InspectionRules(**rules),  # type: ignore[arg-type]
+    )
 
 
 def of_kind(inspection: Inspection, kind: str) -> list[Finding]:
@@ -86,7 +90,7 @@ def test_cleaning(folder: Path) -> None:
     assert {item.kind for item in kept.left_out} == {"unreadable", "duplicate", "near_duplicate", "label_conflict"}
 
 
-def inspect_folder_findings(rows: tuple[Record, ...], folder: Path) -> list[str]:
+def inspect_folder_findings(rows: tuple[ManifestRow, ...], folder: Path) -> list[str]:
     manifest = read_source(folder, SourceOptions(cache=folder.parent / "cache")).with_rows(rows)
     facts = scan([manifest.file(row) for row in manifest], cache=folder.parent / "cache")
     advice = {"empty_class", "small_class", "similar_labels"}
@@ -94,7 +98,7 @@ def inspect_folder_findings(rows: tuple[Record, ...], folder: Path) -> list[str]
 
 
 def test_the_better_copy_is_kept() -> None:
-    small = Record(path="a.png", label="cat", sha256="a", width=10, height=10, split="train")
+    small = ManifestRow(path="a.png", label="cat", sha256="a", width=10, height=10, split="train")
     rows = (small, replace(small, path="b.png", width=20), replace(small, path="c.png", split="test"))
     manifest, _ = listed(*rows)
     finding = Finding(kind="leak", severity="error", paths=("a.png", "b.png", "c.png"), explanation="x")
@@ -104,7 +108,7 @@ def test_the_better_copy_is_kept() -> None:
 
 
 def test_cleaning_refuses() -> None:
-    manifest, _ = listed(Record(path="a.png", label="cat", problem="broken"))
+    manifest, _ = listed(ManifestRow(path="a.png", label="cat", problem="broken"))
     finding = Finding(kind="unreadable", severity="error", paths=("a.png",), explanation="broken")
     with pytest.raises(UsageError, match="nothing would be left of 1 photos"):
         clean(manifest, [finding])
@@ -146,7 +150,7 @@ def clusters(classes: int, each: int, seed: int = 0) -> tuple[list[str], np.ndar
 
 
 @pytest.mark.parametrize("method", ["calibrated", "cleanlab"])
-def test_wrong_labels_are_found(method: labels.Method) -> None:
+def test_wrong_labels_are_found(method: label_issues.Method) -> None:
     if method == "cleanlab":
         pytest.importorskip("cleanlab", reason="the extra 'data' is not installed")
     names, vectors = clusters(5, 30)
@@ -184,7 +188,7 @@ def test_a_class_that_is_one_set_of_copies_is_not_doubted() -> None:
     names, vectors = clusters(4, 20)
     groups = [0 if name == "class 0" else index for index, name in enumerate(names)]
     assert not [doubt for doubt in find_wrong_labels(names, vectors, groups) if doubt.index < 20]
-    assert labels.judged_classes(names, groups) == {"class 1", "class 2", "class 3"}
+    assert label_issues.judged_classes(names, groups) == {"class 1", "class 2", "class 3"}
     assert find_wrong_labels(names, vectors, [0] * len(names)) == []
 
 
@@ -195,7 +199,7 @@ def sequences(tmp_path: Path) -> tuple[Manifest, np.ndarray, set[str]]:
     frames = (np.repeat(scenes, 5, axis=0) + rng.normal(0, 0.3, (300, 64))).astype(np.float32)
     wrong = {2: "animal 3", 20: "animal 0", 50: "animal 1"}
     rows = [
-        Record(
+        ManifestRow(
             path=f"{scene:02}-{frame}.jpg",
             label=wrong.get(scene, f"animal {scene // 15}"),
             group=f"sequence {scene}",
@@ -209,7 +213,7 @@ def sequences(tmp_path: Path) -> tuple[Manifest, np.ndarray, set[str]]:
 
 def test_wrong_labels_of_whole_sequences_are_found(tmp_path: Path) -> None:
     manifest, frames, wrong = sequences(tmp_path)
-    found = inspect(manifest, [Facts()] * len(manifest), embeddings=frames, rules=Rules(near=-1))
+    found = inspect(manifest, [Facts()] * len(manifest), embeddings=frames, rules=InspectionRules(near=-1))
     doubted = {path for finding in of_kind(found, "wrong_label") for path in finding.paths}
     assert len(doubted & wrong) >= 12
     assert len(doubted - wrong) <= 5
@@ -218,7 +222,7 @@ def test_wrong_labels_of_whole_sequences_are_found(tmp_path: Path) -> None:
 def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
     manifest, frames, _ = sequences(tmp_path)
     rare = [replace(row, label="okapi") if row.path < "01" else row for row in manifest]
-    found = inspect(manifest.with_rows(rare), [Facts()] * 300, embeddings=frames, rules=Rules(near=-1))
+    found = inspect(manifest.with_rows(rare), [Facts()] * 300, embeddings=frames, rules=InspectionRules(near=-1))
     assert any("'okapi'" in line and "10 photos" in line for line in found.not_looked_for)
     assert "okapi" not in {
         row.label for finding in of_kind(found, "wrong_label") for row in rare if row.path in finding.paths
@@ -231,8 +235,8 @@ def doubt(path: str) -> Finding:
 
 def test_no_class_is_emptied_and_losses_are_told() -> None:
     rows = [
-        *(Record(path=f"cat/{n}.png", label="cat", sha256=f"c{n}") for n in range(4)),
-        *(Record(path=f"okapi/{n}.png", label="okapi", sha256=f"o{n}") for n in range(2)),
+        *(ManifestRow(path=f"cat/{n}.png", label="cat", sha256=f"c{n}") for n in range(4)),
+        *(ManifestRow(path=f"okapi/{n}.png", label="okapi", sha256=f"o{n}") for n in range(2)),
     ]
     manifest = Manifest.of(rows, Path())
     found = clean(manifest, [doubt("okapi/0.png"), doubt("okapi/1.png"), doubt("cat/3.png")])
@@ -244,8 +248,8 @@ def test_no_class_is_emptied_and_losses_are_told() -> None:
 
 def test_a_class_of_copies_in_another_split_keeps_one() -> None:
     rows = [
-        Record(path="a.png", label="bison", split="test", sha256="1"),
-        Record(path="b.png", label="deer", sha256="1", split="train"),
+        ManifestRow(path="a.png", label="bison", split="test", sha256="1"),
+        ManifestRow(path="b.png", label="deer", sha256="1", split="train"),
     ]
     findings = [
         Finding(kind=kind, severity="error", paths=("a.png", "b.png"), explanation="the same bytes")
@@ -255,9 +259,9 @@ def test_a_class_of_copies_in_another_split_keeps_one() -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels, "find_spec", lambda _: None)
+    monkeypatch.setattr(label_issues, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r'needs an extra: pip install ".*\[data\]"'):
-        labels.require("cleanlab")
+        label_issues.require("cleanlab")
 
 
 def test_the_page_holds_everything(folder: Path, tmp_path: Path) -> None:

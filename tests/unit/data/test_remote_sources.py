@@ -19,8 +19,8 @@ import pytest
 
 from animal_classification.data.sources import SourceOptions, animal_mnist, read_source
 from animal_classification.data.sources.archives import ArchiveLimits, unpack
-from animal_classification.data.sources.fetching import Pinned
-from animal_classification.data.sources.unpickling import read_pickled_array
+from animal_classification.data.sources.numpy_unpickler import read_pickled_array
+from animal_classification.data.sources.pypi_package import Pinned
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from tests.unit.data.drawing import draw_classes
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from animal_classification.data import parquet
+from animal_classification.data import duckdb_parquet
 from animal_classification.data.manifest import Manifest
 from animal_classification.data.sources import Columns, SourceOptions, read_source
 from animal_classification.errors import AnimalsError, UsageError
@@ -103,7 +103,9 @@ def test_a_table_of_json_lines_and_parquet(tmp_path: Path, options: SourceOption
     draw(tmp_path / "a.png", 1)
     row = {"image": "a.png", "label": 3, "split": None}
     (tmp_path / "t.jsonl").write_text(f"{json.dumps(row)}\n\n", encoding="utf-8")
-    parquet.write_table(tmp_path / "t.parquet", [row], {"image": "VARCHAR", "label": "INTEGER", "split": "VARCHAR"}, "")
+    duckdb_parquet.write_table(
+        tmp_path / "t.parquet", [row], {"image": "VARCHAR", "label": "INTEGER", "split": "VARCHAR"}, ""
+    )
     (tmp_path / "u.parquet").write_bytes((tmp_path / "t.parquet").read_bytes())
     expected = [("a.png", "3", None)]
     assert found(read_source(tmp_path / "t.jsonl", options)) == expected

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from animal_classification.bundle.schema import BundleInfo
-from animal_classification.evaluation.scorecard import Answers, Scorecard, top_k
-from animal_classification.inference.decide import Decider
+from animal_classification.evaluation.scorecard import LabelledAnswers, Scorecard, top_k
+from animal_classification.inference.postprocess import Postprocessor
 
 
 def info(classes: int, **more: Any) -> BundleInfo:
@@ -32,7 +32,7 @@ def scores(probabilities: list[list[float]], targets: list[int], *, units: list[
     logits = np.log(np.array(probabilities, dtype=np.float32))
     model = info(logits.shape[1])
     embedding = np.zeros((len(targets), 2), np.float32)
-    found = Answers.of(model, Decider(model), (logits, embedding), np.array(targets)).scorecard(
+    found = LabelledAnswers.of(model, Postprocessor(model), (logits, embedding), np.array(targets)).scorecard(
         np.array(units or list(range(len(targets)))), 0
     )
     assert found is not None
@@ -68,5 +68,5 @@ def test_faultless_on_few_photos_is_not_certain() -> None:
 
 def test_without_a_photo_nothing_is_known() -> None:
     model, nothing = info(2), np.zeros((0, 2), np.float32)
-    answers = Answers.of(model, Decider(model), (nothing, nothing), np.zeros(0, np.int64))
+    answers = LabelledAnswers.of(model, Postprocessor(model), (nothing, nothing), np.zeros(0, np.int64))
     assert answers.scorecard(np.zeros(0, np.int64), 0) is None

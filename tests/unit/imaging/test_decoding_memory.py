@@ -21,10 +21,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from animal_classification.errors import CorruptImageError, ImageError, ImageMemoryError, UsageError
-from animal_classification.imaging import DecodingMemory, Limits, PreprocessSpec, decode, pixels, preprocess, thumbnail
-from animal_classification.imaging.memory import MIB, RESERVED, SMALLEST, share_for_decoding
-from animal_classification.imaging.pixels import Flat
-from animal_classification.imaging.resizing import resize
+from animal_classification.imaging import (
+    DecodingMemory,
+    Limits,
+    PreprocessSpec,
+    decode,
+    pixel_formats,
+    preprocess,
+    thumbnail,
+)
+from animal_classification.imaging.downscale import resize
+from animal_classification.imaging.memory_budget import MIB, RESERVED, SMALLEST, share_for_decoding
+from animal_classification.imaging.pixel_formats import Flat
 from tests.support.bombs import bombs
 from tests.unit.imaging.drawing import encode, scene, textured
 
@@ -221,7 +229,7 @@ def test_bands_give_the_pixels_of_the_whole(
     box = (corner[0] * width, corner[1] * height, width - corner[2] * width, height - corner[3] * height)
     expected = Flat(image).whole().resize(size, resample, box=box)
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("pixels", "resizing"):
+        for module in ("pixel_formats", "downscale"):
             patch.setattr(f"animal_classification.imaging.{module}.BAND", band)
         found = resize(Flat(image), size, box, resample)
         assert found.mode == expected.mode
@@ -231,7 +239,7 @@ def test_bands_give_the_pixels_of_the_whole(
 
 def expected_whole(image: Image.Image) -> Image.Image:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pixels, "BAND", 1 << 30)
+        patch.setattr(pixel_formats, "BAND", 1 << 30)
         return Flat(image).whole()
 
 

@@ -15,14 +15,14 @@ from sqlalchemy import Engine, event
 from animal_classification.cli.main import main
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.status import read_status, seconds_of, status
-from animal_classification.monitoring.text import render
+from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.counting import rebuild
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.migrating import VERSION_TABLE, migrate
-from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.migrate import VERSION_TABLE, migrate
 from animal_classification.prediction_log.store import insert
+from animal_classification.prediction_log.sum_updates import rebuild
 from animal_classification.prediction_log.tables import predictions
 from tests.support.log_records import record
 

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, func, select
 
 from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.prediction_log import database, feedback
+from animal_classification.prediction_log.database_errors import LogDatabaseError
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.migrating import migrate
-from animal_classification.prediction_log.refusals import LogDatabaseError
+from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.store import delete_older, insert
 from animal_classification.prediction_log.tables import feedback as words
 from animal_classification.prediction_log.tables import predictions

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from animal_classification.prediction_log import writer as writers
-from animal_classification.prediction_log.photos import PhotoFolder, PhotoKeeper
-from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.photo_store import PhotoFolder, PhotoKeeper
 from animal_classification.prediction_log.quarantine import Quarantine
-from animal_classification.prediction_log.records import Record
+from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import Spool, waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
@@ -93,7 +93,7 @@ def test_what_is_set_aside_is_as_it_was(windows: Windows, tmp_path: Path) -> Non
     for item in rows:
         path = quarantine.keep(item.to_line())
     assert path is not None
-    assert [Record.from_line(line) for line in path.read_bytes().splitlines(keepends=True)] == rows
+    assert [PredictionRecord.from_line(line) for line in path.read_bytes().splitlines(keepends=True)] == rows
 
 
 def test_photos_that_somebody_looks_at(windows: Windows, tmp_path: Path) -> None:

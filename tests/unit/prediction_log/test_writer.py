@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from animal_classification.common.file_lock import locked
 from animal_classification.errors import UsageError
-from animal_classification.prediction_log import migrating, store
+from animal_classification.prediction_log import migrate, store
 from animal_classification.prediction_log.database import connect
-from animal_classification.prediction_log.locking import locked
-from animal_classification.prediction_log.places import LogPlace
+from animal_classification.prediction_log.database_errors import LogDatabaseError
+from animal_classification.prediction_log.location import LogPlace
 from animal_classification.prediction_log.quarantine import Quarantine
-from animal_classification.prediction_log.records import Record
-from animal_classification.prediction_log.refusals import LogDatabaseError
+from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
@@ -173,7 +173,7 @@ def test_a_database_that_was_replaced_gets_its_tables(tmp_path: Path) -> None:
     log.write(record())
     log.flush(30)
     engine = connect(f"sqlite:///{tmp_path / 'predictions.db'}")
-    migrating.migrate(engine, "base")
+    migrate.migrate(engine, "base")
     engine.dispose()
     item = record()
     log.write(item)
@@ -307,14 +307,14 @@ def test_what_dead_processes_left_counts(tmp_path: Path) -> None:
 def test_any_row_that_breaks_something_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    to_row = Record.to_row
+    to_row = PredictionRecord.to_row
 
-    def breaks(self: Record) -> dict[str, Any]:
+    def breaks(self: PredictionRecord) -> dict[str, Any]:
         if self.file == "odd.jpg":
             raise TypeError("nobody thought of this")
         return to_row(self)
 
-    monkeypatch.setattr(Record, "to_row", breaks)
+    monkeypatch.setattr(PredictionRecord, "to_row", breaks)
     counted = Counted()
     log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
     rows = [record(), record(file="odd.jpg"), record(), record(model=["a", "list"]), record()]
@@ -325,7 +325,7 @@ def test_any_row_that_breaks_something_is_set_aside(
     assert ids(tmp_path) == [rows[0].id, rows[2].id, rows[4].id]
     assert counted.rows == {"written": 3, "refused": 2}
     (path,) = (tmp_path / "refused").iterdir()
-    kept = [Record.from_line(line) for line in path.read_bytes().splitlines(keepends=True)]
+    kept = [PredictionRecord.from_line(line) for line in path.read_bytes().splitlines(keepends=True)]
     assert [item and item.id for item in kept] == [rows[1].id, rows[3].id]
     assert rows[1].id in caplog.text
     assert "nobody thought of this" in caplog.text
@@ -337,7 +337,7 @@ def test_a_row_is_set_aside_once_though_the_database_goes_away_behind_it(
     monkeypatch.setattr("animal_classification.prediction_log.writer.ROWS", 2)
     insert, failures = store.insert, [LogDatabaseError("gone"), LogDatabaseError("gone")]
 
-    def goes_away(engine: Engine, records: list[Record]) -> list[store.Refused]:
+    def goes_away(engine: Engine, records: list[PredictionRecord]) -> list[store.Refused]:
         if any(item.file == "last.jpg" for item in records) and failures:
             raise failures.pop()
         return insert(engine, records)

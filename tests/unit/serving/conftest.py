@@ -19,7 +19,8 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from animal_classification.inference import Classifier, Prediction
-from animal_classification.serving import create_app, hosts
+from animal_classification.serving import create_app
+from animal_classification.serving.middleware import allowed_hosts
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
@@ -36,7 +37,7 @@ def encoded(colour: tuple[int, int, int], size: int = 64, form: str = "JPEG") ->
 @pytest.fixture(autouse=True)
 def known_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names that test clients ask for count as this machine's."""
-    monkeypatch.setattr(hosts, "LOCAL_NAMES", {"localhost", "test", "testserver"})
+    monkeypatch.setattr(allowed_hosts, "LOCAL_NAMES", {"localhost", "test", "testserver"})
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from animal_classification.errors import EngineError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.problems import ProblemError
-from animal_classification.serving.service import Service
-from animal_classification.serving.uploads import Photo
-from animal_classification.serving.workers import Workers
+from animal_classification.serving.batching.model_queue import InferenceWorkers
+from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.http.uploads import UploadedPhoto
+from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import BLUE, GREEN, RED, FakePredictor, assert_problem, encoded
 
-PHOTO = Photo("a.jpg", encoded(RED))
+PHOTO = UploadedPhoto("a.jpg", encoded(RED))
 
 
 class Gate(FakePredictor):
@@ -49,23 +49,23 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def workers_of(service: Service) -> Workers:
+def workers_of(service: ModelService) -> InferenceWorkers:
     assert service._workers is not None
     return service._workers
 
 
-def depth_of(service: Service) -> int:
+def depth_of(service: ModelService) -> int:
     return workers_of(service).depth
 
 
-async def both_busy(service: Service) -> None:
+async def both_busy(service: ModelService) -> None:
     """Both threads hold a photo, so that nothing leaves the queue."""
     await until(lambda: len(workers_of(service)._started) == 2 and workers_of(service)._idle == 0)
 
 
 @asynccontextmanager
-async def running(predictor: Any, **settings: Any) -> AsyncIterator[Service]:
-    service = Service(Settings(**{"max_files": 2} | settings))
+async def running(predictor: Any, **settings: Any) -> AsyncIterator[ModelService]:
+    service = ModelService(Settings(**{"max_files": 2} | settings))
     service.install(predictor)
     try:
         yield service
@@ -120,7 +120,7 @@ def test_each_request_gets_its_own_answers_and_as_many_labels_as_it_asked_for(cl
         async with running(gate) as service:
             asked = [(label, top_k) for label in colours for top_k in (1, 2, 3)]
             tasks = [
-                asyncio.create_task(service.identify([Photo(label, encoded(colours[label]))], top_k=top_k))
+                asyncio.create_task(service.identify([UploadedPhoto(label, encoded(colours[label]))], top_k=top_k))
                 for label, top_k in asked
             ]
             gate.open.set()
@@ -132,7 +132,7 @@ def test_each_request_gets_its_own_answers_and_as_many_labels_as_it_asked_for(cl
 
 
 def test_a_photo_that_breaks_the_decoder_fails_alone(classifier: Classifier) -> None:
-    poison = Photo("poison", b"poison")
+    poison = UploadedPhoto("poison", b"poison")
 
     def explode(photo: bytes) -> None:
         if photo == poison.data:
@@ -234,7 +234,7 @@ def test_a_cancelled_request_frees_its_places_and_costs_no_core(classifier: Clas
 
 
 @asynccontextmanager
-async def client_of(predictor: Any, **settings: Any) -> AsyncIterator[tuple[httpx.AsyncClient, Service]]:
+async def client_of(predictor: Any, **settings: Any) -> AsyncIterator[tuple[httpx.AsyncClient, ModelService]]:
     app = create_app(predictor, Settings(**settings))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client, app.state.service
@@ -307,7 +307,7 @@ def test_over_http_a_body_that_trickles_is_given_up(classifier: Classifier) -> N
 def test_over_http_a_client_that_goes_away_frees_its_place(classifier: Classifier) -> None:
     gate = Gate(classifier)
     app = create_app(gate)
-    service: Service = app.state.service
+    service: ModelService = app.state.service
     gone = asyncio.Event()
     sent: list[Any] = []
 

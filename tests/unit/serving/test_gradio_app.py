@@ -13,7 +13,7 @@ gr = pytest.importorskip("gradio", reason="needs: pip install 'animals-in-photos
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.gradio_app import NONE, InProcess, OverServer, make_demo
+from animal_classification.serving.ui.gradio_app import NONE, InProcess, OverServer, make_demo
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import RED, YELLOW, encoded
 

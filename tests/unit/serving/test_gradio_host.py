@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from animal_classification.errors import UsageError
 from animal_classification.serving import create_app
-from animal_classification.serving.gradio_host import LOCK, GradioHost, Uploads, remove_orphans, sweep
+from animal_classification.serving.ui.gradio_host import LOCK, GradioHost, Uploads, remove_orphans, sweep
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import assert_problem
 
@@ -99,7 +99,7 @@ def test_what_was_broken_off_is_swept(tmp_path: Path) -> None:
 
 def test_the_folders_of_dead_processes_are_removed_and_of_living_ones_not(tmp_path: Path) -> None:
     script = (
-        "import sys; from animal_classification.serving import gradio_host as g; import tempfile;"
+        "import sys; from animal_classification.serving.ui import gradio_host as g; import tempfile;"
         f"tempfile.tempdir = {str(tmp_path)!r};"
         "context = g._folder(); folder = context.__enter__(); (folder / 'photo').write_bytes(b'x');"
         "print(folder, flush=True); sys.stdin.read()"

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from animal_classification.errors import AnimalsError, UsageError
-from animal_classification.serving import ports
-from animal_classification.serving.ports import address_of, listen
+from animal_classification.serving.process import ports
+from animal_classification.serving.process.ports import address_of, listen
 
 
 def test_a_free_port_is_taken() -> None:
@@ -80,7 +80,7 @@ def test_what_to_type_into_a_browser(host: str, address: str) -> None:
 def test_room_for_connections(soft: int, hard: int, after: int, line: str | None) -> None:
     code = f"""
 import resource
-from animal_classification.serving.ports import make_room
+from animal_classification.serving.process.ports import make_room
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 print(make_room(500))
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

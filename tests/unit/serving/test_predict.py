@@ -16,8 +16,8 @@ from animal_classification.imaging import PreprocessSpec
 from animal_classification.imaging.geometry import crop_box
 from animal_classification.inference import Classifier
 from animal_classification.inference.results import FileResult
-from animal_classification.serving.photo_jobs import Outcome
-from animal_classification.serving.schemas import PredictResponse, as_entry
+from animal_classification.serving.batching.inference_jobs import PhotoOutcome
+from animal_classification.serving.http.schemas import PredictResponse, as_entry
 from tests.unit.serving.conftest import BLUE, GREEN, RED, YELLOW, assert_problem, encoded, send
 
 CONTRACT = [
@@ -123,7 +123,7 @@ def test_unknown_options_are_refused(client: TestClient) -> None:
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (300, 900)])
 def test_which_part_of_a_photo_a_heatmap_covers(classifier: Classifier, width: int, height: int) -> None:
     wanted = Preprocess(size=200, crop_pct=0.8, interpolation="bicubic")
-    outcome = Outcome(FileResult("a.jpg", error="none"), np.zeros((200, 200, 3), np.uint8))
+    outcome = PhotoOutcome(FileResult("a.jpg", error="none"), np.zeros((200, 200, 3), np.uint8))
     entry = as_entry(outcome, classifier.info.model_copy(update={"preprocess": wanted}))
     left, top, right, bottom = crop_box(width, height, PreprocessSpec(size=200, crop_pct=0.8))
     side = entry["heatmap_side"] * min(width, height)

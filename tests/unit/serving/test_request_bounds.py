@@ -13,13 +13,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.arrivals import KEY, Arrival
-from animal_classification.serving.bodies import Memory
-from animal_classification.serving.problems import ProblemError
-from animal_classification.serving.request_bounds import SMALL, take, take_time
+from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.middleware.body_limits import Memory
+from animal_classification.serving.middleware.message_arrival import KEY, Arrival
+from animal_classification.serving.middleware.request_bounds import SMALL, take, take_time
 from animal_classification.settings import MIB, Settings
 from tests.unit.serving.conftest import RED, assert_problem, encoded, send
-from tests.unit.serving.test_observing import read_metrics, value
+from tests.unit.serving.test_request_log import read_metrics, value
 
 MakeClient = Callable[..., TestClient]
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from animal_classification.cli import serve
 from animal_classification.cli.up import ready_line
 from animal_classification.errors import MissingExtraError, UsageError
-from animal_classification.serving import server, supervisor
+from animal_classification.serving.process import server, supervisor
 from animal_classification.settings import Settings
 
 STARTED = server.Started(

@@ -12,10 +12,12 @@ from fastapi.testclient import TestClient
 
 from animal_classification.errors import BundleNotFoundError
 from animal_classification.inference import Classifier
-from animal_classification.serving import create_app, gradio_host, server
-from animal_classification.serving.ports import listen
-from animal_classification.serving.server import Controls, Started
-from animal_classification.serving.service import Service
+from animal_classification.serving import create_app
+from animal_classification.serving.process import server
+from animal_classification.serving.process.ports import listen
+from animal_classification.serving.process.server import Controls, Started
+from animal_classification.serving.service import ModelService
+from animal_classification.serving.ui import gradio_host
 from animal_classification.settings import Settings
 
 
@@ -45,11 +47,11 @@ def test_a_gradio_that_cannot_start_leaves_the_rest_alone(monkeypatch: pytest.Mo
 def test_a_worker_that_is_told_to_stop_while_it_loads_loads_once_and_tells_nobody_that_it_is_ready(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
-    loaded: list[Service] = []
+    loaded: list[ModelService] = []
     ready: list[Started] = []
     controls: list[Controls] = []
 
-    async def install_models(service: Service, _: Settings) -> None:
+    async def install_models(service: ModelService, _: Settings) -> None:
         if told == "while it loads":
             controls[0].stop()
             await asyncio.sleep(0.05)

@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.models.loading import Loaded
-from animal_classification.serving.models.slots import fraction
-from animal_classification.serving.service import Service
-from animal_classification.serving.uploads import Photo
-from animal_classification.serving.workers import Bounds, Workers
+from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers
+from animal_classification.serving.http.uploads import UploadedPhoto
+from animal_classification.serving.models.loader import Loaded
+from animal_classification.serving.models.routing import fraction
+from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.serving.conftest import GREEN, RED, FakePredictor, assert_problem, encoded, send
@@ -49,15 +49,15 @@ def newer(made: Make) -> Classifier:
 
 
 @pytest.fixture
-def service(classifier: Classifier, zoo: Classifier) -> Service:
-    service = Service(Settings(cache_size=100))
+def service(classifier: Classifier, zoo: Classifier) -> ModelService:
+    service = ModelService(Settings(cache_size=100))
     service.install(classifier)
     service.install(zoo)
     return service
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[TestClient]:
+def client(service: ModelService) -> Iterator[TestClient]:
     app = create_app(None, Settings())
     app.state.service.models = service.models
     app.state.service._workers = service._workers
@@ -91,10 +91,10 @@ def test_all_models_are_listed_and_described(client: TestClient) -> None:
 
 
 def test_a_new_version_takes_over_and_what_was_remembered_goes_with_the_old_one(
-    service: Service, newer: Classifier
+    service: ModelService, newer: Classifier
 ) -> None:
     async def scenario() -> None:
-        photo = Photo("a.jpg", encoded(RED))
+        photo = UploadedPhoto("a.jpg", encoded(RED))
         for expected in ("wolf", "wolf"):
             with service.using("zoo", [photo]) as model:
                 (outcome,) = await service.identify([photo], model=model)
@@ -117,10 +117,10 @@ def test_a_request_on_its_way_is_answered_by_the_version_that_it_began_with(zoo:
     gate = Gate(zoo)
 
     async def scenario() -> None:
-        service = Service()
+        service = ModelService()
         service.install(gate)
         old = service.models.find().current
-        photo = Photo("a.jpg", encoded(RED))
+        photo = UploadedPhoto("a.jpg", encoded(RED))
         with service.using() as model:
             work = asyncio.create_task(service.identify([photo] * 3, model=model))
             await both_busy(service)
@@ -140,11 +140,11 @@ def test_a_request_on_its_way_is_answered_by_the_version_that_it_began_with(zoo:
 
 
 def test_a_canary_answers_its_share_and_the_same_photo_always_gets_the_same(zoo: Classifier, newer: Classifier) -> None:
-    service = Service()
+    service = ModelService()
     service.install(zoo)
     service.install_canary("zoo", Loaded(newer), 0.3)
     slot = service.models.find()
-    photos = [Photo("a", number.to_bytes(4, "little") * 100) for number in range(2000)]
+    photos = [UploadedPhoto("a", number.to_bytes(4, "little") * 100) for number in range(2000)]
     chosen = [slot.choose([photo]) for photo in photos]
     assert chosen == [slot.choose([photo]) for photo in photos]
     assert sum(model.info.version == "2" for model in chosen) / len(chosen) == pytest.approx(0.3, abs=0.05)
@@ -155,7 +155,7 @@ def test_a_canary_answers_its_share_and_the_same_photo_always_gets_the_same(zoo:
     assert {slot.choose([photo]) for photo in photos} == {slot.current}
 
 
-def test_a_canary_is_shown_with_its_share(client: TestClient, service: Service, newer: Classifier) -> None:
+def test_a_canary_is_shown_with_its_share(client: TestClient, service: ModelService, newer: Classifier) -> None:
     service.install_canary("zoo", Loaded(newer), 1.0)
     assert entry_of(send(client, ("a.jpg", encoded(RED)), model="zoo")) == ("zoo", "2", "hare")
     canary = {"name": "zoo", "version": "2", "share": 1.0}
@@ -185,14 +185,14 @@ def test_a_busy_model_does_not_starve_another(classifier: Classifier, zoo: Class
     gate.threads = 1
 
     async def scenario() -> None:
-        service = Service(Settings(queue_size=100))
+        service = ModelService(Settings(queue_size=100))
         service.install(gate, batch=2)
         service.install(FakePredictor(zoo, before_inference=lambda _: decoded_before.append(gate.decoded)), batch=2)
-        photo = Photo("a.jpg", encoded(RED))
+        photo = UploadedPhoto("a.jpg", encoded(RED))
         many = [asyncio.create_task(service.identify([photo])) for _ in range(40)]
         await until(lambda: 38 <= service._workers.depth < 40)  # the thread has taken some
         with service.using("zoo") as model:
-            one = asyncio.create_task(service.identify([Photo("b.jpg", encoded(GREEN))], model=model))
+            one = asyncio.create_task(service.identify([UploadedPhoto("b.jpg", encoded(GREEN))], model=model))
             await until(lambda: model.lane.depth == 1)
             gate.open.set()
             await one
@@ -204,7 +204,7 @@ def test_a_busy_model_does_not_starve_another(classifier: Classifier, zoo: Class
 
 
 def test_queues_are_bounded_each_by_itself_and_waits_are_foreseen_over_all() -> None:
-    workers = Workers(threads=1)
+    workers = InferenceWorkers(threads=1)
     busy, calm = (workers.lane(lambda _: None, Bounds(chunk=2, size=10)) for _ in range(2))
     busy._pace = calm._pace = 1.0
     waiting: Any = object()
@@ -221,12 +221,12 @@ def test_spare_is_what_nobody_needs(zoo: Classifier) -> None:
     gate = Gate(zoo)
 
     async def scenario() -> None:
-        service = Service()
+        service = ModelService()
         service.install(gate)
         workers = service._workers
         assert workers is not None
         assert workers.spare(0.0)
-        tasks = [asyncio.create_task(service.identify([Photo("a.jpg", encoded(RED))])) for _ in range(2)]
+        tasks = [asyncio.create_task(service.identify([UploadedPhoto("a.jpg", encoded(RED))])) for _ in range(2)]
         await both_busy(service)
         assert not workers.spare(0.0)
         heard = threading.Event()

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
+from animal_classification.serving.http.uploads import UploadedPhoto
 from animal_classification.serving.models import shadow as shadows
-from animal_classification.serving.models.loading import Loaded
+from animal_classification.serving.models.loader import Loaded
 from animal_classification.serving.models.shadow import MAX_PHOTOS, Shadow
-from animal_classification.serving.service import Service
-from animal_classification.serving.uploads import Photo
+from animal_classification.serving.service import ModelService
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.serving.conftest import BLUE, GREEN, RED, FakePredictor, encoded, send
 
@@ -30,7 +30,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 
 @pytest.fixture
-def served(classifier: Classifier) -> Iterator[tuple[TestClient, Service]]:
+def served(classifier: Classifier) -> Iterator[tuple[TestClient, ModelService]]:
     app = create_app(classifier)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client, app.state.service
@@ -45,13 +45,13 @@ def wait_until(check: Callable[[], bool]) -> None:
     asyncio.run(turns())
 
 
-def shadow_of(service: Service) -> Shadow:
+def shadow_of(service: ModelService) -> Shadow:
     shadow = service.models.find().shadow
     assert shadow is not None
     return shadow
 
 
-def test_it_is_compared_and_answers_nobody(served: tuple[TestClient, Service], other: Classifier) -> None:
+def test_it_is_compared_and_answers_nobody(served: tuple[TestClient, ModelService], other: Classifier) -> None:
     client, service = served
     service.install_shadow("tiny", Loaded(other), 1.0)
     for colour, label in ((RED, "cat"), (GREEN, "dog"), (BLUE, "lion"), (RED, "cat")):
@@ -73,7 +73,7 @@ def test_it_is_compared_and_answers_nobody(served: tuple[TestClient, Service], o
 
 
 def test_what_finds_no_room_is_dropped_and_counted_and_a_slow_shadow_holds_up_nobody(
-    served: tuple[TestClient, Service], other: Classifier
+    served: tuple[TestClient, ModelService], other: Classifier
 ) -> None:
     client, service = served
     gate = threading.Event()
@@ -93,7 +93,7 @@ def test_what_finds_no_room_is_dropped_and_counted_and_a_slow_shadow_holds_up_no
     assert f'result="dropped"}} {shadow.comparison.dropped:.1f}' in client.get("/metrics").text
 
 
-def test_a_shadow_that_fails_is_its_own_trouble(served: tuple[TestClient, Service], other: Classifier) -> None:
+def test_a_shadow_that_fails_is_its_own_trouble(served: tuple[TestClient, ModelService], other: Classifier) -> None:
     client, service = served
 
     def fail(_: bytes) -> None:
@@ -112,7 +112,7 @@ def test_a_shadow_that_fails_is_its_own_trouble(served: tuple[TestClient, Servic
 
 
 def test_nothing_is_looked_for_while_there_is_no_shadow(
-    served: tuple[TestClient, Service], other: Classifier, monkeypatch: pytest.MonkeyPatch
+    served: tuple[TestClient, ModelService], other: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A photo that comes in the moment in which the shadow goes waits, and keeps no core busy meanwhile."""
     _, service = served
@@ -129,7 +129,7 @@ def test_nothing_is_looked_for_while_there_is_no_shadow(
         shadow.install(None)
         return 0.0
 
-    photo = Photo("a.jpg", encoded(RED))
+    photo = UploadedPhoto("a.jpg", encoded(RED))
     (outcome,) = asyncio.run(service.identify([photo]))
     with monkeypatch.context() as patched:
         patched.setattr(shadows, "fraction", leave)
@@ -142,7 +142,9 @@ def test_nothing_is_looked_for_while_there_is_no_shadow(
     shadow.close(20)
 
 
-def test_the_end_waits_for_the_photo_that_is_compared(served: tuple[TestClient, Service], other: Classifier) -> None:
+def test_the_end_waits_for_the_photo_that_is_compared(
+    served: tuple[TestClient, ModelService], other: Classifier
+) -> None:
     client, service = served
     begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -159,7 +161,7 @@ def test_the_end_waits_for_the_photo_that_is_compared(served: tuple[TestClient, 
     assert ended.is_set()
 
 
-def test_a_share_of_the_photos(served: tuple[TestClient, Service], other: Classifier, tmp_path: Path) -> None:
+def test_a_share_of_the_photos(served: tuple[TestClient, ModelService], other: Classifier, tmp_path: Path) -> None:
     client, service = served
     service.install_shadow("tiny", Loaded(other), 0.5)
     sent = 60

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from animal_classification.cli import up
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
 from animal_classification.install_hint import pip_install
-from animal_classification.prediction_log import places
-from animal_classification.serving import server
+from animal_classification.prediction_log import location
+from animal_classification.serving.process import server
 from animal_classification.settings import Settings
 
 STARTED = server.Started(address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=2)
@@ -25,7 +25,7 @@ STARTED = server.Started(address="http://localhost:8080", model="tiny", version=
 def data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the prediction log goes by itself, in place of the developer's own."""
     folder = tmp_path / "data"
-    monkeypatch.setattr(places, "default_folder", lambda: folder)
+    monkeypatch.setattr(location, "default_folder", lambda: folder)
     return folder
 
 

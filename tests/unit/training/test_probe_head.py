@@ -6,25 +6,27 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from animal_classification.inference.decide import softmax
-from animal_classification.training.probe.folds import deal
+from animal_classification.inference.postprocess import softmax
 from animal_classification.training.probe.head import choose, fit
-from animal_classification.training.probe.opinions import Examples, Head, Opinions
-from animal_classification.training.probe.solving import Problem, basis, logistic
+from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead, LinearModels
+from animal_classification.training.probe.logistic_regression import Problem, basis, logistic
+from animal_classification.training.probe.stratified_folds import deal
 
 STRENGTHS = (0.01, 0.1)
 
 
-def examples(classes: int = 3, each: int = 20, depth: int = 8, *, seed: int = 0, backbone: bool = False) -> Examples:
+def examples(
+    classes: int = 3, each: int = 20, depth: int = 8, *, seed: int = 0, backbone: bool = False
+) -> EmbeddedPhotos:
     numbers = np.random.default_rng(seed)
     centres = numbers.normal(size=(classes, depth)) * 2
     targets = np.repeat(np.arange(classes), each)
     embeddings = centres[targets] + numbers.normal(size=(len(targets), depth))
-    head = Head(numbers.normal(size=(5, depth)), numbers.normal(size=5)) if backbone else None
-    return Examples(embeddings, targets, classes, head)
+    head = LinearHead(numbers.normal(size=(5, depth)), numbers.normal(size=5)) if backbone else None
+    return EmbeddedPhotos(embeddings, targets, classes, head)
 
 
-def folds_of(data: Examples, count: int = 5) -> np.ndarray:
+def folds_of(data: EmbeddedPhotos, count: int = 5) -> np.ndarray:
     numbers = range(len(data.targets))
     return deal(data.targets, list(numbers), [str(number) for number in numbers], count)
 
@@ -73,7 +75,7 @@ def test_few_photos_give_a_head_and_no_warning(classes: int, each: int) -> None:
 
 
 def test_equal_photos_are_no_trouble() -> None:
-    data = Examples(np.ones((6, 4)), np.array([0, 0, 0, 1, 1, 1]), 2)
+    data = EmbeddedPhotos(np.ones((6, 4)), np.array([0, 0, 0, 1, 1, 1]), 2)
     assert np.isfinite(fit(data, choose(data, folds_of(data), STRENGTHS, workers=1)).weight).all()
 
 
@@ -81,7 +83,7 @@ def test_a_channel_that_is_silent_in_training_does_not_decide_alone() -> None:
     """Divided by its own spread it would be thousands of times as loud as the others, where it speaks at last."""
     data = examples()
     quiet = np.random.default_rng(1).normal(size=(len(data.targets), 1)) * 1e-4 + data.targets[:, None] * 1e-4
-    data = Examples(np.hstack([data.embeddings, quiet]), data.targets, data.classes)
+    data = EmbeddedPhotos(np.hstack([data.embeddings, quiet]), data.targets, data.classes)
     head = fit(data, choose(data, folds_of(data), STRENGTHS, workers=1))
     speaks = data.embeddings.copy()
     speaks[:, -1] = 1.0
@@ -94,8 +96,8 @@ def test_balance_helps_the_rare() -> None:
     embeddings = numbers.normal(size=(100, 3)) + targets[:, None]
     shares = []
     for balance in (True, False):
-        data = Examples(embeddings, targets, 2, balance=balance)
-        answers = Opinions(data, np.ones(100, dtype=bool)).at(0.01)[0].logits(embeddings).argmax(axis=1)
+        data = EmbeddedPhotos(embeddings, targets, 2, balance=balance)
+        answers = LinearModels(data, np.ones(100, dtype=bool)).at(0.01)[0].logits(embeddings).argmax(axis=1)
         shares.append(answers.mean())
     assert shares[0] > shares[1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from animal_classification.config.composing import compose
+from animal_classification.config.compose import compose
 from animal_classification.training import run as runs
 
 

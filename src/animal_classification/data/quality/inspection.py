@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.data.copies import CopySet, Joined, copy_sets
-from animal_classification.data.fingerprints import NEAR
-from animal_classification.data.manifest import Manifest, Record
-from animal_classification.data.quality import labels
-from animal_classification.data.quality.copies import find_copies
-from animal_classification.data.quality.crops import find_crops
+from animal_classification.data.duplicates import DuplicateSet, UnionFind, copy_sets
+from animal_classification.data.manifest import Manifest, ManifestRow
+from animal_classification.data.perceptual_hash import NEAR
+from animal_classification.data.quality import label_issues
+from animal_classification.data.quality.duplicates import find_copies
 from animal_classification.data.quality.findings import KINDS, Finding
-from animal_classification.data.quality.photos import find_class_trouble, find_tiny, find_unusable
-from animal_classification.data.scanning import Facts
+from animal_classification.data.quality.overlaps import find_crops
+from animal_classification.data.quality.photo_checks import find_class_trouble, find_tiny, find_unusable
+from animal_classification.data.scanner import Facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rules:
+class InspectionRules:
     """What counts as a finding.
 
     Attributes:
@@ -36,7 +36,7 @@ class Rules:
     min_side: int = 32
     min_class: int = 10
     near: int = NEAR
-    label_method: labels.Method = "calibrated"
+    label_method: label_issues.Method = "calibrated"
     seed: int = 0
 
 
@@ -54,7 +54,7 @@ class Inspection:
         return Counter(finding.kind for finding in self.findings)
 
 
-_RULES = Rules()
+_RULES = InspectionRules()
 _SHOWN = 3
 
 
@@ -63,7 +63,7 @@ def inspect(
     facts: Sequence[Facts],
     *,
     embeddings: NDArray[np.float32] | None = None,
-    rules: Rules = _RULES,
+    rules: InspectionRules = _RULES,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
     """Look for everything that is known to spoil a classifier or the numbers that describe it.
@@ -101,7 +101,7 @@ def inspect(
 
 
 def _crops(
-    manifest: Manifest, facts: Sequence[Facts], embeddings: NDArray[np.float32], rules: Rules
+    manifest: Manifest, facts: Sequence[Facts], embeddings: NDArray[np.float32], rules: InspectionRules
 ) -> list[tuple[int, int]]:
     """Crops among the photos that are not known to be copies of each other already: one of each set is looked at."""
     known = copy_sets(manifest, facts, limit=rules.near)
@@ -112,7 +112,7 @@ def _crops(
 
 
 def _wrong_labels(
-    manifest: Manifest, sets: Sequence[CopySet], embeddings: NDArray[np.float32], rules: Rules
+    manifest: Manifest, sets: Sequence[DuplicateSet], embeddings: NDArray[np.float32], rules: InspectionRules
 ) -> tuple[list[Finding], list[str]]:
     """Doubted labels, and a line about the classes whose labels were not judged."""
     finite = set(np.flatnonzero(np.isfinite(embeddings).all(axis=1)).tolist())
@@ -122,16 +122,16 @@ def _wrong_labels(
     together = _belonging_together(manifest, sets)
     names = [manifest.rows[index].label for index in chosen]
     groups = [together.find(index) for index in chosen]
-    judged = labels.judged_classes(names, groups)
-    doubts = labels.find_wrong_labels(
+    judged = label_issues.judged_classes(names, groups)
+    doubts = label_issues.find_wrong_labels(
         names, embeddings[np.array(chosen)], groups, method=rules.label_method, seed=rules.seed
     )
     return [_doubted(manifest.rows[chosen[doubt.index]], doubt) for doubt in doubts], _not_judged(names, judged)
 
 
-def _belonging_together(manifest: Manifest, sets: Sequence[CopySet]) -> Joined:
+def _belonging_together(manifest: Manifest, sets: Sequence[DuplicateSet]) -> UnionFind:
     """Copies, and the groups that the source names: frames of one sequence speak for each other's label."""
-    together = Joined(len(manifest))
+    together = UnionFind(len(manifest))
     for copies in sets:
         together.join_all(copies.members)
     groups: dict[str, list[int]] = defaultdict(list)
@@ -143,7 +143,7 @@ def _belonging_together(manifest: Manifest, sets: Sequence[CopySet]) -> Joined:
     return together
 
 
-def _doubted(row: Record, doubt: labels.Doubt) -> Finding:
+def _doubted(row: ManifestRow, doubt: label_issues.LabelIssue) -> Finding:
     return Finding(
         kind="wrong_label",
         severity="warning",
@@ -160,6 +160,6 @@ def _not_judged(names: Sequence[str], judged: Collection[str]) -> list[str]:
         return []
     shown = ", ".join(map(repr, small[:_SHOWN])) + (", …" if len(small) > _SHOWN else "")
     return [
-        f"wrong labels in {len(small)} classes ({shown}): it takes {labels.FEWEST_PHOTOS} photos, "
-        f"in {labels.FEWEST_SETS} groups or more, to judge a label"
+        f"wrong labels in {len(small)} classes ({shown}): it takes {label_issues.FEWEST_PHOTOS} photos, "
+        f"in {label_issues.FEWEST_SETS} groups or more, to judge a label"
     ]

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from animal_classification.data.caching import hash_file, new_folder
-from animal_classification.data.sources.fetching import Pinned, fetch_package
-from animal_classification.data.sources.folders import list_classes
+from animal_classification.data.cache_folder import hash_file, new_folder
+from animal_classification.data.sources.class_folders import list_classes
 from animal_classification.data.sources.listing import Listing
-from animal_classification.data.sources.unpickling import read_pickled_array
+from animal_classification.data.sources.numpy_unpickler import read_pickled_array
+from animal_classification.data.sources.pypi_package import Pinned, fetch_package
 from animal_classification.errors import AnimalsError
 
 PACKAGE = "animal-mnist"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from animal_classification.data.sources.cells import Table
 from animal_classification.data.sources.listing import SPLIT_WORDS, Columns, split_name
+from animal_classification.data.sources.tabular import Table
 from animal_classification.errors import UsageError
 from animal_classification.imaging import is_photo_name
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from animal_classification.data.sources.cells import Table, read_table
 from animal_classification.data.sources.columns import ColumnChoice, choose_columns
 from animal_classification.data.sources.listing import (
     SPLIT_WORDS,
     Columns,
-    Entry,
+    ListedPhoto,
     Listing,
     subfolders,
     walk_photos,
 )
+from animal_classification.data.sources.tabular import Table, read_table
 from animal_classification.errors import UsageError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -59,14 +59,14 @@ def _chosen(file: Path, columns: Columns) -> tuple[Path, ColumnChoice]:
     return file, choose_columns(table, columns, path=names[0] if names else None, label_needed=False)
 
 
-def _entries(root: Path, file: Path, chosen: ColumnChoice) -> Iterator[Entry]:
+def _entries(root: Path, file: Path, chosen: ColumnChoice) -> Iterator[ListedPhoto]:
     prefix = PurePosixPath(*file.parent.relative_to(root).parts)
     for row in chosen.table.rows:
         name = PurePosixPath(chosen.path_of(row))
         inferred = SPLIT_WORDS.get((prefix / name).parts[0].casefold()) if (prefix / name).parts else None
         label = chosen.label_of(row) if chosen.label is not None else _folder_label(chosen.table, name)
         split = inferred if chosen.split is None else chosen.split_of(row)
-        yield Entry(str(prefix / name), label, split, chosen.group_of(row))
+        yield ListedPhoto(str(prefix / name), label, split, chosen.group_of(row))
 
 
 def _folder_label(table: Table, name: PurePosixPath) -> str:

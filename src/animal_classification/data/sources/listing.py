@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from animal_classification.data.embeddings import Embedder
-from animal_classification.data.scanning import Progress
+from animal_classification.data.embedding_cache import Embedder
+from animal_classification.data.scanner import Progress
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
-from animal_classification.imaging.folders import FolderId, folder_id
+from animal_classification.imaging.folder_identity import FolderId, folder_id
 
 SPLIT_WORDS = {
     "train": "train",
@@ -26,7 +26,7 @@ SPLIT_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedPhoto:
     """A photo as the source names it: where, what, and perhaps in which split and group."""
 
     path: str
@@ -47,7 +47,7 @@ class Listing:
     """
 
     root: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[ListedPhoto, ...]
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

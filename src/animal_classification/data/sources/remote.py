@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from animal_classification.data.caching import cache_error, new_folder
+from animal_classification.data.cache_folder import cache_error, new_folder
 from animal_classification.data.sources.archives import is_archive_name, safe_parts
-from animal_classification.data.sources.cells import TABLE_SUFFIXES
 from animal_classification.data.sources.listing import is_hidden
+from animal_classification.data.sources.tabular import TABLE_SUFFIXES
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from animal_classification.imaging import is_photo_name
 

@@ -3,20 +3,8 @@
 Whoever writes a page, a model card or a table reads this and computes nothing anew.
 """
 
-from animal_classification.evaluation.result.evaluation import Evaluation
-from animal_classification.evaluation.result.facts import DataFacts, ModelFacts
-from animal_classification.evaluation.result.parts import Interval
-from animal_classification.evaluation.result.photos import Examples, Guess, Neighbour, PhotoRow
-from animal_classification.evaluation.result.scores import (
-    Averages,
-    ClassResult,
-    Comparison,
-    Confusion,
-    Overall,
-    Paired,
-    Slice,
-)
-from animal_classification.evaluation.result.trust import (
+from animal_classification.evaluation.result.base import Interval
+from animal_classification.evaluation.result.calibration_result import (
     Bar,
     CalibrationResult,
     Reliability,
@@ -24,24 +12,36 @@ from animal_classification.evaluation.result.trust import (
     UnknownResult,
     UnknownScore,
 )
+from animal_classification.evaluation.result.evaluation import Evaluation
+from animal_classification.evaluation.result.model_and_data import DataFacts, ModelFacts
+from animal_classification.evaluation.result.photo_rows import Neighbour, NotablePhotos, PhotoRow, RankedLabel
+from animal_classification.evaluation.result.scores import (
+    Averages,
+    ClassResult,
+    ConfusionMatrix,
+    ModelComparison,
+    Overall,
+    Paired,
+    Slice,
+)
 
 __all__ = [
     "Averages",
     "Bar",
     "CalibrationResult",
     "ClassResult",
-    "Comparison",
-    "Confusion",
+    "ConfusionMatrix",
     "DataFacts",
     "Evaluation",
-    "Examples",
-    "Guess",
     "Interval",
+    "ModelComparison",
     "ModelFacts",
     "Neighbour",
+    "NotablePhotos",
     "Overall",
     "Paired",
     "PhotoRow",
+    "RankedLabel",
     "Reliability",
     "SetResult",
     "Slice",

@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from animal_classification.data.text_files import replace_text
+from animal_classification.common.text_files import replace_text
 from animal_classification.errors import UsageError
-from animal_classification.evaluation.result.facts import DataFacts, ModelFacts
-from animal_classification.evaluation.result.parts import Part
-from animal_classification.evaluation.result.photos import Examples, PhotoRow
-from animal_classification.evaluation.result.scores import ClassResult, Comparison, Confusion, Overall, Slice
-from animal_classification.evaluation.result.trust import CalibrationResult, SetResult, UnknownResult
+from animal_classification.evaluation.result.base import ResultModel
+from animal_classification.evaluation.result.calibration_result import CalibrationResult, SetResult, UnknownResult
+from animal_classification.evaluation.result.model_and_data import DataFacts, ModelFacts
+from animal_classification.evaluation.result.photo_rows import NotablePhotos, PhotoRow
+from animal_classification.evaluation.result.scores import ClassResult, ConfusionMatrix, ModelComparison, Overall, Slice
 
 
-class Evaluation(Part):
+class Evaluation(ResultModel):
     """All of it."""
 
     result_version: Literal[2] = 2
@@ -27,13 +27,13 @@ class Evaluation(Part):
     data: DataFacts
     overall: Overall
     classes: list[ClassResult]
-    confusion: Confusion
+    confusion: ConfusionMatrix
     calibration: CalibrationResult
     sets: SetResult | None
     unknown: UnknownResult | None
     slices: list[Slice]
-    comparison: Comparison | None = None
-    examples: Examples
+    comparison: ModelComparison | None = None
+    examples: NotablePhotos
     photos: list[PhotoRow]
     notes: list[str]
 

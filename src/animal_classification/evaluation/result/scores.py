@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from animal_classification.evaluation.result.facts import ModelFacts
-from animal_classification.evaluation.result.parts import Interval, Part
+from animal_classification.evaluation.result.base import Interval, ResultModel
+from animal_classification.evaluation.result.model_and_data import ModelFacts
 
 
-class Averages(Part):
+class Averages(ResultModel):
     """Precision, recall and F1 over classes; ``ap`` is average precision, the area below the precision-recall curve."""
 
     precision: float
@@ -17,7 +17,7 @@ class Averages(Part):
     ap: float
 
 
-class Overall(Part):
+class Overall(ResultModel):
     """The whole in a few numbers.
 
     Attributes:
@@ -38,7 +38,7 @@ class Overall(Part):
     weighted: Averages
 
 
-class ClassResult(Part):
+class ClassResult(ResultModel):
     """One of the model's classes.
 
     Attributes:
@@ -61,7 +61,7 @@ class ClassResult(Part):
     mistaken: int = 0
 
 
-class Confusion(Part):
+class ConfusionMatrix(ResultModel):
     """Which class was taken for which.
 
     Attributes:
@@ -75,7 +75,7 @@ class Confusion(Part):
     pairs: list[tuple[str, str, int]]
 
 
-class Slice(Part):
+class Slice(ResultModel):
     """A part of the photos.
 
     Attributes:
@@ -97,7 +97,7 @@ class Slice(Part):
     weaker: bool
 
 
-class Paired(Part):
+class Paired(ResultModel):
     """A share of the same photos, of two models.
 
     Attributes:
@@ -118,7 +118,7 @@ class Paired(Part):
     p_value: float
 
 
-class Comparison(Part):
+class ModelComparison(ResultModel):
     """Another model on the same photos.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from animal_classification.prediction_log.migrating import VERSION_TABLE
+from animal_classification.prediction_log.migrate import VERSION_TABLE
 from animal_classification.prediction_log.tables import metadata
 
 context.configure(

@@ -15,16 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from animal_classification.serving.models.slots import fraction
+from animal_classification.serving.models.routing import fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from animal_classification.inference import Prediction
-    from animal_classification.serving.models.loading import Loaded
-    from animal_classification.serving.models.metrics import ModelMetrics
-    from animal_classification.serving.photo_jobs import Outcome
-    from animal_classification.serving.uploads import Photo
+    from animal_classification.serving.batching.inference_jobs import PhotoOutcome
+    from animal_classification.serving.http.uploads import UploadedPhoto
+    from animal_classification.serving.models.loader import Loaded
+    from animal_classification.serving.models.model_metrics import ModelMetrics
 
 MAX_PHOTOS = 32
 MAX_BYTES = 32 * 1024 * 1024
@@ -33,7 +33,7 @@ _WAIT = 1.0
 
 
 @dataclass(slots=True)
-class Comparison:
+class ShadowComparison:
     """What has been seen of two models on the same photos, since one of them changed.
 
     Attributes:
@@ -93,7 +93,7 @@ class Shadow:
         self.name = name
         self.share = share
         self.loaded: Loaded | None = None
-        self.comparison = Comparison()
+        self.comparison = ShadowComparison()
         self._spare = spare
         self._metrics = metrics
         self._waiting: deque[_Answered] = deque()
@@ -110,7 +110,7 @@ class Shadow:
             self.loaded = loaded
             self._begin_again()
 
-    def offer(self, photo: Photo, outcome: Outcome, version: str) -> None:
+    def offer(self, photo: UploadedPhoto, outcome: PhotoOutcome, version: str) -> None:
         """A photo was answered by the other model, of some version. Takes no time."""
         prediction = outcome.result.prediction
         if self.loaded is None or prediction is None or outcome.seconds is None:
@@ -143,7 +143,7 @@ class Shadow:
         return shown | self.comparison.as_object()
 
     def _begin_again(self) -> None:
-        self.comparison = Comparison()
+        self.comparison = ShadowComparison()
         self._waiting.clear()
         self._bytes = 0
 
@@ -168,7 +168,7 @@ class Shadow:
             self._compare(answered, loaded, comparison)
             del answered, loaded  # or the thread would keep a model in memory that is not used any more
 
-    def _compare(self, answered: _Answered, loaded: Loaded, comparison: Comparison) -> None:
+    def _compare(self, answered: _Answered, loaded: Loaded, comparison: ShadowComparison) -> None:
         started = time.perf_counter()
         try:
             (prediction,) = loaded.predictor.classify([loaded.predictor.prepare(answered.data)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from animal_classification.bundle.atomic import sync
+from animal_classification.common.atomic import sync
 from animal_classification.errors import AnimalsError, OutputError
 
 State = dict[str, Any]

@@ -11,14 +11,14 @@ from animal_classification.common.limits import available_cpus
 from animal_classification.config.schema import CnnConfig
 from animal_classification.errors import UsageError
 from animal_classification.imaging import PreprocessSpec
-from animal_classification.training.neural import optimising
-from animal_classification.training.neural.augmenting import augment
-from animal_classification.training.neural.finishing import finish
-from animal_classification.training.neural.fitting import Photos, Plan, fit, prepare_torch
+from animal_classification.training.neural import optimizers
+from animal_classification.training.neural.augmentation import augment
+from animal_classification.training.neural.fit import FitPhotos, FitPlan, fit, prepare_torch
+from animal_classification.training.neural.image_cache import open_pixels
 from animal_classification.training.neural.network import AnimalClassificationCNN
-from animal_classification.training.neural.pixels import open_pixels
-from animal_classification.training.preparing import cache_folder
-from animal_classification.training.recipe import Job, Trained
+from animal_classification.training.neural.package import finish
+from animal_classification.training.prepare_data import cache_folder
+from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
     from animal_classification.training.dataset import Dataset
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _STUDENTS_SIZE, _SMALLEST_SIZE, _STEP = 128, 16, 4
 
 
-def train(job: Job) -> Trained:
+def train(job: RecipeInputs) -> TrainedModel:
     """Fit the network to train, choose the epoch by val.
 
     Raises:
@@ -48,14 +48,14 @@ def train(job: Job) -> Trained:
     network = AnimalClassificationCNN(
         photos.classes, size=size, channels=config.channels, hidden=config.hidden, dropout=config.dropout
     )
-    plan = Plan(
+    plan = FitPlan(
         epochs=config.epochs,
         batch_size=config.batch_size,
         label_smoothing=config.label_smoothing,
         balance=config.balance,
         augment=partial(augment, strength=config.augment) if config.augment else None,
     )
-    fitted = fit(job, network, optimising.groups(network.parameters(), job.config.optim), photos, plan)
+    fitted = fit(job, network, optimizers.groups(network.parameters(), job.config.optim), photos, plan)
     return finish(job, network, fitted, photos, spec)
 
 
@@ -66,7 +66,7 @@ def choose_size(dataset: Dataset) -> int:
     return min(_STUDENTS_SIZE, max(_SMALLEST_SIZE, -(-largest // _STEP) * _STEP))
 
 
-def load_photos(job: Job, spec: PreprocessSpec) -> Photos:
+def load_photos(job: RecipeInputs, spec: PreprocessSpec) -> FitPhotos:
     """Train and val, decoded."""
     dataset, trainer = job.dataset, job.config.trainer
     train_pixels, val_pixels = open_pixels(
@@ -77,7 +77,7 @@ def load_photos(job: Job, spec: PreprocessSpec) -> Photos:
         workers=trainer.threads or available_cpus(),
         done=lambda done, total: job.progress("decoding photos", done, total),
     )
-    return Photos(
+    return FitPhotos(
         train=train_pixels,
         train_targets=dataset.train.targets,
         val=val_pixels,

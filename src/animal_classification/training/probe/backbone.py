@@ -18,8 +18,8 @@ from animal_classification.bundle.schema import MODEL_FILE
 from animal_classification.data.sources.animal_mnist import is_animal_mnist
 from animal_classification.errors import BundleInvalidError, ImageError, UsageError
 from animal_classification.registry import resolve_model, tracking_uri
-from animal_classification.training.probe.opinions import Head
-from animal_classification.training.probe.surgery import with_size
+from animal_classification.training.probe.linear_models import LinearHead
+from animal_classification.training.probe.onnx_head import with_size
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -38,7 +38,7 @@ _PHOTOS_NETWORK = {"timm": "tf_efficientnet_lite0", "weights": "auto"}
 SILHOUETTES_SIZE = 128
 
 
-class Backbone:
+class BundleBackbone:
     """Gives embeddings; the engine starts when the first is wanted.
 
     Args:
@@ -73,7 +73,7 @@ class Backbone:
             ) from error
 
     @classmethod
-    def of(cls, config: Config) -> Backbone:
+    def of(cls, config: Config) -> BundleBackbone:
         """The bundle that a configuration names, verified.
 
         Raises:
@@ -104,13 +104,13 @@ class Backbone:
         """The same for mirrored photos."""
         return self.key + _MIRRORED
 
-    def head(self) -> Head | None:
+    def head(self) -> LinearHead | None:
         """What it knows already: logits of its own classes; ``None`` where they are not linear in the embedding."""
         try:
             weight, bias = self.bundle.head()
         except BundleInvalidError:
             return None
-        return Head(weight.astype(np.float64), bias.astype(np.float64))
+        return LinearHead(weight.astype(np.float64), bias.astype(np.float64))
 
     def infer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings ``[N, D]`` of what ``spec`` asks for, uint8 ``[N, H, W, 3]``; from several threads at once."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from animal_classification.evaluation.calibration import calibrated, fit_temperature
 from animal_classification.training.probe.blas import one_thread
-from animal_classification.training.probe.opinions import Examples, Head, Opinions, blended
-from animal_classification.training.probe.solving import Floats
+from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead, LinearModels, blended
+from animal_classification.training.probe.logistic_regression import Floats
 
 Blend = tuple[float, float, float]
 
@@ -25,7 +25,7 @@ NEVER = -1e9
 
 
 @dataclass(frozen=True)
-class Choice:
+class HeadSettings:
     """What cross-validation says.
 
     Attributes:
@@ -47,14 +47,16 @@ class Choice:
     logits: Floats
 
 
-def fit(examples: Examples, choice: Choice) -> Head:
+def fit(examples: EmbeddedPhotos, choice: HeadSettings) -> LinearHead:
     """The head, fitted to all examples."""
     with one_thread():
-        everything = Opinions(examples, np.ones(len(examples.targets), dtype=bool))
+        everything = LinearModels(examples, np.ones(len(examples.targets), dtype=bool))
         return blended(everything.at(choice.strength), choice.blend)
 
 
-def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[float], *, workers: int) -> Choice:
+def choose(
+    examples: EmbeddedPhotos, folds: NDArray[np.int64], strengths: Sequence[float], *, workers: int
+) -> HeadSettings:
     """Choose by the loss on photos that a fit has not seen, from the strongest regularisation down to the best.
 
     Args:
@@ -64,14 +66,14 @@ def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[flo
         workers: Folds that are fitted side by side.
     """
     order = sorted(strengths, reverse=True)
-    best: Choice | None = None
+    best: HeadSettings | None = None
     with one_thread(), ThreadPoolExecutor(workers, thread_name_prefix="animals-fit") as pool:
         _ = examples.space, examples.beliefs  # before the threads ask for them
         fits = [_Fold(examples, folds == fold) for fold in np.unique(folds)]
         fits = [fold for fold in fits if fold.possible]
         if not any(fold.judged.any() for fold in fits):
             nobody = np.empty(0, dtype=np.int64), np.empty((0, examples.classes))
-            return Choice(order[len(order) // 2], _USUAL, 1.0, float("nan"), float("nan"), *nobody)
+            return HeadSettings(order[len(order) // 2], _USUAL, 1.0, float("nan"), float("nan"), *nobody)
         for strength in order:
             found = list(pool.map(lambda fold, strength=strength: fold.logits(strength), fits))
             here = _best_blend(fits, found, strength)
@@ -85,9 +87,9 @@ def choose(examples: Examples, folds: NDArray[np.int64], strengths: Sequence[flo
 class _Fold:
     """Photos that are answered by a fit to all others."""
 
-    def __init__(self, examples: Examples, outside: NDArray[np.bool_]) -> None:
+    def __init__(self, examples: EmbeddedPhotos, outside: NDArray[np.bool_]) -> None:
         self._examples = examples
-        self._opinions = Opinions(examples, ~outside)
+        self._opinions = LinearModels(examples, ~outside)
         known = np.unique(examples.targets[~outside])
         self._absent = np.setdiff1d(np.arange(examples.classes), known)
         self.possible = len(known) > 1
@@ -105,7 +107,7 @@ class _Fold:
         return found
 
 
-def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], strength: float) -> Choice:
+def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], strength: float) -> HeadSettings:
     targets = np.concatenate([fold.targets[fold.judged] for fold in fits])
     positions = np.concatenate([fold.positions for fold in fits])
     opinions = [np.concatenate(parts) for parts in zip(*found, strict=True)]
@@ -117,7 +119,7 @@ def _best_blend(fits: Sequence[_Fold], found: Sequence[Sequence[Floats]], streng
         logits = sum((share * logits for logits, share in pairs), start=np.zeros_like(opinions[0]))
         temperature = fit_temperature(logits, targets)
         loss = loss_at(logits, targets, temperature)
-        choices.append(Choice(strength, blend, temperature, loss, accuracy(logits, targets), positions, logits))
+        choices.append(HeadSettings(strength, blend, temperature, loss, accuracy(logits, targets), positions, logits))
     return min(choices, key=lambda choice: choice.loss)
 
 

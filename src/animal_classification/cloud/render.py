@@ -1,0 +1,70 @@
+"""From settings to documents: what each target consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from animal_classification.cloud import alerts, cloud_build, cloud_run, iam, kubernetes, vertex
+from animal_classification.cloud.deploy_settings import DeploySettings
+from animal_classification.cloud.documents import Document
+from animal_classification.cloud.server_environment import require_sound
+
+TARGETS = ("cloudrun", "vertex", "k8s")
+
+
+def render(target: str, settings: DeploySettings) -> list[Document]:
+    """The documents of a target, in the order in which they can be applied.
+
+    Raises:
+        UsageError: What the settings ask for cannot work there.
+    """
+    require_sound(settings, target)
+    makers: dict[str, Callable[[DeploySettings], list[Document]]] = {
+        "cloudrun": _cloudrun,
+        "vertex": _vertex,
+        "k8s": kubernetes.manifests,
+    }
+    return makers[target](settings)
+
+
+def _cloudrun(settings: DeploySettings) -> list[Document]:
+    data = ("data",) if settings.github else ()
+    return merged(
+        [
+            *iam.accounts(settings, "api", "push", *data),
+            cloud_build.repository(settings),
+            cloud_run.service(settings),
+            *iam.service_bindings(settings),
+            *iam.metrics_bindings(settings),
+            *iam.github_bindings(settings),
+            *cloud_build.triggers(settings),
+            *alerts.policies(settings),
+        ]
+    )
+
+
+def _vertex(settings: DeploySettings) -> list[Document]:
+    studies = [vertex.study(settings)] if settings.study else []
+    return [
+        *iam.accounts(settings, "train"),
+        *iam.training_bindings(settings),
+        vertex.job(settings),
+        *studies,
+    ]
+
+
+def merged(documents: list[Document]) -> list[Document]:
+    """Rights on one resource in one document."""
+    found: dict[tuple[str, str], Document] = {}
+    for document in documents:
+        key = (document.kind, document.name)
+        if key not in found:
+            found[key] = document
+            continue
+        rights: dict[str, list[str]] = {}
+        for binding in (*found[key].body["bindings"], *document.body["bindings"]):
+            known = rights.setdefault(binding["role"], [])
+            known += [member for member in binding["members"] if member not in known]
+        bindings = [{"role": role, "members": members} for role, members in rights.items()]
+        found[key] = Document(document.kind, document.name, {"bindings": bindings})
+    return list(found.values())

@@ -1,0 +1,131 @@
+"""Tables of any kind as rows of text: CSV, TSV, JSON lines, Excel workbooks, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
+_SEPARATORS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names of columns, and rows of text."""
+
+    where: str
+    columns: list[str]
+    rows: list[list[str]]
+
+    def names_near(self, wanted: Iterable[str]) -> str:
+        """The columns that there are, and the nearest to what was looked for: the end of a message."""
+        folded = {column.casefold(): column for column in self.columns}
+        near = [match for word in wanted for match in get_close_matches(word, folded, n=1, cutoff=0.6)]
+        guess = f"; nearest: {folded[near[0]]!r}" if near else ""
+        return f"; it has {', '.join(map(repr, self.columns)) or 'none at all'}{guess}"
+
+
+def read_table(file: Path) -> Table:
+    """Read a table by what its name ends with.
+
+    Raises:
+        UsageError: It is empty, or no table.
+        AnimalsError: It cannot be read.
+    """
+    suffix = file.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            table = _read_parquet(file)
+        elif suffix == ".xlsx":
+            table = _read_workbook(file)
+        elif suffix in (".jsonl", ".ndjson"):
+            table = _read_lines(file)
+        else:
+            table = _read_csv(file)
+    except OSError as error:
+        raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{str(file)!r} is not UTF-8 text; save it again as UTF-8") from error
+    except (csv.Error, ValueError) as error:
+        raise UsageError(f"{str(file)!r} cannot be read as {suffix[1:] or 'csv'}: {error}") from error
+    if not table.rows:
+        raise UsageError(f"{str(file)!r} has no rows")
+    return table
+
+
+def _read_csv(file: Path) -> Table:
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        first = text.readline()
+        separator = max(_SEPARATORS, key=first.count)
+        text.seek(0)
+        rows = [row for row in csv.reader(text, delimiter=separator, strict=True) if any(row)]
+    if not rows:
+        raise UsageError(f"{str(file)!r} is empty")
+    columns, body = rows[0], rows[1:]
+    for number, row in enumerate(body, start=2):
+        if len(row) != len(columns):
+            raise UsageError(f"{str(file)!r}, row {number}: {len(row)} cells where the header has {len(columns)}")
+    return Table(repr(str(file)), columns, body)
+
+
+def _read_workbook(file: Path) -> Table:
+    """The first sheet of a workbook, whose first line that is not empty names the columns."""
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook
+    except ImportError as error:
+        raise MissingExtraError("reading an .xlsx table", "excel") from error
+    try:
+        lines = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).to_python(skip_empty_area=True)
+    except CalamineError as error:
+        raise ValueError(str(error)) from error
+    rows = [texts for line in lines if any(texts := [_as_text(value) for value in line])]
+    return Table(repr(str(file)), rows[0] if rows else [], rows[1:])
+
+
+def _as_text(value: object) -> str:
+    """A cell as people see it: whole numbers without a point, days without a time."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _read_lines(file: Path) -> Table:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(_nonempty_lines(file), start=1):
+        value = json.loads(line)
+        if not isinstance(value, dict):
+            raise UsageError(f'{str(file)!r}, row {number}: not an object such as {{"path": …, "label": …}}')
+        rows.append(value)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows])
+
+
+def _nonempty_lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8-sig") as text:
+        yield from (line for line in text if line.strip())
+
+
+def _read_parquet(file: Path) -> Table:
+    import duckdb
+
+    from animal_classification.data import duckdb_parquet
+
+    try:
+        columns, rows = duckdb_parquet.read_table(file)
+    except duckdb.Error as error:
+        raise UsageError(f"{str(file)!r} is not Parquet ({str(error).splitlines()[0]})") from error
+    return Table(repr(str(file)), columns, [[_text(value) for value in row] for row in rows])
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

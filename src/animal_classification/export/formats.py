@@ -1,0 +1,236 @@
+"""What a model can be exported to. A kind makes the files of a bundle; measuring and writing are the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification.bundle.graph import parse_graph
+from animal_classification.bundle.schema import MODEL_FILE
+from animal_classification.errors import MissingExtraError, UsageError
+from animal_classification.export.agreement import Original
+from animal_classification.export.calibration_set import pixels
+from animal_classification.export.comparison import TORCH, TORCH_MODULE
+from animal_classification.export.mixed_precision import CalibrationPhotos, find_int8, run_graph
+from animal_classification.export.weight_storage import narrowed
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from animal_classification.bundle import Bundle
+
+Progress = Callable[[str, int, int], None]
+
+INT8_PHOTOS, INT8_FEWEST = 512, 16
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What is asked for where channels are taken out.
+
+    Attributes:
+        share: Of the parameters.
+        minutes: That the recovery training may take at most.
+    """
+
+    share: float = 0.3
+    minutes: float = 10.0
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """What an export starts from.
+
+    Attributes:
+        bundle: The original.
+        calibration: Photos to calibrate with, or to learn from.
+        max_drop: Points of accuracy that may be lost.
+        pruning: What is asked for where channels are taken out.
+        threads: CPUs to use.
+        progress: Told what is being done.
+    """
+
+    bundle: Bundle
+    calibration: tuple[Path, ...]
+    max_drop: float
+    pruning: Pruning
+    threads: int
+    progress: Progress
+
+    @cached_property
+    def graph(self) -> ModelProto:
+        """The original's graph."""
+        return parse_graph(self.bundle.content(MODEL_FILE), str(self.bundle.path))
+
+    def pixels(self, wanted: int, fewest: int, *, purpose: str = "calibrate with") -> NDArray[np.uint8]:
+        """Of the photos to calibrate with: uint8 ``[N, H, W, 3]``.
+
+        Raises:
+            UsageError: There are fewer than ``fewest``.
+        """
+        found = pixels(
+            self.calibration,
+            self.bundle,
+            wanted=wanted,
+            threads=self.threads,
+            progress=lambda done, total: self.progress("reading photos", done, total),
+        )
+        if len(found) < fewest:
+            raise UsageError(
+                f"{len(found)} photos are too few to {purpose}; at least {fewest} are needed, better {wanted}: name "
+                "more with --calibrate"
+            )
+        return np.stack(found)
+
+    def ask_original(self, images: NDArray[np.uint8]) -> Original:
+        """What the original says of photos."""
+        info = self.bundle.info
+        logits = run_graph(
+            self.graph,
+            images,
+            self.threads,
+            lambda done, total: self.progress("asking the original", done, total),
+        )
+        return Original(logits, len(info.labels), info.calibration.temperature)
+
+
+@dataclass(frozen=True)
+class ExportedFiles:
+    """The files of an export.
+
+    Attributes:
+        files: To add to those of the original, or to put in their place.
+        engines: For each engine that can run what was made: which file it runs.
+        temperature: Where it is not the original's.
+        facts: How it was made; plain JSON values.
+        notes: What a person should know.
+    """
+
+    files: Mapping[str, bytes]
+    engines: Mapping[str, str] = field(default_factory=lambda: {"openvino": MODEL_FILE, "onnxruntime": MODEL_FILE})
+    temperature: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def model_bytes(self) -> int:
+        """Size of what an engine runs."""
+        main = next(iter(self.engines.values()))
+        folder = f"{Path(main).parent.as_posix()}/"
+        return sum(len(data) for name, data in self.files.items() if name == main or name.startswith(folder))
+
+
+def to_int8(source: ExportSource) -> ExportedFiles:
+    """Layers compute in eight bits; those that do harm stay in float32."""
+    images = source.pixels(INT8_PHOTOS, INT8_FEWEST)
+    photos = CalibrationPhotos(ranges=images[::2], choosing=images[1::2])
+    original = source.ask_original(photos.choosing)
+    found = find_int8(
+        source.graph,
+        photos,
+        original,
+        max_drop=source.max_drop,
+        threads=source.threads,
+        progress=source.progress,
+    )
+    notes = []
+    if not found.layers:
+        notes.append("the model has no layer to compute in eight bits: only the last one's weights are in eight bits")
+    if found.in_float:
+        notes.append(f"{len(found.in_float)} of {found.layers} layers stay in float32")
+    return ExportedFiles(
+        files={MODEL_FILE: found.model.SerializeToString()},
+        temperature=original.temperature_for(found.logits),
+        facts={
+            "range_photos": len(photos.ranges),
+            "choosing_photos": len(photos.choosing),
+            "ranges": found.rule,
+            "layers": found.layers,
+            "in_float32": list(found.in_float),
+            "expected_drop": round(found.likeness.expected_drop, 4),
+            "divergence": round(found.likeness.divergence, 6),
+        },
+        notes=tuple(notes),
+    )
+
+
+def to_pruned(source: ExportSource) -> ExportedFiles:
+    """Channels are taken out, and what is left is trained to answer as the original does."""
+    from animal_classification.export.pruning import pruned
+
+    if find_spec(TORCH) is None:
+        raise MissingExtraError("pruning", "train")
+    return pruned(source)
+
+
+def to_fp16(source: ExportSource) -> ExportedFiles:
+    """Weights are stored in half precision; it computes in float32 as before."""
+    data = narrowed(source.graph).SerializeToString()
+    before = source.bundle.model_path.stat().st_size
+    smaller = len(data) < 0.9 * before
+    notes = () if smaller else ("the original's weights are in half precision (or less) already",)
+    return ExportedFiles(files={MODEL_FILE: data}, notes=notes)
+
+
+def to_openvino(source: ExportSource) -> ExportedFiles:
+    """OpenVINO's own format, weights in half precision, in a folder of the bundle; the ONNX graph stays beside it."""
+    from animal_classification.export.openvino_ir import IR_FILES, IR_MODEL, as_ir
+
+    files = as_ir(source.bundle.content(MODEL_FILE), str(source.bundle.model_path))
+    return ExportedFiles(files=dict(zip(IR_FILES, files, strict=True)), engines={"openvino": IR_MODEL})
+
+
+def to_torchscript(source: ExportSource) -> ExportedFiles:
+    """TorchScript, rebuilt from the graph, in a folder of the bundle; the ONNX graph stays beside it."""
+    return _for_torch(source, "to_torchscript", "torch/model.pt")
+
+
+def to_exported_program(source: ExportSource) -> ExportedFiles:
+    """What ``torch.export`` makes, likewise."""
+    return _for_torch(source, "to_exported_program", "torch/model.pt2")
+
+
+def _for_torch(source: ExportSource, function: str, file: str) -> ExportedFiles:
+    if find_spec(TORCH) is None:
+        raise MissingExtraError(f"an export for PyTorch ({file})", "train")
+    size = source.bundle.info.preprocess.size
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    data: bytes = getattr(import_module(TORCH_MODULE), function)(source.graph, images)
+    return ExportedFiles(files={file: data}, engines={TORCH: file})
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One way to export.
+
+    Attributes:
+        make: Makes the files.
+        help: For people.
+        calibrates: It needs photos besides those that it is measured on.
+    """
+
+    make: Callable[[ExportSource], ExportedFiles]
+    help: str
+    calibrates: bool = False
+
+
+KINDS: Mapping[str, ExportFormat] = {
+    "int8": ExportFormat(
+        to_int8, "eight-bit integers, calibrated; layers that do harm stay in float32", calibrates=True
+    ),
+    "fp16": ExportFormat(to_fp16, "weights stored in half precision"),
+    "pruned": ExportFormat(
+        to_pruned, "channels taken out, the rest trained to answer as before (extra train)", calibrates=True
+    ),
+    "openvino": ExportFormat(to_openvino, "OpenVINO's own format, beside the ONNX graph"),
+    "torchscript": ExportFormat(to_torchscript, "TorchScript, beside the ONNX graph (extra train)"),
+    "exported-program": ExportFormat(to_exported_program, "torch.export's format, beside the ONNX graph (extra train)"),
+}

@@ -1,0 +1,283 @@
+"""The journal of a run: a line of JSON per row beside the table to be, so that a killed run loses nothing.
+
+The first line says which run it is. Lines are appended in order, each in one write, so that whatever kills the run
+leaves at most one torn line, which is cut off when the run goes on. The file is locked while a run uses it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from animal_classification.errors import OutputError, UsageError
+from animal_classification.predict.table import Row, is_row
+from animal_classification.predict.writers.text import to_json
+
+# 2: wide photos have several crops, and rows say which state of the file they are of; 3: rows hold the answer.
+VERSION = 3
+_MARK = "animals_journal"
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_LONGEST_HEADER = 16 * 1024 * 1024
+_SYNC_EVERY = 8 * 1024 * 1024
+
+
+FileState = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A row, and what is known besides.
+
+    Attributes:
+        row: For the table.
+        state: Size in bytes and time of change in nanoseconds of the file that was read; ``None`` if unknown.
+        again: An earlier row of the same path does not count any more.
+    """
+
+    row: Row
+    state: FileState | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalHeader:
+    """What must be the same for a run to go on.
+
+    Attributes:
+        model: The model's name.
+        model_version: Its version.
+        model_sha256: Its identity.
+        top_k: As asked for.
+        format: Of the table.
+        paths: The places to read, absolute.
+        sort_into: The folder to sort into, absolute, with the way; ``None`` without.
+        replaces: A table of an earlier run is there, which stays until this run is complete.
+        table_time: When the finished table was written that this run goes on with, in nanoseconds: rows of it have no
+            state.
+    """
+
+    model: str
+    model_version: str
+    model_sha256: str
+    top_k: int
+    format: str
+    paths: list[str]
+    sort_into: str | None = None
+    replaces: bool = False
+    table_time: int | None = None
+
+    def differences(self, other: JournalHeader) -> list[str]:
+        """What ``other`` wants differently, for people."""
+        pairs = zip(self._shown().items(), other._shown().values(), strict=True)
+        return [f"{name} {_short(mine)}, not {_short(theirs)}" for (name, mine), theirs in pairs if mine != theirs]
+
+    def _shown(self) -> dict[str, str]:
+        return {
+            "model": f"{self.model} {self.model_version} ({self.model_sha256[:12]})",
+            "--top-k": str(self.top_k),
+            "--format": self.format,
+            "the paths": ", ".join(self.paths),
+            "--sort-into": self.sort_into or "nothing",
+        }
+
+
+class Journal:
+    """The journal at ``path``, opened and locked; made when it is not there.
+
+    Raises:
+        OutputError: It cannot be written, or another run has it.
+        UsageError: There is a file by that name which is not a journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open_locked(path)
+        self._unsynced = 0
+        try:
+            self.header, self._body = self._read_header()
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def has_rows(self) -> bool:
+        return self.header is not None and next(self._lines(), None) is not None
+
+    def begin(self, header: JournalHeader) -> None:
+        """Start afresh: whatever the file held is gone."""
+        line = to_json({_MARK: VERSION, **asdict(header)}) + b"\n"
+        try:
+            os.ftruncate(self._file, 0)
+            self._write(line)
+        except OSError as error:
+            raise write_failed(self.path, error) from error
+        self.header, self._body = header, len(line)
+
+    def recover(self) -> None:
+        """Cut off what is not a whole row: only the last line can be torn, or a whole tail after a power failure."""
+        end = self._body
+        for end, _ in self._lines():  # noqa: B007 - the last one is what counts
+            pass
+        os.ftruncate(self._file, end)
+
+    def entries(self) -> Iterator[JournalEntry]:
+        for _, entry in self._lines():
+            yield entry
+
+    def append(self, entry: JournalEntry) -> None:
+        """Add a row; from now on it survives the end of this process.
+
+        Raises:
+            OutputError: The disk is full, or gone.
+        """
+        try:
+            more = {"state": entry.state, "again": entry.again}
+            self._write(to_json({**entry.row, **more}) + b"\n")
+        except OSError as error:
+            raise write_failed(self.path, error, "; what is done is kept: make room and go on with --resume") from error
+
+    def become(self, other: Journal) -> None:
+        """Take the place of another journal, whose rows are gone."""
+        if sys.platform == "win32":
+            other.close()
+            os.close(self._file)
+            self.path.replace(other.path)
+            self._file = _open_locked(other.path)
+        else:
+            self.path.replace(other.path)
+            other.abandon()
+        self.path = other.path
+
+    def abandon(self) -> None:
+        """Let go of the file, which no longer has its name."""
+        os.close(self._file)
+        self._file = -1
+
+    def close(self, *, remove: bool = False) -> None:
+        """Let go of the file; deletes it if asked to, or if nothing was ever written to it."""
+        if self._file < 0:
+            return
+        empty = os.fstat(self._file).st_size == 0
+        if (remove or empty) and sys.platform != "win32":
+            self.path.unlink(missing_ok=True)
+        os.close(self._file)
+        self._file = -1
+        if (remove or empty) and sys.platform == "win32":  # where an open file cannot be deleted
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        os.lseek(self._file, 0, os.SEEK_END)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+        self._unsynced += len(data)
+        if self._unsynced > _SYNC_EVERY:
+            os.fsync(self._file)
+            self._unsynced = 0
+
+    def _read_header(self) -> tuple[JournalHeader | None, int]:
+        with self.path.open("rb") as file:
+            line = file.readline(_LONGEST_HEADER)
+        if not line.endswith(b"\n"):
+            if line and not f'{{"{_MARK}"'.encode().startswith(line[: len(_MARK) + 3]):
+                raise self._foreign()
+            return None, 0  # killed before the first line was whole
+        try:
+            values = cast("dict[str, Any]", json.loads(line))
+            version = values.pop(_MARK)
+            header = JournalHeader(**values) if version == VERSION else None
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise self._foreign() from error
+        if header is None:
+            raise UsageError(
+                f"{str(self.path)!r} was begun by another version of animals: "
+                "go on with that one, or delete it to start afresh"
+            )
+        return header, len(line)
+
+    def _foreign(self) -> UsageError:
+        return UsageError(
+            f"{str(self.path)!r} is needed for keeping track but is some other file; move it or give another --output"
+        )
+
+    def _lines(self) -> Iterator[tuple[int, JournalEntry]]:
+        """Whole rows, each with the position of its end, up to the first line that is not one."""
+        with self.path.open("rb") as file:
+            file.seek(self._body)
+            end = self._body
+            for line in file:
+                entry = _parse(line)
+                if entry is None:
+                    return
+                end += len(line)
+                yield end, entry
+
+
+def write_failed(path: Path, error: OSError, hint: str = "") -> OutputError:
+    """What to tell about a write that the system refused."""
+    if error.errno in _FULL:
+        return OutputError(f"cannot write {str(path)!r}: the disk is full{hint or '; make room and try again'}")
+    why = (error.strerror or type(error).__name__).lower()
+    return OutputError(f"cannot write {str(path)!r}: {why}{hint}")
+
+
+def _parse(line: bytes) -> JournalEntry | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not is_row(row):
+        return None
+    state, again = row.pop("state", None), row.pop("again", False)
+    return JournalEntry(cast("Row", row), None if state is None else (state[0], state[1]), again)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        except OSError as error:
+            raise write_failed(path, error) from error
+        try:
+            _lock(file)
+            # The run that had the lock until now may have deleted the file that was just opened.
+            if os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            os.close(file)
+            raise OutputError(
+                f"another run is writing {str(path.with_suffix(''))!r}; wait for it, or give another --output"
+            ) from error
+        os.close(file)
+
+
+def _lock(file: int) -> None:
+    """Lock until the process ends, however it ends; not at all where the disk knows no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            # Far behind the end, because Windows lets nobody read what is locked.
+            os.lseek(file, 2**40, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _IN_USE:
+            raise
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"…{text[-79:]}"

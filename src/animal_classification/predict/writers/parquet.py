@@ -1,0 +1,120 @@
+"""Tables as parquet, through DuckDB: nothing is downloaded, and neither memory nor threads go beyond what is given."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from animal_classification.errors import OutputError, UsageError
+from animal_classification.predict.table import SET_SEPARATOR, Row, columns, from_values
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "128MB"
+ROWS_AT_ONCE = 1000
+_GUESSES = "STRUCT(label VARCHAR, label_id VARCHAR, probability DOUBLE)[]"
+_TYPES = {
+    "path": "VARCHAR",
+    "answer": "VARCHAR",
+    "answer_probability": "DOUBLE",
+    "label": "VARCHAR",
+    "label_id": "VARCHAR",
+    "probability": "DOUBLE",
+    "group": "VARCHAR",
+    "group_probability": "DOUBLE",
+    "unknown": "BOOLEAN",
+    "set": "VARCHAR[]",
+    "top": _GUESSES,
+    "model": "VARCHAR",
+    "model_version": "VARCHAR",
+    "error": "VARCHAR",
+}
+
+
+def write_parquet(lines: Path, target: Path, *, top_k: int, threads: int) -> None:
+    """Write a table from a file with one JSON row a line; lines without a ``path`` are left out.
+
+    Raises:
+        OutputError: The system refuses to write it.
+    """
+    types = ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in _TYPES.items())
+    selection = ", ".join(_expression(name) for name in columns(top_k))
+    source = f"read_json($1, format = 'newline_delimited', columns = {{{types}}})"
+    # The target cannot be a parameter.
+    statement = (
+        f"COPY (SELECT {selection} FROM {source} WHERE path IS NOT NULL) TO {_quoted(str(target))} (FORMAT parquet)"  # noqa: S608
+    )
+    with _connect(threads) as database:
+        import duckdb
+
+        try:
+            database.execute(statement, [_literal(lines)])
+        except duckdb.Error as error:
+            raise OutputError(f"cannot write {str(target)!r}: {str(error).splitlines()[0]}") from error
+
+
+def read_parquet(path: Path, top_k: int) -> Iterator[Row]:
+    """Read back such a table, row by row.
+
+    Raises:
+        UsageError: It is something else, or was made with another ``top_k``.
+    """
+    with _connect(1) as database:
+        import duckdb
+
+        try:
+            result = database.execute("SELECT * FROM read_parquet($1)", [_literal(path)])
+            if [column[0] for column in result.description] != columns(top_k):
+                raise UsageError(f"it has other columns than --top-k {top_k} gives")
+            while batch := result.fetchmany(ROWS_AT_ONCE):
+                for values in batch:
+                    yield from_values(values)
+        except (duckdb.Error, UsageError) as error:
+            why = str(error).splitlines()[0]
+            raise UsageError(f"cannot go on with {str(path)!r}: {why}; give another --output") from error
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of a file's columns.
+
+    Raises:
+        duckdb.Error: It is no parquet.
+    """
+    with _connect(1) as database:
+        result = database.execute("SELECT * FROM read_parquet($1) LIMIT 0", [_literal(path)])
+        return [column[0] for column in result.description]
+
+
+def _connect(threads: int) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "threads": threads,
+        "memory_limit": MEMORY,
+        "temp_directory": "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def _expression(column: str) -> str:
+    if column == "set":
+        return f"nullif(array_to_string(\"set\", '{SET_SEPARATOR}'), '') AS \"set\""
+    name, _, rank = column.rpartition("_")
+    if rank.isdecimal():
+        return f'top[{rank}].{name} AS "{column}"'
+    return f'"{column}"'
+
+
+def _literal(path: Path) -> str:
+    """A path in which DuckDB sees no wildcards."""
+    return glob.escape(str(path.absolute()))
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

@@ -1,0 +1,242 @@
+"""Photos that wait for an answer, and how a thread answers a chunk of them: decode each, infer all, finish each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+
+from animal_classification.errors import BundleError, ImageError, ImageMemoryError
+from animal_classification.inference.results import FileResult
+from animal_classification.serving.batching.slow_work import deliver
+from animal_classification.serving.observability import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.inference import Prediction
+    from animal_classification.inference.results import Candidate
+    from animal_classification.serving.http.uploads import UploadedPhoto
+    from animal_classification.serving.models.model_metrics import VersionMetrics
+    from animal_classification.serving.observability.metrics import ServerMetrics
+
+
+KEPT = 5  # labels of each answer that the prediction log has
+
+
+class Predictor(Protocol):
+    """What the server needs of a classifier; :class:`animal_classification.Classifier` is one."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+    @property
+    def info(self) -> BundleInfo: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    def prepare(self, photo: bytes) -> NDArray[np.uint8]: ...
+    def classify(
+        self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
+    ) -> list[Prediction]: ...
+    def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOutcome:
+    """What became of one photo.
+
+    Attributes:
+        result: A prediction, or the reason why there is none, under the photo's file name.
+        heatmap: uint8 ``[size, size, 3]``, where asked for; ``None`` where the model's files have changed since.
+        seconds: That decoding it and its share of a batch took one core; ``None`` where nothing was computed.
+        top: The most probable labels for whoever keeps predictions, however few the request asked for.
+        id: Of this answer; unique.
+    """
+
+    result: FileResult
+    heatmap: NDArray[np.uint8] | None = None
+    seconds: float | None = None
+    top: tuple[Candidate, ...] = ()
+    id: str = field(default_factory=lambda: str(uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A photo that was named, told to whoever keeps predictions.
+
+    Attributes:
+        photo: As it was sent.
+        outcome: With a prediction, and its embedding.
+        info: Of the model that made it.
+        seconds: From the photo's arrival.
+        sha256: Of the photo's bytes, where it is known already.
+    """
+
+    photo: UploadedPhoto
+    outcome: PhotoOutcome
+    info: BundleInfo
+    seconds: float
+    sha256: bytes | None = None
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class InferenceJob:
+    """One photo on its way.
+
+    Attributes:
+        photo: With bytes and without an error.
+        top_k: How many of the most probable labels to return.
+        heatmap: Whether to show where the model looked.
+        then: Turns the outcome into what ``future`` gets; called on the thread, to keep the event loop free.
+        future: Cancelled when nobody waits for the answer any more.
+        arrived: When it was made, by ``time.monotonic``.
+        trace: Of the request that it came in, where there are traces.
+    """
+
+    photo: UploadedPhoto
+    top_k: int
+    heatmap: bool
+    then: Callable[[PhotoOutcome], Any]
+    future: asyncio.Future[Any]
+    arrived: float = field(default_factory=time.monotonic)
+    trace: tracing.RequestTrace | None = field(default_factory=tracing.current)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    job: InferenceJob
+    pixels: NDArray[np.uint8]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told of each photo that was named, on the thread that named it; they must not raise.
+
+    Attributes:
+        before: Before the answer leaves: what keeps predictions.
+        after: When the answer is on its way: what compares models.
+    """
+
+    before: Callable[[Answered], None] | None = None
+    after: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+
+
+class PhotoHandler:
+    """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone.
+
+    Args:
+        predictor: The model.
+        metrics: Where the work is counted.
+        answers: Where its answers are.
+        listeners: Who else is told.
+    """
+
+    def __init__(
+        self, predictor: Predictor, metrics: ServerMetrics, answers: VersionMetrics, listeners: Listeners = Listeners()
+    ) -> None:
+        self._predictor = predictor
+        self._metrics = metrics
+        self._answers = answers
+        self._listeners = listeners
+
+    def __call__(self, jobs: Sequence[InferenceJob]) -> None:
+        results: list[tuple[asyncio.Future[Any], object]] = []
+        decoded: list[_Decoded] = []
+        for job in jobs:
+            if job.future.cancelled():
+                continue
+            self._waited(job)
+            try:
+                decoded.append(self._decoded(job))
+            except ImageError as error:
+                self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
+                outcome = PhotoOutcome(FileResult(job.photo.name, error=error.reason))
+                results.append((job.future, self._finished(job, outcome)))
+            except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
+                results.append((job.future, error))
+        named: list[tuple[UploadedPhoto, PhotoOutcome]] = []
+        results += self._answered(decoded, named)
+        deliver(jobs[0].future.get_loop(), results)
+        if self._listeners.after is not None:
+            for photo, outcome in named:
+                self._listeners.after(photo, outcome)
+
+    def _waited(self, job: InferenceJob) -> None:
+        seconds = time.monotonic() - job.arrived
+        self._metrics.waited(seconds)
+        if job.trace is not None:
+            now = time.time_ns()
+            job.trace.step("queue", (now - int(1e9 * seconds), now))
+
+    def _decoded(self, job: InferenceJob) -> _Decoded:
+        started = time.time_ns()
+        try:
+            with self._metrics.stage("decode"):
+                pixels = self._predictor.prepare(job.photo.data)
+            return _Decoded(job, pixels, (time.time_ns() - started) / 1e9)
+        finally:
+            if job.trace is not None:
+                job.trace.step("decode", (started, time.time_ns()), links=(), **{"animals.bytes": len(job.photo.data)})
+
+    def _answered(
+        self, decoded: Sequence[_Decoded], named: list[tuple[UploadedPhoto, PhotoOutcome]]
+    ) -> list[tuple[asyncio.Future[Any], object]]:
+        if not decoded:
+            return []
+        self._metrics.batch(len(decoded))
+        started = time.time_ns()
+        try:
+            with self._metrics.stage("infer"):
+                predictions = self._predictor.classify(
+                    [item.pixels for item in decoded],
+                    top_k=max(KEPT, *(item.job.top_k for item in decoded)),
+                    embedding=self._listeners.before is not None,
+                )
+        except Exception as error:
+            return [(item.job.future, error) for item in decoded]
+        finally:
+            tracing.inferred([item.job.trace for item in decoded], started)
+        share = (time.time_ns() - started) / 1e9 / len(decoded)
+        results: list[tuple[asyncio.Future[Any], object]] = []
+        for item, prediction in zip(decoded, predictions, strict=True):
+            outcome = self._named(item.job, prediction, item.seconds + share)
+            if isinstance(outcome, PhotoOutcome):
+                named.append((item.job.photo, outcome))
+                results.append((item.job.future, self._finished(item.job, outcome)))
+            else:
+                results.append((item.job.future, outcome))
+        return results
+
+    def _named(self, job: InferenceJob, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+        kept = prediction.top[:KEPT]
+        prediction = replace(prediction, top=prediction.top[: job.top_k])
+        try:
+            heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
+        except (BundleError, ImageMemoryError) as error:  # files of another model by now; no memory at this moment
+            logging.getLogger(__name__).warning("no heatmap: %s", error)
+            heatmap = None
+        except Exception as error:
+            return error
+        self._answers.predicted(prediction)
+        outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, seconds, kept)
+        if self._listeners.before is not None:
+            passed = time.monotonic() - job.arrived
+            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
+        return outcome
+
+    @staticmethod
+    def _finished(job: InferenceJob, outcome: PhotoOutcome) -> object:
+        try:
+            return job.then(outcome)
+        except Exception as error:
+            return error

@@ -1,0 +1,72 @@
+"""Answers that need not be computed again: bounded, by the hash of the photo's bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from animal_classification.serving.batching.inference_jobs import PhotoOutcome
+    from animal_classification.serving.http.uploads import UploadedPhoto
+
+# Hashing more than this takes a millisecond or so, which the event loop should not spend.
+SMALL = 1024 * 1024
+
+Key = tuple[bytes, int, bool]
+
+
+class ResponseCache:
+    """The outcomes for the photos asked for last, of one model.
+
+    Args:
+        size: How many; 0 for none.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._outcomes: OrderedDict[Key, PhotoOutcome] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def keys(self, photos: Sequence[UploadedPhoto], top_k: int, heatmap: bool) -> list[Key | None]:
+        """Under what the outcome for each photo is remembered; ``None`` where it is not."""
+        if not self._size:
+            return [None] * len(photos)
+        if sum(len(photo.data) for photo in photos) <= SMALL:
+            return _keys(photos, top_k, heatmap)
+        return await asyncio.to_thread(_keys, photos, top_k, heatmap)
+
+    def get(self, key: Key | None, name: str) -> PhotoOutcome | None:
+        """The outcome, under this request's file name."""
+        if key is None:
+            return None
+        with self._lock:
+            outcome = self._outcomes.get(key)
+            if outcome is None:
+                return None
+            self._outcomes.move_to_end(key)
+        return replace(outcome, result=replace(outcome.result, path=name), seconds=None, id=str(uuid4()))
+
+    def put(self, key: Key | None, outcome: PhotoOutcome) -> None:
+        """Remember an outcome; from any thread.
+
+        A photo that cannot be used is not remembered, nor an answer that lacks the heatmap which was asked for.
+        """
+        if key is None or outcome.result.prediction is None or (key[2] and outcome.heatmap is None):
+            return
+        with self._lock:
+            self._outcomes[key] = outcome
+            self._outcomes.move_to_end(key)
+            while len(self._outcomes) > self._size:
+                self._outcomes.popitem(last=False)
+
+
+def _keys(photos: Sequence[UploadedPhoto], top_k: int, heatmap: bool) -> list[Key | None]:
+    hashes = [hashlib.sha256(photo.data).digest() if photo.error is None else None for photo in photos]
+    return [None if found is None else (found, top_k, heatmap) for found in hashes]

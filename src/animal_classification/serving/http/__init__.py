@@ -1,0 +1,1 @@
+"""Routes, their schemas, and what is in bodies: parse, call, answer."""

@@ -1,0 +1,112 @@
+"""What the routes of the review take and give, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from animal_classification.prediction_log import feedback as store
+from animal_classification.serving.http.schemas import Probability, TopLabel
+
+ID_LENGTH = 36
+# What the validator of a word asks for, in the words of JSON Schema.
+WITH_LABEL: dict[str, Any] = {
+    "if": {"properties": {"verdict": {"const": "corrected"}}},
+    "then": {"required": ["label"], "properties": {"label": {"type": "string", "pattern": r"\S"}}},
+    "else": {"properties": {"label": {"type": "null"}}},
+}
+
+
+class FeedbackIn(BaseModel):
+    """A person's word on one prediction."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=WITH_LABEL)
+
+    id: str = Field(min_length=1, max_length=ID_LENGTH, pattern=r"\S", description="Of the prediction.")
+    verdict: Literal["confirmed", "corrected", "none"] = Field(
+        description="The answer is right, and nothing finer; it shows `label`; it shows no animal."
+    )
+    label: str | None = Field(
+        default=None,
+        max_length=store.MAX_LABEL,
+        description="Where corrected: id or name of a label, or an animal that the model does not know.",
+    )
+    note: str | None = Field(default=None, max_length=store.MAX_NOTE)
+    who: str | None = Field(
+        default=None, max_length=store.MAX_WHO, description="Whose word it is; with an API key, it is the key's name."
+    )
+
+    @model_validator(mode="after")
+    def _label_where_corrected(self) -> FeedbackIn:
+        if (self.verdict == "corrected") != bool(self.label):
+            raise ValueError("`label` goes with the verdict `corrected`, and with no other")
+        return self
+
+
+class FeedbackRecord(BaseModel):
+    """A word as it is kept."""
+
+    number: int = Field(description="For undoing it.")
+    verdict: Literal["confirmed", "corrected", "none"]
+    label: str | None = Field(
+        description='What it says: the answer that was confirmed, the right name, or "no animal"; null in old words.'
+    )
+    label_id: str | None = Field(description="Null where it is no label of the model.")
+    note: str | None
+    who: str | None
+    time: datetime
+    undone: datetime | None = None
+
+
+class FeedbackOut(BaseModel):
+    """What stands on a prediction now."""
+
+    id: str
+    said: FeedbackRecord | None = Field(description="What was just said, or undone.")
+    stands: FeedbackRecord | None = Field(description="The last word that is not undone.")
+
+
+class Reviewable(BaseModel):
+    """A prediction to look at."""
+
+    id: str
+    time: datetime
+    file: str
+    label: str
+    label_id: str
+    probability: Probability
+    unknown: bool
+    answer: str
+    level: str
+    set: list[str]
+    top: list[TopLabel]
+    model: str
+    version: str
+    doubt: Probability = Field(description="How much a look is worth; the order of the list.")
+    photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
+    feedback: FeedbackRecord | None
+
+
+class Page(BaseModel):
+    """A page of the review."""
+
+    predictions: list[Reviewable]
+    total: int = Field(description="On all pages.")
+    next: str | None = Field(description="What to send as `after` for the next page.")
+
+
+class LabelEntry(BaseModel):
+    """A label that a correction can name."""
+
+    id: str
+    name: str
+    group: str | None
+
+
+class Labels(BaseModel):
+    """What a correction can name, beside anything else."""
+
+    labels: list[LabelEntry]
+    others: list[str] = Field(description="Animals that people named and the model does not know.")

@@ -1,0 +1,1 @@
+"""What is around every route: rights, rates, names, bounds, the access log."""

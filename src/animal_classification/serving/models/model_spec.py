@@ -1,0 +1,125 @@
+"""What an operator writes for a model, as values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from animal_classification.errors import UsageError
+from animal_classification.registry.model_version import parse_reference, registered_name
+from animal_classification.settings import Settings
+
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<model>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model to serve.
+
+    Attributes:
+        model: A built-in name, a bundle's folder, an fsspec URL, or a name of the registry.
+        name: Under which it answers; ``None`` for its own.
+    """
+
+    model: str
+    name: str | None = None
+
+    @property
+    def alias(self) -> str | None:
+        """``zoo@production``, where it is an alias of the registry.
+
+        Raises:
+            UsageError: It starts like a registered model and is not the name of one.
+        """
+        if not self.registered:
+            return None
+        reference = parse_reference(self.model)
+        return None if reference.alias is None else str(reference)
+
+    @property
+    def registered(self) -> bool:
+        """It is in the registry."""
+        return self.model.startswith("models:")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A model beside another one, for a share of its requests.
+
+    Attributes:
+        source: The model.
+        beside: Under which name the other one answers; ``None`` for the first.
+        share: Of the requests, in (0, 1].
+    """
+
+    source: ModelSource
+    beside: str | None
+    share: float
+
+
+def parse_source(text: str) -> ModelSource:
+    """Read ``MODEL`` or ``NAME=MODEL``.
+
+    >>> parse_source("zoo=zoo@production")
+    Source(model='models:/zoo@production', name='zoo')
+    """
+    return _source(*_parts(text))
+
+
+def _parts(text: str) -> tuple[str, str | None]:
+    found = _NAMED.fullmatch(text)
+    return (found["model"], found["name"]) if found else (text, None)
+
+
+def _source(model: str, name: str | None) -> ModelSource:
+    return ModelSource(registered_name(model) or model, name)
+
+
+def parse_split(text: str, option: str) -> Split:
+    """Read ``NAME=MODEL@SHARE``; without a name it is beside the first model, without a share it gets everything.
+
+    >>> parse_split("zoo=models:/zoo@candidate@0.1", "canary").share
+    0.1
+
+    Raises:
+        UsageError: The share is not above 0 and at most 1.
+    """
+    whole, beside = _parts(text)
+    model, _, last = whole.rpartition("@")
+    share = _number(last) if model else None
+    if share is None:
+        return Split(_source(whole, None), beside, 1.0)
+    if not 0 < share <= 1:
+        raise UsageError(f"{option} {text!r}: the share must be above 0 and at most 1, as in NAME=MODEL@0.1")
+    return Split(_source(model, None), beside, share)
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPlan:
+    """All that a server shall serve: models, the default one first, and what goes beside them."""
+
+    models: tuple[ModelSource, ...]
+    canaries: tuple[Split, ...]
+    shadows: tuple[Split, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> ServingPlan:
+        """What the settings say.
+
+        Raises:
+            UsageError: They name no model, or a share that cannot be.
+        """
+        if not settings.model:
+            raise UsageError("no model is named: give --model a built-in name, a folder, a URL or models:/NAME@ALIAS")
+        return cls(
+            tuple(parse_source(text) for text in settings.model),
+            tuple(parse_split(text, "canary") for text in settings.canary),
+            tuple(parse_split(text, "shadow") for text in settings.shadow),
+        )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,167 @@
+"""What Prometheus reads at ``/metrics`` (a contract: docs/serve.md), in one process and over several.
+
+Label values come from a list that the server knows: routes, methods, statuses, the model's labels. What a client makes
+up is counted as ``other``, so that nobody can make the series grow.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from animal_classification.serving.models.model_metrics import OTHER, ModelMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# prometheus_client keeps its values in files of this folder where it is set before the import (see workers of server).
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STAGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class ServerMetrics:
+    """The metrics of one application; the names are those of the contract.
+
+    Attributes:
+        models: Those that are about the models.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a series began: as many series again, which nobody asks for
+        self._requests = Counter(
+            "animals_http_requests", "HTTP requests answered.", ("route", "method", "status"), registry=registry
+        )
+        self._request_seconds = Histogram(
+            "animals_http_request_duration_seconds",
+            "From a request's head to the end of its answer.",
+            ("route", "method"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._in_progress = Gauge(
+            "animals_http_requests_in_progress",
+            "HTTP requests being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "animals_inference_duration_seconds",
+            "Decoding of a photo, or inference of a batch.",
+            ("stage",),
+            buckets=_STAGES,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "animals_batch_size", "Photos in a batch.", buckets=(1, 2, 3, 4, 8, 16), registry=registry
+        )
+        self._depth = Gauge(
+            "animals_queue_depth", "Photos that wait for a thread.", multiprocess_mode="livesum", registry=registry
+        )
+        self._wait = Histogram(
+            "animals_queue_wait_seconds",
+            "From a photo's arrival to a thread for it.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.models = ModelMetrics(registry)
+        self._rejected = Counter("animals_rejected", "Requests and photos refused.", ("reason",), registry=registry)
+        self._lookups = Counter("animals_cache_lookups", "Photos looked up.", ("result",), registry=registry)
+        self._log_rows = Counter(
+            "animals_log_rows", "Predictions, by what became of them in the log.", ("result",), registry=registry
+        )
+        self._log_waiting = Gauge(
+            "animals_log_waiting_bytes",
+            "Predictions that wait on disk for the log's database.",
+            multiprocess_mode="livemax",  # each worker sees all that waits
+            registry=registry,
+        )
+        self._keys_unreadable = Gauge(
+            "animals_keys_file_unreadable",
+            "1 while the file of API keys has changed and cannot be read, so that the keys read before hold on.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure ``decode`` or ``infer``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            (self._decode if name == "decode" else self._infer).observe(time.perf_counter() - started)
+
+    def waited(self, seconds: float) -> None:
+        """A thread took up a photo."""
+        self._wait.observe(seconds)
+
+    def looked_up(self, *, found: bool) -> None:
+        """An answer was looked for among those remembered."""
+        self._lookups.labels("hit" if found else "miss").inc()
+
+    def batch(self, size: int) -> None:
+        """A batch of photos goes to the engine."""
+        self._batch.observe(size)
+
+    def queued(self, depth: int) -> None:
+        """So many photos wait."""
+        self._depth.set(depth)
+
+    def rejected(self, reason: str) -> None:
+        """A request, or one photo of it, was refused for a reason that this server has a word for."""
+        self._rejected.labels(reason).inc()
+
+    def refused(self, status: int, reason: str) -> None:
+        """The protocol answered, before there was a request for a route."""
+        self.rejected(reason)
+        self._requests.labels(OTHER, OTHER, str(status)).inc()
+
+    def log_rows(self, what: str, count: int) -> None:
+        """So many predictions were ``written`` to the log, ``dropped``, ``refused`` or ``damaged``."""
+        self._log_rows.labels(what).inc(count)
+
+    def log_waiting(self, size: int) -> None:
+        """So many bytes wait for the log's database."""
+        self._log_waiting.set(size)
+
+    def keys_file_readable(self, readable: bool) -> None:
+        """The file of API keys was looked at."""
+        self._keys_unreadable.set(0 if readable else 1)
+
+    def began(self) -> None:
+        """A request came."""
+        self._in_progress.inc()
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        method = method if method in METHODS else OTHER
+        self._in_progress.dec()
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route, method).observe(seconds)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format; over all workers where there are several."""
+        if SHARED_FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        everything = CollectorRegistry()
+        MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        return generate_latest(everything)

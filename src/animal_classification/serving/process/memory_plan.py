@@ -1,0 +1,76 @@
+"""How much memory a server gives to what: request bodies, decoding, and itself; from the container where nobody says.
+
+Of the container's memory, shared by the workers, a process keeps ``RESERVED`` for itself. Of the rest, half is for
+decoding and a quarter for request bodies. The last quarter is room: for a second model while one is exchanged, for
+answers on their way, and for what the allocator keeps.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from animal_classification.common.limits import available_memory
+from animal_classification.imaging import DecodingMemory, Limits
+from animal_classification.imaging.memory_budget import RESERVED, UNKNOWN, share_for_decoding
+from animal_classification.settings import MIB
+
+if TYPE_CHECKING:
+    from animal_classification.settings import Settings
+
+MOST_BODIES = 512 * MIB
+FEWEST_BODIES = 16 * MIB
+
+
+def fitted(settings: Settings, *, memory: int | None = None, workers: int = 1) -> Settings:
+    """The settings of one process, with every bound on memory that is left open, 0, filled in.
+
+    Workers share the room for bodies, so its bound stays that of all of them; each decodes in a share of its own. A
+    request, and a photo, can be at most as large as all bodies together.
+
+    Args:
+        settings: Of all workers together.
+        memory: Bytes that all of them may use; the container's by default.
+        workers: How many they are.
+    """
+    memory = memory or available_memory() or UNKNOWN
+    left = (memory - workers * RESERVED) // 4
+    bodies = settings.max_memory_bytes or min(MOST_BODIES, max(FEWEST_BODIES, left))
+    request = min(settings.max_request_bytes, bodies)
+    return replace(
+        settings,
+        max_memory_bytes=bodies,
+        max_decode_bytes=settings.max_decode_bytes // workers or share_for_decoding(memory // workers),
+        max_request_bytes=request,
+        max_file_bytes=min(settings.max_file_bytes, request),
+    )
+
+
+def check_room(settings: Settings, *, memory: int | None = None) -> None:
+    """Say in the log where the bounds of one process, together, are more than there is.
+
+    Args:
+        settings: With every bound filled in.
+        memory: Bytes that the process may use; the container's by default.
+    """
+    memory = memory or available_memory() or UNKNOWN
+    wanted = RESERVED + settings.max_memory_bytes + settings.max_decode_bytes
+    if wanted > memory:
+        logging.getLogger(__name__).warning(
+            "there are %d MB of memory, and the server may take %d: %d for itself, %d for request bodies "
+            "(ANIMALS_MAX_MEMORY_BYTES) and %d for decoding (ANIMALS_MAX_DECODE_BYTES); give it more, or lower these",
+            *(size // 1_000_000 for size in (memory, wanted, RESERVED)),
+            settings.max_memory_bytes // 1_000_000,
+            settings.max_decode_bytes // 1_000_000,
+        )
+
+
+def photo_limits(settings: Settings) -> Limits:
+    """What every photo must satisfy, and the memory that all threads of this process decode in."""
+    decoding = settings.max_decode_bytes or fitted(settings).max_decode_bytes
+    return Limits(
+        max_bytes=settings.max_file_bytes,
+        max_pixels=settings.max_pixels,
+        memory=DecodingMemory(decoding, patience=settings.max_wait),
+    )

@@ -1,0 +1,234 @@
+"""A process that serves: models are loaded while it listens; Gradio, where it is wanted, comes last."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from animal_classification.serving.app import create_app
+from animal_classification.serving.middleware.request_log import RefusalsObserved
+from animal_classification.serving.models.bootstrap import install_models
+from animal_classification.serving.observability import json_logs
+from animal_classification.serving.process.connection_protocol import ConnectionBounds, guarded
+from animal_classification.serving.process.graceful_shutdown import ACCEPTED_AT_ONCE, GracefulServer
+from animal_classification.serving.process.ports import address_of, listen, make_room
+from animal_classification.serving.service import ModelService
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from fastapi import FastAPI
+
+    from animal_classification.serving.middleware.body_limits import Memory
+    from animal_classification.settings import Settings
+
+# Seconds that uvicorn gives to what the server's own grace has not brought to an end.
+LAST_WORDS = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """What a person waits for: where it answers, and with what."""
+
+    address: str
+    model: str
+    version: str
+    engine: str
+    threads: int
+    workers: int = 1
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Controls:
+    """What a process among several can be told; from any thread.
+
+    Attributes:
+        stop: Stops it.
+        reload: Has it look for newer versions of a model.
+        on_reload: Where to say which function passes a wish to reload on to the others.
+    """
+
+    stop: Callable[[], None]
+    reload: Callable[[str], None]
+    on_reload: Callable[[Callable[[str], None]], None]
+
+
+def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_trouble: Callable[[str], None]) -> None:
+    """Serve until the process is told to stop by Ctrl-C or SIGTERM.
+
+    Args:
+        settings: Where and what.
+        on_ready: Called once when the API answers.
+        on_trouble: Called with a line when Gradio's front end cannot be started; the rest goes on.
+
+    Raises:
+        AnimalsError: The port is taken, or the model cannot be loaded.
+    """
+    listener = listen(settings.host, settings.port)
+    settings = replace(settings, port=listener.getsockname()[1])
+    with listener, ignored_signals():
+        serve_on(listener, settings, on_ready=on_ready, on_trouble=on_trouble)
+
+
+def serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    *,
+    on_ready: Callable[[Started], None],
+    on_trouble: Callable[[str], None],
+    on_running: Callable[[Controls], None] | None = None,
+    memory: Memory | None = None,
+) -> None:
+    """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
+
+    Args:
+        listener: Bound, and listening.
+        settings: What.
+        on_ready: As above.
+        on_trouble: As above.
+        on_running: For a process among several, which listens only when its model is loaded: called at the beginning
+            with what stops the server, and more, from any thread.
+        memory: For the bodies of requests, where several processes share it.
+    """
+    with json_logs.installed(as_json=settings.access_log) as access_log:
+        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log, memory)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    settings: Settings
+    listener: socket.socket
+    on_ready: Callable[[Started], None]
+    on_trouble: Callable[[str], None]
+    on_running: Callable[[Controls], None] | None
+    access_log: Callable[[dict[str, Any]], None] | None
+    memory: Memory | None
+
+
+@contextmanager
+def ignored_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM do nothing but what uvicorn does on them."""
+    # uvicorn stops gracefully, then raises the signal once more for whoever handled it before: nobody, so that the
+    # command ends with 0 and without a traceback.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _serve(run: _Run) -> None:
+    settings = run.settings
+    if (trouble := make_room(settings.max_connections)) is not None:
+        run.on_trouble(trouble)
+    app = create_app(None, settings, access_log=run.access_log, memory=run.memory)
+
+    def on_stop() -> None:
+        app.state.service.drain()
+        if app.state.gradio is not None:
+            app.state.gradio.close()
+
+    config = uvicorn.Config(
+        app,
+        http=guarded(_bounds(settings), RefusalsObserved(app.state.service.metrics, run.access_log)),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",  # below that it tells of strangers who do not speak HTTP
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application's own affair: uvicorn takes the entry that the client wrote
+        timeout_graceful_shutdown=LAST_WORDS,
+        backlog=ACCEPTED_AT_ONCE,
+    )
+    server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
+    if run.on_running is not None:
+        run.on_running(_controls(server, app.state.service))
+        await install_models(app.state.service, settings)
+    serving = asyncio.create_task(server.serve(sockets=[run.listener]))
+    starting = asyncio.create_task(_start(app, run))
+    await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and starting.exception() is not None:
+        server.should_exit = True
+    await serving
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+
+
+def _bounds(settings: Settings) -> ConnectionBounds:
+    return ConnectionBounds(
+        head_timeout=settings.head_timeout,
+        body_timeout=settings.body_timeout,
+        keep_alive=settings.keep_alive,
+        max_connections=settings.max_connections,
+    )
+
+
+def _controls(server: GracefulServer, service: ModelService) -> Controls:
+    loop = asyncio.get_running_loop()
+    reloading: set[asyncio.Task[Any]] = set()
+
+    def begin_reload(name: str) -> None:
+        task = loop.create_task(service.reload(name))
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    def soon(work: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # it has stopped already
+            loop.call_soon_threadsafe(work, *arguments)
+
+    def pass_on(tell: Callable[[str], None]) -> None:
+        service.tell_others = tell
+
+    return Controls(
+        stop=lambda: soon(server.begin_to_stop),
+        reload=lambda name: soon(begin_reload, name),
+        on_reload=pass_on,
+    )
+
+
+async def _start(app: FastAPI, run: _Run) -> None:
+    settings = run.settings
+    service: ModelService = app.state.service
+    if run.on_running is None:
+        await install_models(service, settings)
+    if service.draining:
+        return
+    classifier = service.predictor
+    run.on_ready(
+        Started(
+            address=address_of(settings.host, settings.port) + settings.root_path,
+            model=classifier.info.name,
+            version=classifier.info.version,
+            engine=classifier.engine,
+            threads=classifier.threads,
+            others=tuple(slot.current.loaded.title for _, slot in list(service.models)[1:]),
+        )
+    )
+    async with AsyncExitStack() as stack:
+        if settings.follow:
+            for follower in service.followers:
+                following = asyncio.create_task(follower.run())
+                stack.callback(following.cancel)
+        if settings.gradio:
+            await _show_gradio(app, settings, stack, run.on_trouble)
+        await asyncio.Event().wait()
+
+
+async def _show_gradio(
+    app: FastAPI, settings: Settings, stack: AsyncExitStack, on_trouble: Callable[[str], None]
+) -> None:
+    try:
+        await stack.enter_async_context(app.state.gradio.shown(app, settings))
+    except Exception as error:  # the API and the pages must go on whatever Gradio does
+        app.state.gradio.explain("It could not be started; the server's log says why.")
+        on_trouble(f"no Gradio: it could not be started: {error!r}")

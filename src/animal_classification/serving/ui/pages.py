@@ -1,0 +1,214 @@
+"""The routes of the pages, and which of them there are. Each is plain files: what it shows comes from the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, HTMLResponse, Response
+
+from animal_classification.predict.table import columns
+from animal_classification.serving.http.plain_words import counted
+from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.http.uploads import file_too_large
+from animal_classification.serving.middleware.route_scopes import OPEN, ScopedRoute, scoped
+from animal_classification.serving.ui.placeholder_pages import plain_page
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from animal_classification.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+FAVICON = Path(__file__).parent / "favicon.svg"
+SCRIPTS = (
+    "answers.js",
+    "charts.js",
+    "classify.js",
+    "common.js",
+    "csv.js",
+    "intake.js",
+    "keeping.js",
+    "markdown.js",
+    "model.js",
+    "monitor.js",
+    "previews.js",
+    "review.js",
+    "sending.js",
+    "theme.js",
+)
+STYLES = ("palette.css", "tabs.css", "classify.css")
+FONT_FILES = ("lora.woff2", "lora-italic.woff2", "source-sans-3.woff2")
+# Photos to try, and what their buttons say; NOTICE tells where they come from.
+EXAMPLES = {"cat": "A cat", "raccoon": "A raccoon", "astronaut": "An astronaut", "coffee": "No animal at all"}
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {"Content-Security-Policy": CONTENT_POLICY, "Cache-Control": "no-cache"}
+A_DAY = {"Cache-Control": "max-age=86400"}
+SWITCHED_OFF = "The page is switched off on this server. The API is described at <a href='docs'>/docs</a>."
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of the pages.
+
+    Attributes:
+        path: Below the server's root; all are one level deep, so that relative addresses work under any prefix.
+        name: As people see it.
+        file: Name of its script and of its content.
+        title: In the browser's title bar.
+    """
+
+    path: str
+    name: str
+    file: str
+    title: str
+
+
+CLASSIFY = Tab(".", "Classify", "classify", "Which animal is this?")
+REVIEW, MODEL, MONITOR = (Tab(name.lower(), name, name.lower(), name) for name in ("Review", "Model", "Monitor"))
+
+
+def tabs_of(settings: Settings) -> tuple[Tab, ...]:
+    """The pages of a server with these settings, the classifier's first."""
+    tabs: list[Tab] = []
+    if settings.page:
+        tabs.append(CLASSIFY)
+    if settings.prediction_log:
+        tabs.append(REVIEW)
+    if settings.page or settings.prediction_log:
+        tabs.append(MODEL)
+    if settings.prediction_log:
+        tabs.append(MONITOR)
+    return tuple(tabs)
+
+
+def make_router(settings: Settings) -> APIRouter:
+    """The routes; each answers without the model and without the database."""
+    router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
+    tabs = tabs_of(settings)
+    for tab in tabs:
+        path = "/" if tab is CLASSIFY else f"/{tab.path}"
+        router.add_api_route(path, _show(_html(tab, tabs, settings)), methods=["GET", "HEAD"], name=tab.file)
+    if CLASSIFY not in tabs:
+        router.add_api_route("/", _switched_off(tabs), methods=["GET", "HEAD"], name="no-page")
+    _add_files(router)
+    return router
+
+
+def _add_files(router: APIRouter) -> None:
+    @router.get("/favicon.ico")
+    @scoped(OPEN)
+    async def favicon() -> FileResponse:
+        return FileResponse(FAVICON, media_type="image/svg+xml", headers=A_DAY)
+
+    @router.get("/tabs/tabs.css")
+    @scoped(OPEN)
+    async def style() -> Response:
+        return Response(_style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+    @router.get("/tabs/fonts/{name}")
+    @scoped(OPEN)
+    async def font(name: str) -> FileResponse:
+        if name not in FONT_FILES:
+            raise ProblemError(404, "there is no such font")
+        return FileResponse(STATIC / "fonts" / name, media_type="font/woff2", headers=A_DAY)
+
+    @router.get("/tabs/examples/{name}")
+    @scoped(OPEN)
+    async def example(name: str) -> FileResponse:
+        if name.removesuffix(".jpg") not in EXAMPLES:
+            raise ProblemError(404, "there is no such photo")
+        return FileResponse(example_path(name.removesuffix(".jpg")), media_type="image/jpeg", headers=A_DAY)
+
+    @router.get("/tabs/{name}")
+    @scoped(OPEN)
+    async def script(name: str) -> FileResponse:
+        if name not in SCRIPTS:
+            raise ProblemError(404, "there is no such script")
+        return FileResponse(STATIC / name, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+def example_path(name: str) -> Path:
+    """Where one of ``EXAMPLES`` lies."""
+    return STATIC / "examples" / f"{name}.jpg"
+
+
+def navigation(tabs: Sequence[Tab], current: Tab) -> str:
+    """Links to the tabs, as HTML."""
+    links = "".join(
+        f'<a href="{tab.path}"{" aria-current=page" if tab == current else ""}>{tab.name}</a>' for tab in tabs
+    )
+    return f'<nav class="tabs" aria-label="Pages">{links}</nav>' if len(tabs) > 1 else ""
+
+
+def what_is_kept(settings: Settings) -> str:
+    """What becomes of a photo, in one sentence that is true."""
+    if settings.keep_photos == "no":
+        kept = "; what I say of them is, for the review" if settings.prediction_log else ""
+        return f"Photos go nowhere else and are not kept{kept}."
+    what = "small copies of them" if settings.keep_photos == "thumbnail" else "they"
+    days = f" for {counted(round(settings.photo_days), 'day')}" if settings.photo_days else ""
+    return f"Photos go nowhere else; {what} are kept on this server{days}, for the review."
+
+
+def _html(tab: Tab, tabs: Sequence[Tab], settings: Settings) -> str:
+    content, footer = _file(f"{tab.file}.html"), ""
+    if tab is CLASSIFY:
+        content = Template(content).substitute(_classify_values(settings))
+        footer = f'{escape(what_is_kept(settings))} <a href="model">About the model</a>. '
+    return Template(_file("frame.html")).substitute(
+        title=tab.title, name=tab.file, navigation=navigation(tabs, tab), content=content, footer=footer
+    )
+
+
+def _classify_values(settings: Settings) -> dict[str, object]:
+    pictures = {name: f'<img src="tabs/examples/{name}.jpg" alt="">' for name in EXAMPLES}
+    buttons = "".join(
+        f'<li><button type="button" data-example="{name}">{pictures[name]}<span>{title}</span></button></li>\n    '
+        for name, title in EXAMPLES.items()
+    )
+    return {
+        "max_files": settings.max_files,
+        "max_file_bytes": settings.max_file_bytes,
+        "max_request_bytes": settings.max_request_bytes,
+        "too_large": escape(file_too_large(settings.max_file_bytes)),
+        "columns": ",".join(columns(5)),
+        "examples": buttons,
+        "stack": "".join(pictures.values()),
+    }
+
+
+def _show(html: str) -> Callable[[], Awaitable[HTMLResponse]]:
+    @scoped(OPEN)
+    async def show() -> HTMLResponse:
+        return HTMLResponse(html, headers=HEADERS)
+
+    return show
+
+
+def _switched_off(tabs: Sequence[Tab]) -> Callable[[], Awaitable[HTMLResponse]]:
+    links = ", ".join(f"<a href='{tab.path}'>{tab.name}</a>" for tab in tabs)
+    text = SWITCHED_OFF + (f" There is more: {links}." if links else "")
+
+    @scoped(OPEN)
+    async def off() -> HTMLResponse:
+        return plain_page("No page here", text)
+
+    return off
+
+
+def _file(name: str) -> str:
+    return (STATIC / name).read_text("utf-8")
+
+
+@cache
+def _style() -> str:
+    return "".join(_file(name) for name in STYLES)

@@ -1,0 +1,315 @@
+// The review: one prediction at a time, by one key each.
+import { Refused, blob, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
+
+const $ = (id) => document.getElementById(id);
+const LIMIT = 20;
+const KEYS = "animals.keys";
+
+let state = "open";
+let items = []; // those fetched so far and not yet answered, in their order
+let at = 0;
+let next = null;
+let counts = { open: 0, done: 0 };
+const labels = new Map(); // by model
+let others = []; // what people named and no model knows
+let done = []; // what was said here, the last one last
+let busy = false;
+let working = Promise.resolve(); // what was begun last, until it is done
+let shown = null; // the object URL on show
+
+// What a correction of these predictions can say.
+async function learn(predictions) {
+  const models = new Set(predictions.map((item) => item.model).filter((model) => !labels.has(model)));
+  await Promise.all([...models].map(async (model) => labels.set(model, await labelsOf(model))));
+}
+
+async function labelsOf(model) {
+  try {
+    return known(await get(`v1/review/labels?model=${encodeURIComponent(model)}`));
+  } catch (error) {
+    // It answers no more; a correction is in the words of the one that does.
+    if (error instanceof Refused && error.kind === "no-such-model") return known(await get("v1/review/labels"));
+    throw error;
+  }
+}
+
+function known(answer) {
+  others = answer.others;
+  return answer.labels;
+}
+
+async function load() {
+  const [open, reviewed] = await Promise.all(
+    ["open", "done"].map((which) => get(`v1/review?state=${which}&limit=${which === state ? LIMIT : 1}`)),
+  );
+  const page = state === "open" ? open : reviewed;
+  counts = { open: open.total, done: reviewed.total };
+  await learn(page.predictions);
+  items = page.predictions;
+  next = page.next;
+  at = 0;
+  show(false);
+}
+
+async function more() {
+  if (!next) return;
+  const page = await get(`v1/review?state=${state}&limit=${LIMIT}&after=${encodeURIComponent(next)}`);
+  await learn(page.predictions);
+  const known = new Set(items.map((item) => item.id));
+  items.push(...page.predictions.filter((item) => !known.has(item.id)));
+  next = page.next;
+}
+
+const title = (name) => name[0].toUpperCase() + name.slice(1);
+const NO_ANIMAL = "not an animal"; // an answer; "unknown" is another: it may well be one
+const isEmpty = (item) => item.answer === NO_ANIMAL && item.level === "unknown";
+const ASKS = { label: "I think it is:", group: "I think it is some kind of:", known: "I cannot say which, but it is an:", unknown: "It looks like none of my animals:" };
+
+// What a person says yes to: no more than was claimed.
+function claim(item) {
+  if (item.level === "unknown") return isEmpty(item) ? "no animal" : "none of the animals that the model knows";
+  if (item.level === "known") return "some animal";
+  return item.level === "group" ? `some kind of ${item.answer}` : item.answer;
+}
+
+function inWords(word) {
+  if (word.verdict === "confirmed") return word.label ? `confirmed: ${word.label}` : "confirmed";
+  return word.label ?? "none of the labels";
+}
+
+function show(focus = true) {
+  const item = items[at];
+  $("count-open").textContent = counts.open;
+  $("count-done").textContent = counts.done;
+  $("show-open").setAttribute("aria-pressed", state === "open");
+  $("show-done").setAttribute("aria-pressed", state === "done");
+  const listed = state === "done" && Boolean(item);
+  $("item").hidden = listed || !item;
+  $("reviewed").hidden = !listed;
+  $("nothing").hidden = Boolean(item);
+  $("undo").disabled = !done.length;
+  $("undo-last").hidden = !done.length;
+  if (listed) list();
+  else if (item) fill(item);
+  else fillNothing();
+  const title = listed ? "reviewed-title" : item ? "item-name" : "nothing-title";
+  if (focus) $(title).focus({ preventScroll: true });
+}
+
+const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+function list() {
+  $("more").hidden = !next;
+  $("rows").replaceChildren(...items.map(row));
+}
+
+function row(item) {
+  const cells = [item.file || "A photo", item.answer, inWords(item.feedback), item.feedback.who ?? "", moment(item.feedback.time)];
+  const button = make("button", { type: "button", class: "button", "aria-label": `Undo ${item.file}`, onclick: () => takeBack(item) }, "Undo");
+  return make("tr", {}, ...cells.map((text) => make("td", {}, text)), make("td", {}, button));
+}
+
+const takeBack = (item) =>
+  guarded(async () => {
+    await remove(`v1/feedback/${item.feedback.number}`);
+    done = done.filter((word) => word.number !== item.feedback.number);
+    $("said").textContent = `Undone: ${item.file || item.answer}.`;
+    await load();
+    $(items.length ? "reviewed-title" : "nothing-title").focus({ preventScroll: true });
+  });
+
+const download = () =>
+  guarded(async () => {
+    const url = URL.createObjectURL(await blob("v1/review/reviewed.csv"));
+    make("a", { href: url, download: "reviewed.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  });
+
+function fillNothing() {
+  $("nothing-title").textContent = state === "done" ? "Nothing was reviewed yet" : "Nothing left to review";
+  $("nothing-words").textContent =
+    state === "done" ? "What you confirm or correct is listed here." : "New predictions come here by themselves: load the page again.";
+}
+
+function fill(item) {
+  $("asks").textContent = ASKS[item.level];
+  $("item-name").textContent = title(item.answer);
+  $("confirm-words").textContent = `Yes, ${claim(item)}`;
+  $("none").hidden = isEmpty(item);
+  const others = item.top.slice(0, 5);
+  $("answers").replaceChildren(...others.map((candidate, index) => answer(item, candidate, index)));
+  $("facts").textContent = `${item.file || "A photo"} · ${moment(item.time)} · ${item.model} ${item.version}`;
+  $("back").disabled = at === 0;
+  $("other-name").value = "";
+  $("names").replaceChildren(...namesFor(item).map((value) => make("option", { value })));
+  showPhoto(item);
+}
+
+const namesFor = (item) => [...new Set([...labels.get(item.model).map((label) => label.name), ...others])];
+
+function answer(item, candidate, index) {
+  const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
+  bar.firstChild.style.width = `${100 * candidate.probability}%`;
+  const button = make(
+    "button",
+    { type: "button", class: "answer-button", onclick: () => choose(index) },
+    make("kbd", {}, String(index + 1)),
+    make("span", { class: "answer-name" }, candidate.label),
+    make("span", { class: "answer-share" }, percent(candidate.probability)),
+    bar,
+  );
+  return make("li", {}, button);
+}
+
+async function showPhoto(item) {
+  const image = $("photo");
+  if (shown) URL.revokeObjectURL(shown);
+  shown = null;
+  image.hidden = true;
+  $("no-photo").hidden = Boolean(item.photo);
+  if (!item.photo) return;
+  try {
+    const url = await picture(`v1/${item.photo}`);
+    if (items[at] !== item) return URL.revokeObjectURL(url);
+    shown = url;
+    image.src = url;
+    image.alt = `The photo ${item.file}`;
+    image.hidden = false;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) $("no-photo").hidden = false;
+    else handle(error);
+  }
+}
+
+// An answer is about the photo on show: while one is being kept, another one is not taken.
+function guarded(work) {
+  if (!busy) working = begin(work);
+  return working;
+}
+
+async function begin(work) {
+  busy = true;
+  try {
+    await work();
+    say(null);
+  } catch (error) {
+    handle(error);
+  } finally {
+    busy = false;
+  }
+}
+
+const give = (verdict, label) =>
+  guarded(async () => {
+    const item = items[at];
+    if (!item) return;
+    const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
+    done.push({ number: answer.said.number, item, at });
+    const { label: name, label_id: id } = answer.said;
+    const fresh = verdict === "corrected" && !id && !others.includes(name);
+    if (fresh) others.push(name);
+    const corrected = fresh ? `A new animal: ${name}; U takes it back` : `Corrected: ${name}`;
+    const words = verdict === "confirmed" ? `Confirmed: ${item.answer}` : verdict === "none" ? "No animal" : corrected;
+    items.splice(at, 1);
+    counts = { open: counts.open - 1, done: counts.done + 1 };
+    if (items.length - at < 5) await more();
+    if (at >= items.length) at = 0;
+    $("said").textContent = `${words}.`;
+    show();
+  });
+
+const undo = () =>
+  guarded(async () => {
+    const word = done.at(-1);
+    if (!word) return;
+    await remove(`v1/feedback/${word.number}`);
+    done.pop();
+    counts = { open: counts.open + 1, done: counts.done - 1 };
+    if (state === "open") {
+      at = Math.min(word.at, items.length);
+      items.splice(at, 0, word.item);
+    }
+    if (state === "done") await load();
+    $("said").textContent = `Undone: ${word.item.answer}.`;
+    show();
+  });
+
+function choose(index) {
+  const item = items[at];
+  const candidate = item?.top[index];
+  if (!candidate) return;
+  if (item.level === "label" && candidate.label_id === item.label_id) give("confirmed");
+  else give("corrected", { id: candidate.label_id, name: candidate.label });
+}
+
+const move = (step) =>
+  guarded(async () => {
+    if (step > 0 && at + 5 >= items.length) await more();
+    const to = at + step;
+    if (to < 0) return;
+    if (to >= items.length) {
+      $("said").textContent = "That was the last one; these are left.";
+      at = 0;
+    } else at = to;
+    show();
+  });
+
+const other = () => {
+  const wanted = $("other-name").value.trim();
+  const label = labels.get(items[at].model).find((one) => one.name.toLowerCase() === wanted.toLowerCase());
+  if (wanted) return give("corrected", label ?? { name: wanted });
+  $("said").textContent = "Which animal is it?";
+  $("other-name").focus();
+};
+
+// Which list one looks at is no answer: that waits for its turn.
+async function show_state(which) {
+  while (busy) await working;
+  if (which === state) return;
+  state = which;
+  await guarded(load);
+}
+
+const confirm = () => give("confirmed");
+const none = () => (items[at] && isEmpty(items[at]) ? give("confirmed") : give("none"));
+
+$("confirm").addEventListener("click", confirm);
+$("none").addEventListener("click", none);
+$("skip").addEventListener("click", () => move(1));
+$("back").addEventListener("click", () => move(-1));
+$("undo").addEventListener("click", undo);
+$("undo-last").addEventListener("click", undo);
+$("download").addEventListener("click", download);
+$("more").addEventListener("click", () => guarded(async () => (await more(), list())));
+$("show-open").addEventListener("click", () => show_state("open"));
+$("show-done").addEventListener("click", () => show_state("done"));
+$("other").addEventListener("submit", (event) => {
+  event.preventDefault();
+  other();
+});
+$("other-name").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") $("item-name").focus();
+});
+
+// Who dictates, or whose screen reader has other plans for single keys, switches them off.
+$("keys").checked = localStorage.getItem(KEYS) !== "off";
+$("keys").addEventListener("change", () => localStorage.setItem(KEYS, $("keys").checked ? "on" : "off"));
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+  if (!$("keys").checked || typing || event.ctrlKey || event.altKey || event.metaKey) return;
+  if ($("page").hidden) return;
+  const key = event.key.toLowerCase();
+  if (key === "u") undo();
+  else if ($("item").hidden) return;
+  else if (key === "c") confirm();
+  else if (key === "n") none();
+  else if (/^[1-5]$/.test(key)) choose(Number(key) - 1);
+  else if (key === "arrowright") move(1);
+  else if (key === "arrowleft") move(-1);
+  else if (key === "/") $("other-name").focus();
+  else return;
+  event.preventDefault();
+});
+
+start(load);

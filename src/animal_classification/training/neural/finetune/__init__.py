@@ -1,0 +1,1 @@
+"""The recipe ``finetune``, in parts."""

@@ -1,0 +1,183 @@
+"""What frozen stages make of photos: computed once, by the engine that serves (three times as fast as torch), and kept.
+
+Every photo is seen as it is and, where layers learn, mirrored. What is kept lies in the run's folder until the run is
+finished, so that one that goes on after a kill learns from the very same numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import uuid
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from animal_classification import imaging
+from animal_classification.common.limits import available_cpus
+from animal_classification.errors import AnimalsError, ImageError, OutputError
+from animal_classification.inference.engine import Engine, create_engine
+from animal_classification.inference.stream import map_in_chunks
+from animal_classification.training.neural.onnx_cleanup import tidied
+
+if TYPE_CHECKING:
+    from animal_classification.training.neural.finetune.network import FinetuneNetwork
+    from animal_classification.training.recipe import Progress
+
+_CHUNK = 8
+_OPSET = 17
+_Pair = tuple[NDArray[np.float16], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of some photos, in their order.
+
+    Attributes:
+        activations: What the frozen stages give: float16 ``[N, h, w, VC]`` for ``V`` views, the mirrored one after the
+            photo as it is. They are ``Pixels`` for the loop. Without frozen stages there are none: ``[N, 0, 0, 0]``.
+        embeddings: What the whole pretrained network gives for the same: float32 ``[N, V, D]``.
+    """
+
+    activations: NDArray[np.float16]
+    embeddings: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """``[n, h, w, 2C]``."""
+        return self.activations[indices]
+
+    def followed_by(self, other: Features) -> Features:
+        """Both."""
+        return Features(
+            np.concatenate([self.activations, other.activations]), np.concatenate([self.embeddings, other.embeddings])
+        )
+
+
+class _Frozen(nn.Module):
+    """uint8 ``[N, H, W, 3]`` in, activations of the frozen stages and the embedding out."""
+
+    def __init__(self, network: FinetuneNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        activations = self.network.trunk(self.network.normalised(images.permute(0, 3, 1, 2).float()))
+        return activations, self.network.tail.embed(activations)
+
+
+def features_of(
+    files: Sequence[Path],
+    network: FinetuneNetwork,
+    spec: imaging.PreprocessSpec,
+    *,
+    mirrored: bool,
+    keep: Path,
+    progress: Progress,
+) -> Features:
+    """Compute features, or read those that are kept.
+
+    Args:
+        files: The photos.
+        network: Not trained yet.
+        spec: How photos reach it.
+        mirrored: Look at mirrored photos as well.
+        keep: The file in which they are kept.
+        progress: Told how far it is.
+
+    Raises:
+        AnimalsError: A photo cannot be read (any more).
+        OutputError: They cannot be kept.
+    """
+    if keep.is_file():
+        with np.load(keep) as found:
+            return Features(found["activations"], found["embeddings"])
+    with tempfile.TemporaryDirectory(prefix="animals-") as folder:
+        model = Path(folder) / "frozen.onnx"
+        model.write_bytes(_exported(network, spec.size))
+        engine = create_engine(model, outputs=("activations", "embedding") if len(network.trunk) else ("embedding",))
+        pairs = _passed(files, network, engine, spec, mirrored=mirrored, progress=progress)
+    if not pairs:
+        return Features(np.empty((0, 0, 0, 0), dtype=np.float16), np.empty((0, 1, 0), dtype=np.float32))
+    features = Features(np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs]))
+    _save(keep, features)
+    return features
+
+
+def _passed(
+    files: Sequence[Path],
+    network: FinetuneNetwork,
+    engine: Engine,
+    spec: imaging.PreprocessSpec,
+    *,
+    mirrored: bool,
+    progress: Progress,
+) -> list[_Pair]:
+    limits = imaging.Limits.of_container()
+
+    def work(batch: Sequence[Path]) -> list[_Pair]:
+        pixels = np.stack([_pixels(file, spec, limits) for file in batch])
+        looked_at = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
+        views = [engine.infer(view) for view in looked_at]
+        embeddings = np.stack([view["embedding"] for view in views], axis=1)
+        if not len(network.trunk):
+            return [(np.empty((0, 0, 0), dtype=np.float16), embedding) for embedding in embeddings]
+        both = np.concatenate([view["activations"] for view in views], axis=1)
+        activations = np.ascontiguousarray(np.moveaxis(both, 1, -1), dtype=np.float16)
+        return list(zip(activations, embeddings, strict=True))
+
+    pairs = []
+    for pair in map_in_chunks(work, files, workers=available_cpus(), chunk=_CHUNK):
+        pairs.append(pair)
+        progress("looking at photos through the frozen layers", len(pairs), len(files))
+    return pairs
+
+
+def _exported(network: FinetuneNetwork, size: int) -> bytes:
+    stream = io.BytesIO()
+    names = ["images", "activations", "embedding"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the exporter's age; the other one needs another package
+        torch.onnx.export(
+            _Frozen(network).eval(),
+            (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
+            stream,  # type: ignore[arg-type]  # it takes files as well
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_axes={name: {0: "N"} for name in names},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    return tidied(stream.getvalue())
+
+
+def _pixels(file: Path, spec: imaging.PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
+    try:
+        return imaging.preprocess(file, spec, limits=limits)
+    except ImageError as error:
+        raise AnimalsError(f"{error}; photos changed since the run began: start again") from error
+
+
+def _save(file: Path, features: Features) -> None:
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    arrays: dict[str, Any] = {"activations": features.activations, "embeddings": features.embeddings}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            np.savez(stream, **arrays)
+        temporary.replace(file)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {str(file)!r}: {error.strerror or error}; make room, or choose another output="
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

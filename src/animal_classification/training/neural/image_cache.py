@@ -1,0 +1,198 @@
+"""Photos as uint8 arrays: decoded once into a memory-mapped file where they fit, else again for each batch.
+
+``imaging.preprocess`` is the only way to pixels, so the network sees in training what it will see when it serves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animal_classification import imaging
+from animal_classification.data.cache_folder import cache_error, default_directory
+from animal_classification.errors import AnimalsError, ImageError
+
+if TYPE_CHECKING:
+    from animal_classification.imaging import PreprocessSpec
+    from animal_classification.training.dataset import DatasetSplit
+
+_CHUNK = 256
+_CACHE_FORMAT = 1  # raise it when preprocess gives other pixels
+Done = Callable[[int, int], None]
+
+
+class Images(Protocol):
+    """Photos of one split, by number."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """``[N, size, size, 3]``."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageSubset:
+    """Some photos of a split.
+
+    Attributes:
+        pixels: Of all.
+        places: Which of them, in this order.
+    """
+
+    pixels: Images
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.pixels.take(self.places[indices])
+
+
+@dataclass(frozen=True)
+class ConcatImages:
+    """Photos of one split after those of another."""
+
+    first: Images
+    second: Images
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        before = indices < len(self.first)
+        parts = [self.first.take(indices[before]), self.second.take(indices[~before] - len(self.first))]
+        order = np.concatenate([np.flatnonzero(before), np.flatnonzero(~before)])
+        result = np.concatenate([part for part in parts if len(part)])
+        result[order] = result.copy()
+        return result
+
+
+@dataclass(frozen=True)
+class MemoryMappedImages:
+    """Photos that lie decoded in a file.
+
+    Attributes:
+        array: uint8 ``[M, size, size, 3]``, memory-mapped.
+        places: Where photo ``i`` lies in it.
+    """
+
+    array: NDArray[np.uint8]
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.asarray(self.array[self.places[indices]])
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """Photos that are decoded whenever they are wanted."""
+
+    files: Sequence[Path]
+    spec: PreprocessSpec
+    pool: ThreadPoolExecutor
+    limits: imaging.Limits = field(default_factory=imaging.Limits.of_container)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.stack(list(self.pool.map(lambda index: decode(self.files[index], self.spec, self.limits), indices)))
+
+
+def decode(file: Path, spec: PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
+    """One photo.
+
+    Raises:
+        AnimalsError: It was usable when the photos were looked at, and is not any more.
+    """
+    try:
+        return imaging.preprocess(file, spec, limits=limits)
+    except ImageError as error:
+        raise AnimalsError(f"{error}; it could be read when the run began: put it back and start again") from error
+
+
+def open_pixels(
+    parts: Sequence[DatasetSplit], spec: PreprocessSpec, *, cache: Path | None, limit: int, workers: int, done: Done
+) -> list[Images]:
+    """The photos of each part.
+
+    Args:
+        parts: Splits of one data set.
+        spec: How pixels reach the network.
+        cache: The cache folder; ``None`` for the user's own.
+        limit: Bytes that the decoded photos may take.
+        workers: Threads that decode.
+        done: Told how many photos are decoded, and of how many.
+
+    Raises:
+        AnimalsError: A photo is gone, or the cache cannot be written.
+    """
+    files = {row.sha256 or "": file for part in parts for row, file in zip(part.rows, part.files, strict=True)}
+    shape = (len(files), spec.size, spec.size, 3)
+    if not files or "" in files or int(np.prod(shape)) > limit:
+        pool, limits = ThreadPoolExecutor(workers), imaging.Limits.of_container()
+        return [DecodedImages(part.files, spec, pool, limits) for part in parts]
+    hashes = sorted(files)
+    path = (cache or default_directory()) / "pixels" / f"{_key(hashes, spec)}.npy"
+    array = _open(path, shape)
+    if array is None:
+        _fill(path, [files[name] for name in hashes], spec, workers, done)
+        array = _open(path, shape)
+    if array is None:
+        raise AnimalsError(f"{str(path)!r}: the cache cannot be read back; delete the file and start again")
+    number = {name: place for place, name in enumerate(hashes)}
+    places = [np.array([number[row.sha256 or ""] for row in part.rows], dtype=np.int64) for part in parts]
+    return [MemoryMappedImages(array, place) for place in places]
+
+
+def _key(hashes: Sequence[str], spec: PreprocessSpec) -> str:
+    text = "\n".join((f"{_CACHE_FORMAT} {spec!r}", *hashes))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    with contextlib.suppress(OSError, ValueError):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.shape == shape and array.dtype == np.uint8:
+            result: NDArray[np.uint8] = array
+            return result
+    return None
+
+
+def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, done: Done) -> None:
+    """Write the file under another name, then rename it."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    limits = imaging.Limits.of_container()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as out, ThreadPoolExecutor(workers) as pool:
+            shape = (len(files), spec.size, spec.size, 3)
+            np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for start in range(0, len(files), _CHUNK):
+                chunk = files[start : start + _CHUNK]
+                for pixels in pool.map(lambda file: decode(file, spec, limits), chunk):
+                    out.write(pixels.tobytes())
+                done(start + len(chunk), len(files))
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise cache_error(path.parent, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""Photos are decoded once: while they are looked at, their embeddings are computed for whom will want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from animal_classification.training.prepare_data import cache_folder
+
+if TYPE_CHECKING:
+    from animal_classification.config.schema import Config
+    from animal_classification.data.embedding_cache import Embedder
+
+
+@contextmanager
+def looking(config: Config) -> Iterator[Embedder | None]:
+    """Something that embeds photos as they are decoded, or ``None`` where the recipe needs no embeddings.
+
+    Raises:
+        BundleError: The backbone cannot be used.
+    """
+    if config.recipe.name != "probe":
+        yield None
+        return
+    from animal_classification.data.embedding_cache import Embedder
+    from animal_classification.training.probe.backbone import BundleBackbone
+
+    backbone = BundleBackbone.of(config)
+    embedder = Embedder(backbone.infer, backbone.spec, model=backbone.key, cache=cache_folder(config.data))
+    with closing(embedder):
+        yield embedder
