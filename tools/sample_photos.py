@@ -1,4 +1,4 @@
-"""Sample photos for tests that want real ones: `make sample-photos`, then `export ANIMALS_TEST_DATA=build/sample-photos`.
+"""Sample photos for tests that want real ones: `make sample-photos`.
 
 Nothing is downloaded: the photos come from packages that `.venv-dev` holds for other reasons (Gradio, scikit-learn) and
 from the page's own examples. The folder is laid out like the whole test data, with a fraction of its photos. Its file
