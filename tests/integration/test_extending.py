@@ -36,8 +36,9 @@ def edited(text: str, diff: str) -> str:
 
 
 def follow(page: str, tree: Path) -> list[Path]:
-    """Do what a page says to the copy; returns the modules that are new."""
+    """Do what a page says to a copy of the package and its configuration; returns the modules that are new."""
     shutil.copytree(PACKAGE, tree / "src" / "animal_classification", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", tree / "pyproject.toml")
     new = []
     for fence in _FENCE.finditer((PAGES / page).read_text(encoding="utf-8")):
         path = tree / fence["path"]
@@ -67,7 +68,6 @@ def animals(tree: Path, *words: object) -> str:
 
 def lint(tree: Path, files: list[Path]) -> None:
     """What a page shows follows the project's own rules."""
-    shutil.copyfile(ROOT / "pyproject.toml", tree / "pyproject.toml")
     ruff = str(_TOOLS / "ruff")
     for words in (["check"], ["format", "--check"]):
         done = subprocess.run([ruff, *words, *map(str, files)], cwd=tree, capture_output=True, text=True, check=False)
