@@ -90,7 +90,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
     with Stages() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
-        from animal_classification.report.dataset import write_page
+        from animal_classification.report.dataset_page import write_page
 
         write_page(inspection, source, html)
     if as_json:
@@ -98,7 +98,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
 
         click.echo(json.dumps(as_object(inspection, source), ensure_ascii=False))
         return
-    from animal_classification.report.dataset.terminal_text import finding_lines, summary_lines
+    from animal_classification.report.dataset_text import finding_lines, summary_lines
 
     _print([*summary_lines(inspection), "", *finding_lines(inspection)])
     _print_skipped(inspection)
@@ -185,7 +185,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
         result = {"output": str(output), "version": division.manifest.version, "classes": classes}
         click.echo(json.dumps({**result, "notes": [*manifest.notes, *division.notes]}, ensure_ascii=False))
         return
-    from animal_classification.report.dataset.terminal_text import table_lines
+    from animal_classification.report.dataset_text import table_lines
 
     _print(table_lines(counts, ("train", "val", "test")))
     for note in (*manifest.notes, *division.notes):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from animal_classification.data.sources import SourceOptions
-    from animal_classification.report.writer import Checked
+    from animal_classification.report.check import Checked
 
 _TEXTS = (".md", ".markdown")
 
@@ -127,8 +127,8 @@ def check(
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
     from animal_classification.common.stages import Stages
     from animal_classification.evaluation.metrics import require
+    from animal_classification.report.check import check
     from animal_classification.report.commands import load
-    from animal_classification.report.writer import check
 
     require()
     given = {name: value for name, value in changed.items() if value is not None}

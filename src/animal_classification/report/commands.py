@@ -78,12 +78,11 @@ def page_of_text(path: Path, output: Path | None) -> Path:
 
 
 def _measure(asked: Asked, progress: Stages) -> Measurement:
-    from animal_classification.report.report_inputs import ReportInputs, measure
-    from animal_classification.report.writer import recipe_of
+    from animal_classification.report.report_inputs import ReportInputs, inputs_of, measure
 
     run = Path(asked.what) / "bundle"
     model = str(run) if (run / "bundle.json").is_file() else asked.what
-    recipe = _with_options(recipe_of(load(model), model, asked.options), asked) if asked.source is None else None
+    recipe = _with_options(inputs_of(load(model), model, asked.options), asked) if asked.source is None else None
     if recipe is None:
         from datetime import UTC, datetime
 
