@@ -54,7 +54,7 @@ def page(written: Path) -> str:
 
 def differences(written: Path, name: str, text: str, measurement: Measurement) -> list[str]:
     claims = Claims.read(written / name, load)
-    return Claims(claims.path, text, claims.recipe, trained=False).differences(measurement)
+    return Claims(claims.path, text, claims.inputs, trained=False).differences(measurement)
 
 
 def another(number: str) -> str:
@@ -145,7 +145,7 @@ def test_the_page_carries_what_it_shows(written: Path, page: str, measurement: M
         (lambda page: re.sub(r'(class="filled"[^>]*?)/?>', r'\1 dx="7">', page, count=1), "built otherwise"),
         (lambda page: re.sub(r'(<rect x="0" y="1" width=")[\d.]+("[^>]*"filled")', r"\g<1>12\2", page, count=1),
          'width="12"'),
-        (lambda page: page.replace(">75%<", ">76%<", 1), "Do its percentages mean what they say?: the page says 'before calibration 0%"),
+        (lambda page: page.replace(">75%<", ">76%<", 1), "25% 25% 50% 50% 76%"),
         (lambda page: page.replace("version 1<", "version 2<", 1), "version 2"),
         (lambda page: re.sub(r"<dd>[0-9a-f]{64}", f"<dd>{'0' * 64}", page, count=1), "0000"),
         (lambda page: page.replace("fewer than 20 photos", "fewer than 30 photos", 1), "30 photos"),
@@ -197,7 +197,7 @@ def test_what_somebody_adds_to_a_card_is_left_alone(written: Path, measurement: 
 
 
 def test_the_commands(measurement: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, photos = str(measurement.recipe.model), measurement.recipe.source
+    model, photos = str(measurement.inputs.model), measurement.inputs.source
     target = tmp_path / "deep/report"
     assert main(["evaluate", model, photos, "--report", str(target), "-q"]) == 0
     assert sorted(path.name for path in target.iterdir()) == ["evaluation.json", CARD, PAGE]
@@ -235,7 +235,7 @@ def test_the_commands(measurement: Measurement, tmp_path: Path, capsys: pytest.C
     assert main(["report", "html", str(target / "evaluation.json"), "-o", str(single), "-q"]) == 0
     assert not single.with_suffix(".md").exists(), "without the model there is no card"
     assert "alert(1)" in single.read_text()
-    words = ["report", "html", str(target / "evaluation.json"), "--model", str(measurement.recipe.compare), "-q"]
+    words = ["report", "html", str(target / "evaluation.json"), "--model", str(measurement.inputs.compare), "-q"]
     capsys.readouterr()
     assert main(words) == 1
     assert "is about another model" in capsys.readouterr().err
@@ -245,7 +245,7 @@ def test_a_page_made_from_an_evaluation_is_as_true_as_one_that_was_measured(
     measurement: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The split that was asked for, the engine, other photos and the model beside it are those of the evaluation."""
-    model, other, photos = str(measurement.recipe.model), str(measurement.recipe.compare), measurement.recipe.source
+    model, other, photos = str(measurement.inputs.model), str(measurement.inputs.compare), measurement.inputs.source
     for number in range(3):
         draw(tmp_path / f"things/{number}.png", GREY, 20 + number)
     said, page = tmp_path / "evaluation.json", tmp_path / "page.html"
@@ -253,9 +253,9 @@ def test_a_page_made_from_an_evaluation_is_as_true_as_one_that_was_measured(
     assert main(["evaluate", model, photos, *words, "-o", str(said)]) == 0
     html = ["report", "html", str(said), "-o", str(page), "--model", model, "-q"]
     assert main(html) == 0
-    recipe = PageData.found_in(page.read_text(), "the page").inputs
-    assert (recipe.split, recipe.engine, recipe.unknown) == ("test", "onnxruntime", (str(tmp_path / "things"),))
-    assert recipe.compare == load(other).info.name
+    inputs = PageData.found_in(page.read_text(), "the page").inputs
+    assert (inputs.split, inputs.engine, inputs.unknown) == ("test", "onnxruntime", (str(tmp_path / "things"),))
+    assert inputs.compare == load(other).info.name
     assert main(["report", "check", str(page), "--compare", other, "-q"]) == 0, capsys.readouterr()
     assert main([*html, "--compare", other]) == 0
     assert PageData.found_in(page.read_text(), "the page").inputs.compare == other
@@ -302,8 +302,8 @@ def test_photos_are_read_and_engines_started_no_oftener_than_needed(
     monkeypatch.setattr(engine, "create_engine", noted)
     for number in range(2):
         draw(tmp_path / f"things/{number}.png", GREY, 20 + number)
-    recipe = measurement.recipe.model_copy(update={"unknown": (str(tmp_path / "things"),), "compare": None})
-    write_report(measure(recipe, load, lambda *_: None, tmp_path / "cache"), tmp_path / "report")
+    inputs = measurement.inputs.model_copy(update={"unknown": (str(tmp_path / "things"),), "compare": None})
+    write_report(measure(inputs, load, lambda *_: None, tmp_path / "cache"), tmp_path / "report")
     assert sorted(hashed) == ["0.png", "1.png"]
     assert started == [("logits", "embedding"), ("logits", "embedding", "features")]
 

@@ -1,5 +1,7 @@
 """``animals report``: a model's report as a page, and the check that a report says what is measured."""
 
+# Imported where they are used: an evaluation loads NumPy and the engines, which `animals --help` does without.
+
 from __future__ import annotations
 
 import json
@@ -10,6 +12,7 @@ import click
 
 from animal_classification.cli.data import SPLITS, reading_options
 from animal_classification.common.console import printable, say
+from animal_classification.common.stages import Stages
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
@@ -58,12 +61,13 @@ def html(
     animals report html evaluation.json --model runs/…/bundle --output report
     animals report html reports/README.md
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.report.commands import Asked, page_of_model, page_of_text
+    from animal_classification.report.commands import ReportRequest, page_of_model, page_of_text
 
     if Path(what).suffix.lower() in _TEXTS:
         written = page_of_text(Path(what), output)
     else:
-        written = page_of_model(Asked(what=what, source=source, options=options, quiet=quiet, **asked), output)
+        request = ReportRequest(what=what, source=source, options=options, quiet=quiet, **asked)
+        written = page_of_model(request, output)
     say(f"animals: the page is {printable(str(written))}")
 
 
@@ -125,7 +129,6 @@ def check(
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
-    from animal_classification.common.stages import Stages
     from animal_classification.evaluation.metrics import require
     from animal_classification.report.check import check
     from animal_classification.report.commands import load

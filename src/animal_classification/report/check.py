@@ -62,13 +62,13 @@ class Claims:
     Attributes:
         path: Where it is.
         text: Its content.
-        recipe: How it was made.
+        inputs: How to measure it.
         trained: It is the card that training put into a bundle.
     """
 
     path: Path
     text: str
-    recipe: ReportInputs
+    inputs: ReportInputs
     trained: bool
 
     @classmethod
@@ -96,10 +96,10 @@ class Claims:
     def differences(self, measurement: Measurement) -> list[str]:
         """A line for each thing that it says and that was not measured, but for what its pictures show."""
         # When it was made and by which version cannot be measured; the report must say what its inputs say.
-        known = replace(measurement, recipe=self.recipe)
+        known = replace(measurement, inputs=self.inputs)
         found = self._differences_in_page(known) if self.is_page else self._differences_in_card(known)
-        if found and self.recipe.program != __version__:
-            old, new = self.recipe.program, __version__
+        if found and self.inputs.program != __version__:
+            old, new = self.inputs.program, __version__
             found.insert(0, f"written by version {old} and checked by {new}, whose words and drawings may be others")
         return found
 
@@ -107,13 +107,13 @@ class Claims:
         """A line for each picture of a page that shows another photo than was measured."""
         if not self.is_page:
             return []
-        known = replace(measurement, recipe=self.recipe)
+        known = replace(measurement, inputs=self.inputs)
         measured = render(PageData.of(known), known.bundle, PhotosAtHand(known))
         return differences_in_pictures(self.text, measured)
 
     def unchecked(self, measurement: Measurement) -> list[str]:
         """Headings of sections that somebody added to a card."""
-        return [] if self.is_page else own_sections(self.text, self._card(replace(measurement, recipe=self.recipe)))
+        return [] if self.is_page else own_sections(self.text, self._card(replace(measurement, inputs=self.inputs)))
 
     def _differences_in_page(self, known: Measurement) -> list[str]:
         data, measured = PageData.found_in(self.text, str(self.path)), PageData.of(known)
@@ -134,7 +134,7 @@ class Claims:
             return report_card(known)
         assert known.bundle is not None
         tested = Scorecard.of(known.result)
-        return bundle_card(known.bundle.info, tested, known.recipe.source, use=known.bundle.path.name)
+        return bundle_card(known.bundle.info, tested, known.inputs.source, use=known.bundle.path.name)
 
 
 def check(
@@ -158,11 +158,11 @@ def check(
     measurements: dict[ReportInputs, Measurement] = {}
     for one in paths:
         claims = Claims.read(one, load)
-        inputs = claims.recipe.model_copy(update=dict(changed))
+        inputs = claims.inputs.model_copy(update=dict(changed))
         # Reports of one evaluation differ in nothing that is measured.
         if inputs not in measurements:
             measurements[inputs] = measure(inputs, load, progress, cache)
-        then = _as_then(measurements[inputs], claims.recipe)
+        then = _as_then(measurements[inputs], claims.inputs)
         lines = [*claims.differences(then), *claims.picture_differences(then)]
         unchecked += [f"{one.name}: the section {heading!r}" for heading in claims.unchecked(then)]
         found += [f"{one.name}: {line}" for line in lines] if path.is_dir() else lines

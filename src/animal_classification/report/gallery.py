@@ -69,7 +69,7 @@ class PhotosAtHand:
         self._explainer = None
         if bundle is not None:
             # An evaluation may come from a machine with other engines.
-            measured_by = measurement.recipe.engine
+            measured_by = measurement.inputs.engine
             self._explainer = Explainer(bundle, engine=measured_by if find_spec(measured_by) is not None else "auto")
         self._made: dict[tuple[str, int], str] = {}
 

@@ -130,7 +130,7 @@ def bundle_card(info: BundleInfo, tested: Scorecard | None, dataset: str, *, use
 
 def report_card(measurement: Measurement) -> str:
     """The card beside a report; its last line says how it was made. ``measurement`` comes with the bundle."""
-    bundle, inputs = measurement.bundle, measurement.recipe
+    bundle, inputs = measurement.bundle, measurement.inputs
     assert bundle is not None
     measured = CardNumbers.of_evaluation(measurement.result)
     use = inputs.model or bundle.info.name

@@ -3,6 +3,8 @@
 What it shows is embedded in it as JSON (:class:`PageData`), from which it can be rendered again, byte for byte.
 """
 
+# Imported where they are used: Jinja2 comes with the extra ``evaluate``.
+
 from __future__ import annotations
 
 import re
@@ -55,7 +57,7 @@ class PageData(BaseModel):
     def of(cls, measurement: Measurement) -> PageData:
         """Those of a measurement."""
         result = measurement.result
-        return cls(inputs=measurement.recipe, evaluation=only_shown(result), known_scores=KnownScores.of(result.photos))
+        return cls(inputs=measurement.inputs, evaluation=only_shown(result), known_scores=KnownScores.of(result.photos))
 
     @classmethod
     def found_in(cls, page: str, where: str) -> PageData:

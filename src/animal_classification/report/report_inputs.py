@@ -128,14 +128,14 @@ class Measurement:
     """A model on photos, and the photos themselves.
 
     Attributes:
-        recipe: How to measure the same again.
+        inputs: How to measure the same again.
         result: What was measured.
         bundle: The model; ``None`` where only its evaluation is at hand.
         manifest: The photos; ``None`` where they are not at hand.
         others: Photos of none of the classes, as far as they are at hand.
     """
 
-    recipe: ReportInputs
+    inputs: ReportInputs
     result: Evaluation
     bundle: Bundle | None
     manifest: Manifest | None
@@ -143,35 +143,35 @@ class Measurement:
 
 
 def measure(
-    recipe: ReportInputs, load: Callable[[str], Bundle], progress: Progress, cache: Path | None = None
+    inputs: ReportInputs, load: Callable[[str], Bundle], progress: Progress, cache: Path | None = None
 ) -> Measurement:
-    """Do what a recipe says.
+    """Measure a model on photos.
 
     Args:
-        recipe: What to measure.
+        inputs: What to measure.
         load: Finds a model by what it is called.
         progress: Told what is being done.
         cache: Folder for what is known about files.
 
     Raises:
-        UsageError: The recipe names no model, or what it names is not there.
+        UsageError: No model is named, or what is named is not there.
     """
-    if recipe.model is None:
+    if inputs.model is None:
         raise UsageError("which model this is about is not known; name it with --model")
-    bundle = load(recipe.model)
-    other = load(recipe.compare) if recipe.compare else None
+    bundle = load(inputs.model)
+    other = load(inputs.compare) if inputs.compare else None
     reading = replace(
-        recipe.source_options(cache), progress=lambda done, total: progress("looking at photos", done, total)
+        inputs.source_options(cache), progress=lambda done, total: progress("looking at photos", done, total)
     )
-    manifest = read_source(recipe.source, reading)
-    unknown = Others.of(recipe.unknown)
+    manifest = read_source(inputs.source, reading)
+    unknown = Others.of(inputs.unknown)
     asked = EvaluateOptions(
-        split=recipe.split,
+        split=inputs.split,
         unknown=unknown,
         compare=other,
-        engine=recipe.engine,
+        engine=inputs.engine,
         cache=cache,
         progress=progress,
     )
-    result = evaluate(bundle, manifest, recipe.source, asked)
-    return Measurement(recipe, result, bundle, manifest, unknown)
+    result = evaluate(bundle, manifest, inputs.source, asked)
+    return Measurement(inputs, result, bundle, manifest, unknown)
