@@ -19,12 +19,12 @@ _PICTURE = re.compile(r'(?<=<img src=")data:image/jpeg;base64,[^"]*(?=")')
 _IMAGE = re.compile(r'<img src="([^"]*)" alt="([^"]*)">')
 _HEADING = re.compile(r"<h2>(.*?)</h2>")
 _TAG = re.compile(r"<[^>]*>")
-# Engines and numbers of threads change the last of the six digits that an evaluation keeps.
-_RELATIVE, _ABSOLUTE = 1e-5, 2e-6
+# What engines and numbers of threads change. A report shows four decimals at most.
+_SAME = 1e-5
 
 
 def differences_in_json(claimed: object, measured: object, where: str = "") -> Iterator[str]:
-    """A line for each value of an evaluation's JSON that differs; numbers may differ in the sixth digit."""
+    """A line for each value of an evaluation's JSON that differs; numbers may differ by what engines round."""
     if isinstance(claimed, dict) and isinstance(measured, dict):
         for name in dict.fromkeys([*measured, *claimed]):
             inside = f"{where}.{name}" if where else str(name)
@@ -105,8 +105,8 @@ def own_sections(claimed: str, measured: str) -> list[str]:
 def _equal(claimed: object, measured: object, where: str) -> bool:
     if isinstance(claimed, float) and isinstance(measured, float):
         # Of a p-value, the first digits count, however small it is.
-        absolute = 0.0 if where.endswith("p_value") else _ABSOLUTE
-        return isclose(claimed, measured, rel_tol=_RELATIVE, abs_tol=absolute)
+        absolute = 0.0 if where.endswith("p_value") else _SAME
+        return isclose(claimed, measured, rel_tol=_SAME, abs_tol=absolute)
     return claimed == measured
 
 
