@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
 pytest.importorskip("jinja2")
@@ -23,6 +25,7 @@ from animal_classification.inference import engine
 from animal_classification.report.check import Claims
 from animal_classification.report.differences import differences_in_page
 from animal_classification.report.gallery import NoPictures
+from animal_classification.report.model_card import report_card
 from animal_classification.report.page import PageData, render
 from animal_classification.report.pictures import NO_PICTURE
 from animal_classification.report.report_inputs import Measurement, measure
@@ -137,6 +140,31 @@ def test_the_page_carries_what_it_shows(written: Path, page: str, measurement: M
     assert sum(data.known_scores.known) == measurement.result.data.scored
     assert all(one.path in page.partition("<script")[0] or HARM in one.path or "&" in one.path
                for one in data.evaluation.photos)  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None)
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example(name="</script><!--]]>&amp;'\"\\")
+@example(name="a\r\nb\u2028\x0b\x00")
+def test_a_report_is_true_whatever_things_are_called(name: str, written: Path, measurement: Measurement) -> None:
+    """No name ends the block of data, and none is changed on its way into the file and back."""
+    result = measurement.result
+    called = result.model_copy(
+        update={
+            "data": result.data.model_copy(update={"source": name}),
+            "classes": [one.model_copy(update={"name": name}) for one in result.classes],
+            "photos": [row.model_copy(update={"path": name, "truth": name}) for row in result.photos],
+        }
+    )
+    inputs = measurement.inputs.model_copy(update={"source": name, "model": name})
+    named = replace(measurement, inputs=inputs, result=called, manifest=None)
+    target = written.parent / "named.html"
+    target.write_text(render(PageData.of(named), measurement.bundle, NoPictures()))
+    target.with_suffix(".md").write_text(report_card(named))
+    for path in (target, target.with_suffix(".md")):
+        claims = Claims.read(path, load)
+        assert claims.inputs == inputs
+        assert claims.differences(named) == []
 
 
 @pytest.mark.parametrize(
