@@ -121,11 +121,11 @@ def check(
             click.echo(printable(line))
     for line in unchecked:
         say(f"animals: not checked: {printable(line)}")
+    where = printable(str(path))
     if found:
         things = "difference" if len(found) == 1 else "differences"
-        where = printable(str(path))
-        raise AnimalsError(f"{where}: {len(found)} {things if template is None else 'not as asked for'}")
-    say(f"animals: {printable(str(path))}: all is as it {'is asked for' if template else 'was measured'}")
+        raise AnimalsError(f"{where}: {len(found)} {things if template is None else 'not as the template wants'}")
+    say(f"animals: {where}: all is as {'the template wants' if template else 'was measured'}")
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
