@@ -31,23 +31,11 @@ from animal_classification.report.pictures import NO_PICTURE
 from animal_classification.report.report_inputs import Measurement, measure
 from animal_classification.report.writer import CARD, NUMBERS, PAGE, write_report
 from animal_classification.training.recipes import RECIPES
-from tests.support.reported import GREY, HARM, draw, measured
+from tests.support.reported import GREY, HARM, draw
 
 # In what is read on a page: between tags, and neither in the style nor in the data.
 READ = re.compile(r"(?s)<style>.*?</style>|<script.*?</script>|<pre>.*?</pre>|<[^>]*>|([^<]+)")
 NUMBER = re.compile(r"(?<![\w&#.])\d[\d,]*(?:\.\d+)?%?(?![\w;])")
-
-
-@pytest.fixture(scope="module")
-def measurement(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    return measured(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def written(measurement: Measurement, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("report")
-    write_report(measurement, target)
-    return target
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from animal_classification.report.writer import CARD, NUMBERS, PAGE, PAGES
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
-    from animal_classification.evaluation.evaluator import Progress
+    from animal_classification.common.progress import Progress
 
 TEXTS = (".md", ".markdown")
 # Of the metrics in bundle.json: engines round, and a loss is a mean of logarithms.

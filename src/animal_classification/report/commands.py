@@ -9,7 +9,7 @@ from typing import Any
 
 from animal_classification import bundle as bundles
 from animal_classification.bundle import Bundle
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 from animal_classification.data import read_source
 from animal_classification.data.sources import SourceOptions
 from animal_classification.errors import AnimalsError, UsageError
@@ -62,7 +62,7 @@ def page_of_model(request: ReportRequest, output: Path | None) -> Path:
     path = Path(request.what)
     is_evaluation = path.suffix.lower() == ".json"
     target = output or (path.with_suffix(".html") if is_evaluation else Path(_REPORT))
-    with Stages(shown=not request.quiet) as progress:
+    with ProgressLine(shown=not request.quiet) as progress:
         measured = _read(path, request) if is_evaluation else _measure(request, progress)
         return write_report(measured, target).page
 
@@ -76,7 +76,7 @@ def page_of_text(path: Path, output: Path | None) -> Path:
     return target
 
 
-def _measure(request: ReportRequest, progress: Stages) -> Measurement:
+def _measure(request: ReportRequest, progress: ProgressLine) -> Measurement:
     run = Path(request.what) / "bundle"
     model = str(run) if (run / "bundle.json").is_file() else request.what
     changed: dict[str, Any] = {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.result import Evaluation, NotablePhotos, PhotoRow
-from animal_classification.inference.explainer import Explainer
+from animal_classification.inference.cam import Explainer
 from animal_classification.report.numbers import decimal, percent
 from animal_classification.report.pictures import NO_PICTURE, data_url, thumbnail
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from animal_classification import __version__
+from animal_classification.common.progress import Progress
 from animal_classification.data import read_source
 from animal_classification.data.sources import Columns, SourceOptions
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.eval_set import Others
-from animal_classification.evaluation.evaluator import EvaluateOptions, Progress, evaluate
+from animal_classification.evaluation.evaluator import EvaluateOptions, evaluate
 from animal_classification.evaluation.result import Evaluation
 from animal_classification.evaluation.training_provenance import export_of, measured_on
 
@@ -160,9 +161,7 @@ def measure(
         raise UsageError("which model this is about is not known; name it with --model")
     bundle = load(inputs.model)
     other = load(inputs.compare) if inputs.compare else None
-    reading = replace(
-        inputs.source_options(cache), progress=lambda done, total: progress("looking at photos", done, total)
-    )
+    reading = replace(inputs.source_options(cache), progress=progress)
     manifest = read_source(inputs.source, reading)
     unknown = Others.of(inputs.unknown)
     asked = EvaluateOptions(
