@@ -133,7 +133,7 @@ def check(
     if found:
         things = "difference" if len(found) == 1 else "differences"
         raise AnimalsError(f"{where}: {len(found)} {things if template is None else 'not as the template wants'}")
-    say(f"animals: {where}: all is as {'the template wants' if template else 'was measured'}")
+    say(f"animals: {where}: all is as {'the template wants' if template else 'it was measured'}")
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
