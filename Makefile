@@ -265,16 +265,16 @@ first-hour:  ## README and tutorials replayed from an empty folder, as a new use
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
-	$(LOCK) --extra all --extra train --extra mlflow --group dev pyproject.toml -o requirements/train.txt
+	$(LOCK) --extra all --extra train --extra mlflow-ui --group dev pyproject.toml -o requirements/train.txt
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
-	$(LOCK) --extra serve --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
-	$(LOCK) --extra evaluate --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
-	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
-	$(LOCK) --extra mlflow --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
+	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
+	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
+	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra mlflow --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
+	$(LOCK) --extra mlflow-ui --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
 	$(LOCK) --group pyproject.toml:sbom -o requirements/image-sbom.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt

@@ -10,7 +10,7 @@ import click
 
 from animal_classification.cli.data import SPLITS, source_options
 from animal_classification.common.console import printable, say
-from animal_classification.inference.engine import ENGINES
+from animal_classification.inference.engine import ENGINES, installed_engine
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -69,6 +69,7 @@ def command(
     from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
 
     require()
+    installed_engine(engine)
     if report is not None:
         from animal_classification.report import page
 

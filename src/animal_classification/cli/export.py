@@ -82,9 +82,10 @@ def command(
     from animal_classification.data import read_source
     from animal_classification.evaluation.training_provenance import training_source
     from animal_classification.export.exporter import ExportRequest, export
-    from animal_classification.export.formats import Pruning
+    from animal_classification.export.formats import Pruning, check_installed
     from animal_classification.registry import resolve_model
 
+    check_installed(to)
     loaded = bundles.load(resolve_model(model))
     if source is None:
         origin = training_source(loaded.info, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
+from animal_classification.prediction_log.database import require_database
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,11 +24,17 @@ if TYPE_CHECKING:
     from animal_classification.prediction_log.location import LogPlace
 
 
-def _where(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which log."""
+def _where(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which log, and a check that what reads one is installed."""
+
+    @wraps(function)
+    def checked(**options: Any) -> None:
+        require_database()
+        function(**options)
+
     command = click.option(
         "--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"
-    )(command)
+    )(checked)
     return click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]")(
         command
     )

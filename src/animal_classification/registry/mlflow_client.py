@@ -11,11 +11,12 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animal_classification.errors import AnimalsError, RegistryError
+from animal_classification.errors import AnimalsError, MissingExtraError, RegistryError
 from animal_classification.registry import last_used
 from animal_classification.settings import Settings
 
@@ -35,7 +36,24 @@ _DEFAULTS = {
     "PGCONNECT_TIMEOUT": "5",
 }
 _LONGEST = 300
+# What the extra ``mlflow`` brings: its client, and what its own store in a database needs.
+_PACKAGES = ("mlflow", "alembic", "sqlalchemy")
 _NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def is_installed() -> bool:
+    """Whether MLflow's client and what its SQLite store needs are there."""
+    return all(find_spec(name) is not None for name in _PACKAGES)
+
+
+def require(feature: str = "the model registry") -> None:
+    """Find out whether MLflow is there, before any work is done.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if not is_installed():
+        raise MissingExtraError(feature, "mlflow")
 
 
 def tracking_uri(uri: str | None = None, *, output: str = DEFAULT_OUTPUT) -> str:
@@ -67,8 +85,10 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
         create: Make the SQLite file if it is not there.
 
     Raises:
+        MissingExtraError: MLflow is not installed.
         RegistryError: It cannot be reached.
     """
+    require()
     file = sqlite_file(uri)
     if not create and file is not None and not file.exists():
         raise RegistryError(f"there is no model registry at {file}: {_elsewhere(file)}")
@@ -93,7 +113,12 @@ def _elsewhere(missing: Path) -> str:
 
 
 def import_client() -> type[MlflowClient]:
-    """MLflow's client, with our settings; takes two seconds, the first time."""
+    """MLflow's client, with our settings; takes two seconds, the first time.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+    """
+    require()
     os.environ.update(_NEVER)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -148,18 +173,20 @@ def _knock(uri: str) -> None:
 def _make(file: Path) -> None:
     """An SQLite file with MLflow's tables, which appears whole or not at all.
 
-    MLflow makes the tables in a hundred steps, and one that was killed between them can never be opened again.
+    MLflow makes the tables in a hundred steps. On a disk each of them waits for the disk, and a file that was killed
+    between two of them can never be opened again; so they are made in memory, and written at once.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    from animal_classification.registry.mlflow_tables import make_tables
-
+    mark = uuid.uuid4().hex[:8]
+    shared = f"file:animals-{mark}?mode=memory&cache=shared"
+    artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
+    temporary = file.with_name(f".{file.name}.{mark}.tmp")
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        make_tables(temporary)
-        artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
-        SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+        with closing(sqlite3.connect(shared, uri=True)) as memory, closing(sqlite3.connect(temporary)) as disk:
+            SqlAlchemyStore(f"sqlite:///{shared}&uri=true", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+            memory.backup(disk)
         _put_in_place(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
