@@ -173,8 +173,8 @@ compile-check: .venv-train/.installed  ## trainer.compile for real, on this CPU 
 	$(TRAIN)/python -m pytest -q tests/torch/compile_check.py
 
 .PHONY: bench
-bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, beside PyTorch (ARGS="--help")
-	$(APP)/animals bench predict $(ARGS)
+bench: .venv-dev/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, both engines beside PyTorch (ARGS="--help")
+	$(DEV)/animals bench predict $(ARGS)
 
 .PHONY: bench-serve
 bench-serve: .venv/.installed .venv-peers/.installed  ## the server under load beside FastAPI, LitServe and BentoML (ARGS="--help")
@@ -248,16 +248,14 @@ package: $(UV)  ## wheel and source archive in dist/
 	rm -rf dist
 	$(UV) build --python "$(PYTHON)" $(BUILD) --sdist --wheel --out-dir dist .
 
-# The wheel alone in an environment of its own, without any extra: it must get through a prediction.
+# The wheel alone in an environment of its own, without any extra: small, and enough to name animals and train a probe.
 .PHONY: core
-core: package  ## try the wheel with the core's requirements only
+core: package  ## try the wheel with the core's requirements only: its size, a prediction, a probe
 	$(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-core
 	$(UV) pip sync --quiet --python .venv-core --require-hashes requirements/core.txt
 	$(UV) pip install --quiet --python .venv-core --no-deps dist/*.whl
 	$(UV) pip check --python .venv-core
-	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
-	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
-	$(CORE)/animals predict .venv-core/drawn.jpg --json
+	$(CORE)/python tools/ci/try_core.py
 
 .PHONY: first-hour
 first-hour:  ## README and tutorials replayed from an empty folder, as a new user would

@@ -184,9 +184,10 @@ def _make(file: Path) -> None:
     temporary = file.with_name(f".{file.name}.{mark}.tmp")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(sqlite3.connect(shared, uri=True)) as memory, closing(sqlite3.connect(temporary)) as disk:
+        with closing(sqlite3.connect(shared, uri=True)) as memory:
             SqlAlchemyStore(f"sqlite:///{shared}&uri=true", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
-            memory.backup(disk)
+            with closing(sqlite3.connect(temporary)) as disk:
+                memory.backup(disk)
         _put_in_place(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
