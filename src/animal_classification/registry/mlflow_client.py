@@ -127,6 +127,18 @@ def import_client() -> type[MlflowClient]:
     return MlflowClient
 
 
+def import_for(uri: str) -> None:
+    """Import all of MLflow that work at ``uri`` takes, so that nobody waits for it later.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+    """
+    import_client()
+    if _is_database(uri):
+        import mlflow.store.model_registry.sqlalchemy_store
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+
 def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
     """The experiment of that name, made or brought back from the bin if need be."""
     from mlflow.exceptions import MlflowException

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import (
-    import_client,
+    import_for,
     is_installed,
     require,
     shown,
@@ -99,12 +99,13 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
 def begin_imports(config: Config) -> None:
     """Import what trackers need, on a thread: while photos are decoded nobody notices, and later others would wait."""
     if "mlflow" in config.tracking.to:
-        Thread(target=_import_mlflow, name="animals-import", daemon=True).start()
+        uri = tracking_uri(config.tracking.uri, output=config.output)
+        Thread(target=_import_mlflow, args=(uri,), name="animals-import", daemon=True).start()
 
 
-def _import_mlflow() -> None:
+def _import_mlflow(uri: str) -> None:
     with suppress(Exception):  # whoever needs it meets it again, and can say so
-        import_client()
+        import_for(uri)
 
 
 def check_installed(config: Config) -> None:
