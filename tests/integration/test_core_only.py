@@ -80,7 +80,7 @@ def test_what_needs_an_extra_names_it_before_anything_is_read(tmp_path: Path) ->
         assert line.startswith(f"animals: {feature} needs an extra: pip install "), words
         assert line.endswith(f'[{extra}]"'), words
     assert ran.stdout == "an engine is loaded: False\n"
-    assert {path.name for path in tmp_path.iterdir()} <= {"photo.jpg", "cache"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"photo.jpg", "cache", "data"}
 
 
 @pytest.mark.usefixtures("unmeasured")
