@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.atomic import new_file
 from animal_classification.errors import AnimalsError, MissingExtraError, RegistryError
 from animal_classification.registry import last_used
 from animal_classification.settings import Settings
@@ -190,31 +191,16 @@ def _make(file: Path) -> None:
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    mark = uuid.uuid4().hex[:8]
-    shared = f"file:animals-{mark}?mode=memory&cache=shared"
+    shared = f"file:animals-{uuid.uuid4().hex}?mode=memory&cache=shared"
     artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
-    temporary = file.with_name(f".{file.name}.{mark}.tmp")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with closing(sqlite3.connect(shared, uri=True)) as memory:
-            SqlAlchemyStore(f"sqlite:///{shared}&uri=true", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+    with closing(sqlite3.connect(shared, uri=True)) as memory:
+        SqlAlchemyStore(f"sqlite:///{shared}&uri=true", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+        # Another process may be faster: its file may have runs in it already.
+        with new_file(file, existing="keep") as temporary:
             with closing(sqlite3.connect(temporary)) as disk:
                 memory.backup(disk)
-        _put_in_place(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _put_in_place(new: Path, file: Path) -> None:
-    """Give a file its name, unless another process was faster: its file may have runs in it already."""
-    try:
-        os.link(new, file)
-    except FileExistsError:
-        if not file.stat().st_size:
-            new.replace(file)
-    except OSError:  # a file system without hard links
-        if not file.exists():
-            new.replace(file)
+            if file.exists() and not file.stat().st_size:
+                file.unlink()
 
 
 @contextmanager
