@@ -15,8 +15,7 @@ from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.evaluation.training_provenance import HELD_OUT
 from animal_classification.inference.reference import REFERENCE_FILE, pack
-from animal_classification.report.model_card import as_text, bundle_card
-from animal_classification.report.numbers import Ledger
+from animal_classification.report.model_card import bundle_card
 from animal_classification.training.dataset import model_name
 from animal_classification.training.figures import confusion_png, examples_png
 from animal_classification.training.heldout_metrics import (
@@ -73,7 +72,7 @@ def _write(
 ) -> None:
     info = _info(job, trained, fitted, measured)
     tested = None if measured is None else measured.tested
-    card = as_text(bundle_card(info, tested, job.config.data.path, Ledger(), use=job.run.bundle.name))
+    card = bundle_card(info, tested, job.config.data.path, use=job.run.bundle.name)
     files = {
         "model.onnx": trained.model,
         REFERENCE_FILE: pack(_arrays(job, trained, fitted)),
