@@ -23,8 +23,7 @@ from animal_classification.export.calibration_set import CalibrationSet, choose
 from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Pruning, check_installed
 from animal_classification.export.terminal_text import ReportColumn
 from animal_classification.export.weight_storage import float32_size
-from animal_classification.report.model_card import as_text, bundle_card
-from animal_classification.report.numbers import Ledger
+from animal_classification.report.model_card import bundle_card
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -265,7 +264,7 @@ def _info(
 
 def _card(original: Bundle, info: BundleInfo, tested: Scorecard, request: ExportRequest) -> str:
     """The export's own: its numbers in place of the original's. Whatever else somebody wrote of that is quoted."""
-    text = as_text(bundle_card(info, tested, request.source, Ledger(), use=PurePosixPath(request.target).name))
+    text = bundle_card(info, tested, request.source, use=PurePosixPath(request.target).name)
     words = original.card()
     if not words or recipe_name(original.info) is not None:
         return text
