@@ -39,7 +39,7 @@ _DEFAULTS = {
 _LONGEST = 300
 # What the extra ``mlflow`` brings: its client, and what its own store in a database needs.
 _PACKAGES = ("mlflow", "alembic", "sqlalchemy")
-_NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def is_installed() -> bool:
@@ -96,7 +96,7 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     with explained(uri):
         client = import_client()
         if _is_database(uri):
-            _knock(uri)
+            _check_database(uri)
         opened = client(tracking_uri=uri, registry_uri=uri)
     if file is not None:
         last_used.remember(file)
@@ -120,7 +120,7 @@ def import_client() -> type[MlflowClient]:
         MissingExtraError: MLflow is not installed.
     """
     require()
-    os.environ.update(_NEVER)
+    os.environ.update(_NO_TELEMETRY)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking.client import MlflowClient
@@ -169,13 +169,13 @@ def _is_database(uri: str) -> bool:
     return uri.partition(":")[0].partition("+")[0] in _DATABASES
 
 
-def _knock(uri: str) -> None:
+def _check_database(uri: str) -> None:
     """Open the database once, because MLflow tries for minutes, whatever is wrong; make it if it is a file."""
     from sqlalchemy import create_engine, inspect
 
     file = sqlite_file(uri)
     if file is not None and not (file.exists() and (file.is_dir() or file.stat().st_size)):
-        _make(file)
+        _create_file(file)
     engine = create_engine(uri)
     try:
         inspect(engine).get_table_names()
@@ -183,7 +183,7 @@ def _knock(uri: str) -> None:
         engine.dispose()
 
 
-def _make(file: Path) -> None:
+def _create_file(file: Path) -> None:
     """An SQLite file with MLflow's tables, which appears whole or not at all.
 
     MLflow makes the tables in a hundred steps. On a disk each of them waits for the disk, and a file that was killed
