@@ -188,8 +188,8 @@ compile-check: .venv-train/.installed  ## trainer.compile for real, on this CPU 
 	$(TRAIN)/python -m pytest -q tests/torch/compile_check.py
 
 .PHONY: bench
-bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, beside PyTorch (ARGS="--help")
-	$(APP)/animals bench predict $(ARGS)
+bench: .venv-dev/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, both engines beside PyTorch (ARGS="--help")
+	$(DEV)/animals bench predict $(ARGS)
 
 .PHONY: bench-serve
 bench-serve: .venv/.installed .venv-peers/.installed  ## the server under load beside FastAPI, LitServe and BentoML (ARGS="--help")
@@ -263,16 +263,14 @@ package: $(UV)  ## wheel and source archive in dist/
 	rm -rf dist
 	$(UV) build --python "$(PYTHON)" $(BUILD) --sdist --wheel --out-dir dist .
 
-# The wheel alone in an environment of its own, without any extra: it must get through a prediction.
+# The wheel alone in an environment of its own, without any extra: small, and enough to name animals and train a probe.
 .PHONY: core
-core: package  ## try the wheel with the core's requirements only
+core: package  ## try the wheel with the core's requirements only: its size, a prediction, a probe
 	$(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-core
 	$(UV) pip sync --quiet --python .venv-core --require-hashes requirements/core.txt
 	$(UV) pip install --quiet --python .venv-core --no-deps dist/*.whl
 	$(UV) pip check --python .venv-core
-	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
-	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
-	$(CORE)/animals predict .venv-core/drawn.jpg --json
+	$(CORE)/python tools/ci/try_core.py
 
 .PHONY: first-hour
 first-hour:  ## README and tutorials replayed from an empty folder, as a new user would
@@ -280,16 +278,16 @@ first-hour:  ## README and tutorials replayed from an empty folder, as a new use
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
-	$(LOCK) --extra all --extra train --extra mlflow --group dev pyproject.toml -o requirements/train.txt
+	$(LOCK) --extra all --extra train --extra mlflow-ui --group dev pyproject.toml -o requirements/train.txt
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
-	$(LOCK) --extra serve --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
-	$(LOCK) --extra evaluate --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
-	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
-	$(LOCK) --extra mlflow --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
+	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
+	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
+	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra mlflow --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
+	$(LOCK) --extra mlflow-ui --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
 	$(LOCK) --group pyproject.toml:sbom -o requirements/image-sbom.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt
