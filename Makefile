@@ -67,9 +67,10 @@ install: .venv/.installed  ## install what `make up` runs, and do not start it
 .PHONY: test
 test: check browser axe postgres prometheus docs pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
 
-# What a change needs before it is worth a longer look: no PyTorch, no browser, no Debian package, and no network.
+# What a change needs before it is worth a longer look: no PyTorch, no browser, no Debian package, and no network. (The hooks
+# look for secrets in what is committed; `make check` looks everywhere.)
 .PHONY: quick
-quick: check  ## linters, types and the unit tests that take no time: under three minutes
+quick: lint types contracts  ## linters, types and the unit tests that take no time: under three minutes
 	$(DEV)/pytest tests/unit -q -m "unit and not nightly and not slow" -n 2
 
 .PHONY: check

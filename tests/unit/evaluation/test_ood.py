@@ -93,6 +93,7 @@ def test_it_survives_half_precision_and_says_what_is_missing() -> None:
         distance_from({name: value for name, value in arrays.items() if name != "distance_means"}, "zoo")
 
 
+@pytest.mark.slow
 def test_out_of_fold_scores_are_like_those_of_new_photos() -> None:
     embeddings, targets = flock(0, 300, width=200)
     folds = np.arange(300) % 5

@@ -105,6 +105,7 @@ def drawn(generator: np.random.Generator, groups: int) -> tuple[list[ManifestRow
     return rows, Units(all=sites.astype(np.int64), pictures=pictures.astype(np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [5, 12])
 @pytest.mark.parametrize("rounds", [60, pytest.param(400, marks=pytest.mark.nightly)])
 def test_where_all_parts_are_equal_few_reports_call_one_weaker(groups: int, rounds: int) -> None:

@@ -70,6 +70,7 @@ def check(found: dict[str, dict[str, int]]) -> None:
 linux = pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("use", ["model", "whole"])
 def test_no_format_takes_more_than_is_claimed(tmp_path: Path, use: str) -> None:
@@ -119,6 +120,7 @@ def test_memory_comes_back_whatever_happens() -> None:
             assert memory.held == 0
 
 
+@pytest.mark.slow
 def test_an_error_does_not_keep_the_pixels_that_were_decoded() -> None:
     data = encode(textured(1234, 777), "PNG")
     with pytest.raises(CorruptImageError) as caught:

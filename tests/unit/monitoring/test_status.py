@@ -107,6 +107,7 @@ def test_a_status(place: LogLocation) -> None:
     assert "waiting     nothing" in text
 
 
+@pytest.mark.slow
 def test_it_costs_the_same_whatever_is_kept(tmp_path: Path) -> None:
     """Counted in steps of SQLite's machine, which do not depend on who else uses this one."""
     few, many = (with_so_many(tmp_path / f"{count}.db", count) for count in (3_000, 30_000))

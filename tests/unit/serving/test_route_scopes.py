@@ -187,6 +187,7 @@ def _example(template: str) -> str:
     return re.sub(r"\{(\w+)(:path)?\}", lambda found: EXAMPLES[found[1]], template)
 
 
+@pytest.mark.slow
 def test_every_route_in_every_spelling_for_everybody(door: Door) -> None:
     wrong, tried = [], 0
     for template, methods, _ in door.routes:

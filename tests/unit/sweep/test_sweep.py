@@ -24,6 +24,7 @@ from animal_classification.sweep.runner import Sweep, SweepOutcome, plan, run_sw
 from animal_classification.sweep.storage import StorageError, open_storage
 from animal_classification.tracking.tracker import Tracker
 
+pytestmark = pytest.mark.slow  # studies with databases and processes
 WORDS = (
     "recipe=cnn",
     "sweep.space.recipe.lr={low: 0.001, high: 1, log: true}",
