@@ -105,5 +105,5 @@ def command(**options: Any) -> None:
     run(
         settings,
         on_ready=lambda started: click.echo(ready_line(started), err=settings.access_log),
-        on_trouble=lambda line: click.echo(f"animals: {line}", err=True),
+        on_warning=lambda line: click.echo(f"animals: {line}", err=True),
     )

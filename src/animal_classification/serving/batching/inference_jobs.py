@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from animal_classification.inference import Prediction
     from animal_classification.inference.results import Candidate
     from animal_classification.serving.http.uploads import UploadedPhoto
-    from animal_classification.serving.models.model_metrics import VersionMetrics
-    from animal_classification.serving.observability.metrics import ServerMetrics
+    from animal_classification.serving.observability.metrics import ServerMetrics, VersionMetrics
 
 
 KEPT = 5  # labels of each answer that the prediction log has
