@@ -22,7 +22,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
         name, default, words = field.name, field.default, field.metadata["help"]
         kind, flag = types[name], "--" + name.replace("_", "-")
         if name in REPEATED:
-            shown = f"  [default: {', '.join(default)}]" if default else ""  # type: ignore[arg-type]
+            shown = f"  [default: {', '.join(default)}]" if default else ""
             option = click.option(flag, name, multiple=True, help=words + shown)
         elif kind is bool:
             text = f"{words}  [default: {'on' if default else 'off'}]"
