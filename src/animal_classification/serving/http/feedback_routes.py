@@ -159,7 +159,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
     ) -> JSONResponse:
-        """PredictionLogger for a person to look at: uncertain and unknown ones first, or what was said last.
+        """Predictions for a person to look at: uncertain and unknown ones first, or what was said last.
 
         A photo is asked about once, by its last answer; the samples of the page are not asked about.
         """
