@@ -1,5 +1,7 @@
 """``animals serve``: the server with every production knob; each is a field of ``Settings``."""
 
+# Imported where it is used: the server takes half a second to load, and is an extra.
+
 from __future__ import annotations
 
 from dataclasses import fields, replace

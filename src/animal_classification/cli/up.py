@@ -1,5 +1,7 @@
 """``animals up``: the API and the page, with nothing else to set up."""
 
+# Imported where it is used: the server takes half a second to load, and is an extra.
+
 from __future__ import annotations
 
 import os

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.file_type import Format, identify
+from animal_classification.monitoring.status import seconds_of, status
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
@@ -142,8 +143,6 @@ def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
         since: Annotated[str, Query(pattern=SINCE, description="How far to look back: 30m, 24h, 7d, 4w.")] = "24h",
     ) -> JSONResponse:
         """What the log says of the model in use; as `animals monitor status --json`."""
-        from animal_classification.monitoring.status import seconds_of, status
-
         seconds, place = seconds_of(since), predictions.log.place
         found = await _ask(predictions, lambda: status(predictions.log.database(), place, seconds))
         # Where a database is, is nobody's business.

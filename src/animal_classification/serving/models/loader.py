@@ -3,6 +3,8 @@
 Also says, without loading, whether a source has another model by now.
 """
 
+# Imported where it is used: the registry needs MLflow.
+
 from __future__ import annotations
 
 import hashlib

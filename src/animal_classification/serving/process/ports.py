@@ -9,6 +9,9 @@ from contextlib import suppress
 
 from animal_classification.errors import AnimalsError, UsageError
 
+if sys.platform != "win32":
+    import resource
+
 PORTS_TRIED = 20
 OTHER_FILES = 200  # beside connections: models, logs, a database
 
@@ -45,8 +48,6 @@ def raise_file_limit(connections: int) -> str | None:
     """
     if sys.platform == "win32":  # which has no such limit
         return None
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -3,6 +3,8 @@
 docs/decisions.md says why this is not uvicorn's own process manager.
 """
 
+# Imported where it is used: prometheus_client decides at its import whether processes share their metrics.
+
 from __future__ import annotations
 
 import multiprocessing
