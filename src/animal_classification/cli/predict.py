@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from animal_classification.inference.engine import ENGINES
+from animal_classification.cli.options import engine_option, json_option
 from animal_classification.predict.writers.text import FORMATS
 
 
@@ -35,9 +35,9 @@ from animal_classification.predict.writers.text import FORMATS
     show_default=True,
     help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the model.")
+@engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 def command(**options: Any) -> int:
     """Name the animals in photos.

@@ -6,7 +6,7 @@ Whoever needs embeddings too passes in an ``Embedder``: it gets the pixels of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.cache_folder import default_directory
 from animal_classification.data.embedding_cache import Embedder
 from animal_classification.data.perceptual_hash import fingerprint
@@ -27,10 +28,7 @@ from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.imaging.file_type import Format, identify
 
-__all__ = ["Facts", "Progress", "examine", "scan"]
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+__all__ = ["Facts", "examine", "scan"]
 
 # A JPEG may be decoded at an eighth as long as its shorter side keeps this: all of its bytes are read either way. The
 # usual models want as much, so that a photo has one fingerprint whether it is embedded or not.
@@ -44,7 +42,7 @@ def scan(
     *,
     cache: Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     embedder: Embedder | None = None,
 ) -> list[Facts]:
     """Look at files, in the order given.
@@ -75,8 +73,7 @@ def scan(
                     if facts[index] is None and lasts and (key := keys[index]) is not None:
                         news.append((key, fact))
                     facts[index] = fact
-                if progress is not None:
-                    progress(done, len(files))
+                progress("looking at photos", done, len(files))
                 if len(news) >= _BATCH:
                     known.remember(news)
                     news = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import ImageError
 from animal_classification.inference.classifier import CHUNK
 from animal_classification.inference.engine import BATCH, Engine, start_engine
@@ -22,7 +23,6 @@ from animal_classification.inference.stream import map_in_chunks
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
 
-Progress = Callable[[int, int], None]
 """Called with how many photos are done, and of how many."""
 
 
@@ -62,7 +62,7 @@ def compute_outputs(
     running: Engine | None = None,
     engine: str = "auto",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Outputs:
     """Send files through a model.
 
@@ -103,8 +103,7 @@ def compute_outputs(
     found = []
     for one in map_in_chunks(work, files, workers=count, chunk=CHUNK):
         found.append(one)
-        if progress is not None:
-            progress(len(found), len(files))
+        progress("measuring", len(found), len(files))
     return _gathered(found, bundle, used.name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import imaging
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.scanner import scan
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import ImageError, UsageError
@@ -89,7 +90,7 @@ def pixels(
     *,
     wanted: int,
     threads: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[NDArray[np.uint8]]:
     """Pixels of photos that nothing is measured on, ``[H, W, 3]`` each.
 
@@ -116,8 +117,7 @@ def pixels(
     for number, one in enumerate(map_in_chunks(work, files, workers=threads, chunk=_CHUNK)):
         if one is not None:
             kept.append(one)
-        if progress is not None:
-            progress(number + 1, len(files))
+        progress("reading photos", number + 1, len(files))
     return kept
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log.database import connect, reading
-from animal_classification.prediction_log.database_errors import shown, troubles
-from animal_classification.prediction_log.histograms import PROBABILITIES, SECONDS, equal_parts, quantile
+from animal_classification.prediction_log.database_errors import shown, translated_errors
 from animal_classification.prediction_log.migrate import current, newest
+from animal_classification.prediction_log.period_sums import PROBABILITIES, SECONDS, equal_parts, quantile
 from animal_classification.prediction_log.periods import Window
 from animal_classification.prediction_log.spool import waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from animal_classification.prediction_log.location import LogPlace
+    from animal_classification.prediction_log.location import LogLocation
     from animal_classification.prediction_log.period_sums import Sums
 
 MOST_LABELS = 20
@@ -47,7 +47,7 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
-def read_status(place: LogPlace, since: float, *, now: datetime | None = None) -> dict[str, Any]:
+def read_status(place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """What the log says of the last ``since`` seconds, and which rows still wait to be written to it.
 
     Raises:
@@ -61,11 +61,11 @@ def read_status(place: LogPlace, since: float, *, now: datetime | None = None) -
         engine.dispose()
 
 
-def status(engine: Engine, place: LogPlace, since: float, *, now: datetime | None = None) -> dict[str, Any]:
+def status(engine: Engine, place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """As :func:`read_status`, on a database that is open."""
     revision = _revision(engine)
     window = Window.of((now or datetime.now(UTC)).timestamp(), since)
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         measured = _measured(connection, window)
     held = waiting(place.spool)
     return {

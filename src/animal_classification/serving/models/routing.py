@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.bundle import describe
+from animal_classification.common.allocator import give_back_soon
 from animal_classification.serving.http.problem_details import ProblemError
-from animal_classification.serving.models.malloc import release_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,7 +98,7 @@ class ServedModel:
     def _release_if_unused(self) -> None:
         if self._retired and not self._holders:
             self.queue.close()
-            release_soon()
+            give_back_soon()
 
 
 @dataclass(slots=True)
