@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from animal_classification.cli.options import engine_option, json_option
+from animal_classification.inference.engine import installed_engine
 from animal_classification.predict.writers.text import FORMATS
 
 
@@ -50,6 +51,7 @@ def command(**options: Any) -> int:
     animals predict my-photos --output animals.csv
     animals predict my-photos --sort-into sorted --dry-run
     """  # noqa: D301 - \b is click's mark for lines that stay apart
+    installed_engine(options["engine"])
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 

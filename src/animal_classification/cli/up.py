@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from animal_classification.serving.process.server import ServerStarted
 
-SERVER_PACKAGES = ("fastapi", "httptools", "markdown_it", "prometheus_client", "python_multipart", "uvicorn")
+SERVER_PACKAGES = (
+    "alembic",
+    "fastapi",
+    "httptools",
+    "markdown_it",
+    "prometheus_client",
+    "python_multipart",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 LOG_VARIABLE, PHOTOS_VARIABLE = f"{PREFIX}PREDICTION_LOG", f"{PREFIX}KEEP_PHOTOS"
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what people write
@@ -136,12 +145,16 @@ def require_server(command: str, settings: Settings) -> None:
     """Make sure that what a server with these settings needs is installed.
 
     Raises:
+        UsageError: There is no such engine.
         MissingExtraError: It is not.
     """
     if not all(find_spec(name) for name in SERVER_PACKAGES):
         raise MissingExtraError(command, "serve")
     if settings.gradio and not find_spec("gradio"):
         raise MissingExtraError(f"{command} --gradio", "gradio")
+    from animal_classification.inference.engine import installed_engine
+
+    installed_engine(settings.engine)
 
 
 def ready_line(started: ServerStarted) -> str:
