@@ -1,5 +1,7 @@
 """The routes of the review: what is worth a person's look, and what people say of it. Nothing here names animals."""
 
+# Imported where it is used: the status loads SQLAlchemy and Alembic.
+
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +16,6 @@ from pydantic import BaseModel
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.file_type import Format, identify
-from animal_classification.monitoring.status import seconds_of, status
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
@@ -143,6 +144,8 @@ def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
         since: Annotated[str, Query(pattern=SINCE, description="How far to look back: 30m, 24h, 7d, 4w.")] = "24h",
     ) -> JSONResponse:
         """What the log says of the model in use; as `animals monitor status --json`."""
+        from animal_classification.monitoring.status import seconds_of, status
+
         seconds, place = seconds_of(since), predictions.log.place
         found = await _ask(predictions, lambda: status(predictions.log.database(), place, seconds))
         # Where a database is, is nobody's business.
