@@ -10,12 +10,12 @@ os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="animals-space-
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from animal_classification import Classifier
-from animal_classification.serving.ui.gradio_app import InProcess, make_demo
+from animal_classification.serving.ui.gradio_app import ClassifierBackend, make_demo
 from animal_classification.serving.ui.gradio_host import sweep_forever
 
 MOST_BYTES = 32 * 1024 * 1024  # of one photo
 
-demo = make_demo(InProcess(Classifier.load(os.environ.get("ANIMALS_MODEL", "photos"))))
+demo = make_demo(ClassifierBackend(Classifier.load(os.environ.get("ANIMALS_MODEL", "photos"))))
 
 if __name__ == "__main__":
     Thread(target=sweep_forever, args=[Path(os.environ["GRADIO_TEMP_DIR"])], daemon=True).start()

@@ -1,13 +1,13 @@
 """Deployment settings: where and how a server runs, from the environment (never what a model computes).
 
-Every field is read from ``ANIMALS_`` and its name in capitals: ``ANIMALS_PORT=9000``. Options on the command line win.
+Each field is read from ``ANIMALS_`` and its name in capitals: ``ANIMALS_PORT=9000``. Options on the command line win.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from math import inf
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -41,110 +41,92 @@ _FALSE = {"0", "false", "no", "off"}
 KEEP_PHOTOS = ("no", "thumbnail", "original")
 
 
+def setting(default: Any, words: str) -> Any:
+    """A field of :class:`Settings`; its metadata has ``help``."""
+    return field(default=default, metadata={"help": words})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What an operator decides.
+    """What an operator decides; each field says in ``help`` what it is, as ``animals serve --help`` shows it."""
 
-    Attributes:
-        host: Address to listen on; only this machine by default.
-        port: TCP port; 0 takes a free one.
-        model: What to serve, the default first: each a built-in name, a bundle's folder, an fsspec URL or a name of the
-            registry, after ``NAME=`` where it shall go by another one.
-        canary: ``NAME=MODEL@SHARE``: models that answer a share of the requests for another one.
-        shadow: ``NAME=MODEL@SHARE``: models that are compared with another one, on a share of its answers.
-        follow: Seconds between two looks whether there are newer versions; 0 to look at the start only.
-        engine: ``auto``, ``openvino`` or ``onnxruntime``.
-        threads: CPUs to use, by all workers together; 0 for all that the process may use.
-        workers: Processes that answer.
-        page: Serve the Classify page at ``/`` beside the API.
-        gradio: Serve Gradio's front end at ``/gradio`` as well; with one worker, and where no keys are asked for.
-        root_path: Under which prefix the world sees this server, such as ``/animals``.
-        trusted_proxies: Whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed: addresses and networks, or
-            how many proxies there are, or ``*`` for one of any address.
-        allowed_hosts: Names under which this server answers beside its own: ``zoo.example``, ``*.zoo.example``; ``*``
-            for all.
-        cors: Origins whose pages may ask, such as ``https://zoo.example``; ``*`` for all.
-        keys_file: Who may ask (``animals keys``); everybody where it is empty.
-        rate_limit: Photos a minute for each API key, or for each address where no keys are asked for; 0 for any number.
-        access_log: Write a line of JSON for each request, and the log as JSON.
-        cache_size: Answers that are remembered, by the photo's hash; 0 for none.
-        batch: Photos that one core infers at once, when so many wait; 0 for what is faster on this machine: 1, 2 or 4.
-        max_files: Photos in one request.
-        max_file_bytes: Bytes of one photo; a larger one is refused alone.
-        max_request_bytes: Bytes of a whole request body with photos; held in memory, so this bounds what one client can
-            claim. Bodies without photos have 16 kB.
-        tracking_uri: MLflow's, for runs and the model registry; empty for SQLite in the output folder.
-        max_memory_bytes: Bytes of all bodies that are held at once, by all workers together; more are answered with
-            503. 0 for what the container's memory allows, at most 512 MiB.
-        max_decode_bytes: Bytes in which photos are decoded, by all workers together; one that would take more is
-            refused alone, the others wait for their turn. 0 for what the container's memory allows.
-        max_pixels: Width times height that a photo may declare.
-        max_connections: Clients connected at once, to each worker; for one more, one that only waits gives way.
-        queue_size: Photos that wait for a core, in each worker; more are answered with 503.
-        max_wait: Seconds that a photo may be expected to wait for a core; beyond it new ones are answered with 503.
-        keep_alive: Seconds for which a connection is kept after an answer; more than a proxy in front keeps its own.
-        head_timeout: Seconds in which a request's head must arrive.
-        body_timeout: Seconds in which a request's body must arrive.
-        request_timeout: Seconds from there in which it must be answered.
-        drain: Seconds for which a server that is told to stop takes new requests, not being ready any more.
-        grace: Seconds from there in which answers on their way are finished.
-        prediction_log: Keep every prediction, so that people can review and monitor them.
-        log_folder: Where predictions wait for the database, and photos are kept; empty for the user's data folder.
-        log_url: The database, ``sqlite:///…`` or ``postgresql://…``; empty for SQLite in the folder.
-        log_days: After how many days predictions, and what was said of them, are deleted; 0 for never.
-        log_spool_bytes: Bytes of predictions that may wait on disk while the database is gone, of all workers together.
-        keep_photos: ``no``, ``thumbnail`` or ``original``: what is kept of a photo for the review.
-        photos_url: Where photos are kept, any fsspec URL such as ``gs://bucket/photos``, so that several replicas see
-            them; empty for the folder.
-        photo_days: After how many days a photo that was not sent again is deleted; 0 for never.
-        photo_bytes: Bytes that all kept photos may have; beyond it the oldest are deleted.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    model: tuple[str, ...] = ("photos",)
-    canary: tuple[str, ...] = ()
-    shadow: tuple[str, ...] = ()
-    follow: float = 10.0
-    engine: str = "auto"
-    threads: int = 0
-    workers: int = 1
-    page: bool = True
-    gradio: bool = False
-    root_path: str = ""
-    trusted_proxies: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    cors: tuple[str, ...] = ()
-    keys_file: str = ""
-    rate_limit: float = 0.0
-    access_log: bool = False
-    cache_size: int = 0
-    batch: int = 0
-    max_files: int = 64
-    max_file_bytes: int = 32 * MIB
-    max_request_bytes: int = 256 * MIB
-    tracking_uri: str = ""
-    max_memory_bytes: int = 0
-    max_decode_bytes: int = 0
-    max_pixels: int = 100_000_000
-    max_connections: int = 800
-    queue_size: int = 256
-    max_wait: float = 10.0
-    keep_alive: float = 75.0
-    head_timeout: float = 15.0
-    body_timeout: float = 60.0
-    request_timeout: float = 30.0
-    drain: float = 0.0
-    grace: float = 10.0
-    prediction_log: bool = False
-    log_folder: str = ""
-    log_url: str = ""
-    log_days: float = 90.0
-    log_spool_bytes: int = 1024 * MIB
-    keep_photos: str = "no"
-    photos_url: str = ""
-    photo_days: float = 30.0
-    photo_bytes: int = 1024 * MIB
+    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all of this machine's.")
+    port: int = setting(8080, "TCP port; 0 takes a free one.")
+    workers: int = setting(1, "Processes that answer on the port; the cores are divided among them.")
+    threads: int = setting(0, "CPUs to use, by all workers together; 0 for all.")
+    model: tuple[str, ...] = setting(
+        ("photos",),
+        "A built-in name, a bundle's folder, its URL, or NAME@production of the registry; NAME=MODEL to call it "
+        "otherwise. May be repeated: the first is the default.",
+    )
+    canary: tuple[str, ...] = setting(
+        (), "NAME=MODEL@SHARE: a model that answers a share of the requests for NAME, such as 0.1. May be repeated."
+    )
+    shadow: tuple[str, ...] = setting(
+        (),
+        "NAME=MODEL@SHARE: a model that is compared with NAME on a share of its answers, and does not answer "
+        "itself. May be repeated.",
+    )
+    follow: float = setting(
+        10.0, "Seconds between two checks for newer versions of the models; 0 to keep those of the start."
+    )
+    tracking_uri: str = setting("", "MLflow's address, for the model registry.")
+    engine: str = setting("auto", "auto, openvino or onnxruntime.")
+    page: bool = setting(True, "Serve the Classify page at / beside the API.")
+    gradio: bool = setting(False, "Serve Gradio's front end at /gradio as well; with one worker, and without keys.")
+    root_path: str = setting("", "The path prefix under which a proxy serves this, such as /animals.")
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Proxies whose X-Forwarded-For and -Proto are trusted: addresses and networks, joined by commas; or how "
+        "many proxies stand in front; * for one.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        "Host names to answer under, beside this machine's own and addresses: zoo.example, *.zoo.example, joined "
+        "by commas; * for all.",
+    )
+    cors: tuple[str, ...] = setting((), "Origins whose pages may use the API, joined by commas; * for all.")
+    keys_file: str = setting("", "File of API keys (animals keys); requests without one of them are refused.")
+    rate_limit: float = setting(0.0, "Photos a minute for each key, or each address without keys; 0 for any number.")
+    access_log: bool = setting(False, "A line of JSON on stdout for each request.")
+    cache_size: int = setting(0, "Answers to cache, by the photo's hash.")
+    batch: int = setting(0, "Photos in a batch at most; 0 for what is fastest on this machine.")
+    max_files: int = setting(64, "Photos in one request.")
+    max_file_bytes: int = setting(32 * MIB, "Bytes of one photo.")
+    max_request_bytes: int = setting(256 * MIB, "Bytes of one request with photos; others have 16 kB.")
+    max_memory_bytes: int = setting(
+        0, "Bytes of all requests together, in all workers; 0 for a share of the container's memory."
+    )
+    max_decode_bytes: int = setting(0, "Bytes of memory in which photos are decoded; 0 for a share of the container's.")
+    max_pixels: int = setting(100_000_000, "Width times height that a photo may declare.")
+    max_connections: int = setting(
+        800, "Clients connected at once to each worker; beyond that, one that is idle or slow is disconnected."
+    )
+    queue_size: int = setting(256, "Photos that wait for a core, in each worker; 503 beyond.")
+    max_wait: float = setting(10.0, "Longest expected wait of a photo for a core, in seconds; 503 beyond.")
+    keep_alive: float = setting(
+        75.0, "Seconds for which an idle connection is kept; set it above that of a proxy in front."
+    )
+    head_timeout: float = setting(15.0, "Seconds in which a request's head must arrive.")
+    body_timeout: float = setting(60.0, "Seconds in which a request's body must arrive.")
+    request_timeout: float = setting(30.0, "Seconds after that in which the answer must begin.")
+    drain: float = setting(
+        0.0, "Seconds for which a stopping server still accepts requests, while it reports that it is not ready."
+    )
+    grace: float = setting(10.0, "Seconds after that in which requests in progress are answered.")
+    prediction_log: bool = setting(False, "Keep every prediction, for the review and for animals monitor.")
+    log_folder: str = setting(
+        "", "Where predictions wait for the database, and photos are kept; the user's data folder by default."
+    )
+    log_url: str = setting("", "The log's database, sqlite:///… or postgresql://…; SQLite in the folder by default.")
+    log_days: float = setting(90.0, "After how many days predictions are deleted; 0 for never.")
+    log_spool_bytes: int = setting(1024 * MIB, "Bytes of predictions that may wait on disk while the database is gone.")
+    keep_photos: str = setting("no", "What is kept of photos for the review: no, thumbnail or original.")
+    photos_url: str = setting(
+        "", "Where photos are kept, such as gs://bucket/photos for several replicas; in the folder by default."
+    )
+    photo_days: float = setting(30.0, "After how many days a photo is deleted; 0 for never.")
+    photo_bytes: int = setting(1024 * MIB, "Bytes that all kept photos may have; beyond it the oldest are deleted.")
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -160,11 +142,11 @@ class Settings:
         for name in _SECONDS:
             if not 0 < getattr(self, name) < inf:
                 raise UsageError(f"{name} must be a number of seconds above 0, not {getattr(self, name)}")
-        self._require_room("queue_size", "max_files")
+        self._require_at_least("queue_size", "max_files")
         if self.max_memory_bytes:
-            self._require_room("max_memory_bytes", "max_request_bytes")
+            self._require_at_least("max_memory_bytes", "max_request_bytes")
         self._require_addresses()
-        self._require_company()
+        self._require_combinations()
 
     def _require_addresses(self) -> None:
         if self.root_path and not _PREFIX.fullmatch(self.root_path):
@@ -179,8 +161,8 @@ class Settings:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise UsageError(f"cors takes origins such as https://zoo.example, not {origin!r}")
 
-    def _require_company(self) -> None:
-        """What only goes with something else, and what does not."""
+    def _require_combinations(self) -> None:
+        """Settings that need, or exclude, each other."""
         if self.keep_photos not in KEEP_PHOTOS:
             raise UsageError(f"keep_photos is one of {', '.join(KEEP_PHOTOS)}, not {self.keep_photos!r}")
         if self.keep_photos != "no" and not self.prediction_log:
@@ -192,7 +174,7 @@ class Settings:
         if self.gradio and self.keys_file:
             raise UsageError("gradio cannot ask with API keys; leave out keys_file, or use the page at /, which can")
 
-    def _require_room(self, whole: str, part: str) -> None:
+    def _require_at_least(self, whole: str, part: str) -> None:
         if getattr(self, whole) < getattr(self, part):
             raise UsageError(f"{whole} is {getattr(self, whole)}; it must be at least {part}, {getattr(self, part)}")
 
@@ -203,12 +185,11 @@ class Settings:
         Raises:
             UsageError: A value cannot be read; names the variable.
         """
-        types = get_type_hints(cls)
         values: dict[str, Any] = {}
-        for field in fields(cls):
-            variable = PREFIX + field.name.upper()
+        for name, kind in get_type_hints(cls).items():
+            variable = PREFIX + name.upper()
             if text := environment.get(variable, "").strip():
-                values[field.name] = _parse(variable, text, types[field.name])
+                values[name] = _parse(variable, text, kind)
         return cls(**values)
 
 

@@ -13,7 +13,6 @@ import click
 from pydantic import BaseModel
 
 from animal_classification.cli.main import cli
-from animal_classification.cli.serve import HELP
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.settings import PREFIX, Settings
 
@@ -82,7 +81,7 @@ def server() -> str:
     for field in fields(Settings):
         option = f"`--{field.name.replace('_', '-')}`"
         default = _shown(field.default)
-        what = _cell(HELP.get(field.name, ""))
+        what = _cell(field.metadata["help"])
         lines.append(f"| {option} | `{PREFIX}{field.name.upper()}` | {default} | {what} |")
     return "\n".join(lines) + "\n"
 

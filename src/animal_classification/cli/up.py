@@ -1,5 +1,7 @@
 """``animals up``: the API and the page, with nothing else to set up."""
 
+# Imported where it is used: the server takes half a second to load, and is an extra.
+
 from __future__ import annotations
 
 import os
@@ -18,9 +20,18 @@ from animal_classification.settings import KEEP_PHOTOS, PREFIX, Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from animal_classification.serving.process.server import Started
+    from animal_classification.serving.process.server import ServerStarted
 
-SERVER_PACKAGES = ("alembic", "fastapi", "httptools", "prometheus_client", "python_multipart", "sqlalchemy", "uvicorn")
+SERVER_PACKAGES = (
+    "alembic",
+    "fastapi",
+    "httptools",
+    "markdown_it",
+    "prometheus_client",
+    "python_multipart",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 LOG_VARIABLE, PHOTOS_VARIABLE = f"{PREFIX}PREDICTION_LOG", f"{PREFIX}KEEP_PHOTOS"
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what people write
@@ -57,14 +68,14 @@ def command(open_browser: bool, **options: Any) -> None:
     require_server("animals up", settings)
     from animal_classification.serving.process.server import run_server
 
-    def on_ready(started: Started) -> None:
+    def on_ready(started: ServerStarted) -> None:
         click.echo(ready_line(started))
         for line in network_lines(settings, started):
             click.echo(line)
         if open_browser:
             click.launch(started.address)
 
-    run_server(settings, on_ready=on_ready, on_trouble=lambda line: click.echo(f"animals: {line}", err=True))
+    run_server(settings, on_ready=on_ready, on_warning=lambda line: click.echo(f"animals: {line}", err=True))
     click.echo("animals: stopped")
 
 
@@ -105,7 +116,7 @@ def _can_be_written(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def network_lines(settings: Settings, started: Started) -> list[str]:
+def network_lines(settings: Settings, started: ServerStarted) -> list[str]:
     """For a server on all of a machine's addresses: which one others use, and what they can do there."""
     if settings.host not in EVERYWHERE:
         return []
@@ -146,7 +157,7 @@ def require_server(command: str, settings: Settings) -> None:
     installed_engine(settings.engine)
 
 
-def ready_line(started: Started) -> str:
+def ready_line(started: ServerStarted) -> str:
     """What a person waits for."""
     threads = f"{started.threads} thread{'s' if started.threads != 1 else ''}"
     if started.workers > 1:

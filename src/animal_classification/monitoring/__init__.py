@@ -1,5 +1,4 @@
-"""What the prediction log says of a model in use.
+"""What the prediction log says of a model in use; it can be read without a server.
 
-May import ``prediction_log``, ``data``, ``bundle``, ``inference``, ``settings`` and ``errors``. It stands below
-``serving``, whose page shows what is computed here; a log can be read without any server.
+May import ``prediction_log``, ``evaluation``, ``inference``, ``data``, ``bundle`` and what is below them.
 """

@@ -1,6 +1,6 @@
 """Corrections as a table to train with: ``labels.csv``, and beside it the photos that it names.
 
-labels.csv            one row for each photo on which a word stands, columns as in ``corrections.COLUMNS``
+labels.csv            one row for each photo with feedback, columns as in ``corrections.COLUMNS``
 labels.photos/ab….jpg the kept photos, by the hash of what was sent
 """
 
@@ -45,13 +45,13 @@ EARLIER = "are about a photo on which a later word stands"
 
 @dataclass
 class ExportedCorrections:
-    """What became of the words.
+    """What became of the feedback.
 
     Attributes:
         table: The file that was written.
         rows: Rows in it.
         labels: How many of each label.
-        left_out: How many words are not in it, by what they have in common.
+        left_out: How many pieces of feedback are not in it, by reason.
     """
 
     table: Path
@@ -68,13 +68,13 @@ def export(
     Args:
         engine: The log's database.
         photos: Where photos are kept.
-        table: The file to write; one that an export wrote before is replaced.
-        find_in: Look for the originals in this folder, by their hash, and copy nothing.
+        table: The file to write; an earlier export is replaced.
+        find_in: Look for the original photos in this folder, by their hash, and copy nothing.
         with_empty: Export photos without an animal, too, with the label "no animal".
 
     Raises:
-        UsageError: ``table`` is another file, or ``find_in`` no folder.
-        OutputError: The system refuses to write.
+        UsageError: ``table`` is some other file, or ``find_in`` is no folder.
+        OutputError: A file cannot be written.
         LogDatabaseError: The database, or the place of the photos, cannot be used now.
     """
     _check(table, find_in)

@@ -1,4 +1,4 @@
-"""Questions to the log that SQLite and PostgreSQL both answer; each looks at a window of time."""
+"""SQL that SQLite and PostgreSQL both run; each query is about a window of time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def moment(seconds: float) -> datetime:
 
 
 def periods(connection: Connection, window: Window) -> list[Period]:
-    """The periods of a window in which there is anything: some hundreds at most, however much is kept."""
+    """The periods of a window with any predictions: some hundreds at most, however many rows are kept."""
     sums = tables.sums
     within = (
         and_(sums.c.seconds == part.seconds, sums.c.start >= part.begin, sums.c.start < part.end)
@@ -37,16 +37,16 @@ def periods(connection: Connection, window: Window) -> list[Period]:
     return [(row["start"], Sums.from_row(row)) for row in rows]
 
 
-def in_all(parts: Iterable[Sums]) -> Sums:
-    """All parts in one."""
+def total_of(parts: Iterable[Sums]) -> Sums:
+    """The sum of all parts."""
     total = Sums()
     for part in parts:
         total.merge(part)
     return total
 
 
-def in_parts(found: Iterable[Period], window: Window) -> list[Sums]:
-    """Those of each part of the window."""
+def split_by_part(found: Iterable[Period], window: Window) -> list[Sums]:
+    """The sums of each part of the window."""
     parts = [Sums() for _ in window.parts]
     for begin, period in found:
         number = window.part_of(begin)
@@ -55,10 +55,10 @@ def in_parts(found: Iterable[Period], window: Window) -> list[Sums]:
     return parts
 
 
-def words(connection: Connection, window: Window) -> dict[str, int]:
-    """What people say of the window's predictions, by verdict, and how many of these words agree with the model.
+def feedback_counts(connection: Connection, window: Window) -> dict[str, int]:
+    """Feedback on the window's predictions: how many of each verdict, and how many agree with the model.
 
-    It looks at what people said, which is little, and at those predictions alone.
+    It reads the feedback, which is little, and only the predictions that it is about.
     """
     feedback, predictions = tables.feedback, tables.predictions
     standing = latest_feedback()

@@ -1,14 +1,18 @@
-"""How a model in use does: one object, from the log, for the terminal, for scripts and for the page."""
+"""How a model in use is doing: one object, from the log, for the terminal, for scripts and for the page."""
+
+# Imported where it is used: the queries load SQLAlchemy, which `--help` and the parsing of a time do not need.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log.database import connect, reading
 from animal_classification.prediction_log.database_errors import shown, translated_errors
 from animal_classification.prediction_log.migrate import current, newest
+from animal_classification.prediction_log.period_sums import PROBABILITIES, SECONDS, equal_parts, quantile
+from animal_classification.prediction_log.periods import Window
 from animal_classification.prediction_log.spool import waiting
 
 if TYPE_CHECKING:
@@ -16,22 +20,22 @@ if TYPE_CHECKING:
 
     from animal_classification.prediction_log.location import LogLocation
     from animal_classification.prediction_log.period_sums import Sums
-    from animal_classification.prediction_log.periods import Window
 
 MOST_LABELS = 20
 SHOWN_LABELS = 6  # over time, where more lines than that cannot be told apart
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SHARES = (0.5, 0.95, 0.99)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def seconds_of(text: str) -> float:
-    """A stretch of time in words.
+    """Seconds of a period such as ``24h``.
 
     >>> seconds_of("24h")
     86400.0
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is no such period.
     """
     number, unit = text.strip()[:-1], text.strip()[-1:]
     try:
@@ -44,7 +48,7 @@ def seconds_of(text: str) -> float:
 
 
 def read_status(place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
-    """What the log says of the last ``since`` seconds, and what waits to get into it.
+    """What the log says of the last ``since`` seconds, and which rows still wait to be written to it.
 
     Raises:
         LogDatabaseError: The database cannot be used.
@@ -59,18 +63,15 @@ def read_status(place: LogLocation, since: float, *, now: datetime | None = None
 
 def status(engine: Engine, place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """As :func:`read_status`, on a database that is open."""
-    from animal_classification.monitoring.queries import moment
-    from animal_classification.prediction_log.periods import Window
-
     revision = _revision(engine)
     window = Window.of((now or datetime.now(UTC)).timestamp(), since)
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        found = _found(connection, window)
+        measured = _measured(connection, window)
     held = waiting(place.spool)
     return {
-        "since": moment(window.since).isoformat(timespec="seconds"),
-        "until": moment(window.until).isoformat(timespec="seconds"),
-        **found,
+        "since": _in_utc(window.since),
+        "until": _in_utc(window.until),
+        **measured,
         "waiting": {"bytes": held.bytes, "files": held.files, "seconds": round(held.oldest, 1)},
         "database": {
             "url": engine.url.render_as_string(hide_password=True),
@@ -99,11 +100,11 @@ def _revision(engine: Engine) -> str:
     return revision
 
 
-def _found(connection: Connection, window: Window) -> dict[str, Any]:
+def _measured(connection: Connection, window: Window) -> dict[str, Any]:
     from animal_classification.monitoring import queries
 
-    parts = queries.in_parts(queries.periods(connection, window), window)
-    total = queries.in_all(parts)
+    parts = queries.split_by_part(queries.periods(connection, window), window)
+    total = queries.total_of(parts)
     count = total.predictions
     named = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
     return {
@@ -115,31 +116,27 @@ def _found(connection: Connection, window: Window) -> dict[str, Any]:
         "labels": [{"label": name, "predictions": n, "share": _share(n, count)} for name, n in named],
         "confidence": _confidence(total),
         "latency": _latency(total),
-        "feedback": _feedback(queries.words(connection, window)),
+        "feedback": _feedback(queries.feedback_counts(connection, window)),
         "over_time": [_part(begin, part) for begin, part in zip(window.parts, parts, strict=True)],
         "labels_over_time": {name: [part.labels[name] for part in parts] for name, _ in named[:SHOWN_LABELS]},
     }
 
 
 def _models(total: Sums) -> list[dict[str, Any]]:
-    from animal_classification.monitoring.queries import moment
-
     busiest_first = sorted(total.models.items(), key=lambda item: (-item[1].predictions, item[0]))
     return [
         {
             "model": name,
             "version": version,
             "predictions": use.predictions,
-            "first": moment(use.first).isoformat(timespec="seconds"),
-            "last": moment(use.last).isoformat(timespec="seconds"),
+            "first": _in_utc(use.first),
+            "last": _in_utc(use.last),
         }
         for (name, version), use in busiest_first
     ]
 
 
 def _confidence(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.period_sums import PROBABILITIES, equal_parts, quantile
-
     low, median = (_rounded(quantile(total.probabilities, PROBABILITIES, share)) for share in (0.05, 0.5))
     return {
         "mean": _mean(total.probability, total.predictions),
@@ -150,8 +147,6 @@ def _confidence(total: Sums) -> dict[str, Any]:
 
 
 def _latency(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.period_sums import SECONDS, quantile
-
     shares = {f"p{share * 100:.0f}": _rounded(quantile(total.latencies, SECONDS, share)) for share in _SHARES}
     return {"mean": _mean(total.latency, total.predictions), **shares}
 
@@ -168,14 +163,16 @@ def _feedback(said: dict[str, int]) -> dict[str, Any]:
 
 
 def _part(begin: int, part: Sums) -> dict[str, Any]:
-    from animal_classification.monitoring.queries import moment
-
     return {
-        "time": moment(begin).isoformat(timespec="seconds"),
+        "time": _in_utc(begin),
         "predictions": part.predictions,
         "unknown": part.unknown,
         "latency": _mean(part.latency, part.predictions),
     }
+
+
+def _in_utc(seconds: float) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")  # also what Windows has no time for
 
 
 def _mean(total: float, count: int) -> float | None:

@@ -1,4 +1,4 @@
-"""A status for people at a terminal."""
+"""A status as text for a terminal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The server: an HTTP API and a web page over one classifier that is loaded once.
+"""The server: an HTTP API and web pages over one model or several. Needs the extra ``serve``.
 
-May import ``inference``, ``bundle``, ``imaging``, ``settings`` and ``errors``. FastAPI comes with the extra ``serve``,
-Gradio, which only ``gradio_app`` imports, with the extra ``gradio``.
+May import ``monitoring``, ``predict``, ``registry``, ``inference``, ``prediction_log`` and what is below them.
 """
+
+# Imported where they are used: FastAPI and what else comes with the extra.
 
 from __future__ import annotations
 

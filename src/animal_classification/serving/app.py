@@ -15,19 +15,18 @@ from animal_classification.serving.http import feedback_routes, problem_details,
 from animal_classification.serving.http.request_path import describe_paths
 from animal_classification.serving.http.routes import make_router
 from animal_classification.serving.middleware.api_keys import read_keys
-from animal_classification.serving.middleware.auth import Guarding, describe_keys
-from animal_classification.serving.middleware.body_limits import Memory
-from animal_classification.serving.middleware.gzip import LEVEL, MINIMUM, Compression
-from animal_classification.serving.middleware.request_bounds import RequestBounds
-from animal_classification.serving.middleware.request_log import Observed
+from animal_classification.serving.middleware.auth import AuthMiddleware, describe_keys
+from animal_classification.serving.middleware.gzip import LEVEL, MINIMUM, GzipWhereAccepted
+from animal_classification.serving.middleware.request_bounds import BodyMemory, RequestBoundsMiddleware
+from animal_classification.serving.middleware.request_log import RequestLogMiddleware
 from animal_classification.serving.middleware.route_scopes import OPEN, ScopedMount, ScopedRoute
-from animal_classification.serving.middleware.trusted_proxies import Forwarded
+from animal_classification.serving.middleware.trusted_proxies import ForwardedHeadersMiddleware
 from animal_classification.serving.observability import tracing
 from animal_classification.serving.observability.metrics import ServerMetrics
-from animal_classification.serving.observability.prediction_logging import Predictions
-from animal_classification.serving.process.memory_plan import check_room, fitted, photo_limits
+from animal_classification.serving.observability.prediction_logging import PredictionLogger
+from animal_classification.serving.process.memory_plan import photo_limits, warn_if_over_memory, with_memory_bounds
 from animal_classification.serving.service import ModelService, Predictor
-from animal_classification.serving.ui import pages as tabs
+from animal_classification.serving.ui import model_card, pages
 from animal_classification.serving.ui.gradio_host import GRADIO_PATH, GradioHost
 from animal_classification.settings import Settings
 
@@ -44,7 +43,7 @@ Names for the animals in photos. Errors are [RFC 9457](https://www.rfc-editor.or
 
 
 class Application(FastAPI):
-    """FastAPI with :class:`Observed` around everything, the answers to its own errors included."""
+    """FastAPI with :class:`RequestLogMiddleware` around everything, the answers to its own errors included."""
 
     access_log: Callable[[dict[str, Any]], None] | None = None
     traces: tracing.Tracing | None = None
@@ -72,8 +71,10 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        observed = Observed(super().build_middleware_stack(), self.state.service, self.access_log, self.traces)
-        return Forwarded(observed, self.trusted_proxies) if self.trusted_proxies else observed
+        logged = RequestLogMiddleware(
+            super().build_middleware_stack(), self.state.service, self.access_log, self.traces
+        )
+        return ForwardedHeadersMiddleware(logged, self.trusted_proxies) if self.trusted_proxies else logged
 
 
 def create_app(
@@ -81,7 +82,7 @@ def create_app(
     settings: Settings = Settings(),
     *,
     access_log: Callable[[dict[str, Any]], None] | None = None,
-    memory: Memory | None = None,
+    memory: BodyMemory | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -101,10 +102,10 @@ def create_app(
     """
     if settings.keys_file:
         read_keys(Path(settings.keys_file))  # a file that cannot be read is told of now and not with the first request
-    settings = fitted(settings)
-    check_room(settings)
+    settings = with_memory_bounds(settings)
+    warn_if_over_memory(settings)
     metrics, limits = ServerMetrics(), photo_limits(settings)
-    predictions = Predictions(settings, metrics, limits) if settings.prediction_log else None
+    predictions = PredictionLogger(settings, metrics, limits) if settings.prediction_log else None
     service = ModelService(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
     if classifier is not None:
         service.install(classifier)
@@ -140,9 +141,9 @@ def create_app(
     app.state.service = service
     app.state.predictions = predictions
     app.state.gradio = GradioHost() if settings.gradio else None
-    memory = memory or Memory(settings.max_memory_bytes)
+    memory = memory or BodyMemory(settings.max_memory_bytes)
     # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
-    app.add_middleware(RequestBounds, settings=settings, memory=memory, metrics=metrics)
+    app.add_middleware(RequestBoundsMiddleware, settings=settings, memory=memory, metrics=metrics)
     _add_middleware(app, settings)
     problem_details.install(app)
     _add_routes(app, settings)
@@ -155,15 +156,16 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(
         feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without()
     )
-    app.include_router(tabs.make_router(settings))
+    app.include_router(pages.make_router(settings))
+    app.include_router(model_card.make_router(service))
     swagger_ui.install(app)
     if settings.gradio:
-        app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", wanted=OPEN))
+        app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", required=OPEN))
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    app.add_middleware(Guarding, settings=settings, metrics=app.state.service.metrics)
-    app.add_middleware(Compression, minimum_size=MINIMUM, compresslevel=LEVEL)
+    app.add_middleware(AuthMiddleware, settings=settings, metrics=app.state.service.metrics)
+    app.add_middleware(GzipWhereAccepted, minimum_size=MINIMUM, compresslevel=LEVEL)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,

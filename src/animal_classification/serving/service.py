@@ -1,7 +1,7 @@
-"""The models that this process serves: installed when loaded, used off the event loop.
+"""The models that this process serves, and the threads that run them beside the event loop.
 
-The HTTP routes and the page share them and one set of threads, so that together they never work on more photos than
-there are threads; what waits for a thread is bounded in number, in bytes and in time.
+All routes share one set of threads, so that together they never work on more photos than there are threads. What waits
+for a thread is bounded in number, in bytes and in time.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from animal_classification.serving.batching.inference_jobs import (
 from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, QueueFullError
 from animal_classification.serving.batching.response_cache import Key, ResponseCache
 from animal_classification.serving.http.problem_details import ProblemError
-from animal_classification.serving.models.loader import Loaded
-from animal_classification.serving.models.routing import Slots
-from animal_classification.serving.models.served_model import ServedModel
+from animal_classification.serving.models.loader import LARGEST_BATCH, LoadedModel
+from animal_classification.serving.models.routing import ModelSlots, ServedModel
 from animal_classification.serving.models.shadow import Shadow
-from animal_classification.serving.models.warmup import LARGEST_BATCH
 from animal_classification.serving.observability.metrics import ServerMetrics
 from animal_classification.serving.process.memory_plan import photo_limits
 from animal_classification.settings import Settings
@@ -41,8 +39,8 @@ if TYPE_CHECKING:
 
     from animal_classification.imaging import Limits
     from animal_classification.serving.http.uploads import UploadedPhoto
-    from animal_classification.serving.models.watcher import Follower
-    from animal_classification.serving.models.watcher import Result as LookResult
+    from animal_classification.serving.models.watcher import ModelWatcher
+    from animal_classification.serving.models.watcher import Result as CheckResult
 
 __all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
@@ -56,14 +54,14 @@ class ModelService:
     Args:
         settings: How much may wait, and how long.
         metrics: Where to count.
-        on_answer: Told of each photo that was named, before the answer leaves; from any thread, and must not raise.
+        on_answer: Called for each photo that was named, before the answer leaves; on any thread, and must not raise.
         limits: Bounds on photos; by the settings where it is not given.
 
     Attributes:
-        limits: Bounds on photos, with the memory that all who decode one share.
-        models: Who answers under which name.
-        followers: Who watches for newer versions of them.
-        tell_others: Has the other workers look for newer versions of a model.
+        limits: Bounds on photos, with the memory in which all threads decode.
+        models: Which model answers under which name.
+        watchers: One for each model, canary and shadow.
+        reload_other_workers: Has the other workers check a model for newer versions.
     """
 
     def __init__(
@@ -76,9 +74,9 @@ class ModelService:
         self.metrics = metrics or ServerMetrics()
         self._on_answer = on_answer
         self.limits = limits or photo_limits(settings)
-        self.models = Slots()
-        self.followers: list[Follower] = []
-        self.tell_others: Callable[[str], None] = lambda _: None
+        self.models = ModelSlots()
+        self.watchers: list[ModelWatcher] = []
+        self.reload_other_workers: Callable[[str], None] = lambda _: None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
         self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
@@ -93,42 +91,43 @@ class ModelService:
 
     @property
     def draining(self) -> bool:
-        """The server is about to stop: what came is answered, and nobody should send more."""
+        """The server is about to stop: it answers what has come, and is not ready for more."""
         return self._draining
 
     @property
     def predictor(self) -> Predictor:
-        """What answers now by default; a request should rather hold a model by :meth:`using`.
+        """The default model now; a request should hold a model by :meth:`using` instead.
 
         Raises:
             ProblemError: 503 while nothing is installed.
         """
         return self.models.find().current.predictor
 
-    def install(self, model: Predictor | Loaded, *, batch: int = LARGEST_BATCH, name: str | None = None) -> None:
+    def install(self, model: Predictor | LoadedModel, *, batch: int = LARGEST_BATCH, name: str | None = None) -> None:
         """Let a model answer from now on, in place of the one of that name if there is one.
 
-        Requests on their way are answered by the one that they began with.
+        Requests in progress are answered by the model that they began with.
 
         Args:
             model: Warm.
             batch: How many photos go into one call of the engine, unless ``model`` says so.
             name: Under which name; its own by default.
         """
-        loaded = model if isinstance(model, Loaded) else Loaded(model, batch)
+        loaded = model if isinstance(model, LoadedModel) else LoadedModel(model, batch)
         name = name or loaded.predictor.info.name
         before = [slot.current for known, slot in self.models if known == name]
-        self.models.install(name, self._served(loaded, partial(self._answered, name, loaded.predictor.info.version)))
-        self._count_changes(before)
+        offer = partial(self._offer_to_shadow, name, loaded.predictor.info.version)
+        self.models.install(name, self._served(loaded, offer))
+        self._count_retired(before)
 
-    def install_canary(self, name: str, loaded: Loaded | None, share: float) -> None:
-        """Let a model answer a share of the requests for ``name``; ``None`` for an end of that."""
+    def install_canary(self, name: str, loaded: LoadedModel | None, share: float) -> None:
+        """Let a model answer a share of the requests for ``name``; ``None`` ends that."""
         before = [slot.canary for known, slot in self.models if known == name and slot.canary is not None]
         self.models.install_canary(name, None if loaded is None else self._served(loaded), share)
-        self._count_changes(before)
+        self._count_retired(before)
 
-    def install_shadow(self, name: str, loaded: Loaded | None, share: float) -> None:
-        """Compare a model with the one of that name, on a share of what that one answers; ``None`` for a pause."""
+    def install_shadow(self, name: str, loaded: LoadedModel | None, share: float) -> None:
+        """Compare a model with the one of that name, on a share of what that one answers; ``None`` pauses."""
         slot = self.models.find(name)
         if slot.shadow is None:
             assert self._workers is not None
@@ -147,16 +146,16 @@ class ModelService:
             return self.models.version(name, version).held()
         return self.models.find(name).choose(photos).held()
 
-    async def reload(self, name: str) -> list[LookResult]:
-        """Look now for newer versions of a model and of what stands beside it."""
-        return [await follower.look(now=True) for follower in self.followers if follower.name == name]
+    async def reload(self, name: str) -> list[CheckResult]:
+        """Check a model, its canary and its shadow for newer versions now."""
+        return [await watcher.check(now=True) for watcher in self.watchers if watcher.name == name]
 
     def drain(self) -> None:
-        """Say from now on that this server is not ready; it goes on answering."""
+        """Report from now on that this server is not ready; it goes on answering."""
         self._draining = True
 
     def close(self, timeout: float = 0.0) -> None:
-        """Stop; photos that are not begun yet are dropped, the others are waited for during ``timeout`` seconds."""
+        """Drop the photos that wait, and wait up to ``timeout`` seconds for those in work."""
         for _, slot in self.models:
             if slot.shadow is not None:
                 slot.shadow.close(timeout)
@@ -165,15 +164,15 @@ class ModelService:
             if workers is not None:
                 workers.close(max(0.0, until - time.monotonic()))
 
-    def admit(self, name: str | None = None) -> None:
-        """Make sure, before a body is read, that a photo would find a place.
+    def require_room(self, name: str | None = None) -> None:
+        """Make sure, before a body is read, that the queue has room for a photo.
 
         Raises:
             ProblemError: 503 while the queue is full, or nothing is installed; 404 where there is no such model.
         """
-        _checked(self.models.find(name).current.lane, lambda lane: lane.check())
+        _or_busy(self.models.find(name).current.queue.check)
 
-    async def identify(
+    async def predict(
         self,
         photos: Sequence[UploadedPhoto],
         *,
@@ -186,9 +185,9 @@ class ModelService:
         Raises:
             ProblemError: 503 where the queue has no room for all of them.
         """
-        return await self.identify_as(_as_it_is, photos, top_k=top_k, heatmap=heatmap, model=model)
+        return await self.predict_as(_unchanged, photos, top_k=top_k, heatmap=heatmap, model=model)
 
-    async def identify_as(
+    async def predict_as(
         self,
         then: Callable[[PhotoOutcome], Result],
         photos: Sequence[UploadedPhoto],
@@ -197,14 +196,13 @@ class ModelService:
         heatmap: bool = False,
         model: ServedModel | None = None,
     ) -> list[Result]:
-        """As :meth:`identify`, with each outcome turned by ``then`` into something else, beside the event loop.
+        """As :meth:`predict`, with each outcome converted by ``then`` on the thread that made it.
 
-        ``model`` is who answers, one that the caller holds; by default whoever answers for these photos. Cancelling it
-        frees the places of the photos that still wait.
+        ``model`` is one that the caller holds; by default, the one that answers for these photos. Cancelling takes the
+        photos that still wait out of the queue.
         """
         with self.using(photos=photos) if model is None else model.held() as held:
-            answers = held.answers
-            keys = await answers.keys(photos, top_k, heatmap)
+            keys = await held.cache.keys(photos, top_k, heatmap)
             known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
             loop = asyncio.get_running_loop()
             jobs = [
@@ -212,21 +210,21 @@ class ModelService:
                     photo=photo,
                     top_k=top_k,
                     heatmap=heatmap,
-                    then=_remembering(answers, key, then),
+                    then=_caching(held.cache, key, then),
                     future=loop.create_future(),
                 )
                 for photo, key in zip(photos, keys, strict=True)
             ]
             waiting = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
-            _checked(held.lane, lambda lane: lane.put(waiting))
+            _or_busy(partial(held.queue.put, waiting))
             try:
                 for job, key, outcome in zip(jobs, keys, known, strict=True):
                     if outcome is not None:
-                        self._tell(held, job.photo, key, outcome)
+                        self._count_cached(held, job.photo, key, outcome)
                         job.future.set_result(then(outcome))
                 return list(await asyncio.gather(*(job.future for job in jobs)))
             except BaseException:
-                _abandon(held.lane, jobs)
+                _abandon(held.queue, jobs)
                 if self._heavy.depth:
                     self._heavy.withdraw()
                 raise
@@ -238,24 +236,24 @@ class ModelService:
         return await self._workers.run(work, *arguments)
 
     def _served(
-        self, loaded: Loaded, on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+        self, loaded: LoadedModel, on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
     ) -> ServedModel:
         predictor = loaded.predictor
         if self._workers is None:
             self._workers = InferenceWorkers(threads=predictor.threads, on_depth=lambda _: self._count_waiting())
-        counted = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
+        metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
         listeners = Listeners(self._on_answer, on_answered)
-        handler = PhotoHandler(predictor, self.metrics, counted, listeners, self._put_off)
-        lane: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
-        return ServedModel(loaded, lane, ResponseCache(self._settings.cache_size), counted)
+        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy)
+        queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
+        return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics)
 
-    def _put_off(self, heavy: HeavyJob) -> None:
-        """Let a photo wait for the one thread that heavy ones have."""
+    def _queue_heavy(self, heavy: HeavyJob) -> None:
+        """Let a photo that takes long to decode wait for the one thread for such photos."""
         if heavy.future.cancelled():
             return
         try:
-            _checked(self._heavy, lambda lane: lane.put([heavy]))
+            _or_busy(partial(self._heavy.put, [heavy]))
         except ProblemError as error:
             heavy.future.set_exception(error)
 
@@ -263,12 +261,12 @@ class ModelService:
         workers = () if self._workers is None else (self._workers,)
         self.metrics.queued(sum(each.depth for each in (*workers, self._heavy_worker)))
 
-    def _answered(self, name: str, version: str, photo: UploadedPhoto, outcome: PhotoOutcome) -> None:
+    def _offer_to_shadow(self, name: str, version: str, photo: UploadedPhoto, outcome: PhotoOutcome) -> None:
         shadow = self.models.find(name).shadow
         if shadow is not None:
             shadow.offer(photo, outcome, version)
 
-    def _count_changes(self, before: Sequence[ServedModel]) -> None:
+    def _count_retired(self, before: Sequence[ServedModel]) -> None:
         present = [model.identity for _, slot in self.models for model in slot.answering()]
         for model in before:
             if model.identity not in present:
@@ -279,35 +277,35 @@ class ModelService:
         if photo.error is not None:
             self.metrics.rejected("file-too-large")
             return PhotoOutcome(FileResult(photo.name, error=photo.error))
-        known = model.answers.get(key, photo.name)
+        known = model.cache.get(key, photo.name)
         if key is not None:
             self.metrics.looked_up(found=known is not None)
         return known
 
-    def _tell(self, model: ServedModel, photo: UploadedPhoto, key: Key | None, remembered: PhotoOutcome) -> None:
-        if key is None or remembered.result.prediction is None:
+    def _count_cached(self, model: ServedModel, photo: UploadedPhoto, key: Key | None, cached: PhotoOutcome) -> None:
+        if key is None or cached.result.prediction is None:
             return
-        model.counted.predicted(remembered.result.prediction)
+        model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
-            self._on_answer(Answered(photo, remembered, model.info, 0.0, key[0]))
+            self._on_answer(Answered(photo, cached, model.info, 0.0, key[0]))
 
 
-def _remembering(
-    answers: ResponseCache, key: Key | None, then: Callable[[PhotoOutcome], Result]
+def _caching(
+    cache: ResponseCache, key: Key | None, then: Callable[[PhotoOutcome], Result]
 ) -> Callable[[PhotoOutcome], Result]:
     if key is None:
         return then
 
-    def remember(outcome: PhotoOutcome) -> Result:
-        answers.put(key, outcome)
+    def cache_and_convert(outcome: PhotoOutcome) -> Result:
+        cache.put(key, outcome)
         return then(outcome)
 
-    return remember
+    return cache_and_convert
 
 
-def _checked(lane: ModelQueue[Any], ask: Callable[[ModelQueue[Any]], None]) -> None:
+def _or_busy(enqueue: Callable[[], None]) -> None:
     try:
-        ask(lane)
+        enqueue()
     except QueueFullError as error:
         seconds = min(MAX_RETRY_AFTER, max(1, math.ceil(error.retry_after)))
         raise ProblemError(
@@ -318,12 +316,12 @@ def _checked(lane: ModelQueue[Any], ask: Callable[[ModelQueue[Any]], None]) -> N
         ) from None
 
 
-def _abandon(lane: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:
+def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:
     for job in jobs:
         if not job.future.cancel() and not job.future.cancelled():
-            job.future.exception()  # several may have failed, and only the first is told of
-    lane.withdraw()
+            job.future.exception()  # marks it as seen: the first failure alone is raised
+    queue.withdraw()
 
 
-def _as_it_is(outcome: Any) -> Any:
+def _unchanged(outcome: Any) -> Any:
     return outcome

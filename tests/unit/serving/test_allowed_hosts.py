@@ -106,7 +106,7 @@ def test_a_list_adds_names(client_with: MakeClient) -> None:
 
 
 def test_what_sends_no_host_is_no_browser_and_two_are_one_too_many(client_with: MakeClient) -> None:
-    known = allowed_hosts.Hosts(Settings())
+    known = allowed_hosts.AllowedHosts(Settings())
     known.require([])
     with pytest.raises(ProblemError):
         known.require(["localhost", "localhost"])

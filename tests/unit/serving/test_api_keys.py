@@ -23,7 +23,7 @@ from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.middleware import api_keys
 from animal_classification.serving.middleware.api_keys import KeyRing, new_key, read_keys, write_keys
-from animal_classification.serving.middleware.rate_limit import MAX_BUCKETS, Rates, address_group
+from animal_classification.serving.middleware.rate_limit import MAX_BUCKETS, RateLimiter, address_group
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import RED, assert_problem, encoded
 
@@ -398,24 +398,24 @@ def test_requests_at_the_same_time_cannot_overdraw(classifier: Classifier) -> No
 
 def test_a_bucket_fills_evenly_and_debts_are_paid() -> None:
     now = 0.0
-    rates = Rates(lambda: now)
-    assert rates.wait("a", 60) == 0
+    rates = RateLimiter(lambda: now)
+    assert rates.seconds_to_wait("a", 60) == 0
     rates.take("a", 60, 64)
-    assert rates.wait("a", 60) == pytest.approx(5)
+    assert rates.seconds_to_wait("a", 60) == pytest.approx(5)
     now = 4.9
-    assert rates.wait("a", 60) > 0
+    assert rates.seconds_to_wait("a", 60) > 0
     now = 5.1
-    assert rates.wait("a", 60) == 0
+    assert rates.seconds_to_wait("a", 60) == 0
     now = 10_000.0
     rates.take("a", 60, 60)
-    assert rates.wait("a", 60) == pytest.approx(1), "no more than a minute's worth is saved up"
-    assert rates.wait("slow", 0.5) == 0
+    assert rates.seconds_to_wait("a", 60) == pytest.approx(1), "no more than a minute's worth is saved up"
+    assert rates.seconds_to_wait("slow", 0.5) == 0
 
 
 def test_the_list_of_buckets_is_bounded() -> None:
-    rates = Rates()
+    rates = RateLimiter()
     for number in range(MAX_BUCKETS + 100):
-        rates.wait(number, 60)
+        rates.seconds_to_wait(number, 60)
     assert len(rates._buckets) == MAX_BUCKETS
 
 

@@ -86,7 +86,7 @@ def test_idle_cores_share_the_photos_and_nobody_waits_for_a_batch(classifier: Cl
     async def scenario() -> None:
         async with running(gate) as service:
             await service.run(int)  # the threads are up
-            both = asyncio.gather(service.identify([PHOTO]), service.identify([PHOTO]))
+            both = asyncio.gather(service.predict([PHOTO]), service.predict([PHOTO]))
             await until(lambda: depth_of(service) == 0)
             gate.open.set()
             await both
@@ -100,9 +100,9 @@ def test_what_waits_for_busy_cores_goes_in_batches_across_requests(classifier: C
 
     async def scenario() -> None:
         async with running(gate) as service:
-            first = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+            first = [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
             await both_busy(service)
-            later = [asyncio.create_task(service.identify([PHOTO])) for _ in range(8)]
+            later = [asyncio.create_task(service.predict([PHOTO])) for _ in range(8)]
             await until(lambda: depth_of(service) == 8)
             gate.open.set()
             answers = await asyncio.gather(*first, *later)
@@ -121,7 +121,7 @@ def test_each_request_gets_its_own_answers_and_as_many_labels_as_it_asked_for(cl
         async with running(gate) as service:
             asked = [(label, top_k) for label in colours for top_k in (1, 2, 3)]
             tasks = [
-                asyncio.create_task(service.identify([UploadedPhoto(label, encoded(colours[label]))], top_k=top_k))
+                asyncio.create_task(service.predict([UploadedPhoto(label, encoded(colours[label]))], top_k=top_k))
                 for label, top_k in asked
             ]
             gate.open.set()
@@ -141,7 +141,7 @@ def test_a_photo_that_breaks_the_decoder_fails_alone(classifier: Classifier) -> 
 
     async def scenario() -> None:
         async with running(FakePredictor(classifier, explode)) as service:
-            work = [service.identify([photo]) for photo in (PHOTO, poison, PHOTO, PHOTO)]
+            work = [service.predict([photo]) for photo in (PHOTO, poison, PHOTO, PHOTO)]
             results = await asyncio.gather(*work, return_exceptions=True)
             assert [isinstance(result, MemoryError) for result in results] == [False, True, False, False]
 
@@ -160,8 +160,8 @@ def test_an_engine_that_fails_fails_its_batch_and_goes_on(classifier: Classifier
     async def scenario() -> None:
         async with running(FakePredictor(classifier, before_inference=fail_once)) as service:
             with pytest.raises(EngineError):
-                await service.identify([PHOTO])
-            (outcome,) = await service.identify([PHOTO])
+                await service.predict([PHOTO])
+            (outcome,) = await service.predict([PHOTO])
             assert outcome.result.prediction.label == "cat"
 
     run(scenario())
@@ -172,23 +172,23 @@ def test_a_full_queue_says_no_and_takes_nothing(classifier: Classifier) -> None:
 
     async def scenario() -> None:
         async with running(gate, queue_size=3) as service:
-            tasks = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+            tasks = [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
             await both_busy(service)
-            tasks += [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+            tasks += [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
             await until(lambda: depth_of(service) == 2)
             with pytest.raises(ProblemError) as caught:
-                await service.identify([PHOTO, PHOTO])
+                await service.predict([PHOTO, PHOTO])
             assert (caught.value.status, caught.value.kind) == (503, "busy")
             assert int((caught.value.headers or {})["Retry-After"]) >= 1
             assert depth_of(service) == 2
-            service.admit()
-            tasks.append(asyncio.create_task(service.identify([PHOTO])))
+            service.require_room()
+            tasks.append(asyncio.create_task(service.predict([PHOTO])))
             await until(lambda: depth_of(service) == 3)
             with pytest.raises(ProblemError):
-                service.admit()
+                service.require_room()
             gate.open.set()
             assert len(await asyncio.gather(*tasks)) == 5
-            service.admit()
+            service.require_room()
 
     run(scenario())
 
@@ -198,15 +198,15 @@ def test_a_long_wait_that_can_be_foreseen_is_refused_at_once(classifier: Classif
 
     async def scenario() -> None:
         async with running(gate, max_wait=0.5) as service:
-            lane = service.models.find().current.lane
+            lane = service.models.find().current.queue
             lane._pace = 2.0  # seconds a photo, as if measured
-            tasks = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+            tasks = [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
             await both_busy(service)
-            tasks.append(asyncio.create_task(service.identify([PHOTO])))
+            tasks.append(asyncio.create_task(service.predict([PHOTO])))
             await until(lambda: depth_of(service) == 1)
             assert lane.expected_wait == 1.0
             with pytest.raises(ProblemError) as caught:
-                service.admit()
+                service.require_room()
             assert caught.value.headers == {"Retry-After": "1"}
             gate.open.set()
             await asyncio.gather(*tasks)
@@ -219,9 +219,9 @@ def test_a_cancelled_request_frees_its_places_and_costs_no_core(classifier: Clas
 
     async def scenario() -> None:
         async with running(gate, queue_size=4) as service:
-            held = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+            held = [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
             await both_busy(service)
-            given_up = asyncio.create_task(service.identify([PHOTO] * 4))
+            given_up = asyncio.create_task(service.predict([PHOTO] * 4))
             await until(lambda: depth_of(service) == 4)
             given_up.cancel()
             with suppress(asyncio.CancelledError):
@@ -313,7 +313,7 @@ def test_over_http_a_client_that_goes_away_frees_its_place(classifier: Classifie
     sent: list[Any] = []
 
     async def scenario() -> None:
-        held = [asyncio.create_task(service.identify([PHOTO])) for _ in range(2)]
+        held = [asyncio.create_task(service.predict([PHOTO])) for _ in range(2)]
         await both_busy(service)
         messages = iter([{"type": "http.request", "body": PHOTO.data, "more_body": False}])
 
@@ -396,10 +396,10 @@ def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
 
     async def scenario() -> None:
         async with running(predictor) as service:
-            heavy = asyncio.gather(*(service.identify([bomb]) for bomb in bombs))
+            heavy = asyncio.gather(*(service.predict([bomb]) for bomb in bombs))
             await until(lambda: bool(predictor.now))
             async with asyncio.timeout(20):
-                (light,) = await service.identify([PHOTO])
+                (light,) = await service.predict([PHOTO])
             assert light.result.prediction.label == "cat"
             assert not heavy.done()
             predictor.open.set()
@@ -418,12 +418,12 @@ def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused
 
     async def scenario() -> None:
         async with running(predictor, queue_size=2) as service:
-            first = asyncio.create_task(service.identify([bombs[0]]))
+            first = asyncio.create_task(service.predict([bombs[0]]))
             await until(lambda: bool(predictor.now))
-            waiting = [asyncio.create_task(service.identify([bomb])) for bomb in bombs[1:3]]
+            waiting = [asyncio.create_task(service.predict([bomb])) for bomb in bombs[1:3]]
             await until(lambda: service._heavy.depth == 2)
             with pytest.raises(ProblemError) as refused:
-                await service.identify([bombs[3]])
+                await service.predict([bombs[3]])
             assert refused.value.status == 503
             for task in waiting:
                 task.cancel()

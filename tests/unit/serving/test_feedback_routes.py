@@ -30,9 +30,14 @@ from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.serving import create_app
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.middleware.api_keys import new_key, write_keys
-from animal_classification.serving.models.loader import Loaded
+from animal_classification.serving.models.loader import LoadedModel
 from animal_classification.serving.observability.metrics import ServerMetrics
-from animal_classification.serving.observability.prediction_logging import AT_ONCE, IN_LINE, Predictions, alone
+from animal_classification.serving.observability.prediction_logging import (
+    MAX_QUERIES,
+    MAX_WAITING,
+    PredictionLogger,
+    replica_warnings,
+)
 from animal_classification.serving.ui.pages import EXAMPLES, example_path
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -348,7 +353,7 @@ def test_a_correction_is_in_the_words_of_the_model_that_answered(client_with: Ma
     path = write_tiny_bundle(tmp_path / "wild", names=names, name="wild")
     client = client_with(prediction_log=True, log_folder=str(tmp_path / "log"))
     service = client.app.state.service  # type: ignore[attr-defined]
-    service.install_canary("tiny", Loaded(Classifier.load(path, engine="onnxruntime", threads=1)), 1.0)
+    service.install_canary("tiny", LoadedModel(Classifier.load(path, engine="onnxruntime", threads=1)), 1.0)
     (wolf,) = predicted(client, RED)
     assert wolf["model"] == "wild"
     labels = client.get("/v1/review/labels", params={"model": "wild"}).json()["labels"]
@@ -473,7 +478,7 @@ def test_photos_go_when_their_time_is_over_also_where_none_are_kept_any_more(
 def test_replicas_that_cannot_share_are_warned_of(
     environment: dict[str, str], settings: dict[str, Any], told: list[str]
 ) -> None:
-    lines = alone(Settings(prediction_log=True, **settings), environment)
+    lines = replica_warnings(Settings(prediction_log=True, **settings), environment)
     assert len(lines) == len(told)
     assert all(words in line for words, line in zip(told, lines, strict=True))
 
@@ -508,11 +513,11 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
             asking = [asyncio.create_task(client.get("/v1/review", params={"after": NOBODY})) for _ in range(64)]
             try:
                 async with asyncio.timeout(10):
-                    while len(at_work) < AT_ONCE:
+                    while len(at_work) < MAX_QUERIES:
                         await asyncio.sleep(0.005)
                     assert await asyncio.to_thread(lambda: 7) == 7
                     assert (await client.get("/metrics")).status_code == 200
-                assert len(at_work) == AT_ONCE
+                assert len(at_work) == MAX_QUERIES
             finally:
                 gate.set()
             assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
@@ -523,7 +528,7 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
 def test_while_the_database_does_not_answer_few_wait_and_the_others_are_told(
     tmp_path: Path, classifier: Classifier
 ) -> None:
-    predictions = Predictions(
+    predictions = PredictionLogger(
         Settings(prediction_log=True, log_folder=str(tmp_path)), ServerMetrics(), imaging.Limits()
     )
     gate = threading.Event()
@@ -534,20 +539,20 @@ def test_while_the_database_does_not_answer_few_wait_and_the_others_are_told(
         assert gate.wait(20)
 
     async def scenario() -> None:
-        asking = [asyncio.create_task(predictions.beside(black_hole)) for _ in range(AT_ONCE + IN_LINE)]
-        while len(at_work) < AT_ONCE:
+        asking = [asyncio.create_task(predictions.query(black_hole)) for _ in range(MAX_QUERIES + MAX_WAITING)]
+        while len(at_work) < MAX_QUERIES:
             await asyncio.sleep(0.005)
         with pytest.raises(ProblemError) as caught:
-            await predictions.beside(black_hole)
+            await predictions.query(black_hole)
         assert (caught.value.status, caught.value.kind) == (503, "busy")
-        for task in asking[:AT_ONCE]:
+        for task in asking[:MAX_QUERIES]:
             task.cancel()  # their clients go away; the database still has their questions
-        await asyncio.wait(asking[:AT_ONCE])
+        await asyncio.wait(asking[:MAX_QUERIES])
         await asyncio.sleep(0)
-        assert len(at_work) == AT_ONCE
+        assert len(at_work) == MAX_QUERIES
         gate.set()
-        await asyncio.gather(*asking[AT_ONCE:])
-        assert await predictions.beside(lambda: 7) == 7
+        await asyncio.gather(*asking[MAX_QUERIES:])
+        assert await predictions.query(lambda: 7) == 7
 
     try:
         asyncio.run(scenario())

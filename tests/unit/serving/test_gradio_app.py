@@ -13,7 +13,7 @@ gr = pytest.importorskip("gradio", reason="needs: pip install 'animals-in-photos
 
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
-from animal_classification.serving.ui.gradio_app import NONE, InProcess, OverServer, make_demo
+from animal_classification.serving.ui.gradio_app import NONE, ClassifierBackend, ServerBackend, make_demo
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import RED, YELLOW, encoded
 
@@ -40,7 +40,7 @@ def handler(backend: Any, name: str) -> Callable[..., Any]:
 
 
 def test_each_visitor_is_charged(classifier: Classifier, photo: Path) -> None:
-    backend = OverServer(create_app(classifier, Settings(rate_limit=1)))
+    backend = ServerBackend(create_app(classifier, Settings(rate_limit=1)))
 
     async def scenario() -> None:
         for host in ("192.0.2.1", "198.51.100.1"):
@@ -53,7 +53,7 @@ def test_each_visitor_is_charged(classifier: Classifier, photo: Path) -> None:
 
 
 def test_the_bounds_of_the_server_hold(classifier: Classifier, photo: Path) -> None:
-    backend = OverServer(create_app(classifier, Settings(max_file_bytes=100)))
+    backend = ServerBackend(create_app(classifier, Settings(max_file_bytes=100)))
     entry = asyncio.run(backend.name(photo, heatmap=False, request=visitor("192.0.2.1")))
     assert entry["error"] == "is larger than 100 bytes; send a smaller one"
     with pytest.raises(gr.Error, match=r"This photo is larger than 100 bytes"):
@@ -65,7 +65,7 @@ def test_what_is_answered_is_what_the_api_says(classifier: Classifier, photo: Pa
     chair.write_bytes(encoded(YELLOW))
     notes = tmp_path / "notes.jpg"
     notes.write_text("only text")
-    for backend in (InProcess(classifier), OverServer(create_app(classifier))):
+    for backend in (ClassifierBackend(classifier), ServerBackend(create_app(classifier))):
         predict = handler(backend, "predict")
         said, shares, heatmap, identity = asyncio.run(predict(str(photo), visitor("192.0.2.1")))
         assert said == "## Cat\nI am sure: >99%."
@@ -85,7 +85,7 @@ def test_what_is_answered_is_what_the_api_says(classifier: Classifier, photo: Pa
 
 def test_a_correction_is_a_word_of_feedback(classifier: Classifier, photo: Path, tmp_path: Path) -> None:
     app = create_app(classifier, Settings(prediction_log=True, log_folder=str(tmp_path / "log")))
-    backend = OverServer(app)
+    backend = ServerBackend(app)
     assert sorted(backend.labels) == ["cat", "dog", "lion"]
     correct = handler(backend, "correct")
 
@@ -104,7 +104,7 @@ def test_a_correction_is_a_word_of_feedback(classifier: Classifier, photo: Path,
 
 
 def test_where_nothing_is_kept_nothing_can_be_corrected(classifier: Classifier) -> None:
-    for backend in (InProcess(classifier), OverServer(create_app(classifier))):
+    for backend in (ClassifierBackend(classifier), ServerBackend(create_app(classifier))):
         assert list(backend.labels) == []
         with pytest.raises(StopIteration):
             handler(backend, "correct")

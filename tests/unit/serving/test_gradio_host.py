@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from animal_classification.errors import UsageError
 from animal_classification.serving import create_app
-from animal_classification.serving.ui.gradio_host import LOCK, GradioHost, Uploads, remove_orphans, sweep
+from animal_classification.serving.ui.gradio_host import GradioHost
+from animal_classification.serving.ui.gradio_uploads import LOCK, UploadFolder, remove_orphans, sweep
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import assert_problem
 
@@ -37,7 +38,7 @@ def app() -> FastAPI:
 
 def show(app: FastAPI, folder: Path, most: int = 1000) -> None:
     host: GradioHost = app.state.gradio
-    host._page, host._uploads = stand_in, Uploads(folder, most)
+    host._page, host._uploads = stand_in, UploadFolder(folder, most)
 
 
 def test_getting_ready_refreshes_itself(app: FastAPI) -> None:
@@ -99,9 +100,9 @@ def test_what_was_broken_off_is_swept(tmp_path: Path) -> None:
 
 def test_the_folders_of_dead_processes_are_removed_and_of_living_ones_not(tmp_path: Path) -> None:
     script = (
-        "import sys; from animal_classification.serving.ui import gradio_host as g; import tempfile;"
+        "import sys; from animal_classification.serving.ui import gradio_uploads as g; import tempfile;"
         f"tempfile.tempdir = {str(tmp_path)!r};"
-        "context = g._folder(); folder = context.__enter__(); (folder / 'photo').write_bytes(b'x');"
+        "context = g.temporary_folder(); folder = context.__enter__(); (folder / 'photo').write_bytes(b'x');"
         "print(folder, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as process:

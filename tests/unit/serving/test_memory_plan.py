@@ -13,9 +13,9 @@ from animal_classification.serving.app import create_app
 from animal_classification.serving.process.memory_plan import (
     FEWEST_BODIES,
     MOST_BODIES,
-    check_room,
-    fitted,
     photo_limits,
+    warn_if_over_memory,
+    with_memory_bounds,
 )
 from animal_classification.settings import MIB, Settings
 
@@ -24,30 +24,30 @@ GIB = 1024 * MIB
 
 @given(memory=st.integers(560, 1 << 20), workers=st.integers(1, 16))
 def test_it_fits(memory: int, workers: int) -> None:
-    one = fitted(Settings(), memory=memory * workers * MIB, workers=workers)
+    one = with_memory_bounds(Settings(), memory=memory * workers * MIB, workers=workers)
     assert workers * (RESERVED + one.max_decode_bytes) + one.max_memory_bytes <= memory * workers * MIB
     assert FEWEST_BODIES <= one.max_memory_bytes <= MOST_BODIES
     assert one.max_file_bytes <= one.max_request_bytes <= one.max_memory_bytes
-    assert fitted(one, memory=memory * MIB) == one
+    assert with_memory_bounds(one, memory=memory * MIB) == one
 
 
 def test_two_gigabytes() -> None:
-    one = fitted(Settings(), memory=2 * GIB)
+    one = with_memory_bounds(Settings(), memory=2 * GIB)
     sizes = one.max_memory_bytes, one.max_decode_bytes, one.max_request_bytes, one.max_file_bytes
     assert sizes == (416 * MIB, 832 * MIB, 256 * MIB, 32 * MIB)
 
 
 def test_what_is_set_holds_for_all_workers_together() -> None:
     set_by_hand = Settings(max_memory_bytes=400 * MIB, max_decode_bytes=800 * MIB, max_request_bytes=300 * MIB)
-    one = fitted(set_by_hand, memory=8 * GIB, workers=4)
+    one = with_memory_bounds(set_by_hand, memory=8 * GIB, workers=4)
     assert (one.max_memory_bytes, one.max_decode_bytes, one.max_request_bytes) == (400 * MIB, 200 * MIB, 300 * MIB)
 
 
 def test_more_than_there_is_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        check_room(fitted(Settings(), memory=2 * GIB), memory=2 * GIB)
+        warn_if_over_memory(with_memory_bounds(Settings(), memory=2 * GIB), memory=2 * GIB)
         assert not caplog.records
-        check_room(fitted(Settings(max_decode_bytes=2 * GIB), memory=2 * GIB), memory=2 * GIB)
+        warn_if_over_memory(with_memory_bounds(Settings(max_decode_bytes=2 * GIB), memory=2 * GIB), memory=2 * GIB)
     assert "there are 2147 MB of memory, and the server may take 2986" in caplog.text
     assert "ANIMALS_MAX_DECODE_BYTES" in caplog.text
 
@@ -65,5 +65,5 @@ def test_everything_in_a_process_decodes_in_one_memory(tmp_path: object) -> None
 def test_limits_of_settings_that_are_not_filled_in() -> None:
     limits = photo_limits(Settings(max_pixels=5))
     assert limits.memory is not None
-    assert limits.memory.limit == fitted(Settings()).max_decode_bytes
+    assert limits.memory.limit == with_memory_bounds(Settings()).max_decode_bytes
     assert limits.max_pixels == 5

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from animal_classification.errors import UsageError
-from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, Split, parse_source, parse_split
+from animal_classification.serving.models.model_spec import (
+    ModelSource,
+    ServingPlan,
+    TrafficShare,
+    parse_source,
+    parse_traffic_share,
+)
 from animal_classification.settings import Settings
 
 
@@ -36,23 +42,23 @@ def test_what_is_no_name_of_the_registry() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("zoo=models:/zoo@candidate@0.25", Split(ModelSource("models:/zoo@candidate"), "zoo", 0.25)),
-        ("models:/zoo@candidate", Split(ModelSource("models:/zoo@candidate"), None, 1.0)),
-        ("zoo=zoo@candidate@0.25", Split(ModelSource("models:/zoo@candidate"), "zoo", 0.25)),
-        ("zoo@candidate", Split(ModelSource("models:/zoo@candidate"), None, 1.0)),
-        ("photos@1", Split(ModelSource("photos"), None, 1.0)),
-        ("photos=runs/new@1", Split(ModelSource("runs/new"), "photos", 1.0)),
-        ("runs/new", Split(ModelSource("runs/new"), None, 1.0)),
+        ("zoo=models:/zoo@candidate@0.25", TrafficShare(ModelSource("models:/zoo@candidate"), "zoo", 0.25)),
+        ("models:/zoo@candidate", TrafficShare(ModelSource("models:/zoo@candidate"), None, 1.0)),
+        ("zoo=zoo@candidate@0.25", TrafficShare(ModelSource("models:/zoo@candidate"), "zoo", 0.25)),
+        ("zoo@candidate", TrafficShare(ModelSource("models:/zoo@candidate"), None, 1.0)),
+        ("photos@1", TrafficShare(ModelSource("photos"), None, 1.0)),
+        ("photos=runs/new@1", TrafficShare(ModelSource("runs/new"), "photos", 1.0)),
+        ("runs/new", TrafficShare(ModelSource("runs/new"), None, 1.0)),
     ],
 )
-def test_splits(text: str, expected: Split) -> None:
-    assert parse_split(text, "canary") == expected
+def test_splits(text: str, expected: TrafficShare) -> None:
+    assert parse_traffic_share(text, "canary") == expected
 
 
 @pytest.mark.parametrize("share", ["0", "-0.1", "1.5", "nan", "inf"])
 def test_a_share_that_cannot_be(share: str) -> None:
     with pytest.raises(UsageError, match=r"shadow 'zoo=new@.*': the share must be above 0 and at most 1"):
-        parse_split(f"zoo=new@{share}", "shadow")
+        parse_traffic_share(f"zoo=new@{share}", "shadow")
 
 
 def test_a_server_needs_a_model() -> None:

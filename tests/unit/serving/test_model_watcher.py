@@ -16,9 +16,9 @@ from animal_classification.imaging import Limits
 from animal_classification.inference import Classifier
 from animal_classification.serving.http.uploads import UploadedPhoto
 from animal_classification.serving.models.bootstrap import install_models
-from animal_classification.serving.models.loader import Loaded, Loader
+from animal_classification.serving.models.loader import LoadedModel, ModelLoader
 from animal_classification.serving.models.model_spec import parse_source
-from animal_classification.serving.models.watcher import Follower, Place
+from animal_classification.serving.models.watcher import ModelWatcher, WatchedModel
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -29,39 +29,39 @@ class World:
     """A source that says what it is told to, and a place that remembers what was installed."""
 
     def __init__(self, classifier: Classifier, *, optional: bool = False, every: float = 10.0) -> None:
-        self.seen: str | Exception = "1"
+        self.version: str | Exception = "1"
         self.trouble: Exception | None = None
         self.loads = 0
         self.installed: list[str | None] = []
         self.service = ModelService()
         self._classifier = classifier
-        place = Place(
+        model = WatchedModel(
             name="zoo",
             role="canary" if optional else "model",
-            look=self._look,
+            fingerprint=self._fingerprint,
             load=self._load,
-            install=lambda loaded: self.installed.append(loaded.seen if loaded is not None else None),
+            install=lambda loaded: self.installed.append(loaded.fingerprint if loaded is not None else None),
             optional=optional,
         )
-        self.follower = Follower(
-            place,
-            Loaded(classifier, seen="1"),
+        self.watcher = ModelWatcher(
+            model,
+            LoadedModel(classifier, fingerprint="1"),
             every=every,
             metrics=self.service.metrics.models,
-            turn=asyncio.Lock(),
+            loading=asyncio.Lock(),
         )
 
-    def _look(self) -> str:
-        if isinstance(self.seen, Exception):
-            raise self.seen
-        return self.seen
+    def _fingerprint(self) -> str:
+        if isinstance(self.version, Exception):
+            raise self.version
+        return self.version
 
-    def _load(self, _: Loaded | None) -> Loaded:
+    def _load(self, _: LoadedModel | None) -> LoadedModel:
         self.loads += 1
         if self.trouble is not None:
             raise self.trouble
-        assert isinstance(self.seen, str)
-        return Loaded(self._classifier, seen=self.seen)
+        assert isinstance(self.version, str)
+        return LoadedModel(self._classifier, fingerprint=self.version)
 
     def counted(self, result: str) -> float:
         text = self.service.metrics.render().decode()
@@ -76,10 +76,10 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 def test_what_is_new_takes_over_once(classifier: Classifier) -> None:
     async def scenario() -> None:
         world = World(classifier)
-        assert await world.follower.look() == "same"
-        world.seen = "2"
-        assert await world.follower.look() == "swapped"
-        assert await world.follower.look() == "same"
+        assert await world.watcher.check() == "same"
+        world.version = "2"
+        assert await world.watcher.check() == "swapped"
+        assert await world.watcher.check() == "same"
         assert (world.installed, world.loads, world.counted("swapped")) == (["2"], 1, 1.0)
 
     run(scenario())
@@ -91,14 +91,14 @@ def test_what_is_refused_changes_nothing_and_is_tried_again_later(
 ) -> None:
     async def scenario() -> None:
         world = World(classifier)
-        world.seen, world.trouble = "2", trouble
-        assert [await world.follower.look() for _ in range(3)] == ["refused"] * 3
+        world.version, world.trouble = "2", trouble
+        assert [await world.watcher.check() for _ in range(3)] == ["refused"] * 3
         assert (world.installed, world.loads) == ([], 1), "not tried again at once"
         assert world.counted("refused") == 1.0
-        assert await world.follower.look(now=True) == "refused"
+        assert await world.watcher.check(now=True) == "refused"
         assert world.loads == 2
-        world.seen, world.trouble = "3", None
-        assert await world.follower.look() == "swapped", "another version does not wait"
+        world.version, world.trouble = "3", None
+        assert await world.watcher.check() == "swapped", "another version does not wait"
         assert world.installed == ["3"]
 
     with caplog.at_level(logging.WARNING):
@@ -113,15 +113,15 @@ def test_what_is_refused_changes_nothing_and_is_tried_again_later(
 def test_a_registry_that_is_away_is_asked_less_and_less_often(classifier: Classifier) -> None:
     async def scenario() -> None:
         world = World(classifier)
-        world.seen = RegistryError("no route to host")
+        world.version = RegistryError("no route to host")
         pauses = []
         for _ in range(8):
-            assert await world.follower.look() == "unreachable"
-            pauses.append(world.follower._pause)
+            assert await world.watcher.check() == "unreachable"
+            pauses.append(world.watcher._pause)
         assert pauses == [20, 40, 80, 160, 300, 300, 300, 300]
-        world.seen = "1"
-        assert await world.follower.look() == "same"
-        assert world.follower._pause == 10
+        world.version = "1"
+        assert await world.watcher.check() == "same"
+        assert world.watcher._pause == 10
         assert (world.installed, world.counted("unreachable")) == ([], 8.0)
 
     run(scenario())
@@ -130,14 +130,14 @@ def test_a_registry_that_is_away_is_asked_less_and_less_often(classifier: Classi
 def test_a_candidate_may_go_and_come_back_and_a_model_stays(classifier: Classifier) -> None:
     async def scenario() -> None:
         world = World(classifier, optional=True)
-        world.seen = BundleNotFoundError("no version with the alias 'candidate'")
-        assert [await world.follower.look() for _ in range(2)] == ["swapped", "same"]
-        world.seen = "3"
-        assert await world.follower.look() == "swapped"
+        world.version = BundleNotFoundError("no version with the alias 'candidate'")
+        assert [await world.watcher.check() for _ in range(2)] == ["swapped", "same"]
+        world.version = "3"
+        assert await world.watcher.check() == "swapped"
         assert world.installed == [None, "3"]
         stays = World(classifier)
-        stays.seen = BundleNotFoundError("no version with the alias 'production'")
-        assert await stays.follower.look() == "unreachable"
+        stays.version = BundleNotFoundError("no version with the alias 'production'")
+        assert await stays.watcher.check() == "unreachable"
         assert stays.installed == []
 
     run(scenario())
@@ -146,9 +146,9 @@ def test_a_candidate_may_go_and_come_back_and_a_model_stays(classifier: Classifi
 def test_it_looks_by_itself(classifier: Classifier) -> None:
     async def scenario() -> None:
         world = World(classifier, every=0.001)
-        task = asyncio.create_task(world.follower.run())
+        task = asyncio.create_task(world.watcher.run())
         for version in ("2", "3"):
-            world.seen = version
+            world.version = version
             async with asyncio.timeout(20):
                 while world.installed[-1:] != [version]:
                     await asyncio.sleep(0.001)
@@ -169,29 +169,29 @@ def test_a_folder_that_is_replaced_is_followed_and_versions_can_be_told_apart(tm
     async def label(service: ModelService) -> tuple[str, str]:
         photo = UploadedPhoto("a.jpg", encoded(RED))
         with service.using(photos=[photo]) as model:
-            (outcome,) = await service.identify([photo], model=model)
+            (outcome,) = await service.predict([photo], model=model)
             return model.info.version, outcome.result.prediction.label
 
     async def scenario() -> None:
         service = ModelService()
         settings = Settings(model=(f"zoo={place}",), engine="onnxruntime", threads=1)
         await install_models(service, settings)
-        (follower,) = service.followers
+        (watcher,) = service.watchers
         assert await label(service) == ("1", "cat")
         replaced(place, ("wolf", "bear", "fox"), version="2")
-        assert await follower.look() == "swapped"
+        assert await watcher.check() == "swapped"
         assert await label(service) == ("2", "wolf")
         replaced(place, ("hare", "deer", "boar"), version="2")
-        assert await follower.look() == "swapped"
+        assert await watcher.check() == "swapped"
         version, name = await label(service)
         assert version.startswith("2+")
         assert name == "hare"
         assert service.models.find("zoo").current.info.name == "zoo"
         (place / "model.onnx").write_bytes(b"damaged")
-        assert await follower.look() == "same", "what is loaded needs no file"
+        assert await watcher.check() == "same", "what is loaded needs no file"
         assert await label(service) == (version, "hare")
         shutil.rmtree(place)
-        assert await follower.look() == "unreachable"
+        assert await watcher.check() == "unreachable"
         service.close()
 
     run(scenario())
@@ -202,7 +202,7 @@ def test_what_answers_with_numbers_that_are_none_is_refused(tmp_path: Path) -> N
 
     settings = Settings(engine="onnxruntime", threads=1)
     path = write_tiny_bundle(tmp_path / "tiny")
-    loader = Loader(settings, Limits())
+    loader = ModelLoader(settings, Limits())
     assert loader.load(parse_source(str(path))).title == "tiny 1"
 
     class Nan:
@@ -217,15 +217,15 @@ def test_what_answers_with_numbers_that_are_none_is_refused(tmp_path: Path) -> N
 def test_built_in_models_are_not_watched_and_urls_are(tmp_path: Path) -> None:
     import fsspec
 
-    loader = Loader(Settings(), Limits())
-    assert loader.look(parse_source("photos")) is None
+    loader = ModelLoader(Settings(), Limits())
+    assert loader.fingerprint(parse_source("photos")) is None
     path = write_tiny_bundle(tmp_path / "tiny")
     memory = fsspec.filesystem("memory")
     memory.pipe("/zoo/bundle.json", (path / "bundle.json").read_bytes())
-    remote, local = (loader.look(parse_source(model)) for model in ("memory://zoo", str(path)))
+    remote, local = (loader.fingerprint(parse_source(model)) for model in ("memory://zoo", str(path)))
     assert remote == local
     with pytest.raises(BundleNotFoundError, match=r"memory://lost: bundle\.json cannot be read"):
-        loader.look(parse_source("memory://lost"))
+        loader.fingerprint(parse_source("memory://lost"))
 
 
 @pytest.mark.parametrize(

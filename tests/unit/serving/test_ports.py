@@ -80,9 +80,9 @@ def test_what_to_type_into_a_browser(host: str, address: str) -> None:
 def test_room_for_connections(soft: int, hard: int, after: int, line: str | None) -> None:
     code = f"""
 import resource
-from animal_classification.serving.process.ports import make_room
+from animal_classification.serving.process.ports import raise_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-print(make_room(500))
+print(raise_file_limit(500))
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,9 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.http.problem_details import ProblemError
-from animal_classification.serving.middleware.body_limits import Memory
-from animal_classification.serving.middleware.message_arrival import KEY, Arrival
-from animal_classification.serving.middleware.request_bounds import SMALL, take, take_time
+from animal_classification.serving.middleware.client_connection import KEY, MessageArrival
+from animal_classification.serving.middleware.request_bounds import SMALL, BodyMemory, allow_any_time, allow_body
 from animal_classification.settings import MIB, Settings
 from tests.unit.serving.conftest import RED, assert_problem, encoded, send
 from tests.unit.serving.test_request_log import read_metrics, value
@@ -41,7 +40,7 @@ async def foreign(scope: Scope, receive: Receive, send: Send) -> None:
 def with_new_routes(classifier: Classifier) -> Iterator[Callable[..., TestClient]]:
     opened: list[TestClient] = []
 
-    def make(memory: Memory | None = None, **settings: Any) -> TestClient:
+    def make(memory: BodyMemory | None = None, **settings: Any) -> TestClient:
         app = create_app(classifier, Settings(**settings), memory=memory)
 
         @app.post("/new")
@@ -50,7 +49,7 @@ def with_new_routes(classifier: Classifier) -> Iterator[Callable[..., TestClient
 
         @app.post("/large")
         async def large(request: Request) -> int:
-            take(request.scope, 10 * SMALL)
+            allow_body(request.scope, 10 * SMALL)
             return len(await request.body())
 
         @app.get("/stuck")
@@ -59,7 +58,7 @@ def with_new_routes(classifier: Classifier) -> Iterator[Callable[..., TestClient
 
         @app.get("/patient")
         async def patient(request: Request) -> str:
-            take_time(request.scope)
+            allow_any_time(request.scope)
             await asyncio.sleep(0.2)
             return "done"
 
@@ -128,7 +127,7 @@ def test_what_is_refused_is_counted(with_new_routes: MakeClient) -> None:
 
 
 def test_all_routes_share_the_memory_and_give_it_back(with_new_routes: MakeClient) -> None:
-    memory = Memory(SMALL)
+    memory = BodyMemory(SMALL)
     client = with_new_routes(memory)
     assert client.post("/new", content=b" " * SMALL).status_code == 200
     assert memory.held == 0
@@ -141,7 +140,7 @@ def test_all_routes_share_the_memory_and_give_it_back(with_new_routes: MakeClien
 
 def test_processes_share_memory_without_waiting_for_each_other() -> None:
     places = [0, 0]
-    one, other = Memory(100, places, 0), Memory(100, places, 1)
+    one, other = BodyMemory(100, places, 0), BodyMemory(100, places, 1)
     assert one.claim(60)
     assert not other.claim(60)
     assert other.claim(40)
@@ -166,7 +165,7 @@ def test_an_answer_that_does_not_come_is_given_up_on_every_route(with_new_routes
 class Exchange:
     """One request without a server: the body comes as the test wants it."""
 
-    def __init__(self, app: FastAPI, path: str, *, arrival: Arrival | None = None, **headers: str) -> None:
+    def __init__(self, app: FastAPI, path: str, *, arrival: MessageArrival | None = None, **headers: str) -> None:
         self.sent: list[Message] = []
         self._app = app
         self._first = True
@@ -209,7 +208,7 @@ def test_a_body_that_does_not_come_is_given_up_on_every_route(with_new_routes: M
 
 
 def test_the_protocol_can_end_a_request(with_new_routes: MakeClient) -> None:
-    arrival = Arrival()
+    arrival = MessageArrival()
     app = with_new_routes().app
 
     async def scenario() -> int:
@@ -226,7 +225,7 @@ def test_the_protocol_can_end_a_request(with_new_routes: MakeClient) -> None:
 
 
 def test_a_request_that_was_refused_before_it_began_is_answered_so(with_new_routes: MakeClient) -> None:
-    arrival = Arrival()
+    arrival = MessageArrival()
     arrival.refuse(ProblemError(400, "no HTTP", kind="not-http"))
     exchange = Exchange(with_new_routes().app, "/new", arrival=arrival, content_length="9")  # type: ignore[arg-type]
     assert asyncio.run(exchange.run()) == 400

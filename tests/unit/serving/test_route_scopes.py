@@ -25,8 +25,8 @@ from animal_classification.serving.middleware.route_scopes import (
     OPEN,
     ScopedMount,
     ScopedRoute,
-    declared_scope,
-    scoped,
+    required_scope_of,
+    requires,
 )
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import assert_problem
@@ -141,9 +141,10 @@ def test_every_route_says_what_it_needs_and_the_page_says_the_same(door: Door) -
     silent = [
         context.path
         for context in contexts
-        if isinstance(context.original_route, ScopedRoute) and declared_scope(context.original_route.endpoint) is None
+        if isinstance(context.original_route, ScopedRoute)
+        and required_scope_of(context.original_route.endpoint) is None
     ]
-    assert silent == [], "routes without @scoped: they are for admins until they say so"
+    assert silent == [], "routes without @requires: they are for admins until they say so"
     said = {
         template: getattr(context.original_route, "required_scope", None)
         for context, (template, _, _) in zip(contexts, door.routes, strict=True)
@@ -221,7 +222,7 @@ def test_who_forgets_a_scope_gets_a_route_for_admins(door: Door) -> None:
         return "secret"
 
     @door.app.post("/told")
-    @scoped("metrics")
+    @requires("metrics")
     async def told() -> str:
         return "numbers"
 

@@ -15,7 +15,7 @@ from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.serving.process import server, supervisor
 from animal_classification.settings import Settings
 
-STARTED = server.Started(
+STARTED = server.ServerStarted(
     address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=4, workers=2
 )
 
@@ -25,7 +25,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings]]:
     calls: list[tuple[str, Settings]] = []
 
     def stand_in(name: str) -> Callable[..., None]:
-        def run(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
+        def run(settings: Settings, *, on_ready: Callable[..., None], on_warning: Callable[[str], None]) -> None:
             calls.append((name, settings))
             on_ready(STARTED)
 
@@ -41,10 +41,10 @@ def invoke(*words: str, **environment: str) -> Result:
 
 
 def test_every_setting_is_an_option() -> None:
-    assert serve.HELP.keys() == {field.name for field in fields(Settings)}
     text = invoke("--help").output
     for field in fields(Settings):
         assert f"--{field.name.replace('_', '-')}" in text
+        assert field.metadata["help"].split()[0] in text
 
 
 def test_defaults(started: list[tuple[str, Settings]]) -> None:
@@ -106,4 +106,4 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("cpus", "workers", "expected"), [(8, 3, [3, 3, 2]), (2, 2, [1, 1]), (1, 3, [1, 1, 1])])
 def test_cores_are_divided(cpus: int, workers: int, expected: list[int]) -> None:
-    assert supervisor.shares(cpus, workers) == expected
+    assert supervisor.threads_per_worker(cpus, workers) == expected

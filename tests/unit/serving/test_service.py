@@ -17,7 +17,7 @@ from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.http.uploads import UploadedPhoto
-from animal_classification.serving.models.warmup import fastest_batch, warm_up
+from animal_classification.serving.models.loader import fastest_batch, warm_up
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 from tests.unit.serving.conftest import BLUE, GREEN, RED, FakePredictor, assert_problem, encoded, send
@@ -94,7 +94,7 @@ def test_as_many_photos_at_work_as_there_are_threads_and_the_loop_stays_free(cla
         service = ModelService()
         service.install(FakePredictor(classifier, slow))
         photo = UploadedPhoto("a.jpg", encoded(RED))
-        work = asyncio.gather(*(service.identify([photo] * 4) for _ in range(3)))
+        work = asyncio.gather(*(service.predict([photo] * 4) for _ in range(3)))
         turns = 0
         while not work.done():
             turns += 1
@@ -115,10 +115,10 @@ def test_a_refused_request_tells_nobody_of_what_was_remembered(classifier: Class
         settings = Settings(cache_size=10, queue_size=1, max_files=1)
         service = ModelService(settings, on_answer=lambda answered: told.append(answered.outcome.id))
         service.install(classifier)
-        first = await service.identify([red])
+        first = await service.predict([red])
         with pytest.raises(ProblemError, match="too many photos"):
-            await service.identify([red, green, blue])
-        again = await service.identify([red, green])
+            await service.predict([red, green, blue])
+        again = await service.predict([red, green])
         service.close(20)
         assert sorted(told) == sorted(outcome.id for outcome in first + again)
 
@@ -137,7 +137,7 @@ def test_the_end_waits_for_a_photo_that_is_at_work(classifier: Classifier) -> No
     async def scenario() -> None:
         app = create_app(FakePredictor(classifier, before_inference=slow))
         async with app.router.lifespan_context(app):
-            asking = asyncio.create_task(app.state.service.identify([UploadedPhoto("a.jpg", encoded(RED))]))
+            asking = asyncio.create_task(app.state.service.predict([UploadedPhoto("a.jpg", encoded(RED))]))
             assert await asyncio.to_thread(begun.wait, 20)
             asyncio.get_running_loop().call_later(0.05, gate.set)
         assert ended.is_set()

@@ -16,8 +16,8 @@ from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers
 from animal_classification.serving.http.uploads import UploadedPhoto
-from animal_classification.serving.models.loader import Loaded
-from animal_classification.serving.models.routing import fraction
+from animal_classification.serving.models.loader import LoadedModel
+from animal_classification.serving.models.routing import sample_point
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -97,11 +97,11 @@ def test_a_new_version_takes_over_and_what_was_remembered_goes_with_the_old_one(
         photo = UploadedPhoto("a.jpg", encoded(RED))
         for expected in ("wolf", "wolf"):
             with service.using("zoo", [photo]) as model:
-                (outcome,) = await service.identify([photo], model=model)
+                (outcome,) = await service.predict([photo], model=model)
                 assert outcome.result.prediction.label == expected
         service.install(newer)
         with service.using("zoo", [photo]) as model:
-            (outcome,) = await service.identify([photo], model=model)
+            (outcome,) = await service.predict([photo], model=model)
             assert (model.info.version, outcome.result.prediction.label) == ("2", "hare")
         service.close()
 
@@ -122,17 +122,17 @@ def test_a_request_on_its_way_is_answered_by_the_version_that_it_began_with(zoo:
         old = service.models.find().current
         photo = UploadedPhoto("a.jpg", encoded(RED))
         with service.using() as model:
-            work = asyncio.create_task(service.identify([photo] * 3, model=model))
+            work = asyncio.create_task(service.predict([photo] * 3, model=model))
             await both_busy(service)
             service.install(newer)
             assert service.predictor is newer
-            assert old.lane in service._workers._lanes, "it still answers"
+            assert old.queue in service._workers._lanes, "it still answers"
             gate.open.set()
             outcomes = await work
             assert {outcome.result.prediction.label for outcome in outcomes} == {"wolf"}
             assert model.info.version == "1"
-        assert old.lane not in service._workers._lanes, "nobody waits for it any more"
-        (outcome,) = await service.identify([photo])
+        assert old.queue not in service._workers._lanes, "nobody waits for it any more"
+        (outcome,) = await service.predict([photo])
         assert outcome.result.prediction.label == "hare"
         service.close(20)
 
@@ -142,7 +142,7 @@ def test_a_request_on_its_way_is_answered_by_the_version_that_it_began_with(zoo:
 def test_a_canary_answers_its_share_and_the_same_photo_always_gets_the_same(zoo: Classifier, newer: Classifier) -> None:
     service = ModelService()
     service.install(zoo)
-    service.install_canary("zoo", Loaded(newer), 0.3)
+    service.install_canary("zoo", LoadedModel(newer), 0.3)
     slot = service.models.find()
     photos = [UploadedPhoto("a", number.to_bytes(4, "little") * 100) for number in range(2000)]
     chosen = [slot.choose([photo]) for photo in photos]
@@ -156,7 +156,7 @@ def test_a_canary_answers_its_share_and_the_same_photo_always_gets_the_same(zoo:
 
 
 def test_a_canary_is_shown_with_its_share(client: TestClient, service: ModelService, newer: Classifier) -> None:
-    service.install_canary("zoo", Loaded(newer), 1.0)
+    service.install_canary("zoo", LoadedModel(newer), 1.0)
     assert entry_of(send(client, ("a.jpg", encoded(RED)), model="zoo")) == ("zoo", "2", "hare")
     canary = {"name": "zoo", "version": "2", "share": 1.0}
     assert client.get("/v1/models").json()["models"][1]["canary"] == canary
@@ -171,12 +171,12 @@ def test_a_canary_is_shown_with_its_share(client: TestClient, service: ModelServ
 
 
 def test_fractions_are_even_and_differ_by_purpose() -> None:
-    numbers = [fraction(bytes([n % 256, n // 256]), b"canary") for n in range(4000)]
+    numbers = [sample_point(bytes([n % 256, n // 256]), b"canary") for n in range(4000)]
     assert all(0 <= number < 1 for number in numbers)
     assert sum(numbers) / len(numbers) == pytest.approx(0.5, abs=0.03)
-    assert fraction(b"x", b"canary") != fraction(b"x", b"shadow")
+    assert sample_point(b"x", b"canary") != sample_point(b"x", b"shadow")
     large = bytes(10_000_000)
-    assert fraction(large, b"canary") == fraction(bytes(10_000_000), b"canary")
+    assert sample_point(large, b"canary") == sample_point(bytes(10_000_000), b"canary")
 
 
 def test_a_busy_model_does_not_starve_another(classifier: Classifier, zoo: Classifier) -> None:
@@ -189,11 +189,11 @@ def test_a_busy_model_does_not_starve_another(classifier: Classifier, zoo: Class
         service.install(gate, batch=2)
         service.install(FakePredictor(zoo, before_inference=lambda _: decoded_before.append(gate.decoded)), batch=2)
         photo = UploadedPhoto("a.jpg", encoded(RED))
-        many = [asyncio.create_task(service.identify([photo])) for _ in range(40)]
+        many = [asyncio.create_task(service.predict([photo])) for _ in range(40)]
         await until(lambda: 38 <= service._workers.depth < 40)  # the thread has taken some
         with service.using("zoo") as model:
-            one = asyncio.create_task(service.identify([UploadedPhoto("b.jpg", encoded(GREEN))], model=model))
-            await until(lambda: model.lane.depth == 1)
+            one = asyncio.create_task(service.predict([UploadedPhoto("b.jpg", encoded(GREEN))], model=model))
+            await until(lambda: model.queue.depth == 1)
             gate.open.set()
             await one
         await asyncio.gather(*many)
@@ -226,7 +226,7 @@ def test_spare_is_what_nobody_needs(zoo: Classifier) -> None:
         workers = service._workers
         assert workers is not None
         assert workers.spare(0.0)
-        tasks = [asyncio.create_task(service.identify([UploadedPhoto("a.jpg", encoded(RED))])) for _ in range(2)]
+        tasks = [asyncio.create_task(service.predict([UploadedPhoto("a.jpg", encoded(RED))])) for _ in range(2)]
         await both_busy(service)
         assert not workers.spare(0.0)
         heard = threading.Event()

@@ -15,7 +15,7 @@ from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.http.uploads import UploadedPhoto
 from animal_classification.serving.models import shadow as shadows
-from animal_classification.serving.models.loader import Loaded
+from animal_classification.serving.models.loader import LoadedModel
 from animal_classification.serving.models.shadow import MAX_PHOTOS, Shadow
 from animal_classification.serving.service import ModelService
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -53,7 +53,7 @@ def shadow_of(service: ModelService) -> Shadow:
 
 def test_it_is_compared_and_answers_nobody(served: tuple[TestClient, ModelService], other: Classifier) -> None:
     client, service = served
-    service.install_shadow("tiny", Loaded(other), 1.0)
+    service.install_shadow("tiny", LoadedModel(other), 1.0)
     for colour, label in ((RED, "cat"), (GREEN, "dog"), (BLUE, "lion"), (RED, "cat")):
         (entry,) = send(client, ("a.jpg", encoded(colour))).json()["predictions"]
         assert (entry["label"], entry["version"]) == (label, "1")
@@ -81,7 +81,7 @@ def test_what_finds_no_room_is_dropped_and_counted_and_a_slow_shadow_holds_up_no
     def hold(_: bytes) -> None:
         assert gate.wait(20)
 
-    service.install_shadow("tiny", Loaded(FakePredictor(other, hold)), 1.0)
+    service.install_shadow("tiny", LoadedModel(FakePredictor(other, hold)), 1.0)
     photo = encoded(RED)
     for _ in range(2):
         answer = send(client, *[(f"{number}.jpg", photo) for number in range(MAX_PHOTOS)])
@@ -99,10 +99,10 @@ def test_a_shadow_that_fails_is_its_own_trouble(served: tuple[TestClient, ModelS
     def fail(_: bytes) -> None:
         raise MemoryError
 
-    service.install_shadow("tiny", Loaded(FakePredictor(other, fail)), 1.0)
+    service.install_shadow("tiny", LoadedModel(FakePredictor(other, fail)), 1.0)
     assert send(client, ("a.jpg", encoded(RED))).status_code == 200
     wait_until(lambda: shadow_of(service).comparison.failed == 1)
-    service.install_shadow("tiny", Loaded(other), 1.0)
+    service.install_shadow("tiny", LoadedModel(other), 1.0)
     assert shadow_of(service).comparison.failed == 0, "another model, another comparison"
     assert send(client, ("a.jpg", encoded(RED))).status_code == 200
     wait_until(lambda: shadow_of(service).comparison.compared == 1)
@@ -123,20 +123,20 @@ def test_nothing_is_looked_for_while_there_is_no_shadow(
         return True
 
     shadow = Shadow("tiny", 1.0, spare, service.metrics.models)
-    shadow.install(Loaded(other))
+    shadow.install(LoadedModel(other))
 
     def leave(*_: object) -> float:
         shadow.install(None)
         return 0.0
 
     photo = UploadedPhoto("a.jpg", encoded(RED))
-    (outcome,) = asyncio.run(service.identify([photo]))
+    (outcome,) = asyncio.run(service.predict([photo]))
     with monkeypatch.context() as patched:
-        patched.setattr(shadows, "fraction", leave)
+        patched.setattr(shadows, "sample_point", leave)
         shadow.offer(photo, outcome, "1")
     time.sleep(0.1)
     assert asked == []
-    shadow.install(Loaded(other))
+    shadow.install(LoadedModel(other))
     shadow.offer(photo, outcome, "1")
     wait_until(lambda: shadow.comparison.compared == 1)
     shadow.close(20)
@@ -153,7 +153,7 @@ def test_the_end_waits_for_the_photo_that_is_compared(
         assert gate.wait(20)
         ended.set()
 
-    service.install_shadow("tiny", Loaded(FakePredictor(other, hold)), 1.0)
+    service.install_shadow("tiny", LoadedModel(FakePredictor(other, hold)), 1.0)
     assert send(client, ("a.jpg", encoded(RED))).status_code == 200
     assert begun.wait(20)
     threading.Timer(0.05, gate.set).start()
@@ -163,7 +163,7 @@ def test_the_end_waits_for_the_photo_that_is_compared(
 
 def test_a_share_of_the_photos(served: tuple[TestClient, ModelService], other: Classifier, tmp_path: Path) -> None:
     client, service = served
-    service.install_shadow("tiny", Loaded(other), 0.5)
+    service.install_shadow("tiny", LoadedModel(other), 0.5)
     sent = 60
     for number in range(sent):
         assert send(client, ("a.png", encoded((number, 0, 0), form="PNG"))).status_code == 200

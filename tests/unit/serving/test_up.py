@@ -18,7 +18,9 @@ from animal_classification.prediction_log import location
 from animal_classification.serving.process import server
 from animal_classification.settings import Settings
 
-STARTED = server.Started(address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=2)
+STARTED = server.ServerStarted(
+    address="http://localhost:8080", model="tiny", version="1", engine="onnxruntime", threads=2
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +35,10 @@ def data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     calls: list[Settings] = []
 
-    def run_server(settings: Settings, *, on_ready: Callable[..., None], on_trouble: Callable[[str], None]) -> None:
+    def run_server(settings: Settings, *, on_ready: Callable[..., None], on_warning: Callable[[str], None]) -> None:
         calls.append(settings)
         on_ready(STARTED)
-        on_trouble("no Gradio: it is broken")
+        on_warning("no Gradio: it is broken")
 
     monkeypatch.setattr(server, "run_server", run_server)
     return calls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from animal_classification.serving.process.waiting_connections import REST, WaitingConnections
+from animal_classification.serving.process.waiting_connections import IDLE_SECONDS, WaitingConnections
 
 
 class Clock:
@@ -34,7 +34,7 @@ def test_the_one_that_rests_longest_goes_first(waiting: WaitingConnections[str],
         waiting.add(name, idle=False)
     waiting.add("kept", idle=True)
     waiting.add("kept later", idle=True)
-    clock.now = REST
+    clock.now = IDLE_SECONDS
     assert [waiting.pop() for _ in range(3)] == ["kept", "kept later", "half"]
 
 

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from animal_classification.inference import Prediction
     from animal_classification.inference.results import Candidate
     from animal_classification.serving.http.uploads import UploadedPhoto
-    from animal_classification.serving.models.model_metrics import VersionMetrics
-    from animal_classification.serving.observability.metrics import ServerMetrics
+    from animal_classification.serving.observability.metrics import ServerMetrics, VersionMetrics
 
 
 KEPT = 5  # labels of each answer that the prediction log has
-# Few people send what takes more than this to decode: 60 megapixels of PNG, 40 of progressive JPEG, 14 of HEIC or WebP.
-LIGHT = 256 << 20  # bytes
+# Bytes of memory to decode; few photos need more: 60 megapixels of PNG, 40 of progressive JPEG, 14 of HEIC or WebP.
+LIGHT = 256 << 20
 
 
 class Predictor(Protocol):
@@ -54,13 +53,13 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
-    """What became of one photo.
+    """The outcome for one photo.
 
     Attributes:
         result: A prediction, or the reason why there is none, under the photo's file name.
         heatmap: uint8 ``[size, size, 3]``, where asked for; ``None`` where the model's files have changed since.
-        seconds: That decoding it and its share of a batch took one core; ``None`` where nothing was computed.
-        top: The most probable labels for whoever keeps predictions, however few the request asked for.
+        seconds: Core time of its decoding and of its share of a batch; ``None`` where nothing was computed.
+        top: The most probable labels for the prediction log, however few the request wants.
         id: Of this answer; unique.
     """
 
@@ -73,14 +72,14 @@ class PhotoOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A photo that was named, told to whoever keeps predictions.
+    """A photo that was named, for the prediction log.
 
     Attributes:
         photo: As it was sent.
         outcome: With a prediction, and its embedding.
         info: Of the model that made it.
         seconds: From the photo's arrival.
-        sha256: Of the photo's bytes, where it is known already.
+        sha256: Of the photo's bytes, if it has been computed already.
     """
 
     photo: UploadedPhoto
@@ -92,16 +91,16 @@ class Answered:
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class InferenceJob:
-    """One photo on its way.
+    """One photo that waits for its answer.
 
     Attributes:
         photo: With bytes and without an error.
         top_k: How many of the most probable labels to return.
         heatmap: Whether to show where the model looked.
-        then: Turns the outcome into what ``future`` gets; called on the thread, to keep the event loop free.
+        then: Converts the outcome for ``future``; called on the thread, to keep the event loop free.
         future: Cancelled when nobody waits for the answer any more.
         arrived: When it was made, by ``time.monotonic``.
-        trace: Of the request that it came in, where there are traces.
+        trace: Of its request, where traces are on.
     """
 
     photo: UploadedPhoto
@@ -122,11 +121,11 @@ class _Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Who is told of each photo that was named, on the thread that named it; they must not raise.
+    """Called for each photo that was named, on the thread that named it; must not raise.
 
     Attributes:
-        before: Before the answer leaves: what keeps predictions.
-        after: When the answer is on its way: what compares models.
+        before: Before the answer leaves: the prediction log.
+        after: After it has left: the shadow.
     """
 
     before: Callable[[Answered], None] | None = None
@@ -135,10 +134,10 @@ class Listeners:
 
 @dataclass(eq=False, slots=True)
 class HeavyJob:
-    """A photo that takes much to decode, and who answers it: it waits in a queue of its own.
+    """A photo that takes long to decode, and what answers it; it waits in a queue of its own.
 
-    One such photo takes a thread a second. Where several came at once, all threads would be busy with them, and
-    everybody else would wait.
+    One such photo takes a thread about a second. Several at once would occupy all threads, and everybody else would
+    wait.
     """
 
     job: InferenceJob
@@ -151,7 +150,7 @@ class HeavyJob:
 
 
 def answer_heavy(heavy: Sequence[HeavyJob]) -> None:
-    """Answer such photos, one by one, on a thread."""
+    """Answer heavy photos, one by one, on their thread."""
     for one in heavy:
         one.answer([one.job])
 
@@ -163,8 +162,8 @@ class PhotoHandler:
         predictor: The model.
         metrics: Where the work is counted.
         answers: Where its answers are.
-        listeners: Who else is told.
-        put_off: Takes the photos that are heavy, on the event loop.
+        listeners: Called for each photo that was named.
+        put_off: Queues a heavy photo; called on the event loop.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class PhotoHandler:
         self._put_off = put_off
 
     def __call__(self, jobs: Sequence[InferenceJob]) -> None:
-        """Answer photos, but for those that are heavy."""
+        """Answer photos, except heavy ones."""
         self._answer(jobs, light=LIGHT)
 
     def _answer(self, jobs: Sequence[InferenceJob], light: int | None = None) -> None:
@@ -202,7 +201,7 @@ class PhotoHandler:
                 self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
                 outcome = PhotoOutcome(FileResult(job.photo.name, error=error.reason))
                 results.append((job.future, self._finished(job, outcome)))
-            except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
+            except Exception as error:  # a bug, or no memory: only this photo fails
                 results.append((job.future, error))
             self._waited(job, began)
         named: list[tuple[UploadedPhoto, PhotoOutcome]] = []
@@ -262,7 +261,7 @@ class PhotoHandler:
         prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
             heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
-        except (BundleError, ImageMemoryError) as error:  # files of another model by now; no memory at this moment
+        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
             logging.getLogger(__name__).warning("no heatmap: %s", error)
             heatmap = None
         except Exception as error:

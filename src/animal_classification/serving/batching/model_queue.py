@@ -1,7 +1,7 @@
 """The threads that do all slow work, and the bounded queues between them and the event loop, one for each model.
 
-A thread that becomes free takes its share of what waits, a few photos at a time: nobody waits for a batch while a core
-is idle, and under load batches form by themselves. The queues take turns, so that a busy model does not starve another.
+A free thread takes its share of the photos that wait, a few at a time: no photo waits for a batch while a core is idle,
+and under load batches form by themselves. The queues take turns, so that a busy model does not starve another.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Item = TypeVar("Item", bound=QueuedJob)
 
 
 class QueueFullError(Exception):
-    """There is no room for more; ``retry_after`` seconds from now there probably is."""
+    """The queue is full; in ``retry_after`` seconds it probably has room."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"the queue is full; try again in {retry_after:.1f} s")
@@ -46,7 +46,7 @@ class QueueFullError(Exception):
 
 
 class ModelQueue(Generic[Item]):
-    """A queue in front of the threads, whose items are handled alike, in chunks, in the order in which they came.
+    """A queue in front of the threads; its items are handled in chunks, in the order in which they came.
 
     Made by :meth:`InferenceWorkers.lane`. Its methods are called from one event loop.
     """
@@ -93,20 +93,20 @@ class ModelQueue(Generic[Item]):
             self._waiting = deque(item for item in self._waiting if not item.future.cancelled())
 
     def close(self) -> None:
-        """Take the queue away; what still waits is dropped, what is begun goes on."""
+        """Remove the queue: what waits is dropped, what has begun goes on."""
         with self._workers.changing():
             self._waiting.clear()
             self._workers.forget(self)
 
     def take(self, threads: int) -> list[Item]:
-        """What one of so many threads handles next; with the lock held."""
+        """The items that one of so many threads handles next; call it with the lock held."""
         # A thread leaves the others their share: two photos and two threads are one for each, and what is left keeps
         # the next free thread busy until new photos come.
         share = -(-len(self._waiting) // threads)
         return [self._waiting.popleft() for _ in range(min(share, self._bounds.chunk))]
 
     def handle(self, items: Sequence[Item]) -> None:
-        """Deal with a chunk, on a thread."""
+        """Handle a chunk, on a thread."""
         started = time.monotonic()
         self._handle(items)
         pace = (time.monotonic() - started) / len(items)
@@ -142,7 +142,7 @@ class InferenceWorkers:
 
     Args:
         threads: How many run side by side.
-        on_depth: Told how many items wait in all queues, when that has changed.
+        on_depth: Called with the number of items that wait in all queues, when it changes.
 
     All methods but ``close`` and ``spare`` are called from one event loop.
     """
@@ -214,12 +214,12 @@ class InferenceWorkers:
         return await future
 
     def spare(self, timeout: float) -> bool:
-        """Wait, from any thread, until there is a thread for which there is no work; whether there is one."""
+        """Wait, on any thread, until one of the workers has no work; whether one has."""
         with self._calm:
             return self._calm.wait_for(lambda: self._closed or self._is_calm(), timeout) and not self._closed
 
     def close(self, timeout: float = 0.0) -> None:
-        """Stop; what is not begun yet is dropped, what is begun is waited for during ``timeout`` seconds."""
+        """Drop what waits, and wait up to ``timeout`` seconds for what has begun."""
         with self._changed:
             self._closed = True
             self._lanes = ()

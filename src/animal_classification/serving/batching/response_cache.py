@@ -1,4 +1,4 @@
-"""Answers that need not be computed again: bounded, by the hash of the photo's bytes."""
+"""A bounded cache of answers, by the hash of the photo's bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = tuple[bytes, int, bool]
 
 
 class ResponseCache:
-    """The outcomes for the photos asked for last, of one model.
+    """The outcomes for the most recently used photos, of one model.
 
     Args:
         size: How many; 0 for none.
@@ -35,7 +35,7 @@ class ResponseCache:
         self._lock = threading.Lock()
 
     async def keys(self, photos: Sequence[UploadedPhoto], top_k: int, heatmap: bool) -> list[Key | None]:
-        """Under what the outcome for each photo is remembered; ``None`` where it is not."""
+        """The cache key of each photo; ``None`` where its answer is not cached."""
         if not self._size:
             return [None] * len(photos)
         if sum(len(photo.data) for photo in photos) <= SMALL:
@@ -54,9 +54,9 @@ class ResponseCache:
         return replace(outcome, result=replace(outcome.result, path=name), seconds=None, id=str(uuid4()))
 
     def put(self, key: Key | None, outcome: PhotoOutcome) -> None:
-        """Remember an outcome; from any thread.
+        """Cache an outcome; from any thread.
 
-        A photo that cannot be used is not remembered, nor an answer that lacks the heatmap which was asked for.
+        Errors are not cached, nor are answers without the heatmap that the request wanted.
         """
         if key is None or outcome.result.prediction is None or (key[2] and outcome.heatmap is None):
             return

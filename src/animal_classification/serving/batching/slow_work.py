@@ -1,6 +1,6 @@
 """Slow work beside the event loop, each piece on a thread of its own.
 
-asyncio's threads are for all: what waits there for a slow database would hold up everything else that waits for one.
+asyncio's pool of threads is shared: there, work that waits for a slow database would hold up all other work.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Result = TypeVar("Result")
-# Seconds for which an inference engine may go on when it is not needed any more: a process that exits while one of its
-# threads is inside an engine is aborted.
+# Seconds to wait for an inference engine that is not needed any more: a process that exits while one of its threads is
+# inside an engine is aborted.
 PATIENCE = 5.0
 
 
@@ -23,7 +23,7 @@ async def in_thread(work: Callable[[], Result], *, patience: float = 0.0) -> Res
 
     Args:
         work: What to run.
-        patience: Seconds for which it is still waited for when this is cancelled; ``PATIENCE`` where an engine is used.
+        patience: Seconds to wait for it when this is cancelled; ``PATIENCE`` where it uses an engine.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
@@ -31,7 +31,7 @@ async def in_thread(work: Callable[[], Result], *, patience: float = 0.0) -> Res
     def target() -> None:
         try:
             result: object = work()
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # raised where it is awaited
             result = error
         deliver(loop, [(done, result)])
 
@@ -41,7 +41,7 @@ async def in_thread(work: Callable[[], Result], *, patience: float = 0.0) -> Res
     except asyncio.CancelledError:
         await asyncio.wait([done], timeout=patience)
         if not done.cancel():
-            done.exception()  # nobody asks for it any more
+            done.exception()  # marks it as seen
         raise
     return done.result()
 

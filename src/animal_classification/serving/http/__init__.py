@@ -1,1 +1,1 @@
-"""Routes, their schemas, and what is in bodies: parse, call, answer."""
+"""Routes, their schemas, and the reading of bodies: parse, call ``service``, answer."""

@@ -1,5 +1,7 @@
 """The routes of the review: what is worth a person's look, and what people say of it. Nothing here names animals."""
 
+# Imported where it is used: the status loads SQLAlchemy and Alembic.
+
 from __future__ import annotations
 
 import asyncio
@@ -30,14 +32,14 @@ from animal_classification.serving.http.feedback_schemas import (
 from animal_classification.serving.http.label_names import known_label, model_named, new_name
 from animal_classification.serving.http.problem_details import ProblemError, documented
 from animal_classification.serving.middleware.auth import key_of
-from animal_classification.serving.middleware.route_scopes import ADMIN, FEEDBACK, ScopedRoute, scoped
+from animal_classification.serving.middleware.route_scopes import ADMIN, FEEDBACK, ScopedRoute, requires
 from animal_classification.serving.observability.prediction_logging import thumbnail
 from animal_classification.serving.ui.pages import EXAMPLES, example_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from animal_classification.serving.observability.prediction_logging import Predictions
+    from animal_classification.serving.observability.prediction_logging import PredictionLogger
     from animal_classification.serving.service import ModelService
 
 Result = TypeVar("Result")
@@ -50,7 +52,7 @@ SINCE = r"^[1-9][0-9]{0,3}[mhdw]$"
 OFF = "this server keeps no predictions: start it with --prediction-log"
 
 
-def make_router(service: ModelService, predictions: Predictions) -> APIRouter:
+def make_router(service: ModelService, predictions: PredictionLogger) -> APIRouter:
     """The routes over ``predictions``."""
     router = APIRouter(tags=["feedback"], route_class=ScopedRoute)
     _add_words(router, service, predictions)
@@ -67,26 +69,26 @@ def make_router_without() -> APIRouter:
     @router.api_route("/v1/feedback/{rest:path}", methods=["GET", "POST", "DELETE"])
     @router.api_route("/v1/review", methods=["GET"])
     @router.api_route("/v1/review/{rest:path}", methods=["GET"])
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def off(rest: str = "") -> Response:
         raise ProblemError(404, OFF, kind="no-prediction-log")
 
     @router.get("/v1/monitor")
-    @scoped(ADMIN)
+    @requires(ADMIN)
     async def off_as_well() -> Response:
         raise ProblemError(404, OFF, kind="no-prediction-log")
 
     return router
 
 
-def _add_words(router: APIRouter, service: ModelService, predictions: Predictions) -> None:
+def _add_words(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
     @router.post(
         "/v1/feedback",
         status_code=201,
         response_model=FeedbackOut,
         responses=documented(400, 401, 403, 404, 422, 429, 503),
     )
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def say(request: Request, word: FeedbackIn) -> JSONResponse:
         """Confirm or correct a prediction. Every word is kept, and the last one counts."""
         found = await _found(predictions, word.id)
@@ -110,7 +112,7 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
     @router.delete(
         "/v1/feedback/{number}", response_model=FeedbackOut, responses=documented(401, 403, 404, 422, 429, 503)
     )
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def undo(request: Request, number: int) -> JSONResponse:
         """Take a word back; the one before it, if there is one, stands again. A key takes back its own words only."""
         key = key_of(request.scope)
@@ -133,11 +135,11 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
         )
 
 
-def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
+def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
     @router.get(
         "/v1/monitor", tags=["monitor"], response_model=dict[str, Any], responses=documented(401, 403, 422, 429, 503)
     )
-    @scoped(ADMIN)
+    @requires(ADMIN)
     async def monitor(
         since: Annotated[str, Query(pattern=SINCE, description="How far to look back: 30m, 24h, 7d, 4w.")] = "24h",
     ) -> JSONResponse:
@@ -151,9 +153,9 @@ def _add_monitor(router: APIRouter, predictions: Predictions) -> None:
         return JSONResponse(shown, headers={"Cache-Control": "no-store"})
 
 
-def _add_review(router: APIRouter, service: ModelService, predictions: Predictions) -> None:
+def _add_review(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
     @router.get("/v1/review", response_model=Page, responses=documented(401, 403, 422, 429, 503))
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def review(
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -173,13 +175,13 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             return [_entry(row, kept) for row in rows], total
 
         if after is None:
-            await predictions.beside(lambda: predictions.log.flush(3.0))
+            await predictions.query(lambda: predictions.log.flush(3.0))
         rows, total = await _ask(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
     @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 429, 503))
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def labels(
         model: Annotated[
             str | None, Query(max_length=200, description="Whose; of the one that answers by default.")
@@ -196,7 +198,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         response_class=Response,
         responses={200: TABLE, **documented(401, 403, 429, 503)},
     )
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def table() -> Response:
         """Every word that stands, as a table; `label` is empty where a word names no class to train."""
 
@@ -212,7 +214,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         response_class=Response,
         responses={200: PICTURE, **documented(401, 403, 404, 422, 503)},
     )
-    @scoped(FEEDBACK)
+    @requires(FEEDBACK)
     async def photo(prediction: str) -> Response:
         """The photo of a prediction, where it is kept."""
 
@@ -232,26 +234,26 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         return Response(shown, media_type=kind, headers=headers)
 
 
-async def _found(predictions: Predictions, identity: str) -> dict[str, Any]:
+async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]:
     for number in range(TRIES):
         found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
         if found is not None:
             return found
         if number == 0:
-            await predictions.beside(lambda: predictions.log.flush(1.0))
+            await predictions.query(lambda: predictions.log.flush(1.0))
         else:
             await asyncio.sleep(PAUSE)
     raise _no_such_prediction()
 
 
-async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
+async def _ask(predictions: PredictionLogger, query: Callable[[], Result]) -> Result:
     """Ask the database, beside the event loop.
 
     Raises:
         ProblemError: 503 where it is gone; 422 where it cannot keep what was said.
     """
     try:
-        return await predictions.beside(query)
+        return await predictions.query(query)
     except LogDatabaseError as error:
         # The log of this server says more; the address of a database is nobody's business.
         detail = f"{error.reason}; try again in a few seconds"
@@ -262,7 +264,7 @@ async def _ask(predictions: Predictions, query: Callable[[], Result]) -> Result:
 
 
 async def _meant(
-    service: ModelService, predictions: Predictions, found: dict[str, Any], word: FeedbackIn
+    service: ModelService, predictions: PredictionLogger, found: dict[str, Any], word: FeedbackIn
 ) -> tuple[str, str | None]:
     """Name and id of what a word says that the photo shows."""
     if word.verdict == "confirmed":

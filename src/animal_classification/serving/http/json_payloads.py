@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MAX_FRAME = 16 * 1024  # and room for as many strings as may be long, where they are not
 LONG = 256  # bytes of a string beyond which it is cut out
 MAX_ESCAPES = 1024  # in a row, and quotes among them, within one string
-# Longer than any text that a request may have elsewhere, so that a mark is refused where no long string belongs.
+# Longer than any other text in a request may be, so that a mark is refused where no long string belongs.
 _MARK_LENGTH = 300
 _PIECE = 1 << 20  # characters of base64 that are decoded at once
 
 
 class PayloadError(Exception):
-    """The text cannot be JSON, or is none that has a place here."""
+    """The text is not JSON, or not of a form that is accepted here."""
 
 
 class FrameTooLargeError(Exception):

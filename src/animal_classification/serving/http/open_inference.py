@@ -26,12 +26,12 @@ from animal_classification.serving.http.open_inference_tensors import (
 from animal_classification.serving.http.problem_details import ClientGoneError
 from animal_classification.serving.http.schemas import as_entry
 from animal_classification.serving.middleware.auth import charge
-from animal_classification.serving.middleware.body_limits import while_connected
-from animal_classification.serving.middleware.request_bounds import take
-from animal_classification.serving.middleware.route_scopes import HEALTH, PREDICT, ScopedRoute, scoped
+from animal_classification.serving.middleware.client_connection import while_connected
+from animal_classification.serving.middleware.request_bounds import allow_body
+from animal_classification.serving.middleware.route_scopes import HEALTH, PREDICT, ScopedRoute, requires
 
 if TYPE_CHECKING:
-    from animal_classification.serving.models.served_model import ServedModel
+    from animal_classification.serving.models.routing import ServedModel
     from animal_classification.serving.service import ModelService
     from animal_classification.settings import Settings
 
@@ -57,20 +57,22 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
 
     @router.post("/models/{name}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
     @router.post("/models/{name}/versions/{version}/infer", openapi_extra=DOCUMENTED, responses=ERRORS)
-    @scoped(PREDICT)
+    @requires(PREDICT)
     async def infer(request: Request, name: str, version: str | None = None) -> Response:
         """Name the animals in photos."""
         _require(service, name, version)
-        service.admit(name)
+        service.require_room(name)
         json_length = request.headers.get(JSON_LENGTH)
         # Photos that follow the JSON cost no parsing.
-        take(request.scope, settings.max_request_bytes if json_length else min(settings.max_request_bytes, MAX_JSON))
+        allow_body(
+            request.scope, settings.max_request_bytes if json_length else min(settings.max_request_bytes, MAX_JSON)
+        )
         body = await _whole_body(request)
         asked, photos = await service.run(parse, body, json_length, settings)
         charge(request.scope, len(photos))
         options = options_of(asked)
         with service.using(name, photos, version) as model:
-            named = service.identify_as(
+            named = service.predict_as(
                 lambda outcome: as_entry(outcome, model.info),
                 photos,
                 top_k=options.top_k,
@@ -86,26 +88,26 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
 
 def _add_facts(router: APIRouter, service: ModelService) -> None:
     @router.get("")
-    @scoped(PREDICT)
+    @requires(PREDICT)
     async def server() -> JSONResponse:
         """What this server is."""
         return JSONResponse({"name": "animals", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     @router.get("/health/live")
-    @scoped(HEALTH)
+    @requires(HEALTH)
     async def live() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"live": True})
 
     @router.get("/health/ready", responses={503: {"description": "Not ready."}})
-    @scoped(HEALTH)
+    @requires(HEALTH)
     async def ready() -> JSONResponse:
         """The model is loaded and warm; 503 until it is, and when the server is about to stop."""
         return JSONResponse({"ready": service.ready}, status_code=200 if service.ready else 503)
 
     @router.get("/models/{name}", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}", responses=FACT_ERRORS)
-    @scoped(PREDICT)
+    @requires(PREDICT)
     async def model(name: str, version: str | None = None) -> JSONResponse:
         """What a model takes and gives."""
         predictor = _require(service, name, version).predictor
@@ -121,7 +123,7 @@ def _add_facts(router: APIRouter, service: ModelService) -> None:
 
     @router.get("/models/{name}/ready", responses=FACT_ERRORS)
     @router.get("/models/{name}/versions/{version}/ready", responses=FACT_ERRORS)
-    @scoped(PREDICT)
+    @requires(PREDICT)
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """Whether a model answers."""
         _require(service, name, version)

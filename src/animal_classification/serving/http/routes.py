@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from animal_classification.serving.http import model_documents, model_routes, open_inference
+from animal_classification.serving.http import model_routes, open_inference
 from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
     Health,
@@ -21,9 +21,9 @@ from animal_classification.serving.http.schemas import (
 )
 from animal_classification.serving.http.uploads import Form, read_form
 from animal_classification.serving.middleware.auth import charge
-from animal_classification.serving.middleware.body_limits import while_connected
-from animal_classification.serving.middleware.request_bounds import take
-from animal_classification.serving.middleware.route_scopes import HEALTH, METRICS, PREDICT, ScopedRoute, scoped
+from animal_classification.serving.middleware.client_connection import while_connected
+from animal_classification.serving.middleware.request_bounds import allow_body
+from animal_classification.serving.middleware.route_scopes import HEALTH, METRICS, PREDICT, ScopedRoute, requires
 from animal_classification.serving.observability.metrics import CONTENT_TYPE
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
@@ -77,14 +77,14 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         responses=documented(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503),
         openapi_extra=PREDICT_BODY,
     )
-    @scoped(PREDICT)
+    @requires(PREDICT)
     async def predict(request: Request, options: Annotated[PredictQuery, Query()]) -> Response:
         """Name the animals in one photo or many.
 
         A photo that cannot be read gets an entry whose `error` says why; the others are answered.
         """
-        service.admit(options.model)
-        take(request.scope, settings.max_request_bytes)
+        service.require_room(options.model)
+        allow_body(request.scope, settings.max_request_bytes)
         form = await _read(request, settings)
         try:
             options = PredictQuery.model_validate(options.model_dump() | form.fields)
@@ -92,7 +92,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
             return invalid_values(error.errors())
         charge(request.scope, len(form.photos))
         with service.using(options.model, form.photos) as model:
-            named = service.identify_as(
+            named = service.predict_as(
                 lambda outcome: encoded_entry(outcome, model.info, words=options.words),
                 form.photos,
                 top_k=options.top_k,
@@ -105,7 +105,6 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
 
     _add_health(router, service)
     _add_metrics(router, service)
-    router.include_router(model_documents.make_router(service))
     router.include_router(model_routes.make_router(service, settings))
     router.include_router(open_inference.make_router(service, settings))
     return router
@@ -120,13 +119,13 @@ async def _read(request: Request, settings: Settings) -> Form:
 
 def _add_health(router: APIRouter, service: ModelService) -> None:
     @router.get("/healthz", tags=["health"], response_model=Health)
-    @scoped(HEALTH)
+    @requires(HEALTH)
     async def healthz() -> JSONResponse:
         """The process is alive."""
         return JSONResponse({"status": "alive"})
 
     @router.get("/readyz", tags=["health"], response_model=Health, responses=documented(503))
-    @scoped(HEALTH)
+    @requires(HEALTH)
     async def readyz() -> JSONResponse:
         """The models are loaded and warm; 503 until they are, and when the server is about to stop."""
         service.models.find()
@@ -137,7 +136,7 @@ def _add_health(router: APIRouter, service: ModelService) -> None:
 
 def _add_metrics(router: APIRouter, service: ModelService) -> None:
     @router.get("/metrics", tags=["health"], response_class=PlainTextResponse)
-    @scoped(METRICS)
+    @requires(METRICS)
     async def metrics() -> PlainTextResponse:
         """For Prometheus."""
         text = await asyncio.to_thread(service.metrics.render)

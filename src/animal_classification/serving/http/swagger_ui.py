@@ -10,8 +10,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from animal_classification.serving.middleware.route_scopes import OPEN, ScopedMount, scoped
-from animal_classification.serving.ui.placeholder_pages import plain_page
+from animal_classification.serving.middleware.route_scopes import OPEN, ScopedMount, requires
+from animal_classification.serving.ui.pages import plain_page
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,18 +22,18 @@ ASSETS = ("fastapi_swagger", "resources")
 def install(app: FastAPI) -> None:
     """Serve ``/openapi.json`` and ``/docs``, which without the package that holds Swagger UI says how to read it."""
     bundled = find_spec(ASSETS[0]) is not None
-    written: list[bytes] = []  # once: it is 100 kB, and strangers may ask for it as often as they like
+    written: list[bytes] = []  # once: it is 100 kB, and anybody may ask for it
 
-    # FastAPI's own route for it would not ask the gate.
+    # FastAPI's own route for it would not be authorized.
     @app.get("/openapi.json", include_in_schema=False)
-    @scoped(OPEN)
+    @requires(OPEN)
     async def description() -> Response:
         if not written:
             written.append(json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
         return Response(written[0], media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
-    @scoped(OPEN)
+    @requires(OPEN)
     async def docs() -> HTMLResponse:
         if not bundled:
             return plain_page(
@@ -55,4 +55,4 @@ def install(app: FastAPI) -> None:
 
     if bundled:
         assets = StaticFiles(packages=[ASSETS])
-        app.router.routes.append(ScopedMount("/docs/assets", assets, "docs-assets", wanted=OPEN))
+        app.router.routes.append(ScopedMount("/docs/assets", assets, "docs-assets", required=OPEN))

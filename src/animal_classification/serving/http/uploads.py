@@ -1,4 +1,4 @@
-"""Photos out of a body, multipart or one photo by itself, with every bound on them enforced while the bytes arrive.
+"""Reads photos from a body, multipart or one photo by itself; every bound is enforced while the bytes arrive.
 
 Nothing touches the disk, and a photo that is too large is dropped as it comes. The whole body is bounded by
 :mod:`animal_classification.serving.middleware.request_bounds`.
@@ -58,7 +58,7 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], settings: S
         settings: Bounds on files.
 
     Raises:
-        ProblemError: Neither multipart nor a photo, malformed, over a bound, or nothing in it.
+        ProblemError: The body is neither multipart nor a photo, malformed, empty, or over a bound.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")

@@ -1,1 +1,1 @@
-"""What is around every route: rights, rates, names, bounds, the access log."""
+"""The layers around every route: authorization, rates, host names, bounds, the access log."""

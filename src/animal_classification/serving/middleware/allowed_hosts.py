@@ -1,4 +1,4 @@
-"""Under which names this server answers, and which sites' pages may change anything.
+"""Under which host names this server answers, and which sites' pages may change anything.
 
 A page of another site can make a visitor's browser send requests to this server. Two checks keep it out:
 
@@ -32,11 +32,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
 
 
-class Hosts:
-    """The names under which a server answers: a list, and what is safe in any case.
+class AllowedHosts:
+    """The host names under which a server answers: a list, and names that are safe in any case.
 
     Args:
-        settings: Names that the operator allows, and the address that is listened on.
+        settings: Names that the operator allows, and the address that the server listens on.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,32 +44,32 @@ class Hosts:
         self._any = "*" in allowed
         self._names = LOCAL_NAMES | {settings.host.lower(), *(name.strip("[]") for name in allowed)}
         self._suffixes = (LOCAL_SUFFIX, *(name[1:] for name in allowed if name.startswith("*.")))
-        self._for_others = settings.host not in LOCAL_NAMES and not _is_loopback(settings.host)
-        if self._for_others:
+        self._in_network = settings.host not in LOCAL_NAMES and not _is_loopback(settings.host)
+        if self._in_network:
             self._names |= {socket.gethostname().lower()}
 
     def require(self, values: Sequence[str]) -> None:
         """Make sure that a request is meant for this server.
 
         Args:
-            values: Its ``Host`` headers. Browsers always send one; what sends none is no browser.
+            values: Its ``Host`` headers. Browsers always send one.
 
         Raises:
             ProblemError: 421, for a name that is not this server's.
         """
-        if values and not self._any and (len(values) > 1 or not self._knows(values[0])):
+        if values and not self._any and (len(values) > 1 or not self._answers_to(values[0])):
             shown = values[0][:100]
             detail = f"this server does not go by the name {shown!r}; its operator can allow it with --allowed-hosts"
             raise ProblemError(421, detail, kind="unknown-host")
 
-    def _knows(self, value: str) -> bool:
+    def _answers_to(self, value: str) -> bool:
         found = _HOST.fullmatch(value.strip())
         if found is None:
             return False
         name = found[1].lower().strip("[]").removesuffix(".")
         if name in self._names or name.endswith(self._suffixes) or _is_address(name):
             return True
-        return self._for_others and ("." not in name or name.endswith(PRIVATE_SUFFIXES))
+        return self._in_network and ("." not in name or name.endswith(PRIVATE_SUFFIXES))
 
 
 def require_own_site(method: str, headers: Mapping[str, Sequence[str]], cors: Sequence[str]) -> None:

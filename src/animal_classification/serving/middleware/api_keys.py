@@ -1,7 +1,7 @@
-"""API keys: made, kept as hashes in a file, looked up in constant time, and followed while the file changes.
+"""API keys: created, kept as hashes in a file, looked up in constant time, and read again when the file changes.
 
-A key reads ``animals_ID_SECRET``. The secret has 256 random bits, so that a plain SHA-256 of it can be kept: there is
-no list of likely secrets to try, which is what slow hashes are for.
+A key reads ``animals_ID_SECRET``. The secret has 256 random bits, so a plain SHA-256 of it is safe to keep: slow hashes
+only help against guessing from a list of likely secrets.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Key:
     """What is kept of a key.
 
     Attributes:
-        id: Public; stands in the key itself.
-        name: Whose it is; stands in the log.
-        scopes: What it allows; of ``SCOPES``.
+        id: Public; part of the key itself.
+        name: Whose it is; shown in the log.
+        scopes: What it allows; some of ``SCOPES``.
         sha256: Of the secret, in hex.
         created: When, in UTC.
-        expires: Until when it holds, in UTC; ``None`` for ever.
+        expires: Until when it is valid, in UTC; ``None`` for ever.
         rate_limit: Photos a minute, where it differs from the server's.
     """
 
@@ -58,21 +58,21 @@ class Key:
     rate_limit: float | None = None
 
     def expired(self, at: datetime) -> bool:
-        """It does not hold any more."""
+        """Whether it is no longer valid."""
         return self.expires is not None and at >= datetime.fromisoformat(self.expires)
 
     def allows(self, scope: str) -> bool:
-        """It has that scope, or the one that includes all others."""
+        """Whether it has that scope, or ``admin``, which includes all others."""
         return scope in self.scopes or ADMIN in self.scopes
 
 
 def new_key(
     name: str, scopes: tuple[str, ...], *, days: float | None = None, rate_limit: float | None = None
 ) -> tuple[str, Key]:
-    """Make a key: the text to hand out, which is kept nowhere, and what to keep.
+    """Create a key: the text to hand out, which is kept nowhere, and what is kept.
 
     Raises:
-        UsageError: A scope, a name or a number that cannot be.
+        UsageError: A scope or a name is invalid.
     """
     if unknown := set(scopes) - set(SCOPES):
         raise UsageError(f"unknown scope {sorted(unknown)[0]!r}: choose of {', '.join(SCOPES)}")
@@ -98,7 +98,7 @@ def read_keys(path: Path) -> list[Key]:
     """Read a file of keys.
 
     Raises:
-        UsageError: It is not there, or no such file.
+        UsageError: It is not there, or is no file of keys.
     """
     try:
         with path.open("rb") as file:
@@ -122,7 +122,7 @@ def write_keys(path: Path, keys: list[Key]) -> None:
 
 
 def change_keys(path: Path, change: Callable[[list[Key]], list[Key]]) -> None:
-    """Change a file of keys while no other process does, and make sure that it says so afterwards.
+    """Change a file of keys under a lock, and make sure afterwards that it has changed.
 
     Args:
         path: The file; it need not be there.
@@ -130,7 +130,7 @@ def change_keys(path: Path, change: Callable[[list[Key]], list[Key]]) -> None:
 
     Raises:
         UsageError: It is no file of keys; and what ``change`` raises.
-        OutputError: It cannot be written, or says something else afterwards.
+        OutputError: It cannot be written, or something else has changed it meanwhile.
     """
     with only_one(path):
         wanted = change(read_keys(path) if path.exists() else [])
@@ -144,12 +144,12 @@ def change_keys(path: Path, change: Callable[[list[Key]], list[Key]]) -> None:
 class KeyRing:
     """The keys of a file, as it is now.
 
-    A change counts within a second. Where the file becomes unreadable the keys read before hold on, and the log and a
-    metric say so: neither does everybody get in, nor is everybody locked out.
+    A change takes effect within a second. While the file is unreadable the keys read before stay valid, and the log and
+    a metric report it: nobody is let in without a key, and nobody is locked out.
 
     Args:
         path: The file.
-        on_look: Told after each look whether the file could be read.
+        on_look: Called after each check with whether the file could be read.
 
     Raises:
         UsageError: The file cannot be read at the start.
@@ -164,7 +164,7 @@ class KeyRing:
         self._looked = time.monotonic()
 
     def find(self, text: str) -> Key | None:
-        """The key that ``text`` is, if it is one that holds."""
+        """The key that ``text`` is, if it is valid."""
         self._look()
         found = _KEY.fullmatch(text)
         key = self._keys.get(found[1]) if found else None
@@ -185,7 +185,7 @@ class KeyRing:
         self._on_look(self._trouble is None)
 
     def _read(self, stamp: Stamp | None) -> None:
-        """Read the file; what cannot be read is tried again at the next look, because rights change no stamp."""
+        """Read the file. A failure is tried again at the next check, because changed permissions change no stamp."""
         try:
             self._keys = {key.id: key for key in read_keys(self._path)}
         except UsageError as error:

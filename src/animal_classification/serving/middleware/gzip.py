@@ -14,8 +14,8 @@ MINIMUM = 1024
 LEVEL = 4
 
 
-class Compression(GZipMiddleware):
-    """Starlette's, which compresses large answers beside the event loop; a client that refuses gzip is believed."""
+class GzipWhereAccepted(GZipMiddleware):
+    """Starlette's middleware, but for clients that refuse gzip with ``q=0``, which it compresses for as well."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not takes_gzip(Headers(scope=scope).get("accept-encoding", "")):
@@ -25,7 +25,7 @@ class Compression(GZipMiddleware):
 
 
 def takes_gzip(accepted: str) -> bool:
-    """What an ``Accept-Encoding`` header says.
+    """Whether an ``Accept-Encoding`` header allows gzip.
 
     >>> takes_gzip("br;q=1.0, gzip;q=0.8"), takes_gzip("gzip;q=0, br"), takes_gzip("identity")
     (True, False, False)

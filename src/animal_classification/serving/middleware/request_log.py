@@ -1,4 +1,4 @@
-"""Around every request: an id, a line in the access log, the metrics, and headers that every answer has."""
+"""What every request gets: an id, a line in the access log, metrics, a trace, and the headers that all answers have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from animal_classification.serving.middleware.message_arrival import arrival_of
-from animal_classification.serving.models.model_metrics import OTHER
+from animal_classification.serving.middleware.client_connection import arrival_of
 from animal_classification.serving.observability import tracing
+from animal_classification.serving.observability.metrics import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from animal_classification.serving.observability.metrics import ServerMetrics
     from animal_classification.serving.service import ModelService
 
-SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
+VALID_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
 REQUEST_ID: ContextVar[str | None] = ContextVar("animals_request_id", default=None)
-NOTES = "animals"
-# For answers that say nothing of their own on the matter.
+RECORD = "animals.request"
+# For answers that do not set these headers themselves.
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -35,17 +35,17 @@ SECURITY_HEADERS = {
 
 
 @dataclass(slots=True)
-class Notes:
-    """What is known of a request; those who handle it add to it.
+class RequestRecord:
+    """What the log says of a request; the layers that handle it fill it in.
 
     Attributes:
-        request_id: From the client where it is sane, else made here.
-        route: Which route answers, from a list that the server knows.
+        request_id: The client's own where it is valid, otherwise a new one.
+        route: Template of the route that answers.
         key: Name of the API key.
-        status: Of the answer; 499 if the client went away before.
+        status: Of the answer; 499 if the client went away before it.
         received: Bytes of the body.
         sent: Bytes of the answer.
-        trace: Where there are traces.
+        trace: Where traces are on.
     """
 
     request_id: str
@@ -57,20 +57,20 @@ class Notes:
     trace: tracing.RequestTrace | None = None
 
 
-def notes_of(scope: Scope) -> Notes:
-    """The notes on the request of ``scope``."""
-    notes: Notes = scope[NOTES]
-    return notes
+def record_of(scope: Scope) -> RequestRecord:
+    """The record of the request of ``scope``."""
+    record: RequestRecord = scope[RECORD]
+    return record
 
 
-class Observed:
+class RequestLogMiddleware:
     """An ASGI application around another.
 
     Args:
-        app: The other; what it raises passes through.
-        service: Whose metrics count, and who knows whether the server is about to stop.
-        log: Gets the facts of each request when it is answered.
-        traces: Makes traces, if anything does.
+        app: The application inside; what it raises passes through.
+        service: Has the metrics, and knows whether the server is about to stop.
+        log: Gets the record of each request when it is answered.
+        traces: Where traces are on.
     """
 
     def __init__(
@@ -90,75 +90,77 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        notes = scope[NOTES] = Notes(_request_id(scope))
-        token = REQUEST_ID.set(notes.request_id)
+        record = scope[RECORD] = RequestRecord(_request_id(scope))
+        token = REQUEST_ID.set(record.request_id)
         if self._traces is not None:
-            notes.trace = self._traces.begin(scope)
-            tracing.CURRENT.set(notes.trace)  # of this task, which answers nothing else before it is set again
+            record.trace = self._traces.begin(scope)
+            tracing.CURRENT.set(record.trace)  # of this task, which answers nothing else before it is set again
         self._service.metrics.began()
 
         async def counted_receive() -> Message:
             message = await receive()
-            notes.received += len(message.get("body", b""))
+            record.received += len(message.get("body", b""))
             return message
 
-        async def completed_send(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                notes.status = message["status"]
-                message["headers"] = self._completed(list(message.get("headers", ())), notes, scope)
+                record.status = message["status"]
+                message["headers"] = self._with_common_headers(list(message.get("headers", ())), record, scope)
             else:
-                notes.sent += len(message.get("body", b""))
+                record.sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, counted_receive, completed_send)
+            await self._app(scope, counted_receive, send_with_headers)
         finally:
             REQUEST_ID.reset(token)
-            self._finished(scope, notes, time.perf_counter() - started)
+            self._report(scope, record, time.perf_counter() - started)
 
-    def _completed(self, headers: list[tuple[bytes, bytes]], notes: Notes, scope: Scope) -> list[tuple[bytes, bytes]]:
+    def _with_common_headers(
+        self, headers: list[tuple[bytes, bytes]], record: RequestRecord, scope: Scope
+    ) -> list[tuple[bytes, bytes]]:
         present = {name.lower() for name, _ in headers}
         headers += [item for item in SECURITY_HEADERS.items() if item[0] not in present]
-        headers.append((b"x-request-id", notes.request_id.encode("ascii")))
-        if notes.trace is not None:
-            headers.append((b"traceresponse", notes.trace.header.encode("ascii")))
+        headers.append((b"x-request-id", record.request_id.encode("ascii")))
+        if record.trace is not None:
+            headers.append((b"traceresponse", record.trace.header.encode("ascii")))
         if scope["scheme"] == "https":
             headers.append((b"strict-transport-security", b"max-age=31536000"))
-        if b"connection" not in present and (self._service.draining or not _is_there(scope)):
+        if b"connection" not in present and (self._service.draining or not _has_arrived(scope)):
             headers.append((b"connection", b"close"))
         return headers
 
-    def _finished(self, scope: Scope, notes: Notes, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or notes.route
-        self._service.metrics.answered(route, scope["method"], notes.status, seconds)
-        if notes.trace is not None:
-            notes.trace.end(scope["method"], route, notes.status)
+    def _report(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or record.route
+        self._service.metrics.answered(route, scope["method"], record.status, seconds)
+        if record.trace is not None:
+            record.trace.end(scope["method"], route, record.status)
         if self._log is not None:
             client = scope.get("client")
-            trace = {} if notes.trace is None else {"trace_id": notes.trace.trace_id}
+            trace = {} if record.trace is None else {"trace_id": record.trace.trace_id}
             self._log(
                 {
-                    "request_id": notes.request_id,
+                    "request_id": record.request_id,
                     **trace,
                     "client": client[0] if client else None,
-                    "key": notes.key,
+                    "key": record.key,
                     "method": scope["method"],
                     "path": scope["path"],
                     "route": route,
-                    "status": notes.status,
+                    "status": record.status,
                     "seconds": round(seconds, 6),
-                    "received": notes.received,
-                    "sent": notes.sent,
+                    "received": record.received,
+                    "sent": record.sent,
                 }
             )
 
 
-class RefusalsObserved:
-    """Does the same for what the protocol answers by itself, before there is a request for :class:`Observed`.
+class RefusalLog:
+    """Does the same for refusals by the protocol, which :class:`RequestLogMiddleware` never sees.
 
     Args:
-        metrics: Where it is counted.
-        log: Gets the facts of each.
+        metrics: Where they are counted.
+        log: Gets the record of each.
     """
 
     def __init__(self, metrics: ServerMetrics, log: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -166,7 +168,7 @@ class RefusalsObserved:
         self._log = log
 
     def __call__(self, status: int, kind: str, client: str | None) -> list[tuple[bytes, bytes]]:
-        """Note that a connection was answered with a status, for a reason in one word; the answer's headers."""
+        """Log and count the refusal of a connection; returns headers for its answer."""
         request_id = uuid4().hex
         self._metrics.refused(status, kind)
         if self._log is not None:
@@ -182,12 +184,12 @@ class RefusalsObserved:
         return [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode("ascii"))]
 
 
-def _is_there(scope: Scope) -> bool:
-    """The whole request has come; where it has not, its connection ends with the answer."""
+def _has_arrived(scope: Scope) -> bool:
+    """Whether the whole request has come; if not, its connection ends with the answer."""
     arrival = arrival_of(scope)
     return arrival is None or arrival.complete
 
 
 def _request_id(scope: Scope) -> str:
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode("ascii") if SANE_ID.fullmatch(given) else uuid4().hex
+    return given.decode("ascii") if VALID_ID.fullmatch(given) else uuid4().hex

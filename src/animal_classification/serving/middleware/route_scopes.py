@@ -1,7 +1,7 @@
-"""What a route asks of its callers. The route says so itself, and the gate hears of it before the body is read.
+"""Which scope of an API key each route requires; it is checked before the body is read.
 
-Rights hang on the route that Starlette matched. Nothing looks at the path a second time, so there is no second reading
-of a path that could differ from the first.
+The scope belongs to the route that Starlette has matched. Nothing parses the path a second time, so no second reading
+of a path can differ from the first.
 """
 
 from __future__ import annotations
@@ -19,62 +19,62 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREDICT, FEEDBACK, METRICS, ADMIN = SCOPES  # of keys
-# No key is needed. HEALTH answers under any host name as well, because probes name the host as they like.
+# For routes that need no key. HEALTH answers under any host name too: probes send whatever name they like.
 OPEN, HEALTH = "open", "health"
-# For paths that no route has: whoever holds a key may know that there is nothing.
+# For paths without a route: any key may learn that there is nothing.
 ANY_KEY = "any"
 WITHOUT_KEY = frozenset({OPEN, HEALTH})
-GATE = "animals.gate"
+AUTHORIZER = "animals.authorizer"
 _MARK = "required_scope"
 Endpoint = TypeVar("Endpoint", bound="Callable[..., Any]")
 
 
-class Gate(Protocol):
-    """Decides on one request; found in its scope."""
+class Authorizer(Protocol):
+    """Decides on one request; stands in its ASGI scope."""
 
-    def admit(self, wanted: str) -> None:
-        """Let the request in.
+    def authorize(self, required: str) -> None:
+        """Let the request pass.
 
         Raises:
-            ProblemError: It may not pass; see ``guarding``.
+            ProblemError: It may not; see ``auth``.
         """
 
 
-def admit(scope: Scope, wanted: str) -> None:
-    """Ask the gate of a request whether it may have what ``wanted`` stands for.
+def authorize(scope: Scope, required: str) -> None:
+    """Make sure that a request has the ``required`` scope.
 
     Raises:
-        ProblemError: It may not.
+        ProblemError: It has not.
     """
-    gate: Gate = scope[GATE]
-    gate.admit(wanted)
+    authorizer: Authorizer = scope[AUTHORIZER]
+    authorizer.authorize(required)
 
 
-def scoped(wanted: str) -> Callable[[Endpoint], Endpoint]:
-    """Mark an endpoint with what its callers need: a scope of keys, ``OPEN`` or ``HEALTH``."""
+def requires(scope: str) -> Callable[[Endpoint], Endpoint]:
+    """Mark an endpoint with what its callers need: a scope of API keys, ``OPEN`` or ``HEALTH``."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _MARK, wanted)
+        setattr(endpoint, _MARK, scope)
         return endpoint
 
     return mark
 
 
-def declared_scope(endpoint: object) -> str | None:
-    """What :func:`scoped` said of an endpoint; ``None`` where nobody did."""
+def required_scope_of(endpoint: object) -> str | None:
+    """The scope that :func:`requires` gave to an endpoint; ``None`` without one."""
     declared: str | None = getattr(endpoint, _MARK, None)
     return declared
 
 
 class ScopedRoute(APIRoute):
-    """A route that asks the gate first; whoever forgets :func:`scoped` gets a route for admins.
+    """A route that authorizes the request first. Without :func:`requires` it is for admins.
 
     Attributes:
         required_scope: What the caller needs.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        self.required_scope = declared_scope(endpoint) or ADMIN
+        self.required_scope = required_scope_of(endpoint) or ADMIN
         # OpenAPI knows "no security" for an operation, and no scopes for API keys.
         needs: dict[str, Any] = {"x-required-scope": self.required_scope}
         if self.required_scope in WITHOUT_KEY:
@@ -83,24 +83,24 @@ class ScopedRoute(APIRoute):
         super().__init__(path, endpoint, openapi_extra=extra, **options)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admit(scope, self.required_scope)
+        authorize(scope, self.required_scope)
         await super().handle(scope, receive, send)
 
 
 class ScopedMount(Mount):
-    """Another application below a path, behind the gate.
+    """Another application below a path, authorized in the same way.
 
     Args:
-        path: Where.
-        app: Which.
+        path: As in Starlette.
+        app: As in Starlette.
         name: As in Starlette.
-        wanted: What the caller needs.
+        required: What the caller needs.
     """
 
-    def __init__(self, path: str, app: ASGIApp, name: str, *, wanted: str = ADMIN) -> None:
+    def __init__(self, path: str, app: ASGIApp, name: str, *, required: str = ADMIN) -> None:
         super().__init__(path, app=app, name=name)
-        self.required_scope = wanted
+        self.required_scope = required
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admit(scope, self.required_scope)
+        authorize(scope, self.required_scope)
         await super().handle(scope, receive, send)

@@ -1,7 +1,7 @@
-"""Whose request it is where proxies stand in front: counted from this server outwards, never from the client inwards.
+"""Who the client is behind proxies: counted from this server outwards, never from the client inwards.
 
-Each proxy appends the address that it was asked from to ``X-Forwarded-For``. What stands left of the entries of trusted
-proxies was written by the client, who can write anything.
+Each proxy appends the address of its own client to ``X-Forwarded-For``. The entries left of those of trusted proxies
+were written by the client, who can write anything.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ ANYBODY = "*"
 
 
 class TrustedProxies:
-    """Which proxies are believed.
+    """Which proxies are trusted.
 
     Args:
-        trusted: Addresses and networks; or a number of proxies, whatever their addresses; or ``*``, which is one.
+        trusted: Addresses and networks; or a number of proxies of any address; or ``*`` for one.
     """
 
     def __init__(self, trusted: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class TrustedProxies:
         )
 
     def hops(self, peer: str, forwarded: Sequence[str]) -> int:
-        """How many entries of ``forwarded`` are believed, from the right; the last of them is the client.
+        """How many entries of ``forwarded`` are trusted, from the right; the leftmost of them is the client.
 
         Args:
             peer: Address of the connection's other end.
@@ -41,31 +41,31 @@ class TrustedProxies:
         """
         if self._hops:
             return min(self._hops, len(forwarded))
-        believed = 0
-        teller = _address(peer)
+        trusted = 0
+        sender = _address(peer)
         for entry in reversed(forwarded):
-            if teller is None or not self._trusts(teller):
+            if sender is None or not self._in_networks(sender):
                 break
-            teller = _address(entry)
-            if teller is None:  # not an address: whoever wrote it cannot be told apart from others
+            sender = _address(entry)
+            if sender is None:  # no address, so no client can be told apart by it
                 break
-            believed += 1
-        return believed
+            trusted += 1
+        return trusted
 
-    def believes(self, peer: str) -> bool:
+    def trusts(self, peer: str) -> bool:
         """Whether the other end of the connection is a proxy."""
         address = _address(peer)
-        return self._hops > 0 or (address is not None and self._trusts(address))
+        return self._hops > 0 or (address is not None and self._in_networks(address))
 
-    def _trusts(self, address: Address) -> bool:
+    def _in_networks(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
 
-class Forwarded:
-    """An ASGI application around another, which sees the client where it would have seen a proxy.
+class ForwardedHeadersMiddleware:
+    """An ASGI application around another, which sees the client in place of a proxy.
 
     Args:
-        app: The other.
+        app: The application inside.
         trusted: As of :class:`TrustedProxies`.
     """
 
@@ -75,11 +75,11 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = (scope.get("client") or ("", 0))[0]
-        if scope["type"] == "http" and self._proxies.believes(peer):
-            self._believe(scope, peer)
+        if scope["type"] == "http" and self._proxies.trusts(peer):
+            self._set_client(scope, peer)
         await self._app(scope, receive, send)
 
-    def _believe(self, scope: Scope, peer: str) -> None:
+    def _set_client(self, scope: Scope, peer: str) -> None:
         addresses = _entries(scope, b"x-forwarded-for")
         hops = self._proxies.hops(peer, addresses)
         client = _address(addresses[-hops]) if hops else None

@@ -1,4 +1,4 @@
-"""Loads everything that a server shall serve, and sets up who watches it."""
+"""Loads every model that a server is to serve, and sets up a watcher for each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from animal_classification.errors import BundleNotFoundError, UsageError
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
-from animal_classification.serving.models.loader import Loader
-from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, Split
-from animal_classification.serving.models.shadow import give_way
-from animal_classification.serving.models.watcher import Follower, Place
+from animal_classification.serving.models.loader import ModelLoader
+from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, TrafficShare
+from animal_classification.serving.models.shadow import lower_priority
+from animal_classification.serving.models.watcher import ModelWatcher, WatchedModel
 
 if TYPE_CHECKING:
-    from animal_classification.serving.models.loader import Loaded
+    from animal_classification.serving.models.loader import LoadedModel
     from animal_classification.serving.service import ModelService
     from animal_classification.settings import Settings
 
@@ -26,87 +26,87 @@ async def install_models(service: ModelService, settings: Settings) -> None:
     """Load every model that the settings name, and let them answer all at once.
 
     Args:
-        service: Gets the models, and their followers, which do not run yet.
-        settings: Which.
+        service: Gets the models and their watchers, which do not run yet.
+        settings: Name the models.
 
     Raises:
         AnimalsError: A model cannot be loaded, or two go by one name.
     """
     plan = ServingPlan.of(settings)
-    starting = _Starting(service, settings)
-    loaded = await in_thread(lambda: [starting.loader.load(source) for source in plan.models], patience=PATIENCE)
+    bootstrap = _Bootstrap(service, settings)
+    loaded = await in_thread(lambda: [bootstrap.loader.load(source) for source in plan.models], patience=PATIENCE)
     names = [item.predictor.info.name for item in loaded]
     _require_distinct(names)
-    beside = [await starting.load_beside(split, "canary", names) for split in plan.canaries]
-    beside += [await starting.load_beside(split, "shadow", names) for split in plan.shadows]
+    beside = [await bootstrap.load_canary_or_shadow(traffic, "canary", names) for traffic in plan.canaries]
+    beside += [await bootstrap.load_canary_or_shadow(traffic, "shadow", names) for traffic in plan.shadows]
     for name, source, item in zip(names, plan.models, loaded, strict=True):
         service.install(item)
-        starting.follow(replace(source, name=name), item)
+        bootstrap.watch(replace(source, name=name), item)
     for install in beside:
         install()
 
 
-class _Starting:
+class _Bootstrap:
     def __init__(self, service: ModelService, settings: Settings) -> None:
-        self.loader = Loader(settings, service.limits)
+        self.loader = ModelLoader(settings, service.limits)
         self._service = service
         self._settings = settings
-        # One model is loaded at a time; a shadow, which gives way while it is loaded, holds up no other.
-        self._turns = {"model": (turn := asyncio.Lock()), "canary": turn, "shadow": asyncio.Lock()}
+        # One model is loaded at a time. A shadow loads at low priority, and holds up no other.
+        self._loading = {"model": (shared := asyncio.Lock()), "canary": shared, "shadow": asyncio.Lock()}
 
-    def follow(self, source: ModelSource, now: Loaded) -> None:
+    def watch(self, source: ModelSource, now: LoadedModel) -> None:
         """Watch a model that answers."""
         name = now.predictor.info.name
-        place = Place(
+        model = WatchedModel(
             name=name,
             role="model",
-            look=partial(self.loader.look, source),
+            fingerprint=partial(self.loader.fingerprint, source),
             load=lambda before: self.loader.load(source, before=before),
             install=lambda loaded: self._service.install(loaded, name=name) if loaded is not None else None,
         )
-        self._add(place, now)
+        self._add(model, now)
 
-    async def load_beside(self, split: Split, role: Role, names: list[str]) -> partial[None]:
-        """Load what goes beside a model; what this returns installs it."""
-        name = split.beside or names[0]
+    async def load_canary_or_shadow(self, traffic: TrafficShare, role: Role, names: list[str]) -> partial[None]:
+        """Load a canary or a shadow; the function returned installs it."""
+        name = traffic.beside or names[0]
         if name not in names:
-            raise UsageError(f"{role} {split.source.model!r}: there is no model {name!r} here; {', '.join(names)}")
-        if any((follower.name, follower.role) == (name, role) for follower in self._service.followers):
-            raise UsageError(f"{role} {split.source.model!r}: {name!r} has a {role} already")
-        load = partial(self._load_beside, split.source, role)
+            raise UsageError(f"{role} {traffic.source.model!r}: there is no model {name!r} here; {', '.join(names)}")
+        if any((watcher.name, watcher.role) == (name, role) for watcher in self._service.watchers):
+            raise UsageError(f"{role} {traffic.source.model!r}: {name!r} has a {role} already")
+        load = partial(self._load, traffic.source, role)
         try:
-            now: Loaded | None = await in_thread(lambda: load(None), patience=PATIENCE)
+            now: LoadedModel | None = await in_thread(lambda: load(None), patience=PATIENCE)
         except BundleNotFoundError:
-            if split.source.alias is None:
+            if traffic.source.alias is None:
                 raise
-            now = None  # nobody is a candidate at present
+            now = None  # the alias names no model at present
         install = self._service.install_canary if role == "canary" else self._service.install_shadow
-        place = Place(
+        model = WatchedModel(
             name=name,
             role=role,
-            look=partial(self.loader.look, split.source),
+            fingerprint=partial(self.loader.fingerprint, traffic.source),
             load=load,
-            install=lambda loaded: install(name, loaded, split.share),
-            optional=split.source.alias is not None,
+            install=lambda loaded: install(name, loaded, traffic.share),
+            optional=traffic.source.alias is not None,
         )
-        self._add(place, now)
-        return partial(place.install, now)
+        self._add(model, now)
+        return partial(model.install, now)
 
-    def _load_beside(self, source: ModelSource, role: Role, before: Loaded | None) -> Loaded:
+    def _load(self, source: ModelSource, role: Role, before: LoadedModel | None) -> LoadedModel:
         if role == "canary":
             return self.loader.load(source, before=before)
-        give_way()  # this thread, and those of the engine
+        lower_priority()  # of this thread, and of those that the engine starts
         return self.loader.load(source, before=before, threads=1)
 
-    def _add(self, place: Place, now: Loaded | None) -> None:
-        follower = Follower(
-            place,
+    def _add(self, model: WatchedModel, now: LoadedModel | None) -> None:
+        watcher = ModelWatcher(
+            model,
             now,
             every=self._settings.follow,
             metrics=self._service.metrics.models,
-            turn=self._turns[place.role],
+            loading=self._loading[model.role],
         )
-        self._service.followers.append(follower)
+        self._service.watchers.append(watcher)
 
 
 def _require_distinct(names: list[str]) -> None:

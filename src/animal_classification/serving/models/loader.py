@@ -1,11 +1,21 @@
-"""From what an operator wrote to a model that is verified, loaded and warm; and whether there is another one by now."""
+"""Loads a model: finds its bundle, verifies it, warms it up, and chooses how many photos it infers at once.
+
+Also says, without loading, whether a source has another model by now.
+"""
+
+# Imported where it is used: the registry needs MLflow.
 
 from __future__ import annotations
 
 import hashlib
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from animal_classification import bundle as bundles
 from animal_classification.bundle.location import Remote, locate
@@ -13,33 +23,43 @@ from animal_classification.bundle.schema import INFO_FILE
 from animal_classification.common.allocator import large_blocks_apart
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError
 from animal_classification.inference.classifier import Classifier
-from animal_classification.serving.models.warmup import LARGEST_BATCH, fastest_batch, warm_all, warm_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from animal_classification.bundle import Bundle
     from animal_classification.imaging import Limits
+    from animal_classification.inference import Prediction
     from animal_classification.registry import Version
     from animal_classification.registry.alias_watch import AliasWatch
     from animal_classification.serving.batching.inference_jobs import Predictor
     from animal_classification.serving.models.model_spec import ModelSource
     from animal_classification.settings import Settings
 
+# The sizes tried. A batch makes its first photo wait for its last, so it must take at most this share of the time that
+# the same photos take one by one.
+WORTH_IT = {1: 1.0, 2: 0.98, 4: 0.9}
+LARGEST_BATCH = max(WORTH_IT)
+
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """A model that can answer.
 
     Attributes:
         predictor: Warm; it goes by the name and version under which it is served.
         batch: How many photos it infers at once.
-        seen: What :meth:`Loader.look` says while this is the one to serve.
-        facts: What the bundle says of itself, for people.
+        fingerprint: What :meth:`ModelLoader.fingerprint` says while this is the model to serve.
+        description: What the bundle says of itself, for people.
     """
 
     predictor: Predictor
     batch: int = LARGEST_BATCH
-    seen: str = ""
-    facts: dict[str, Any] | None = None
+    fingerprint: str = ""
+    description: dict[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -48,7 +68,7 @@ class Loaded:
         return f"{info.name} {info.version}"
 
 
-class Loader:
+class ModelLoader:
     """Loads models as the settings say; every method may run on any thread, and all of them are slow.
 
     Args:
@@ -61,21 +81,23 @@ class Loader:
         self._settings = settings
         self._watches: dict[str, AliasWatch] = {}
 
-    def look(self, source: ModelSource) -> str | None:
-        """A word that changes when there is another model to serve; ``None`` where that cannot be.
+    def fingerprint(self, source: ModelSource) -> str | None:
+        """A text that changes when the source has another model; ``None`` where it never can.
 
-        Cheap: a look at a file's time, a query, or one small file that is read.
+        Cheap: it makes one query, or reads one small file.
 
         Raises:
             AnimalsError: The model is gone, or the registry cannot be reached.
         """
         if source.alias is not None:
-            return str(self._watch(source.alias).version())
+            return str(self._alias_watch(source.alias).version())
         if source.registered or source.model in bundles.builtin_names():
             return None
         return _hash_of_info(source.model)
 
-    def load(self, source: ModelSource, *, before: Loaded | None = None, threads: int | None = None) -> Loaded:
+    def load(
+        self, source: ModelSource, *, before: LoadedModel | None = None, threads: int | None = None
+    ) -> LoadedModel:
         """Fetch, verify, load and warm up.
 
         Args:
@@ -91,12 +113,12 @@ class Loader:
         with large_blocks_apart():
             return self._load(source, before, threads)
 
-    def _load(self, source: ModelSource, before: Loaded | None, threads: int | None) -> Loaded:
-        bundle, seen, registered = self._fetch(source)
+    def _load(self, source: ModelSource, before: LoadedModel | None, threads: int | None) -> LoadedModel:
+        bundle, fingerprint, registered = self._fetch(source)
         own = {"name": bundle.info.name, "version": bundle.info.version}
-        facts = bundles.describe(bundle)
+        description = bundles.describe(bundle)
         if registered is None:
-            name, version = bundle.info.name, _told_apart(bundle, before)
+            name, version = bundle.info.name, _distinct_version(bundle, before)
         else:
             name, version = registered.name, str(registered.version)
         name = source.name or name
@@ -105,7 +127,8 @@ class Loader:
         batch = self._settings.batch or (before.batch if before is not None else fastest_batch(predictor))
         if before is not None:
             warm_all(predictor, batch)
-        return Loaded(predictor, batch, seen, {**facts, "name": name, "version": version, "bundle": own})
+        described = {**description, "name": name, "version": version, "bundle": own}
+        return LoadedModel(predictor, batch, fingerprint, described)
 
     def _start(self, bundle: Bundle, threads: int | None) -> Classifier:
         settings = self._settings
@@ -116,7 +139,7 @@ class Loader:
         return classifier
 
     def _fetch(self, source: ModelSource) -> tuple[Bundle, str, Version | None]:
-        """The bundle, what a look says of it, and what the registry knows if it is there."""
+        """The bundle, its fingerprint, and what the registry knows of it if it is registered."""
         if not source.registered:
             bundle = bundles.load(source.model)
             return bundle, bundle.sha256, None
@@ -125,7 +148,7 @@ class Loader:
         version, bundle = find_bundle(source.model, uri=self._settings.tracking_uri)
         return bundle, str(version.version), version
 
-    def _watch(self, alias: str) -> AliasWatch:
+    def _alias_watch(self, alias: str) -> AliasWatch:
         from animal_classification.registry import AliasWatch
 
         if alias not in self._watches:
@@ -134,23 +157,60 @@ class Loader:
 
 
 def _hash_of_info(model: str) -> str:
-    """What :attr:`Bundle.sha256` would be, without the rest of the bundle."""
+    """What :attr:`Bundle.sha256` would be, from the one file that it depends on."""
     place = locate(model)
     try:
         if isinstance(place, Remote):
             data: bytes = place.filesystem.cat_file(place.path(INFO_FILE))
         else:
             data = (place / INFO_FILE).read_bytes()
-    except Exception as error:  # file systems behind fsspec have exceptions of their own
+    except Exception as error:  # file systems behind fsspec raise their own exceptions
         raise BundleNotFoundError(f"{model}: {INFO_FILE} cannot be read ({error})") from error
     return hashlib.sha256(data).hexdigest()
 
 
-def _told_apart(bundle: Bundle, before: Loaded | None) -> str:
-    """The bundle's version; with a piece of its hash where the one before had the same and was another."""
+def _distinct_version(bundle: Bundle, before: LoadedModel | None) -> str:
+    """The bundle's version; with a piece of its hash where another bundle before it had the same version."""
     version = bundle.info.version
-    if before is None or before.facts is None or before.facts["bundle"]["version"] != version:
+    if before is None or before.description is None or before.description["bundle"]["version"] != version:
         return version
     if before.predictor.bundle.sha256 == bundle.sha256:
         return before.predictor.info.version
     return f"{version}+{bundle.sha256[:8]}"
+
+
+def warm_up(predictor: Predictor) -> Prediction:
+    """Answer once for a grey photo, so that the first visitor does not wait for what engines do on first use."""
+    (prediction,) = predictor.classify(_grey_photos(predictor))
+    return prediction
+
+
+def warm_all(predictor: Predictor, batch: int) -> None:
+    """Answer batches of every size on every thread of the engine, which makes its buffers then."""
+    many = _grey_photos(predictor) * batch
+    with ThreadPoolExecutor(predictor.threads) as pool:
+        for size in range(batch, 0, -1):
+            list(pool.map(lambda _, size=size: predictor.classify(many[:size]), range(predictor.threads)))
+
+
+def fastest_batch(predictor: Predictor, *, tries: int = 3, clock: Callable[[], float] = time.perf_counter) -> int:
+    """How many photos to infer at once on this machine: more than one where that gains enough (``WORTH_IT``).
+
+    That depends on the processor's caches, and on who else uses them. It takes 0.1 to 0.2 s.
+    """
+    many = _grey_photos(predictor) * LARGEST_BATCH
+    best = dict.fromkeys(WORTH_IT, float("inf"))
+    for _ in range(tries):  # side by side, and the best of each, because others may take the cores meanwhile
+        for size in best:
+            started = clock()
+            for _ in range(LARGEST_BATCH // size):
+                predictor.classify(many[:size])
+            best[size] = min(best[size], clock() - started)
+    return min(best, key=lambda size: best[size] / WORTH_IT[size])
+
+
+def _grey_photos(predictor: Predictor) -> list[NDArray[np.uint8]]:
+    """A grey photo, prepared."""
+    grey = BytesIO()
+    Image.new("RGB", (64, 64), (127, 127, 127)).save(grey, "JPEG")
+    return [predictor.prepare(grey.getvalue())]

@@ -18,7 +18,7 @@ class ModelSource:
 
     Attributes:
         model: A built-in name, a bundle's folder, an fsspec URL, or a name of the registry.
-        name: Under which it answers; ``None`` for its own.
+        name: Under which it answers; ``None`` for the name in its bundle.
     """
 
     model: str
@@ -29,7 +29,7 @@ class ModelSource:
         """``zoo@production``, where it is an alias of the registry.
 
         Raises:
-            UsageError: It starts like a registered model and is not the name of one.
+            UsageError: It starts like a registered model, and is no valid name of one.
         """
         if not self.registered:
             return None
@@ -43,12 +43,12 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """A model beside another one, for a share of its requests.
+class TrafficShare:
+    """A canary or a shadow: a model that gets a share of another one's requests.
 
     Attributes:
         source: The model.
-        beside: Under which name the other one answers; ``None`` for the first.
+        beside: Name of the other one; ``None`` for the first.
         share: Of the requests, in (0, 1].
     """
 
@@ -61,7 +61,7 @@ def parse_source(text: str) -> ModelSource:
     """Read ``MODEL`` or ``NAME=MODEL``.
 
     >>> parse_source("zoo=zoo@production")
-    Source(model='models:/zoo@production', name='zoo')
+    ModelSource(model='models:/zoo@production', name='zoo')
     """
     return _source(*_parts(text))
 
@@ -75,10 +75,10 @@ def _source(model: str, name: str | None) -> ModelSource:
     return ModelSource(registered_name(model) or model, name)
 
 
-def parse_split(text: str, option: str) -> Split:
-    """Read ``NAME=MODEL@SHARE``; without a name it is beside the first model, without a share it gets everything.
+def parse_traffic_share(text: str, option: str) -> TrafficShare:
+    """Read ``NAME=MODEL@SHARE``. Without a name it stands beside the first model; without a share it gets all requests.
 
-    >>> parse_split("zoo=models:/zoo@candidate@0.1", "canary").share
+    >>> parse_traffic_share("zoo=models:/zoo@candidate@0.1", "canary").share
     0.1
 
     Raises:
@@ -88,19 +88,19 @@ def parse_split(text: str, option: str) -> Split:
     model, _, last = whole.rpartition("@")
     share = _number(last) if model else None
     if share is None:
-        return Split(_source(whole, None), beside, 1.0)
+        return TrafficShare(_source(whole, None), beside, 1.0)
     if not 0 < share <= 1:
         raise UsageError(f"{option} {text!r}: the share must be above 0 and at most 1, as in NAME=MODEL@0.1")
-    return Split(_source(model, None), beside, share)
+    return TrafficShare(_source(model, None), beside, share)
 
 
 @dataclass(frozen=True, slots=True)
 class ServingPlan:
-    """All that a server shall serve: models, the default one first, and what goes beside them."""
+    """All that a server is to serve: models, the default one first, and their canaries and shadows."""
 
     models: tuple[ModelSource, ...]
-    canaries: tuple[Split, ...]
-    shadows: tuple[Split, ...]
+    canaries: tuple[TrafficShare, ...]
+    shadows: tuple[TrafficShare, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> ServingPlan:
@@ -113,8 +113,8 @@ class ServingPlan:
             raise UsageError("no model is named: give --model a built-in name, a folder, a URL or models:/NAME@ALIAS")
         return cls(
             tuple(parse_source(text) for text in settings.model),
-            tuple(parse_split(text, "canary") for text in settings.canary),
-            tuple(parse_split(text, "shadow") for text in settings.shadow),
+            tuple(parse_traffic_share(text, "canary") for text in settings.canary),
+            tuple(parse_traffic_share(text, "shadow") for text in settings.shadow),
         )
 
 

@@ -1,7 +1,7 @@
 """A model that runs beside another one without answering, to find out how it would do.
 
-It has a thread and a queue of its own: the thread gives way to everything else on the machine where the system lets it,
-takes up a photo only while a core has nothing to answer, and what finds no room in the queue is dropped.
+It has a thread and a queue of its own. The thread runs at the lowest priority where the system allows that, and takes a
+photo only while a core has nothing to answer; a photo that finds no room in the queue is dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from animal_classification.serving.models.routing import fraction
+from animal_classification.serving.models.routing import sample_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from animal_classification.inference import Prediction
     from animal_classification.serving.batching.inference_jobs import PhotoOutcome
     from animal_classification.serving.http.uploads import UploadedPhoto
-    from animal_classification.serving.models.loader import Loaded
-    from animal_classification.serving.models.model_metrics import ModelMetrics
+    from animal_classification.serving.models.loader import LoadedModel
+    from animal_classification.serving.observability.metrics import ModelMetrics
 
 MAX_PHOTOS = 32
 MAX_BYTES = 32 * 1024 * 1024
-_LEAST_IMPORTANT = 19
+_LOWEST_PRIORITY = 19  # of POSIX's nice values
 _WAIT = 1.0
 
 
 @dataclass(slots=True)
 class ShadowComparison:
-    """What has been seen of two models on the same photos, since one of them changed.
+    """How two models compare on the same photos, since one of them changed.
 
     Attributes:
         compared: Photos.
-        agreed: Of these, how many both gave the same label, or both called unknown.
-        difference: Sum over these of the shadow's probability less the other's, each of its own label.
-        answer_seconds: Sum of the seconds that the other one took to decode and infer.
-        shadow_seconds: Sum of the shadow's.
+        agreed: Of these, those that both gave the same label, or both called unknown.
+        difference: Sum of the shadow's probability minus the other's, each of its own label.
+        answer_seconds: Sum of the seconds that the other model took to decode and infer.
+        shadow_seconds: The same of the shadow.
         dropped: Photos for which there was no room, or no time.
         failed: Photos on which the shadow failed.
     """
@@ -55,7 +55,7 @@ class ShadowComparison:
     failed: int = 0
 
     def as_object(self) -> dict[str, object]:
-        """For people: means in place of sums."""
+        """As JSON, with means in place of sums."""
         count = self.compared
 
         def mean(total: float) -> float | None:
@@ -73,7 +73,7 @@ class ShadowComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
+class _AnsweredPhoto:
     data: bytes
     prediction: Prediction
     seconds: float
@@ -83,53 +83,55 @@ class Shadow:
     """Compares a model with the one that answers.
 
     Args:
-        name: Under which the other one answers.
-        share: Of its answers, those that are compared.
-        spare: Waits for so many seconds until a core has nothing to answer; whether one has.
+        name: Under which the other model answers.
+        share: Of its answers, how many are compared.
+        wait_for_spare_core: Waits up to so many seconds until a core has nothing to answer; whether one has.
         metrics: Where the comparison is counted.
     """
 
-    def __init__(self, name: str, share: float, spare: Callable[[float], bool], metrics: ModelMetrics) -> None:
+    def __init__(
+        self, name: str, share: float, wait_for_spare_core: Callable[[float], bool], metrics: ModelMetrics
+    ) -> None:
         self.name = name
         self.share = share
-        self.loaded: Loaded | None = None
+        self.loaded: LoadedModel | None = None
         self.comparison = ShadowComparison()
-        self._spare = spare
+        self._wait_for_spare_core = wait_for_spare_core
         self._metrics = metrics
-        self._waiting: deque[_Answered] = deque()
+        self._waiting: deque[_AnsweredPhoto] = deque()
         self._bytes = 0
-        self._beside = ""
+        self._answering_version = ""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="animals-shadow", daemon=True)
         self._thread.start()
 
-    def install(self, loaded: Loaded | None) -> None:
+    def install(self, loaded: LoadedModel | None) -> None:
         """Compare with this model from now on; ``None`` for a pause."""
         with self._changed:
             self.loaded = loaded
-            self._begin_again()
+            self._reset()
 
     def offer(self, photo: UploadedPhoto, outcome: PhotoOutcome, version: str) -> None:
-        """A photo was answered by the other model, of some version. Takes no time."""
+        """Compare on a photo that a version of the other model has answered, if there is room. Returns at once."""
         prediction = outcome.result.prediction
         if self.loaded is None or prediction is None or outcome.seconds is None:
             return
-        if fraction(photo.data, b"shadow") >= self.share:
+        if sample_point(photo.data, b"shadow") >= self.share:
             return
         with self._changed:
-            if version != self._beside:
-                self._beside = version
-                self._begin_again()
+            if version != self._answering_version:
+                self._answering_version = version
+                self._reset()
             if len(self._waiting) >= MAX_PHOTOS or self._bytes + len(photo.data) > MAX_BYTES:
                 self._drop()
                 return
-            self._waiting.append(_Answered(photo.data, prediction, outcome.seconds))
+            self._waiting.append(_AnsweredPhoto(photo.data, prediction, outcome.seconds))
             self._bytes += len(photo.data)
             self._changed.notify()
 
     def close(self, timeout: float = 0.0) -> None:
-        """Stop; the photo that is at work is waited for during ``timeout`` seconds."""
+        """Stop, after waiting up to ``timeout`` seconds for the photo in work."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -142,7 +144,7 @@ class Shadow:
         shown = {"version": info.version if info else None, "share": self.share}
         return shown | self.comparison.as_object()
 
-    def _begin_again(self) -> None:
+    def _reset(self) -> None:
         self.comparison = ShadowComparison()
         self._waiting.clear()
         self._bytes = 0
@@ -152,32 +154,32 @@ class Shadow:
         self._metrics.shadow_dropped(self.name)
 
     def _work(self) -> None:
-        give_way()
+        lower_priority()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or (self._waiting and self.loaded))
                 if self._closed:
                     return
-            if not self._spare(_WAIT):
-                continue  # what waits makes way for what comes: the queue is bounded
+            if not self._wait_for_spare_core(_WAIT):
+                continue
             with self._changed:
                 if not self._waiting or self.loaded is None:
                     continue
                 answered, loaded, comparison = self._waiting.popleft(), self.loaded, self.comparison
                 self._bytes -= len(answered.data)
             self._compare(answered, loaded, comparison)
-            del answered, loaded  # or the thread would keep a model in memory that is not used any more
+            del answered, loaded  # or the waiting thread would keep a model in memory that nobody uses any more
 
-    def _compare(self, answered: _Answered, loaded: Loaded, comparison: ShadowComparison) -> None:
+    def _compare(self, answered: _AnsweredPhoto, loaded: LoadedModel, comparison: ShadowComparison) -> None:
         started = time.perf_counter()
         try:
             (prediction,) = loaded.predictor.classify([loaded.predictor.prepare(answered.data)])
-        except Exception:  # whatever it is, it must not touch what answers
+        except Exception:  # whatever it is, the model that answers must not notice
             comparison.failed += 1
             self._metrics.shadow_failed(self.name)
             return
         seconds = time.perf_counter() - started
-        agreed = _said(prediction) == _said(answered.prediction)
+        agreed = _answer_of(prediction) == _answer_of(answered.prediction)
         difference = prediction.probability - answered.prediction.probability
         comparison.compared += 1
         comparison.agreed += agreed
@@ -187,12 +189,12 @@ class Shadow:
         self._metrics.shadow_compared(self.name, agreed, difference, answered.seconds, seconds)
 
 
-def give_way() -> None:
-    """Let this thread, and those that it starts, run only when nothing else wants to; where the system can."""
+def lower_priority() -> None:
+    """Run this thread, and those that it starts, only while the cores have nothing else to do (on Linux)."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_IMPORTANT)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
 
 
-def _said(prediction: Prediction) -> str | None:
+def _answer_of(prediction: Prediction) -> str | None:
     return None if prediction.unknown else prediction.label

@@ -1,6 +1,7 @@
 """The server's log: one JSON object a line on stdout.
 
-Written beside the event loop, so that a slow reader holds up nobody.
+A thread of its own writes it, so that a slow reader delays no answer. docs/decisions.md says why it is not
+``logging.handlers.QueueListener``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MODELS = "animal_classification.serving.models"
 
 
 class LineWriter:
-    """Writes lines from a thread of its own; what a reader who stands still leaves no room for is dropped, and said."""
+    """Writes lines on a thread of its own. While its reader is stuck, lines are dropped and counted."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -35,18 +36,18 @@ class LineWriter:
         self._thread.start()
 
     def write(self, record: dict[str, Any]) -> None:
-        """Write a record, soon."""
+        """Have the thread write a record."""
         try:
             self._waiting.put_nowait(_as_line(record))
         except queue.Full:
             self._dropped += 1
 
-    def access(self, facts: dict[str, Any]) -> None:
-        """Write what is known of a request that was answered."""
-        self.write({"time": now(), "level": "info", "event": "request", **facts})
+    def access(self, fields: dict[str, Any]) -> None:
+        """Write the record of a request that was answered."""
+        self.write({"time": now(), "level": "info", "event": "request", **fields})
 
     def close(self) -> None:
-        """Write what waits, for two seconds at the most."""
+        """Write the lines that wait, for at most two seconds."""
         try:
             self._waiting.put(None, timeout=1)
         except queue.Full:
@@ -62,7 +63,7 @@ class LineWriter:
                 self._stream.write(line)
                 if self._waiting.empty():
                     self._stream.flush()
-            except (OSError, ValueError):  # nobody reads any more
+            except (OSError, ValueError):  # the reader is gone
                 continue
 
 
@@ -74,7 +75,7 @@ class JsonHandler(logging.Handler):
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        facts = {
+        fields = {
             "time": now(),
             "level": record.levelname.lower(),
             "event": "log",
@@ -82,24 +83,24 @@ class JsonHandler(logging.Handler):
             "message": record.getMessage(),
         }
         if (request_id := REQUEST_ID.get()) is not None:
-            facts["request_id"] = request_id
+            fields["request_id"] = request_id
         if (trace := tracing.current()) is not None:
-            facts["trace_id"] = trace.trace_id
+            fields["trace_id"] = trace.trace_id
         if record.exc_info:
-            facts["exception"] = logging.Formatter().formatException(record.exc_info)
-        self._writer.write(facts)
+            fields["exception"] = logging.Formatter().formatException(record.exc_info)
+        self._writer.write(fields)
 
 
 @contextmanager
-def installed(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """Send the log of this process to where an operator reads it; yields what takes the facts of each request.
+def logging_configured(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """Send this process's log to where an operator reads it; yields what takes the record of each request.
 
     Args:
-        as_json: Lines of JSON on stdout, a line for each request among them; otherwise text on stderr, and none.
+        as_json: JSON on stdout, with a line for each request; otherwise text on stderr, without them.
     """
-    # It warns of every malformed body, which is the client's business.
+    # It warns of every malformed body, which the client is told of.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    logging.getLogger(MODELS).setLevel(logging.INFO)  # who answers is worth knowing
+    logging.getLogger(MODELS).setLevel(logging.INFO)  # changes of the models
     if not as_json:
         with _models_as_text():
             yield None
@@ -116,7 +117,7 @@ def installed(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None] | N
 
 @contextmanager
 def _models_as_text() -> Iterator[None]:
-    """What becomes of the models on stderr, as the command line says such things."""
+    """Changes of the models on stderr, as the command line prints messages."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("animals: %(message)s"))
     logger = logging.getLogger(MODELS)

@@ -1,4 +1,4 @@
-"""The prediction log of this server: what is kept of each answer, and of its photo where photos are kept."""
+"""Keeps this server's answers in the prediction log, and their photos where photos are kept."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 REPLICATED = {"K_SERVICE": "Cloud Run", "KUBERNETES_SERVICE_HOST": "Kubernetes"}
-# Questions to the database: where it is slow, neither threads nor connections are there for all who ask.
-AT_ONCE = 2
-# More than these do not wait for their turn: each would hold a connection while a database does not answer.
-IN_LINE = 64
-# Enough for a person to look at, and for training: models see 224 to 384 pixels.
+# Queries to the database at once: where it is slow, there are neither threads nor connections for all requests.
+MAX_QUERIES = 2
+# Requests that wait for their query: each holds a connection of its client while the database does not answer.
+MAX_WAITING = 64
+# Pixels of the longer side: enough for a person, and for training, where models see 224 to 384.
 THUMBNAIL = 1024
 _QUALITY = 88
 
 
-class Predictions:
-    """Keeps what this process answers.
+class PredictionLogger:
+    """The prediction log of this process.
 
     Args:
         settings: Where, and whether photos are kept.
@@ -56,22 +56,22 @@ class Predictions:
         self.log = PredictionLog(place, metrics)
         self.photos = photos_at(place.photos)
         self.limits = limits
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._in_line = 0
+        self._free_queries = asyncio.Semaphore(MAX_QUERIES)
+        self._waiting = 0
         original = settings.keep_photos == "original"
         self._keeps_photos = settings.keep_photos != "no"
-        # Also where none are kept any more: those that are there go when their time is over.
+        # Also where photos are not kept any more: earlier ones are deleted when they expire.
         self._keeper = PhotoKeeper(
             self.photos,
             (lambda data: data) if original else lambda data: thumbnail(data, limits),
             most_bytes=settings.photo_bytes,
             days=settings.photo_days,
         )
-        for line in alone(settings, os.environ):
+        for line in replica_warnings(settings, os.environ):
             logging.getLogger(__name__).warning(line)
 
     def keep(self, answered: Answered) -> None:
-        """Keep an answer; called on the thread that made it, before it leaves. Never raises."""
+        """Log an answer; called on the thread that made it, before the answer leaves. Never raises."""
         try:
             record = as_record(answered)
             self.log.write(record)
@@ -80,37 +80,37 @@ class Predictions:
         except Exception:  # the answer matters more
             logging.getLogger(__name__).exception("a prediction could not be kept")
 
-    async def beside(self, work: Callable[[], Result]) -> Result:
-        """Ask the database, or look for a photo, beside the event loop; others wait for their turn.
+    async def query(self, work: Callable[[], Result]) -> Result:
+        """Query the database, or read a photo, beside the event loop, ``MAX_QUERIES`` at once.
 
-        Whoever gives up leaves his turn to the next only when his question is answered: what a database does not answer
-        must not pile up.
+        A cancelled request keeps its place until its query is answered: queries to a database that does not answer must
+        not pile up.
 
         Raises:
-            ProblemError: 503 where many wait already.
+            ProblemError: 503 where ``MAX_WAITING`` requests wait already.
         """
-        if self._in_line >= IN_LINE:
+        if self._waiting >= MAX_WAITING:
             detail = "the database of the prediction log is slow, and many wait for it already; try again in a moment"
             raise ProblemError(503, detail, kind="busy", headers={"Retry-After": "5"})
-        self._in_line += 1
+        self._waiting += 1
         try:
-            await self._turns.acquire()
+            await self._free_queries.acquire()
         finally:
-            self._in_line -= 1
+            self._waiting -= 1
         task = asyncio.ensure_future(in_thread(work))
-        task.add_done_callback(lambda _: self._turns.release())
+        task.add_done_callback(lambda _: self._free_queries.release())
         return await asyncio.shield(task)
 
     def close(self, timeout: float = 3.0) -> None:
-        """Write what waits; called when the last answer has left."""
+        """Write the rows that wait; called when the last answer has left."""
         self._keeper.close(timeout)
         self.log.close(timeout)
 
 
-def alone(settings: Settings, environment: Mapping[str, str]) -> list[str]:
-    """What the replicas of a service would not share, a line each; nothing where there can be only one.
+def replica_warnings(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Warnings about what the replicas of a service would not share; none outside of Kubernetes and Cloud Run.
 
-    Kubernetes and Cloud Run start several of a kind, each with a disk of its own that goes with it.
+    Those start several replicas, each with a disk of its own that is deleted with it.
     """
     where = next((name for variable, name in REPLICATED.items() if environment.get(variable)), "")
     if not where:
@@ -131,7 +131,7 @@ def alone(settings: Settings, environment: Mapping[str, str]) -> list[str]:
 
 
 def as_record(answered: Answered) -> PredictionRecord:
-    """What is kept of an answer."""
+    """The row that is kept of an answer."""
     prediction, info = answered.outcome.result.prediction, answered.info
     assert prediction is not None
     embedding = b""
@@ -159,7 +159,7 @@ def as_record(answered: Answered) -> PredictionRecord:
 
 
 def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:
-    """A photo as a small JPEG: upright, and without what a camera writes beside it, such as where it was taken."""
+    """A photo as a small JPEG: upright, and without a camera's metadata, such as where it was taken."""
     try:
         shown = imaging.thumbnail(data, THUMBNAIL, limits=limits)
     except ImageError:

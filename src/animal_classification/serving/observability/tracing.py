@@ -1,8 +1,12 @@
 """Traces for OpenTelemetry (extra ``telemetry``): on where the standard ``OTEL_*`` variables name a receiver.
 
-Without them nothing of OpenTelemetry is imported. A request's span stands below the client's ``traceparent`` where it
-sends one; under it each photo has ``queue``, ``decode`` and ``infer``, and the last is linked with its batch.
+Without them nothing of OpenTelemetry is imported. The parent of a request's span is the client's ``traceparent``, if it
+sends one. Below it each photo has ``queue``, ``decode`` and ``infer``, and ``infer`` is linked with its batch.
+
+docs/decisions.md says why this is not OpenTelemetry's ASGI instrumentation.
 """
+
+# Imported where it is used: OpenTelemetry is an extra.
 
 from __future__ import annotations
 
@@ -29,12 +33,12 @@ CURRENT: ContextVar[RequestTrace | None] = ContextVar("animals_trace", default=N
 _log = logging.getLogger(__name__)
 
 
-def wanted(environment: Mapping[str, str]) -> bool:
-    """Somebody is named who receives traces.
+def is_enabled(environment: Mapping[str, str]) -> bool:
+    """Whether the environment names a receiver of traces.
 
-    >>> wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"})
+    >>> is_enabled({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"})
     True
-    >>> wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"})
+    >>> is_enabled({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"})
     False
     """
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -46,8 +50,8 @@ def wanted(environment: Mapping[str, str]) -> bool:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Tracing | None:
-    """What makes traces, or ``None``; what stands in the way is logged: a server is worth more than its traces."""
-    if not wanted(environment):
+    """Tracing as the environment asks for it; ``None`` without, or where it cannot start, which the log explains."""
+    if not is_enabled(environment):
         return None
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         _log.warning("no traces: they need an extra: %s", pip_install("telemetry"))
@@ -85,8 +89,12 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
 
     def begin(self, scope: Scope) -> RequestTrace:
-        """Start the span of a request, below the client's where it names one."""
-        sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+        """Start the span of a request, below the client's if it sends one."""
+        sent = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in _TRACE_HEADERS
+        }
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
         span = self._tracer.start_span(
             scope["method"],
@@ -97,11 +105,11 @@ class Tracing:
         return RequestTrace(self, span)
 
     def below(self, parent: Any) -> Any:
-        """The context of what happens below a span."""
+        """The context of spans below another."""
         return self._api.set_span_in_context(parent)
 
     def add(self, name: str, context: Any, times: tuple[int, int], *, links: Iterable[Any] = (), **facts: Any) -> Any:
-        """A span that is over, from and to nanoseconds since 1970; returns its identity."""
+        """Add a span that has ended; ``times`` are nanoseconds since 1970. Returns its span context."""
         span = self._tracer.start_span(
             name,
             context,
@@ -114,19 +122,19 @@ class Tracing:
 
     @property
     def failed(self) -> Any:
-        """The status of a span that went wrong."""
+        """The status of a failed span."""
         return self._api.StatusCode.ERROR
 
-    def nowhere(self) -> Any:
-        """The context of what belongs to several requests."""
+    def without_parent(self) -> Any:
+        """The context of a span that belongs to several requests."""
         return self._api.set_span_in_context(self._api.INVALID_SPAN)
 
     def close(self) -> None:
-        """Send what waits, for as long as the exporter is told to wait."""
+        """Send the spans that wait, within the exporter's time-out."""
         self._provider.shutdown()
 
 
-_CARRIED = frozenset({b"traceparent", b"tracestate"})
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +156,22 @@ class RequestTrace:
 
     @property
     def header(self) -> str:
-        """What W3C's Trace Context puts into an answer: ``00-TRACE-SPAN-FLAGS``."""
+        """The header ``traceresponse`` of W3C's Trace Context: ``00-TRACE-SPAN-FLAGS``."""
         identity = self.identity
         return f"00-{identity.trace_id:032x}-{identity.span_id:016x}-{int(identity.trace_flags):02x}"
 
     @property
     def recorded(self) -> bool:
-        """The sampler has taken it."""
+        """Whether the sampler keeps it."""
         return bool(self.span.is_recording())
 
     def step(self, name: str, times: tuple[int, int], *, links: Iterable[Any] = (), **facts: Any) -> None:
-        """Something that was done for this request."""
+        """Add a span for a step of this request."""
         if self.recorded:
             self.tracing.add(name, self.tracing.below(self.span), times, links=links, **facts)
 
     def end(self, method: str, route: str, status: int) -> None:
-        """The request is answered."""
+        """End the span: the request is answered."""
         self.span.update_name(f"{method} {route}")
         self.span.set_attributes({"http.route": route, "http.response.status_code": status})
         if status >= 500:
@@ -172,7 +180,7 @@ class RequestTrace:
 
 
 def inferred(traces: Sequence[RequestTrace | None], started: int) -> None:
-    """Tell all whose photos were in a batch of it.
+    """Add the span of a batch, and one for each photo in it.
 
     Args:
         traces: One for each photo.
@@ -185,11 +193,11 @@ def inferred(traces: Sequence[RequestTrace | None], started: int) -> None:
     tracing = recorded[0].tracing
     others = {trace.identity.span_id: trace.identity for trace in recorded}
     facts = {"animals.batch_size": len(traces)}
-    batch = tracing.add("infer batch", tracing.nowhere(), times, links=others.values(), **facts)
+    batch = tracing.add("infer batch", tracing.without_parent(), times, links=others.values(), **facts)
     for trace in recorded:
         trace.step("infer", times, links=[batch], **facts)
 
 
 def current() -> RequestTrace | None:
-    """The trace of the request that this is done for."""
+    """The trace of the request in progress."""
     return CURRENT.get()

@@ -1,1 +1,1 @@
-"""One process or several on a port: connections, start, shutdown."""
+"""Processes and connections: start, shutdown, workers on one port, bounds on clients and memory."""

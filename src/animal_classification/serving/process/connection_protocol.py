@@ -1,4 +1,4 @@
-"""What a connection may cost, on top of uvicorn's protocol: heads, bodies, silence, and clients that do not read."""
+"""Bounds on connections, on top of uvicorn's protocol: slow heads and bodies, clients that do not read, and crowds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from animal_classification.serving.http.problem_details import ProblemError, problem_body
-from animal_classification.serving.middleware.message_arrival import KEY, Arrival
+from animal_classification.serving.middleware.client_connection import KEY, MessageArrival
 from animal_classification.serving.process.lingering_close import LingeringTransport
 from animal_classification.serving.process.waiting_connections import WaitingConnections
 
@@ -23,20 +23,22 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+    OnRefusal = Callable[[int, str, str | None], list[tuple[bytes, bytes]]]
+
 MAX_HEAD = 64 * 1024
-# Bytes of a body that are read before the application has taken the earlier ones. uvicorn's own bound, a quarter of it,
-# stops the reading of nearly every photo once or twice, each time with a call of the system and a turn of the loop.
+# Bytes of a body that are buffered for the application. uvicorn's own bound, a quarter of it, pauses the reading of
+# nearly every photo once or twice, each time with a system call and a turn of the event loop.
 READ_AHEAD = 256 * 1024
-# So many bytes of a body are progress. A client that sends one now and then makes none.
+# Bytes of a body that count as progress. A client that sends a byte now and then makes none.
 PROGRESS = 16 * 1024
-# Seconds after a body's time is over in which the application may say so itself.
-LAST_WORD = 1.0
+# Seconds after a body's time is over in which the application may answer by itself.
+APPLICATION_GRACE = 1.0
 TOO_MANY = "too many clients are connected; try again in a moment"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionBounds:
-    """What an operator allows, in seconds and in number."""
+    """The operator's bounds: seconds, and the number of connections."""
 
     head_timeout: float = 15.0
     body_timeout: float = 60.0
@@ -51,23 +53,23 @@ class Connections:
 
     Attributes:
         bounds: On each.
-        refused: Told of the status, the reason in one word and the client where the protocol answers by itself; gives
-            the answer's headers.
-        waiting: Those on which it is the client's turn.
-        leaving: Those that have given way and are about to close.
+        on_refusal: Called with the status, the reason in one word and the client when the protocol answers by itself;
+            returns headers for the answer.
+        waiting: Those that wait for their client.
+        evicted: Those that are closing to make room for others.
     """
 
     bounds: ConnectionBounds = ConnectionBounds()
-    refused: Callable[[int, str, str | None], list[tuple[bytes, bytes]]] = lambda *_: []
-    waiting: WaitingConnections[GuardedProtocol] = field(default_factory=WaitingConnections)
-    leaving: set[GuardedProtocol] = field(default_factory=set)
+    on_refusal: OnRefusal = lambda *_: []
+    waiting: WaitingConnections[BoundedHttpProtocol] = field(default_factory=WaitingConnections)
+    evicted: set[BoundedHttpProtocol] = field(default_factory=set)
 
 
-class GuardedProtocol(HttpToolsProtocol):
-    """Bounds heads and bodies in time, connections in number, and the patience with clients that do not read.
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Bounds the time of heads, bodies and unread answers, and the number of connections.
 
-    Where an answer is complete and its request is not, the connection ends: the client gets the time to read the
-    answer, and what it still sends is dropped.
+    Where an answer is complete before its request, the connection ends: the client gets time to read the answer, and
+    what it still sends is dropped.
     """
 
     shared = Connections()
@@ -88,11 +90,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_bytes = 0  # since there was progress last
         self._in_message = False
         self._broken = False
-        self._arrival = Arrival()
+        self._arrival = MessageArrival()
 
     @property
     def answering(self) -> bool:
-        """A request is on its way, or an answer."""
+        """A request is arriving, or an answer is being made or sent."""
         if self._lingering:
             return False
         return self._in_message or self._head_bytes > 0 or self._unanswered
@@ -107,16 +109,16 @@ class GuardedProtocol(HttpToolsProtocol):
         return cast("LingeringTransport", self.transport).lingering
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # uvicorn writes to it, and closes it when it is done.
+        # uvicorn writes to this one, and closes it when it is done.
         lingering = LingeringTransport(transport, self.loop, self._may_still_send)
         super().connection_made(cast("asyncio.Transport", lingering))
         self.shared.waiting.add(self, idle=False)
-        self._wait(self.bounds.head_timeout, self._head_is_late)
-        while len(self.connections) - len(self.shared.leaving) > self.bounds.max_connections:
-            other = self.shared.waiting.pop(GuardedProtocol.has_news)
+        self._start_timer(self.bounds.head_timeout, self._on_head_timeout)
+        while len(self.connections) - len(self.shared.evicted) > self.bounds.max_connections:
+            other = self.shared.waiting.pop(BoundedHttpProtocol.has_unread_data)
             if other is None:  # all others are being answered
                 break
-            other.give_way()
+            other.evict()
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or self._broken:
@@ -132,34 +134,34 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD:
             self._refuse(431, "head-too-large", f"a request's head may have {MAX_HEAD} bytes")
             return
-        self._watch()
+        self._set_timers()
 
-    def _watch(self) -> None:
-        """Whose turn is it, and for how long?"""
+    def _set_timers(self) -> None:
+        """Start or stop waiting for the client, by what has arrived."""
         if self._in_message:
             if self._timer is None:
-                self._wait(self.bounds.body_timeout + LAST_WORD, self._body_is_late)
+                self._start_timer(self.bounds.body_timeout + APPLICATION_GRACE, self._on_body_timeout)
                 self.shared.waiting.add(self, idle=False)
             elif self._body_bytes >= PROGRESS:
                 self._body_bytes = 0
                 self.shared.waiting.add(self, idle=False)
         elif self._head_bytes and not self._unanswered:
             if self._timer is None:
-                self._wait(self.bounds.head_timeout, self._head_is_late)
+                self._start_timer(self.bounds.head_timeout, self._on_head_timeout)
                 self.shared.waiting.add(self, idle=False)
         elif self._unanswered:
             self.shared.waiting.discard(self)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = max(1, self._head_bytes)  # it may have come with the end of another message
-        self._arrival = cast("dict[str, Any]", self.scope)[KEY] = Arrival()
+        self._head_bytes = max(1, self._head_bytes)  # the head may have come with the end of another message
+        self._arrival = cast("dict[str, Any]", self.scope)[KEY] = MessageArrival()
 
     def on_headers_complete(self) -> None:
         self._in_message = True
         self._head_bytes = 0
         self._body_bytes = 0
-        self._stop_waiting()
+        self._stop_timer()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -175,29 +177,29 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         self._arrival.complete = True
-        self._stop_waiting()
+        self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         if self._may_still_send() and not self.transport.is_closing():
             self.transport.close()
         super().on_response_complete()
-        if self not in self.connections:  # it was lost while an answer waited to be sent
+        if self not in self.connections:  # the connection was lost while its answer waited to be sent
             return
         if self.transport.is_closing():
-            self._stop_waiting()
+            self._stop_timer()
             self.shared.waiting.add(self, idle=False)
         elif not self._unanswered and not self._in_message:
             self.shared.waiting.add(self, idle=not self._head_bytes)
-            if self._head_bytes and self._timer is None:  # a piece of the next one came with the last one
-                self._wait(self.bounds.head_timeout, self._head_is_late)
+            if self._head_bytes and self._timer is None:  # a piece of the next head came with the last message
+                self._start_timer(self.bounds.head_timeout, self._on_head_timeout)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "not-http", "this is not a request of HTTP/1.1")
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        # Closing would wait for the client to read what is written already.
+        # Closing would wait until the client has read what is written already.
         self._write_timer = self.loop.call_later(self.bounds.write_timeout, self.transport.abort)
         self.shared.waiting.add(self, idle=False)
 
@@ -210,24 +212,24 @@ class GuardedProtocol(HttpToolsProtocol):
             self.shared.waiting.discard(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_timer()
         if self._write_timer is not None:
             self._write_timer.cancel()
         self.shared.waiting.discard(self)
-        self.shared.leaving.discard(self)
+        self.shared.evicted.discard(self)
         super().connection_lost(exc)
 
-    def has_news(self) -> bool:
-        """Something has come that was not read yet."""
+    def has_unread_data(self) -> bool:
+        """Whether the client has sent something that was not read yet."""
         ours = self.transport.get_extra_info("socket")
         try:
             return bool(select.select([ours], [], [], 0)[0]) if os.name == "nt" else _readable(ours.fileno())
-        except (OSError, ValueError):  # it is closed
+        except (OSError, ValueError):  # the socket is closed
             return False
 
-    def give_way(self) -> None:
-        """Close, to make room for another; what has begun is told so."""
-        self.shared.leaving.add(self)
+    def evict(self) -> None:
+        """Close, to make room for another connection; a request that has begun is answered with 503."""
+        self.shared.evicted.add(self)
         transport = cast("LingeringTransport", self.transport)
         if transport.lingering or transport.get_write_buffer_size():
             transport.abort()
@@ -237,41 +239,41 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _may_still_send(self) -> bool:
-        # Where others wait behind it in the pipeline, the request that was answered has come as a whole.
-        return (self._in_message or self._broken) and not self.pipeline and self not in self.shared.leaving
+        # Where other requests wait in the pipeline, the one that was answered has arrived whole.
+        return (self._in_message or self._broken) and not self.pipeline and self not in self.shared.evicted
 
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+    def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._timer = self.loop.call_later(seconds, then)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _head_is_late(self) -> None:
+    def _on_head_timeout(self) -> None:
         self._timer = None
         if self._head_bytes:
             self._refuse(408, "slow-head", f"a request's head must arrive within {self.bounds.head_timeout:g} seconds")
         else:
             self.transport.close()
 
-    def _body_is_late(self) -> None:
+    def _on_body_timeout(self) -> None:
         self._timer = None
-        if self.pipeline:  # nobody reads it yet
-            self._wait(self.bounds.body_timeout + LAST_WORD, self._body_is_late)
-        else:  # an answer has begun, or the application has not said a word
+        if self.pipeline:  # the application has not begun to read it
+            self._start_timer(self.bounds.body_timeout + APPLICATION_GRACE, self._on_body_timeout)
+        else:  # an answer has begun, or the application has not answered in time
             self.transport.abort()
 
     def _refuse(self, status: int, kind: str, detail: str, *, linger: bool = True) -> None:
-        """Answer with a problem and close: by way of the application where a request of its waits, else from here."""
+        """Answer with a problem and close: through the application if it has the request, otherwise from here."""
         self._broken = linger
-        self._stop_waiting()
+        self._stop_timer()
         headers = {"Connection": "close"} | ({"Retry-After": "1"} if status == 503 else {})
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._write(status, kind, detail, headers)
             self.transport.close()
-        elif not self._in_message:  # what is wrong stands behind a request that is being answered
+        elif not self._in_message:  # the fault stands behind a request that is being answered
             cycle.keep_alive = False
         elif cycle.response_started:
             self.transport.close()
@@ -286,7 +288,7 @@ class GuardedProtocol(HttpToolsProtocol):
             "content-type: application/problem+json",
             f"content-length: {len(body)}",
             *(f"{name.lower()}: {value}" for name, value in headers.items()),
-            *(f"{name.decode()}: {value.decode()}" for name, value in self.shared.refused(status, kind, client)),
+            *(f"{name.decode()}: {value.decode()}" for name, value in self.shared.on_refusal(status, kind, client)),
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
 
@@ -297,8 +299,8 @@ def _readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def guarded(
-    bounds: ConnectionBounds, refused: Callable[[int, str, str | None], list[tuple[bytes, bytes]]]
-) -> type[GuardedProtocol]:
-    """The protocol for one server, with an operator's bounds."""
-    return type("GuardedProtocol", (GuardedProtocol,), {"shared": Connections(bounds=bounds, refused=refused)})
+def protocol_with(bounds: ConnectionBounds, on_refusal: OnRefusal) -> type[BoundedHttpProtocol]:
+    """The protocol class for one server."""
+    return type(
+        "BoundedHttpProtocol", (BoundedHttpProtocol,), {"shared": Connections(bounds=bounds, on_refusal=on_refusal)}
+    )

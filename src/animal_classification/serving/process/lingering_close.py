@@ -1,7 +1,7 @@
-"""A connection that ends while its client still sends: the answer must reach it all the same.
+"""Closing a connection whose client still sends, so that the answer reaches it all the same.
 
-A socket that is closed with bytes unread is reset, and a reset may take away an answer that the client has not read
-yet (RFC 9112, section 9.6). So our half is closed, what comes is dropped, and the rest follows.
+A socket that is closed with unread bytes is reset, and a reset may destroy an answer that the client has not read yet
+(RFC 9112, section 9.6). So our half is closed first, what still comes is dropped, and then the connection is closed.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-# How much longer a client may send, and how many bytes, when its answer is complete and its request is not.
+# How long a client may still send, and how many bytes, when its answer is complete and its request is not.
 SECONDS = 5.0
+BYTES = 16 * 1024 * 1024
 # How long a client may take to read what was written before its connection was closed.
 READING = 30.0
-BYTES = 16 * 1024 * 1024
 
 
 class LingeringTransport:
-    """An asyncio transport which, closed, waits for the client where that may still send, though not for ever.
+    """An asyncio transport that, when closed, waits some time for a client that still sends.
 
     Args:
-        inner: What does the work.
-        loop: Where the time is measured.
-        may_still_send: Whether the client may.
+        inner: The transport that does the work.
+        loop: Its event loop.
+        may_still_send: Whether the client may still be sending.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class LingeringTransport:
         self.abort = inner.abort
 
     def write(self, data: bytes) -> None:
-        """Send; nothing any more when it lingers."""
+        """Send, unless the transport lingers."""
         if not self.lingering:
             self._inner.write(data)
 
     def is_closing(self) -> bool:
-        """It is closed, or lingers."""
+        """Whether it is closed, or lingers."""
         return self.lingering or self._inner.is_closing()
 
     def close(self) -> None:
-        """Write what is to be written, and close; the second time at once."""
+        """Write what is buffered, and close; a second call closes at once."""
         if self.lingering or self._inner.is_closing() or not self._may_still_send():
             self._inner.close()
             if self._inner.get_write_buffer_size():
@@ -70,7 +70,7 @@ class LingeringTransport:
         self._loop.call_later(SECONDS, self._inner.abort)
 
     def drop(self, count: int) -> None:
-        """So many bytes came and are of no use."""
+        """Count bytes that came and are ignored."""
         self._dropped += count
         if self._dropped > BYTES:
             self._inner.abort()

@@ -1,8 +1,8 @@
-"""How much memory a server gives to what: request bodies, decoding, and itself; from the container where nobody says.
+"""How a server divides its memory between request bodies, decoding and itself.
 
 Of the container's memory, shared by the workers, a process keeps ``RESERVED`` for itself. Of the rest, half is for
-decoding and a quarter for request bodies. The last quarter is room: for a second model while one is exchanged, for
-answers on their way, and for what the allocator keeps.
+decoding and a quarter for request bodies. The last quarter is a reserve: for a second model while one replaces another,
+for answers being sent, and for what the allocator keeps.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST_BODIES = 512 * MIB
 FEWEST_BODIES = 16 * MIB
 
 
-def fitted(settings: Settings, *, memory: int | None = None, workers: int = 1) -> Settings:
-    """The settings of one process, with every bound on memory that is left open, 0, filled in.
+def with_memory_bounds(settings: Settings, *, memory: int | None = None, workers: int = 1) -> Settings:
+    """The settings of one process, with every bound on memory that is 0 filled in.
 
-    Workers share the room for bodies, so its bound stays that of all of them; each decodes in a share of its own. A
+    Workers share the memory for bodies, so its bound is that of all of them; each decodes in a share of its own. A
     request, and a photo, can be at most as large as all bodies together.
 
     Args:
@@ -47,8 +47,8 @@ def fitted(settings: Settings, *, memory: int | None = None, workers: int = 1) -
     )
 
 
-def check_room(settings: Settings, *, memory: int | None = None) -> None:
-    """Say in the log where the bounds of one process, together, are more than there is.
+def warn_if_over_memory(settings: Settings, *, memory: int | None = None) -> None:
+    """Warn in the log where the bounds of one process add up to more than the memory there is.
 
     Args:
         settings: With every bound filled in.
@@ -67,8 +67,8 @@ def check_room(settings: Settings, *, memory: int | None = None) -> None:
 
 
 def photo_limits(settings: Settings) -> Limits:
-    """What every photo must satisfy, and the memory that all threads of this process decode in."""
-    decoding = settings.max_decode_bytes or fitted(settings).max_decode_bytes
+    """Bounds on every photo, with the memory in which all threads of this process decode."""
+    decoding = settings.max_decode_bytes or with_memory_bounds(settings).max_decode_bytes
     return Limits(
         max_bytes=settings.max_file_bytes,
         max_pixels=settings.max_pixels,

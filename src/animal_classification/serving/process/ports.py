@@ -1,4 +1,4 @@
-"""Taking a port, and room for connections, and saying in one line why they cannot be had."""
+"""Listening on a port, and the limit on open files; with a one-line error where either is refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from contextlib import suppress
 
 from animal_classification.errors import AnimalsError, UsageError
 
+if sys.platform != "win32":
+    import resource
+
 PORTS_TRIED = 20
-OTHER_FILES = 200  # that a server has open: models, logs, a database
+OTHER_FILES = 200  # beside connections: models, logs, a database
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -35,18 +38,16 @@ def address_of(host: str, port: int) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-def make_room(connections: int) -> str | None:
-    """Let this process open so many connections, as far as its hard limit on files allows.
+def raise_file_limit(connections: int) -> str | None:
+    """Let this process open so many connections, as far as its hard limit on open files allows.
 
-    Without room a server can accept nobody, not even to refuse him.
+    Beyond the limit a server can accept no connection, not even to refuse it.
 
     Returns:
-        A line for the operator where it is not allowed.
+        A line for the operator where the hard limit is too low.
     """
     if sys.platform == "win32":  # which has no such limit
         return None
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

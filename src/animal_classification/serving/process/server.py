@@ -1,4 +1,4 @@
-"""A process that serves: models are loaded while it listens; Gradio, where it is wanted, comes last."""
+"""Runs one server process: it listens, loads the models meanwhile, and starts Gradio last."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from animal_classification.serving.app import create_app
-from animal_classification.serving.middleware.request_log import RefusalsObserved
+from animal_classification.serving.middleware.request_log import RefusalLog
 from animal_classification.serving.models.bootstrap import install_models
 from animal_classification.serving.observability import json_logs
-from animal_classification.serving.process.connection_protocol import ConnectionBounds, guarded
+from animal_classification.serving.process.connection_protocol import ConnectionBounds, protocol_with
 from animal_classification.serving.process.graceful_shutdown import ACCEPTED_AT_ONCE, GracefulServer
-from animal_classification.serving.process.ports import address_of, listen, make_room
+from animal_classification.serving.process.ports import address_of, listen, raise_file_limit
 from animal_classification.serving.service import ModelService
 
 if TYPE_CHECKING:
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from animal_classification.serving.middleware.body_limits import Memory
+    from animal_classification.serving.middleware.request_bounds import BodyMemory
     from animal_classification.settings import Settings
 
-# Seconds that uvicorn gives to what the server's own grace has not brought to an end.
-LAST_WORDS = 1
+# Seconds that uvicorn waits for requests that outlast the server's own grace.
+UVICORN_GRACE = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Started:
-    """What a person waits for: where it answers, and with what."""
+class ServerStarted:
+    """Reported when a server is ready: where it answers, and with what."""
 
     address: str
     model: str
@@ -46,13 +46,13 @@ class Started:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Controls:
-    """What a process among several can be told; from any thread.
+class WorkerControls:
+    """How a supervisor controls a worker; from any thread.
 
     Attributes:
         stop: Stops it.
-        reload: Has it look for newer versions of a model.
-        on_reload: Where to say which function passes a wish to reload on to the others.
+        reload: Has it check a model for newer versions.
+        on_reload: Takes the function that has the other workers do the same.
     """
 
     stop: Callable[[], None]
@@ -60,13 +60,15 @@ class Controls:
     on_reload: Callable[[Callable[[str], None]], None]
 
 
-def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_trouble: Callable[[str], None]) -> None:
+def run_server(
+    settings: Settings, *, on_ready: Callable[[ServerStarted], None], on_warning: Callable[[str], None]
+) -> None:
     """Serve until the process is told to stop by Ctrl-C or SIGTERM.
 
     Args:
         settings: Where and what.
         on_ready: Called once when the API answers.
-        on_trouble: Called with a line when Gradio's front end cannot be started; the rest goes on.
+        on_warning: Called with a line when something could not be done and the server goes on, such as Gradio.
 
     Raises:
         AnimalsError: The port is taken, or the model cannot be loaded.
@@ -74,49 +76,50 @@ def run_server(settings: Settings, *, on_ready: Callable[[Started], None], on_tr
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
     with listener, ignored_signals():
-        serve_on(listener, settings, on_ready=on_ready, on_trouble=on_trouble)
+        serve_on(listener, settings, on_ready=on_ready, on_warning=on_warning)
 
 
 def serve_on(
     listener: socket.socket,
     settings: Settings,
     *,
-    on_ready: Callable[[Started], None],
-    on_trouble: Callable[[str], None],
-    on_running: Callable[[Controls], None] | None = None,
-    memory: Memory | None = None,
+    on_ready: Callable[[ServerStarted], None],
+    on_warning: Callable[[str], None],
+    on_running: Callable[[WorkerControls], None] | None = None,
+    memory: BodyMemory | None = None,
 ) -> None:
     """Serve on a socket until this process is told to stop; as :func:`run_server` otherwise.
 
     Args:
         listener: Bound, and listening.
-        settings: What.
+        settings: What to serve.
         on_ready: As above.
-        on_trouble: As above.
-        on_running: For a process among several, which listens only when its model is loaded: called at the beginning
-            with what stops the server, and more, from any thread.
+        on_warning: As above.
+        on_running: For a worker among several, which listens only when its model is loaded: called at the beginning
+            with its controls.
         memory: For the bodies of requests, where several processes share it.
     """
-    with json_logs.installed(as_json=settings.access_log) as access_log:
-        asyncio.run(_serve(_Run(settings, listener, on_ready, on_trouble, on_running, access_log, memory)))
+    with json_logs.logging_configured(as_json=settings.access_log) as access_log:
+        asyncio.run(_serve(_Run(settings, listener, on_ready, on_warning, on_running, access_log, memory)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     settings: Settings
     listener: socket.socket
-    on_ready: Callable[[Started], None]
-    on_trouble: Callable[[str], None]
-    on_running: Callable[[Controls], None] | None
+    on_ready: Callable[[ServerStarted], None]
+    on_warning: Callable[[str], None]
+    on_running: Callable[[WorkerControls], None] | None
     access_log: Callable[[dict[str, Any]], None] | None
-    memory: Memory | None
+    memory: BodyMemory | None
 
 
 @contextmanager
 def ignored_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM do nothing but what uvicorn does on them."""
-    # uvicorn stops gracefully, then raises the signal once more for whoever handled it before: nobody, so that the
-    # command ends with 0 and without a traceback.
+    """Within the context, Ctrl-C and SIGTERM only do what a server installs for them.
+
+    Before and after that they do nothing, so that the command ends with 0 and without a traceback.
+    """
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -127,8 +130,8 @@ def ignored_signals() -> Iterator[None]:
 
 async def _serve(run: _Run) -> None:
     settings = run.settings
-    if (trouble := make_room(settings.max_connections)) is not None:
-        run.on_trouble(trouble)
+    if (warning := raise_file_limit(settings.max_connections)) is not None:
+        run.on_warning(warning)
     app = create_app(None, settings, access_log=run.access_log, memory=run.memory)
 
     def on_stop() -> None:
@@ -138,15 +141,15 @@ async def _serve(run: _Run) -> None:
 
     config = uvicorn.Config(
         app,
-        http=guarded(_bounds(settings), RefusalsObserved(app.state.service.metrics, run.access_log)),
+        http=protocol_with(_bounds(settings), RefusalLog(app.state.service.metrics, run.access_log)),
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="error",  # below that it tells of strangers who do not speak HTTP
+        log_level="error",  # below that it reports clients that do not speak HTTP
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the application's own affair: uvicorn takes the entry that the client wrote
-        timeout_graceful_shutdown=LAST_WORDS,
+        proxy_headers=False,  # the application reads them: uvicorn would trust an entry that the client wrote
+        timeout_graceful_shutdown=UVICORN_GRACE,
         backlog=ACCEPTED_AT_ONCE,
     )
     server = GracefulServer(config, run.listener, on_stop=on_stop, drain=settings.drain, grace=settings.grace)
@@ -173,7 +176,7 @@ def _bounds(settings: Settings) -> ConnectionBounds:
     )
 
 
-def _controls(server: GracefulServer, service: ModelService) -> Controls:
+def _controls(server: GracefulServer, service: ModelService) -> WorkerControls:
     loop = asyncio.get_running_loop()
     reloading: set[asyncio.Task[Any]] = set()
 
@@ -182,17 +185,17 @@ def _controls(server: GracefulServer, service: ModelService) -> Controls:
         reloading.add(task)
         task.add_done_callback(reloading.discard)
 
-    def soon(work: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # it has stopped already
+    def call(work: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(work, *arguments)
 
-    def pass_on(tell: Callable[[str], None]) -> None:
-        service.tell_others = tell
+    def on_reload(reload_others: Callable[[str], None]) -> None:
+        service.reload_other_workers = reload_others
 
-    return Controls(
-        stop=lambda: soon(server.begin_to_stop),
-        reload=lambda name: soon(begin_reload, name),
-        on_reload=pass_on,
+    return WorkerControls(
+        stop=lambda: call(server.begin_shutdown),
+        reload=lambda name: call(begin_reload, name),
+        on_reload=on_reload,
     )
 
 
@@ -205,7 +208,7 @@ async def _start(app: FastAPI, run: _Run) -> None:
         return
     classifier = service.predictor
     run.on_ready(
-        Started(
+        ServerStarted(
             address=address_of(settings.host, settings.port) + settings.root_path,
             model=classifier.info.name,
             version=classifier.info.version,
@@ -216,19 +219,19 @@ async def _start(app: FastAPI, run: _Run) -> None:
     )
     async with AsyncExitStack() as stack:
         if settings.follow:
-            for follower in service.followers:
-                following = asyncio.create_task(follower.run())
-                stack.callback(following.cancel)
+            for watcher in service.watchers:
+                watching = asyncio.create_task(watcher.run())
+                stack.callback(watching.cancel)
         if settings.gradio:
-            await _show_gradio(app, settings, stack, run.on_trouble)
+            await _run_gradio(app, settings, stack, run.on_warning)
         await asyncio.Event().wait()
 
 
-async def _show_gradio(
-    app: FastAPI, settings: Settings, stack: AsyncExitStack, on_trouble: Callable[[str], None]
+async def _run_gradio(
+    app: FastAPI, settings: Settings, stack: AsyncExitStack, on_warning: Callable[[str], None]
 ) -> None:
     try:
-        await stack.enter_async_context(app.state.gradio.shown(app, settings))
-    except Exception as error:  # the API and the pages must go on whatever Gradio does
-        app.state.gradio.explain("It could not be started; the server's log says why.")
-        on_trouble(f"no Gradio: it could not be started: {error!r}")
+        await stack.enter_async_context(app.state.gradio.running(app, settings))
+    except Exception as error:  # the API and the pages go on whatever Gradio does
+        app.state.gradio.show_reason("It could not be started; the server's log says why.")
+        on_warning(f"no Gradio: it could not be started: {error!r}")

@@ -1,4 +1,4 @@
-"""The connections that wait for their clients, and which of them gives way when there are too many."""
+"""The connections that wait for their clients, and which of them is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Connection = TypeVar("Connection")
-# A connection that has been kept alive for so many seconds without a word can be closed at no loss.
-REST = 2.0
+# An idle connection that has been silent for so many seconds can be closed at no loss.
+IDLE_SECONDS = 2.0
 TRIES = 16
 
 
 class WaitingConnections(Generic[Connection]):
-    """Connections on which it is the client's turn.
+    """Connections that wait for their client.
 
-    They are *idle*, kept alive after an answer, or *unfinished*: nothing, or a part of a request, has come, or the
-    client does not read. Those that are being answered are not here, and never give way.
+    They are *idle*, kept alive after an answer, or *unfinished*: no request or only a part of one has come, or the
+    client does not read. Those that are being answered are not here, and are never closed to make room.
 
-    Who comes when there is no room is let in, and another one gives way:
+    A new connection is let in when there is no room, and another one is closed:
 
-    1. the one that has been idle longest, if that is ``REST`` seconds or more;
-    2. else, of the kind of which there are more, the one that has waited longest since its client did something.
+    1. the one that has been idle longest, if that is ``IDLE_SECONDS`` or more;
+    2. otherwise, of the larger group, the one whose client did something longest ago.
 
-    One from which something has come that was not read yet is passed over. A crowd of connections that only wait thus
-    pushes out its own; a client that does what it came for is younger than all of them, and is through before its turn
-    comes.
+    A connection with unread data is passed over. So a crowd of connections that only wait pushes out its own members: a
+    client that sends its request at once is younger than all of them, and is answered before its turn comes.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,32 +36,31 @@ class WaitingConnections(Generic[Connection]):
         self._unfinished: OrderedDict[Connection, float] = OrderedDict()
 
     def add(self, connection: Connection, *, idle: bool) -> None:
-        """It waits from now on; anew, if it did before."""
+        """A connection waits from now on."""
         self.discard(connection)
         (self._idle if idle else self._unfinished)[connection] = self._clock()
 
     def discard(self, connection: Connection) -> None:
-        """It does not wait, or is gone."""
+        """A connection waits no more, or is gone."""
         self._idle.pop(connection, None)
         self._unfinished.pop(connection, None)
 
-    def pop(self, has_news: Callable[[Connection], bool] = lambda _: False) -> Connection | None:
-        """The one that gives way, which is not among them any more; ``None`` where none waits.
+    def pop(self, has_unread_data: Callable[[Connection], bool] = lambda _: False) -> Connection | None:
+        """Remove and return the connection to close; ``None`` where none waits.
 
-        ``has_news`` says whether a client has done something that was not looked at yet. Then it is another's turn, for
-        some tries.
+        Connections for which ``has_unread_data`` is true are passed over, for ``TRIES`` times.
         """
         for _ in range(TRIES):
-            waiting = self._crowd()
+            waiting = self._next_group()
             if not waiting:
                 return None
             connection = next(iter(waiting))
-            if not has_news(connection):
+            if not has_unread_data(connection):
                 break
             waiting.move_to_end(connection)
             waiting[connection] = self._clock()
-        return self._crowd().popitem(last=False)[0]
+        return self._next_group().popitem(last=False)[0]
 
-    def _crowd(self) -> OrderedDict[Connection, float]:
-        rested = bool(self._idle) and self._clock() - next(iter(self._idle.values())) >= REST
-        return self._idle if rested or len(self._idle) > len(self._unfinished) else self._unfinished
+    def _next_group(self) -> OrderedDict[Connection, float]:
+        long_idle = bool(self._idle) and self._clock() - next(iter(self._idle.values())) >= IDLE_SECONDS
+        return self._idle if long_idle or len(self._idle) > len(self._unfinished) else self._unfinished

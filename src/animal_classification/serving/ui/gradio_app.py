@@ -20,7 +20,7 @@ from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import PhotoOutcome
 from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.schemas import as_entry
-from animal_classification.serving.ui.gradio_host import KEEP, SWEEP_EVERY
+from animal_classification.serving.ui.gradio_uploads import KEEP, SWEEP_EVERY
 from animal_classification.serving.ui.pages import EXAMPLES, example_path
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Backend(Protocol):
         """A body of ``/v1/feedback``."""
 
 
-class InProcess:
+class ClassifierBackend:
     """A classifier by itself: nothing is kept, so nothing can be corrected."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -73,7 +73,7 @@ class InProcess:
         return as_entry(PhotoOutcome(FileResult(photo.name, prediction), heat), info, words=True)
 
 
-class OverServer:
+class ServerBackend:
     """An application of :func:`animal_classification.serving.create_app`, asked over its own API without a network."""
 
     def __init__(self, app: FastAPI) -> None:

@@ -16,8 +16,7 @@ from animal_classification.predict.table import columns
 from animal_classification.serving.http.plain_words import counted
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.http.uploads import file_too_large
-from animal_classification.serving.middleware.route_scopes import OPEN, ScopedRoute, scoped
-from animal_classification.serving.ui.placeholder_pages import plain_page
+from animal_classification.serving.middleware.route_scopes import OPEN, ScopedRoute, requires
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +33,6 @@ SCRIPTS = (
     "csv.js",
     "intake.js",
     "keeping.js",
-    "markdown.js",
     "model.js",
     "monitor.js",
     "previews.js",
@@ -53,6 +51,29 @@ CONTENT_POLICY = (
 HEADERS = {"Content-Security-Policy": CONTENT_POLICY, "Cache-Control": "no-cache"}
 A_DAY = {"Cache-Control": "max-age=86400"}
 SWITCHED_OFF = "The page is switched off on this server. The API is described at <a href='docs'>/docs</a>."
+_PLAIN_PAGE = Template("""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+$refresh
+<title>$title</title>
+<link rel="icon" href="favicon.ico">
+<style>
+  :root { color-scheme: light dark; --paper: #f7f4ec; --ink: #1e2b23; --leaf: #2c6a4b; }
+  @media (prefers-color-scheme: dark) { :root { --paper: #131a16; --ink: #edf0e6; --leaf: #8fcba6; } }
+  body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink);
+         font: 1.25rem/1.6 ui-sans-serif, system-ui, sans-serif; }
+  main { max-width: 36rem; padding: 2rem; }
+  h1 { font: 500 2.5rem/1.2 ui-serif, Georgia, serif; margin: 0 0 1rem; }
+  a { color: var(--leaf); }
+  code { font-size: .9em; overflow-wrap: anywhere; }
+</style>
+</head>
+<body><main><h1>$title</h1><p>$text</p></main></body>
+</html>
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +126,31 @@ def make_router(settings: Settings) -> APIRouter:
 
 def _add_files(router: APIRouter) -> None:
     @router.get("/favicon.ico")
-    @scoped(OPEN)
+    @requires(OPEN)
     async def favicon() -> FileResponse:
         return FileResponse(FAVICON, media_type="image/svg+xml", headers=A_DAY)
 
     @router.get("/tabs/tabs.css")
-    @scoped(OPEN)
+    @requires(OPEN)
     async def style() -> Response:
         return Response(_style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
     @router.get("/tabs/fonts/{name}")
-    @scoped(OPEN)
+    @requires(OPEN)
     async def font(name: str) -> FileResponse:
         if name not in FONT_FILES:
             raise ProblemError(404, "there is no such font")
         return FileResponse(STATIC / "fonts" / name, media_type="font/woff2", headers=A_DAY)
 
     @router.get("/tabs/examples/{name}")
-    @scoped(OPEN)
+    @requires(OPEN)
     async def example(name: str) -> FileResponse:
         if name.removesuffix(".jpg") not in EXAMPLES:
             raise ProblemError(404, "there is no such photo")
         return FileResponse(example_path(name.removesuffix(".jpg")), media_type="image/jpeg", headers=A_DAY)
 
     @router.get("/tabs/{name}")
-    @scoped(OPEN)
+    @requires(OPEN)
     async def script(name: str) -> FileResponse:
         if name not in SCRIPTS:
             raise ProblemError(404, "there is no such script")
@@ -139,6 +160,20 @@ def _add_files(router: APIRouter) -> None:
 def example_path(name: str) -> Path:
     """Where one of ``EXAMPLES`` lies."""
     return STATIC / "examples" / f"{name}.jpg"
+
+
+def plain_page(title: str, text: str, *, refresh: int | None = None, status: int = 200) -> HTMLResponse:
+    """A small page for when the real one is not there: getting ready, not installed, switched off.
+
+    Args:
+        title: Heading, as HTML.
+        text: Paragraph, as HTML.
+        refresh: Seconds after which a browser asks again.
+        status: The HTTP status.
+    """
+    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh is not None else ""
+    html = _PLAIN_PAGE.substitute(title=title, text=text, refresh=again)
+    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 def navigation(tabs: Sequence[Tab], current: Tab) -> str:
@@ -187,7 +222,7 @@ def _classify_values(settings: Settings) -> dict[str, object]:
 
 
 def _show(html: str) -> Callable[[], Awaitable[HTMLResponse]]:
-    @scoped(OPEN)
+    @requires(OPEN)
     async def show() -> HTMLResponse:
         return HTMLResponse(html, headers=HEADERS)
 
@@ -198,7 +233,7 @@ def _switched_off(tabs: Sequence[Tab]) -> Callable[[], Awaitable[HTMLResponse]]:
     links = ", ".join(f"<a href='{tab.path}'>{tab.name}</a>" for tab in tabs)
     text = SWITCHED_OFF + (f" There is more: {links}." if links else "")
 
-    @scoped(OPEN)
+    @requires(OPEN)
     async def off() -> HTMLResponse:
         return plain_page("No page here", text)
 

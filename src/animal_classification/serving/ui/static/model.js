@@ -1,7 +1,6 @@
 // The model: what it is, how good it is, what it takes for what.
 import { Refused, get, make, percent, start, text } from "./common.js";
 import { table } from "./charts.js";
-import { markdown } from "./markdown.js";
 
 const MOST = 40; // classes of a matrix that can still be read
 
@@ -68,12 +67,18 @@ function grid(labels, matrix) {
   return make("table", {}, make("caption", {}, "Down: what it was. Across: what it was taken for."), make("thead", {}, head), make("tbody", {}, ...rows));
 }
 
+function cardText(html) {
+  const section = make("section", { class: "panel card-text" }, make("p", {}, "It has no card."));
+  if (html) section.innerHTML = html; // of the server, which escapes whatever HTML the card holds
+  return section;
+}
+
 async function one(summary) {
   const path = `v1/models/${encodeURIComponent(summary.name)}`;
   const model = await get(path);
   // Asked for only where it is: a browser notes every 404 in its console, as if something were wrong.
   const [card, matrix] = await Promise.all([
-    model.card ? text(`${path}/card`).catch(orNothing) : null,
+    model.card ? text(`tabs/cards/${encodeURIComponent(summary.name)}`).catch(orNothing) : null,
     model.confusion ? get(`${path}/confusion`).catch(orNothing) : null,
   ]);
   return [
@@ -85,7 +90,7 @@ async function one(summary) {
       make("section", { class: "panel" }, make("h2", {}, "How good it is"), metrics(model)),
     ),
     make("section", { class: "panel" }, make("h2", {}, "What it takes for what"), ...confusion(matrix)),
-    make("section", { class: "panel card-text" }, ...(card ? markdown(card) : [make("p", {}, "It has no card.")])),
+    cardText(card),
   ];
 }
 

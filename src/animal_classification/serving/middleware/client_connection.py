@@ -1,0 +1,80 @@
+"""What a request learns of its connection: whether its message has arrived, and whether its client has gone away.
+
+The protocol knows whether the message is there; the layer that bounds requests can answer in place of the route. They
+meet in the request's scope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from animal_classification.serving.http.problem_details import ClientGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import Any
+
+    from fastapi import Request
+    from starlette.types import Scope
+
+    from animal_classification.serving.http.problem_details import ProblemError
+
+KEY = "animals.arrival"
+
+
+@dataclass(eq=False, slots=True)
+class MessageArrival:
+    """How the message of one request is coming in.
+
+    Attributes:
+        complete: Its last byte has arrived.
+        problem: What the protocol wants the request to be answered with.
+    """
+
+    complete: bool = False
+    problem: ProblemError | None = None
+    _answer: Callable[[ProblemError], None] | None = None
+
+    def on_refusal(self, answer: Callable[[ProblemError], None]) -> None:
+        """Call ``answer`` when the protocol refuses the request; at once if it already has."""
+        self._answer = answer
+        if self.problem is not None:
+            answer(self.problem)
+
+    def refuse(self, problem: ProblemError) -> None:
+        """Have the request answered with a problem, whatever its route is doing."""
+        if self.problem is None:
+            self.problem = problem
+            if self._answer is not None:
+                self._answer(problem)
+
+
+def arrival_of(scope: Scope) -> MessageArrival | None:
+    """The arrival of a request's message; ``None`` under a protocol that is not ours."""
+    return scope.get(KEY)
+
+
+async def while_connected(request: Request, work: Awaitable[Any]) -> Any:
+    """Await ``work``, and cancel it when the client goes away. The request's body must have been read.
+
+    Raises:
+        ClientGoneError: The client went away.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGoneError
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.wait({task})  # until its photos have left the queue
+
+
+async def _disconnected(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
