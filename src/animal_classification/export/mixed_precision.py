@@ -15,19 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from animal_classification.common.parallel import ordered_map
 from animal_classification.export.agreement import Agreement, Original
 from animal_classification.export.bias_correction import shifts, with_shifts
 from animal_classification.export.calibration_ranges import RULES, Extremes, photo_extremes
 from animal_classification.export.quantization import layers, quantised, with_node_names
 from animal_classification.export.weight_storage import widened
-from animal_classification.inference.engine import create_engine
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.engine import create_engine, infer_in_batches
 
 Progress = Callable[[str, int, int], None]
 
 # What may be lost on the photos to choose on, as a part of what may be lost in all: these photos are few.
 MARGIN = 0.5
-_CHUNK = 4
 _RANKING_PHOTOS = 64
 _SHIFT_PHOTOS = 64
 _GROUP = 8
@@ -162,11 +161,7 @@ def run_graph(
         engine = create_engine(path, threads=threads)
 
         def work(batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-            return list(engine.infer(np.stack(batch))["logits"])
+            return list(infer_in_batches(engine, np.stack(batch))["logits"])
 
-        found = []
-        for row in map_in_chunks(work, images, workers=threads, chunk=_CHUNK):
-            found.append(row)
-            if progress is not None:
-                progress(len(found), len(images))
-    return np.stack(found)
+        told = None if progress is None else lambda done: progress(done, len(images))
+        return np.stack(list(ordered_map(work, images, threads=threads, progress=told)))
