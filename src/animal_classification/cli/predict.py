@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
-from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
 from animal_classification.common.console import complain, say
 from animal_classification.inference.engine import ENGINES
 from animal_classification.predict.writers.text import FORMATS
@@ -66,6 +66,7 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     animals predict my-photos --sort-into sorted --dry-run
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from animal_classification.cli.progress_bar import ProgressBar
+    from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 
@@ -73,7 +74,7 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     check_output(request, to_stdout=output == "-", as_json=as_json)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
         rows_on_screen = sys.stdout.isatty() and not isinstance(sink, (ObjectSink, NoneType))
-        with ProgressBar(shown=not quiet and not rows_on_screen) as bar:
+        with closing(ProgressBar(shown=not quiet and not rows_on_screen)) as bar:
             result = run(request, sink=sink, listener=bar)
             if as_json:
                 print_object(result.summary.as_object(), sink)

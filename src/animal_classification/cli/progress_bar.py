@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from animal_classification.cli.interrupts import stop_asked
+from animal_classification.predict.job import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +25,10 @@ BETWEEN_SECONDS = 0.2
 COUNT_SECONDS = 3.0
 
 
-class ProgressBar:
-    """A bar on stderr that shows itself after two seconds: a listener of a run, and a context around it.
+class ProgressBar(Listener):
+    """A bar on stderr that shows itself after two seconds: what listens to a run.
 
-    From the start of the run to the end of the context, SIGINT and SIGTERM ask the run to stop. The photos are counted
+    From the start of the run until ``close``, SIGINT and SIGTERM ask the run to stop. The photos are counted
     beside the work, because on a slow disk listing them takes a while.
 
     Args:
@@ -44,15 +44,6 @@ class ProgressBar:
         self._counting: threading.Thread | None = None
         self._handlers = ExitStack()
         self._is_stopped: Callable[[], bool] = lambda: False
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.finish()
-        self._handlers.close()
 
     @property
     def rate(self) -> float:
@@ -91,6 +82,10 @@ class ProgressBar:
         """Wipe the bar away."""
         if self._bar is not None:
             self._bar[0].stop()
+
+    def close(self) -> None:
+        """Ctrl-C ends the program again."""
+        self._handlers.close()
 
     def _open(self) -> tuple[Progress, TaskID]:
         from rich.console import Console

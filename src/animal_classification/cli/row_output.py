@@ -13,17 +13,18 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from animal_classification.common.console import printable
 from animal_classification.errors import OutputError
+from animal_classification.predict.job import Sink
 from animal_classification.predict.request import refuse_any
 from animal_classification.predict.writers.text import Format, TextWriter, to_json
 
 if TYPE_CHECKING:
-    from animal_classification.predict.job import PredictedPhoto, Sink
+    from animal_classification.predict.job import PredictedPhoto
     from animal_classification.predict.request import PredictRequest
     from animal_classification.predict.sorting import Placed
     from animal_classification.predict.table import Row
 
 
-class StdoutSink:
+class StdoutSink(Sink):
     """Rows to the standard output, each as soon as it is known."""
 
     def __init__(self, kind: Format, top_k: int) -> None:
@@ -45,15 +46,12 @@ class StdoutSink:
         self._out.write(self._writer.end())
 
 
-class ObjectSink:
+class ObjectSink(Sink):
     """Rows for ``--json``: kept in a temporary file, because the object begins with what is known last."""
 
     def __init__(self) -> None:
         self._rows: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._first = True
-
-    def start(self) -> None:
-        pass
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
         try:
@@ -61,9 +59,6 @@ class ObjectSink:
         except OSError as error:
             raise OutputError(f"cannot keep rows in {tempfile.gettempdir()!r}: {error.strerror}") from error
         self._first = False
-
-    def finish(self) -> None:
-        pass
 
     def close(self) -> None:
         self._rows.close()
@@ -78,15 +73,12 @@ class ObjectSink:
         out.write(b"]}\n")
 
 
-class PlanSink:
+class PlanSink(Sink):
     """What sorting would do: a line per photo, or pairs for ``--json``."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.moves: list[dict[str, str]] = []
         self._out = None if as_json else Stdout()
-
-    def start(self) -> None:
-        pass
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
         name = photo.entry.row["path"]
@@ -94,9 +86,6 @@ class PlanSink:
             self._out.write(f"{printable(_plan(name, photo, placed))}\n".encode(errors="backslashreplace"))
         elif placed is not None:
             self.moves.append({"path": name, "to": _readable(str(placed.target)), "outcome": placed.outcome})
-
-    def finish(self) -> None:
-        pass
 
 
 class Stdout:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from animal_classification.common.console import printable
+from animal_classification.predict.job import Sink
 
 if TYPE_CHECKING:
     from animal_classification.inference.results import FileResult
@@ -22,16 +23,13 @@ NARROWEST = 40
 _HEAD = ("photo", "animal", "sure", "group")
 
 
-class ScreenSink:
+class ScreenSink(Sink):
     """Prints a table whose columns fit the terminal, however many rows there are."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._waiting: list[tuple[tuple[str, ...], str]] = []
         self._widths: list[int] | None = None
-
-    def start(self) -> None:
-        pass
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
         self._waiting.append(_cells(photo.result))

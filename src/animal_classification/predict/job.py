@@ -7,7 +7,6 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from animal_classification.common.parallel import Executor
 from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
@@ -51,56 +50,34 @@ class PredictedPhoto:
     path: str
 
 
-class Sink(Protocol):
-    """Where rows go that are not written to a table on disk."""
+class Sink:
+    """Where rows go that are not written to a table on disk; this one drops them."""
 
     def start(self) -> None:
         """The model is loaded; photos follow."""
-        ...
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
         """Take the next photo, and where it was sorted into."""
-        ...
 
     def finish(self) -> None:
         """The last photo has come, or the run was stopped."""
-        ...
 
 
-class Listener(Protocol):
-    """Told how far a run is; says when it is to stop."""
+class Listener:
+    """Told how far a run is, and asked whether it is to stop; this one says no."""
 
     def start(self, photos: PhotoPaths, done: int) -> None:
         """The model is loaded; ``done`` of the photos have a row already."""
-        ...
 
     def advance(self) -> None:
         """One more photo has its row."""
-        ...
 
     def is_stopped(self) -> bool:
         """Asked after each photo; the rows up to here are kept."""
-        ...
-
-    def finish(self) -> None:
-        """The last photo has come, or the run has failed."""
-        ...
-
-
-class NoListener:
-    """Nobody listens."""
-
-    def start(self, photos: PhotoPaths, done: int) -> None:
-        pass
-
-    def advance(self) -> None:
-        pass
-
-    def is_stopped(self) -> bool:
         return False
 
     def finish(self) -> None:
-        pass
+        """The last photo has come, or the run has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +134,9 @@ def run(
         sorter = None
         if request.sort_into is not None:
             sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
-        return PredictRun(request, photos, classifier, table, sorter, sink).run(listener or NoListener(), executor)
+        return PredictRun(request, photos, classifier, table, sorter, sink or Sink()).run(
+            listener or Listener(), executor
+        )
 
 
 @dataclass
@@ -169,7 +148,7 @@ class PredictRun:
     classifier: Classifier
     table: TableFile | None
     sorter: Sorter | None
-    sink: Sink | None
+    sink: Sink
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
 
@@ -212,7 +191,7 @@ class PredictRun:
         placed = self.sorter.place(photo.path, prediction.answer.name) if self.sorter and prediction else None
         if self.table is not None:
             self.table.append(photo.entry)
-        elif self.sink is not None:
+        else:
             self.sink.add(photo, placed)
         if photo.entry.again:
             self.tally.take_back(earlier[photo.entry.row["path"]])
@@ -229,8 +208,7 @@ class PredictRun:
         """Start the table, or the sink; returns what the table says of the photos that have a row."""
         earlier: dict[str, EarlierRow] = {}
         if self.table is None:
-            if self.sink is not None:
-                self.sink.start()
+            self.sink.start()
             return earlier
         info = self.classifier.info
         header = JournalHeader(
@@ -251,8 +229,7 @@ class PredictRun:
     def _end(self, begun: float, new: int, *, interrupted: bool) -> PredictResult:
         kept = None
         if self.table is None:
-            if self.sink is not None:
-                self.sink.finish()
+            self.sink.finish()
         elif self.tally.photos == 0:
             self.table.close(discard=True)  # an empty table must not take the place of a full one
         elif interrupted:

@@ -14,7 +14,7 @@ from animal_classification.tracking.model_registration import offer
 from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import finish
 from animal_classification.training.prepare_data import model_name, prepare
-from animal_classification.training.probe.scan_and_embed import looking
+from animal_classification.training.probe.scan_and_embed import open_embedder
 from animal_classification.training.recipe import Progress, RecipeInputs
 from animal_classification.training.recipes import find_recipe
 from animal_classification.training.run import LOCK, open_run
@@ -89,7 +89,7 @@ def train(
     recipe = find_recipe(config.recipe.name)
     check_installed(config)
     begin_imports(config)
-    with looking(config) as embedder:
+    with open_embedder(config) as embedder:
         dataset = prepare(config, progress, embedder=embedder)
     with _held_run(config, dataset) as run:
         if warn is not None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,10 @@ def test_the_bar_appears_late_and_only_on_a_terminal(tmp_path: Path, monkeypatch
     assert "2/3" in out.getvalue()
 
 
-def test_signals_ask_the_run_to_stop_from_its_start_to_the_end_of_the_context(tmp_path: Path) -> None:
+def test_signals_ask_the_run_to_stop_from_its_start_until_it_is_closed(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     before = signal.getsignal(signal.SIGINT)
-    with ProgressBar(shown=False) as bar:
+    with closing(ProgressBar(shown=False)) as bar:
         assert signal.getsignal(signal.SIGINT) is before  # while the model is loaded, Ctrl-C ends the program
         bar.start(PhotoPaths([str(tmp_path)]), 0)
         assert not bar.is_stopped()

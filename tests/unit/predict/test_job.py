@@ -16,7 +16,7 @@ from animal_classification.data.discovery import PhotoPaths
 from animal_classification.errors import CorruptImageError, ImageError, ImageNotFoundError
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import Answer, Candidate, Prediction
-from animal_classification.predict.job import NoListener, PhotoItem, PredictedPhoto, PredictRun
+from animal_classification.predict.job import Listener, PhotoItem, PredictedPhoto, PredictRun, Sink
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed
 from animal_classification.predict.writers.table_file import TableFile
@@ -65,7 +65,7 @@ class FakeClassifier:
         return item, prediction() if path.stat().st_size else CorruptImageError("is empty", item.path)
 
 
-class Rows:
+class Rows(Sink):
     """A sink that keeps everything."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Rows:
         self.calls.append("finish")
 
 
-class StopAfter(NoListener):
+class StopAfter(Listener):
     """A listener that stops the run after some photos."""
 
     def __init__(self, count: int) -> None:
@@ -111,12 +111,12 @@ def folder(tmp_path: Path, **files: str) -> Path:
 def prepared(place: Path, sink: Rows | None = None, table: TableFile | None = None, **options: Any) -> PredictRun:
     request = PredictRequest(paths=(str(place),), **options)
     classifier = cast("Classifier", FakeClassifier())
-    return PredictRun(request, PhotoPaths(request.paths), classifier, table, None, sink)
+    return PredictRun(request, PhotoPaths(request.paths), classifier, table, None, sink or Sink())
 
 
 def test_every_photo_has_a_row_with_its_own_path(tmp_path: Path) -> None:
     place, rows = folder(tmp_path, a="x", b="", c="x"), Rows()
-    result = prepared(place, rows).run(NoListener(), None)
+    result = prepared(place, rows).run(Listener(), None)
     assert [(one.entry.row["path"], one.entry.row["answer"], one.path) for one in rows.photos] == [
         ("a.jpg", "dog", str(place / "a.jpg")),
         ("b.jpg", None, str(place / "b.jpg")),
@@ -132,7 +132,7 @@ def test_every_photo_has_a_row_with_its_own_path(tmp_path: Path) -> None:
 def test_photos_of_a_folder_that_vanished_have_no_row(tmp_path: Path) -> None:
     place, rows = folder(tmp_path, a="x", vanishing__b="x"), Rows()
     run = prepared(place, rows)
-    result = run.run(NoListener(), None)
+    result = run.run(Listener(), None)
     assert [one.entry.row["path"] for one in rows.photos] == ["a.jpg"]
     assert run.log.lost == {str(place / "vanishing"): "it is not there any more"}
     assert "its photos are missing from the result" in str(result.problem)
@@ -156,7 +156,7 @@ def test_a_stopped_run_is_kept_and_gone_on_with(tmp_path: Path) -> None:
     assert (result.kept, result.summary.interrupted) == ("written", True)
     assert len(target.read_text().splitlines()) == 2
     with closing(TableFile(str(target), "csv", resume=True)) as table:
-        result = prepared(place, None, table, resume=True, **options).run(NoListener(), None)
+        result = prepared(place, None, table, resume=True, **options).run(Listener(), None)
     assert result.summary.tally.photos == 3
     assert [line.split(",")[0] for line in target.read_text().splitlines()] == ["path", "a.jpg", "b.jpg", "c.jpg"]
 
@@ -177,5 +177,5 @@ def test_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         closed = io.StringIO()
         closed.close()  # whatever is asked of it fails
         monkeypatch.setattr(sys, name, closed)
-    assert prepared(folder(tmp_path, a="x"), Rows()).run(NoListener(), None).summary.tally.photos == 1
-    assert prepared(folder(tmp_path, a="x")).run(NoListener(), None).summary.tally.photos == 1  # without a sink
+    assert prepared(folder(tmp_path, a="x"), Rows()).run(Listener(), None).summary.tally.photos == 1
+    assert prepared(folder(tmp_path, a="x")).run(Listener(), None).summary.tally.photos == 1  # without a sink
