@@ -10,6 +10,7 @@
     │   ├── CorruptImageError     damaged or cut short
     │   └── ImageTooLargeError    more bytes or pixels than the limits allow
     │       └── ImageMemoryError  more memory to decode than there is for it, here or now
+    │           └── HeavyImageError  more than this caller spends on one photo; another may
     ├── BundleError               a model cannot be used
     │   ├── BundleNotFoundError   nothing there
     │   ├── BundleInvalidError    a check failed: hash, schema or shape
@@ -83,6 +84,10 @@ class ImageTooLargeError(ImageError):
 
 class ImageMemoryError(ImageTooLargeError):
     """Decoding takes more memory than there is for it on this machine, or at this moment."""
+
+
+class HeavyImageError(ImageMemoryError):
+    """Decoding takes more memory than this caller spends on one photo; somebody else may take it up."""
 
 
 class BundleError(AnimalsError):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from animal_classification.errors import ImageError, UnsupportedImageError
+from animal_classification.errors import HeavyImageError, ImageError, UnsupportedImageError
 from animal_classification.imaging.bounded_read import read_photo, require_bytes
 from animal_classification.imaging.decode_cost import ALLOCATED_WHEN_OPENED, DecodeCost, bytes_to_load, bytes_to_open
 from animal_classification.imaging.file_type import Format, identify
@@ -233,6 +233,8 @@ def _from_bytes(data: bytes, limits: Limits, use: DecodeCost, held: ExitStack) -
     format_ = identify(data)
 
     def claim(size: tuple[int, int], amount: int) -> None:
+        if limits.light is not None and amount > limits.light:
+            raise HeavyImageError(f"takes {amount:,} bytes to decode; {limits.light:,} were allowed for one photo")
         if limits.memory is not None:
             held.enter_context(limits.memory.claim(amount, f"{size[0]} x {size[1]} pixels of {format_}"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, overload
 
@@ -162,15 +163,20 @@ class Classifier:
         )
         return stream.run(items, threads=self.threads, stopped=stopped, executor=executor)
 
-    def prepare(self, photo: ImageSource) -> NDArray[np.uint8]:
+    def prepare(self, photo: ImageSource, *, light: int | None = None) -> NDArray[np.uint8]:
         """Turn a photo into what :meth:`classify` takes: its crops, uint8 ``[crops, size, size, 3]``.
 
         A wide or tall photo has three, any other has one.
 
+        Args:
+            photo: As for :meth:`predict`.
+            light: Most bytes that decoding it may take.
+
         Raises:
+            HeavyImageError: It takes more than ``light``.
             ImageError: The photo cannot be used.
         """
-        return imaging.crops(photo, self._spec, limits=self._limits)
+        return imaging.crops(photo, self._spec, limits=replace(self._limits, light=light))
 
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import (
     Answered,
+    HeavyJob,
     InferenceJob,
     Listeners,
     PhotoHandler,
     PhotoOutcome,
     Predictor,
+    answer_heavy,
 )
 from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, QueueFullError
 from animal_classification.serving.batching.response_cache import Key, ResponseCache
@@ -78,6 +81,9 @@ class ModelService:
         self.tell_others: Callable[[str], None] = lambda _: None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
+        self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
+        bounds = Bounds(chunk=1, size=settings.queue_size, patience=settings.max_wait)
+        self._heavy: ModelQueue[HeavyJob] = self._heavy_worker.lane(answer_heavy, bounds)
         self._draining = False
 
     @property
@@ -154,8 +160,10 @@ class ModelService:
         for _, slot in self.models:
             if slot.shadow is not None:
                 slot.shadow.close(timeout)
-        if self._workers is not None:
-            self._workers.close(timeout)
+        until = time.monotonic() + timeout
+        for workers in (self._workers, self._heavy_worker):
+            if workers is not None:
+                workers.close(max(0.0, until - time.monotonic()))
 
     def admit(self, name: str | None = None) -> None:
         """Make sure, before a body is read, that a photo would find a place.
@@ -219,6 +227,8 @@ class ModelService:
                 return list(await asyncio.gather(*(job.future for job in jobs)))
             except BaseException:
                 _abandon(held.lane, jobs)
+                if self._heavy.depth:
+                    self._heavy.withdraw()
                 raise
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
@@ -232,13 +242,26 @@ class ModelService:
     ) -> ServedModel:
         predictor = loaded.predictor
         if self._workers is None:
-            self._workers = InferenceWorkers(threads=predictor.threads, on_depth=self.metrics.queued)
+            self._workers = InferenceWorkers(threads=predictor.threads, on_depth=lambda _: self._count_waiting())
         counted = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
-        lane: ModelQueue[InferenceJob] = self._workers.lane(
-            PhotoHandler(predictor, self.metrics, counted, Listeners(self._on_answer, on_answered)), bounds
-        )
+        listeners = Listeners(self._on_answer, on_answered)
+        handler = PhotoHandler(predictor, self.metrics, counted, listeners, self._put_off)
+        lane: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
         return ServedModel(loaded, lane, ResponseCache(self._settings.cache_size), counted)
+
+    def _put_off(self, heavy: HeavyJob) -> None:
+        """Let a photo wait for the one thread that heavy ones have."""
+        if heavy.future.cancelled():
+            return
+        try:
+            _checked(self._heavy, lambda lane: lane.put([heavy]))
+        except ProblemError as error:
+            heavy.future.set_exception(error)
+
+    def _count_waiting(self) -> None:
+        workers = () if self._workers is None else (self._workers,)
+        self.metrics.queued(sum(each.depth for each in (*workers, self._heavy_worker)))
 
     def _answered(self, name: str, version: str, photo: UploadedPhoto, outcome: PhotoOutcome) -> None:
         shadow = self.models.find(name).shadow
@@ -282,7 +305,7 @@ def _remembering(
     return remember
 
 
-def _checked(lane: ModelQueue[InferenceJob], ask: Callable[[ModelQueue[InferenceJob]], None]) -> None:
+def _checked(lane: ModelQueue[Any], ask: Callable[[ModelQueue[Any]], None]) -> None:
     try:
         ask(lane)
     except QueueFullError as error:

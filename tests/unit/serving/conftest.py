@@ -65,9 +65,9 @@ class FakePredictor:
         self._before_decoding = before_decoding
         self._before_inference = before_inference
 
-    def prepare(self, photo: bytes) -> NDArray[np.uint8]:
+    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]:
         self._before_decoding(photo)
-        return self._real.prepare(photo)
+        return self._real.prepare(photo, light=light)
 
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False

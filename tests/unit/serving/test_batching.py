@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from animal_classification.errors import EngineError
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
+from animal_classification.serving.batching import inference_jobs
 from animal_classification.serving.batching.model_queue import InferenceWorkers
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.http.uploads import UploadedPhoto
@@ -364,5 +365,71 @@ def test_over_http_all_bodies_together_are_bounded(classifier: Classifier) -> No
             gate.open.set()
             assert (await first).status_code == 200
             assert (await client.post("/v1/predict", files=files)).status_code == 200
+
+    run(scenario())
+
+
+class SlowWithHeavyOnes(FakePredictor):
+    """Photos that the usual threads put off are held up until the gate is opened; counts how many are at once."""
+
+    def __init__(self, real: Classifier) -> None:
+        self.open = threading.Event()
+        self.now: list[bytes] = []
+        self.most = 0
+        super().__init__(real)
+
+    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]:
+        if light is None:
+            self.now.append(photo)
+            self.most = max(self.most, len(self.now))
+            assert self.open.wait(20)
+            self.now.remove(photo)
+        return super().prepare(photo, light=light)
+
+
+def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
+    predictor = SlowWithHeavyOnes(classifier)
+    bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
+
+    async def scenario() -> None:
+        async with running(predictor) as service:
+            heavy = asyncio.gather(*(service.identify([bomb]) for bomb in bombs))
+            await until(lambda: bool(predictor.now))
+            async with asyncio.timeout(20):
+                (light,) = await service.identify([PHOTO])
+            assert light.result.prediction.label == "cat"
+            assert not heavy.done()
+            predictor.open.set()
+            assert [outcome.result.prediction.label for (outcome,) in await heavy] == ["dog"] * len(bombs)
+
+    run(scenario())
+    assert predictor.most == 1
+
+
+def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
+    predictor = SlowWithHeavyOnes(classifier)
+    bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
+
+    async def scenario() -> None:
+        async with running(predictor, queue_size=2) as service:
+            first = asyncio.create_task(service.identify([bombs[0]]))
+            await until(lambda: bool(predictor.now))
+            waiting = [asyncio.create_task(service.identify([bomb])) for bomb in bombs[1:3]]
+            await until(lambda: service._heavy.depth == 2)
+            with pytest.raises(ProblemError) as refused:
+                await service.identify([bombs[3]])
+            assert refused.value.status == 503
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+            assert service._heavy.depth == 0
+            predictor.open.set()
+            await first
 
     run(scenario())

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from animal_classification.errors import BundleError, ImageError, ImageMemoryError
+from animal_classification.errors import BundleError, HeavyImageError, ImageError, ImageMemoryError
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.slow_work import deliver
 from animal_classification.serving.observability import tracing
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 KEPT = 5  # labels of each answer that the prediction log has
+# Few people send what takes more than this to decode: 60 megapixels of PNG, 40 of progressive JPEG, 14 of HEIC or WebP.
+LIGHT = 256 << 20  # bytes
 
 
 class Predictor(Protocol):
@@ -43,7 +45,7 @@ class Predictor(Protocol):
     def engine(self) -> str: ...
     @property
     def threads(self) -> int: ...
-    def prepare(self, photo: bytes) -> NDArray[np.uint8]: ...
+    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]: ...
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
     ) -> list[Prediction]: ...
@@ -131,6 +133,29 @@ class Listeners:
     after: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
 
 
+@dataclass(eq=False, slots=True)
+class HeavyJob:
+    """A photo that takes much to decode, and who answers it: it waits in a queue of its own.
+
+    One such photo takes a thread a second. Where several came at once, all threads would be busy with them, and
+    everybody else would wait.
+    """
+
+    job: InferenceJob
+    answer: Callable[[Sequence[InferenceJob]], None]
+
+    @property
+    def future(self) -> asyncio.Future[Any]:
+        """Cancelled when nobody waits for the answer any more."""
+        return self.job.future
+
+
+def answer_heavy(heavy: Sequence[HeavyJob]) -> None:
+    """Answer such photos, one by one, on a thread."""
+    for one in heavy:
+        one.answer([one.job])
+
+
 class PhotoHandler:
     """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone.
 
@@ -139,50 +164,65 @@ class PhotoHandler:
         metrics: Where the work is counted.
         answers: Where its answers are.
         listeners: Who else is told.
+        put_off: Takes the photos that are heavy, on the event loop.
     """
 
     def __init__(
-        self, predictor: Predictor, metrics: ServerMetrics, answers: VersionMetrics, listeners: Listeners = Listeners()
+        self,
+        predictor: Predictor,
+        metrics: ServerMetrics,
+        answers: VersionMetrics,
+        listeners: Listeners,
+        put_off: Callable[[HeavyJob], None],
     ) -> None:
         self._predictor = predictor
         self._metrics = metrics
         self._answers = answers
         self._listeners = listeners
+        self._put_off = put_off
 
     def __call__(self, jobs: Sequence[InferenceJob]) -> None:
+        """Answer photos, but for those that are heavy."""
+        self._answer(jobs, light=LIGHT)
+
+    def _answer(self, jobs: Sequence[InferenceJob], light: int | None = None) -> None:
+        loop = jobs[0].future.get_loop()
         results: list[tuple[asyncio.Future[Any], object]] = []
         decoded: list[_Decoded] = []
         for job in jobs:
             if job.future.cancelled():
                 continue
-            self._waited(job)
+            began = time.monotonic()
             try:
-                decoded.append(self._decoded(job))
+                decoded.append(self._decoded(job, light))
+            except HeavyImageError:
+                loop.call_soon_threadsafe(self._put_off, HeavyJob(job, self._answer))
+                continue
             except ImageError as error:
                 self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
                 outcome = PhotoOutcome(FileResult(job.photo.name, error=error.reason))
                 results.append((job.future, self._finished(job, outcome)))
             except Exception as error:  # a bug, or no memory: for whoever sent this photo and for nobody else
                 results.append((job.future, error))
+            self._waited(job, began)
         named: list[tuple[UploadedPhoto, PhotoOutcome]] = []
         results += self._answered(decoded, named)
-        deliver(jobs[0].future.get_loop(), results)
+        deliver(loop, results)
         if self._listeners.after is not None:
             for photo, outcome in named:
                 self._listeners.after(photo, outcome)
 
-    def _waited(self, job: InferenceJob) -> None:
-        seconds = time.monotonic() - job.arrived
-        self._metrics.waited(seconds)
+    def _waited(self, job: InferenceJob, until: float) -> None:
+        self._metrics.waited(until - job.arrived)
         if job.trace is not None:
-            now = time.time_ns()
-            job.trace.step("queue", (now - int(1e9 * seconds), now))
+            end = time.time_ns() - int(1e9 * (time.monotonic() - until))
+            job.trace.step("queue", (end - int(1e9 * (until - job.arrived)), end))
 
-    def _decoded(self, job: InferenceJob) -> _Decoded:
+    def _decoded(self, job: InferenceJob, light: int | None) -> _Decoded:
         started = time.time_ns()
         try:
             with self._metrics.stage("decode"):
-                pixels = self._predictor.prepare(job.photo.data)
+                pixels = self._predictor.prepare(job.photo.data, light=light)
             return _Decoded(job, pixels, (time.time_ns() - started) / 1e9)
         finally:
             if job.trace is not None:
