@@ -23,7 +23,7 @@ from animal_classification.monitoring.status import seconds_of, status
 from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.sum_updates import rebuild
 from animal_classification.prediction_log.tables import predictions
@@ -86,7 +86,7 @@ def main() -> None:
     given = parser.parse_args()
     until = datetime.now(UTC)
     engines = [filled(url, count, until) for url, count in zip((given.few, given.many), given.counts, strict=True)]
-    place = LogPlace(folder=Path("there-is-none"))
+    place = LogLocation(folder=Path("there-is-none"))
     asked: dict[str, Callable[[Engine], object]] = {
         since: lambda engine, since=since: status(engine, place, seconds_of(since), now=until)  # type: ignore[misc]
         for since in ("1h", "24h", "7d", "30d")

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle import load
 from animal_classification.evaluation.calibration import calibrated
-from animal_classification.inference.ood import FeatureDistance, energy, unit_length
+from animal_classification.inference.ood import energy, unit_length
+from animal_classification.inference.reference import distance_from
 from benchmarks.evaluation.setting import Model
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ def scores(model: Model) -> dict[str, Score]:
     def probabilities(x: NDArray[np.float32]) -> Floats:
         return calibrated(model.logits(x), temperature)
 
-    relative = FeatureDistance.of(model.rules.reference, "model").score
+    relative = distance_from(model.rules.reference, "model").score
     neighbour = _neighbours(model, 5)
 
     def entropy(x: NDArray[np.float32]) -> Floats:

@@ -14,7 +14,8 @@ from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.linear_head import linear_head
 from animal_classification.config.compose import compose
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
-from animal_classification.inference.ood import FeatureDistance, known_scores
+from animal_classification.inference.ood import known_scores
+from animal_classification.inference.reference import distance_from
 from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.dataset import Dataset
 from animal_classification.training.prepare_data import prepare
@@ -82,7 +83,7 @@ class Model:
         if rule is None:
             return np.zeros(len(embeddings), dtype=np.bool_)
         judged_by_distance = rule.method == "energy_mahalanobis"
-        distance = FeatureDistance.of(rules.reference, "probe").score(embeddings) if judged_by_distance else None
+        distance = distance_from(rules.reference, "probe").score(embeddings) if judged_by_distance else None
         scores = known_scores(rule, self.logits(embeddings) / rules.calibration.temperature, distance)
         return np.asarray(scores < rule.threshold)
 

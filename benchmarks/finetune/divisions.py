@@ -38,7 +38,8 @@ from animal_classification.evaluation import calibration, conformal
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
 from animal_classification.imaging import PreprocessSpec, preprocess
 from animal_classification.inference.engine import create_engine, infer_in_batches
-from animal_classification.inference.ood import FeatureDistance, known_scores
+from animal_classification.inference.ood import known_scores
+from animal_classification.inference.reference import distance_from
 from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.dataset import Dataset
 from animal_classification.training.postprocessing import find_rules
@@ -120,7 +121,7 @@ def measure(rules: Postprocessing, embedding: Vectors, logits: Vectors, targets:
     if rules.unknown is not None:
         distance = None
         if rules.unknown.method == "energy_mahalanobis":
-            distance = FeatureDistance.of(rules.reference, "model").score(embedding)
+            distance = distance_from(rules.reference, "model").score(embedding)
         unknown = known_scores(rules.unknown, scaled, distance) < rules.unknown.threshold
     bins = calibration.reliability(probabilities.max(axis=1), right)
     covered = conformal.coverage(probabilities, targets, rules.conformal) if rules.conformal else math.nan

@@ -60,6 +60,8 @@ def server(tmp_path: Path, tiny: str) -> Iterator[Server]:
     assert httpx.post(f"{server.address}/v1/predict", files=files).status_code == 200
     kept = server.log / "photos"
     wait_for(lambda: len(list(kept.glob("??/*"))) == 10 or None, "the photos", lambda: server.output)
+    review = f"{server.address}/v1/review"
+    wait_for(lambda: httpx.get(review).json()["total"] == 10 or None, "their rows", lambda: server.output)
     yield server
     server.kill()
 

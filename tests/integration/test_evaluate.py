@@ -21,6 +21,7 @@ from animal_classification.evaluation import Evaluation, evaluate
 from animal_classification.evaluation.evaluator import EvaluateOptions
 from animal_classification.inference import Classifier
 from animal_classification.inference.engine import create_engine
+from animal_classification.inference.reference import read_arrays
 from animal_classification.training.recipes import RECIPES
 from tests.support.reported import BLUE, GREEN, GREY, RED, SETS, draw
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -192,8 +193,8 @@ def test_a_recipe_that_holds_out_nothing_gets_its_rules_from_the_val_photos(
     assert trained.info.conformal.n == 60
     assert trained.info.unknown is not None
     assert trained.info.unknown.method == "energy_mahalanobis"
-    arrays = trained.reference()
-    assert arrays is not None
+    arrays = read_arrays(trained)
+    assert arrays
     assert len(arrays["embedding"]) == len(arrays["path"]) == 60
     assert len(arrays["seen"]) == 120
     code, out, _ = run(capsys, "evaluate", trained.path, tmp_path / "colours", "--json")

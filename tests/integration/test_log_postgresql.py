@@ -24,7 +24,7 @@ from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import current, migrate, newest
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import waiting
@@ -104,7 +104,7 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
 
     migrate(engine, "base")
     fill(postgres.url)
-    assert_says_what_is_there(LogPlace(folder=tmp_path, url=postgres.url))
+    assert_says_what_is_there(LogLocation(folder=tmp_path, url=postgres.url))
 
 
 def test_sums_of_several_writers(engine: Engine, postgres: Postgres) -> None:
@@ -120,7 +120,7 @@ def test_what_a_database_has_no_code_for_is_set_aside_and_the_rest_goes_on(
     postgres: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str, refuses: bool
 ) -> None:
     url = postgres.database("other", encoding)
-    place, counted = LogPlace(folder=tmp_path, url=url), Counted()
+    place, counted = LogLocation(folder=tmp_path, url=url), Counted()
     log = PredictionLog(place, counted, interval=0.01)
     names = [GERMAN, CHINESE, "a.jpg", CHINESE, GERMAN, "b.jpg"]
     records = [
@@ -160,13 +160,13 @@ def test_rows_that_were_set_aside_can_be_tried_again(postgres: Postgres, tmp_pat
     """As docs/monitoring.md says: the files are moved to the spool of a log whose database takes them."""
     counted = Counted()
     item = record(file=CHINESE)
-    log = PredictionLog(LogPlace(folder=tmp_path, url=postgres.database("other", "LATIN1")), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, url=postgres.database("other", "LATIN1")), counted, interval=0.01)
     log.write(item)
     wait_until(lambda: counted.rows["refused"] == 1)
     log.close()
     (aside,) = (tmp_path / "refused").iterdir()
     aside.rename(tmp_path / "spool" / aside.name)
-    log = PredictionLog(LogPlace(folder=tmp_path, url=postgres.url), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, url=postgres.url), counted, interval=0.01)
     wait_until(lambda: counted.rows["written"] == 1)
     log.close()
     assert kept(postgres) == [item.id]

@@ -15,6 +15,7 @@ from PIL import Image
 from animal_classification import bundle as bundles
 from animal_classification import registry
 from animal_classification.cli.main import main
+from animal_classification.common.atomic import put_file
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError, RegistryError
 from animal_classification.registry import (
     Registry,
@@ -26,7 +27,6 @@ from animal_classification.registry import (
     resolver,
     rollback,
 )
-from animal_classification.registry.mlflow_client import _put_in_place
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
 
@@ -210,7 +210,7 @@ def test_what_fails_verification_does_not_serve(tmp_path: Path, runs: Path) -> N
 def test_names_that_do_not_exist(tmp_path: Path, runs: Path) -> None:
     register(made(tmp_path, 0.9), name="zoo")
     for name, message in (
-        ("models:/zo@production", r"there is no registered model 'zo' \(did you mean 'zoo'\?\)"),
+        ("models:/zo@production", r"there is no registered model 'zo'; did you mean 'zoo'\?$"),
         ("models:/zoo@production", r"no version with the alias 'production' \(aliases: none\)"),
         ("models:/zoo/7", "model 'zoo' has no version 7"),
     ):
@@ -233,7 +233,7 @@ def test_an_empty_file_becomes_a_registry_and_a_full_one_stays(tmp_path: Path, e
     file.touch()
     assert Registry.open(f"sqlite:///{file}").names() == []
     before = file.stat().st_ino
-    _put_in_place(Path(shutil.copy(empty, tmp_path / "slower")), file)
+    put_file(Path(shutil.copy(empty, tmp_path / "slower")), file, existing="keep")
     assert file.stat().st_ino == before
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
 

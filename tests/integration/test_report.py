@@ -25,21 +25,9 @@ from animal_classification.report.page import render
 from animal_classification.report.report_inputs import Measurement, ReportInputs, measure
 from animal_classification.report.writer import CARD, PAGE, Claims, write_report
 from animal_classification.training.recipes import RECIPES
-from tests.support.reported import GREY, HARM, draw, measured
+from tests.support.reported import GREY, HARM, draw
 
 CLAIM = re.compile(r'data-claim="([^"]+)">([^<]*)<')
-
-
-@pytest.fixture(scope="module")
-def measurement(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    return measured(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def written(measurement: Measurement, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("report")
-    write_report(measurement, target)
-    return target
 
 
 @pytest.fixture(scope="module")

@@ -21,28 +21,17 @@ from animal_classification.cli.main import main
 from animal_classification.data import read_source
 from animal_classification.evaluation import evaluate
 from animal_classification.evaluation.evaluator import EvaluateOptions
+from animal_classification.inference.reference import read_arrays
 from animal_classification.report import summary
 from animal_classification.report.numbers import Ledger
 from animal_classification.report.report_inputs import Measurement
-from animal_classification.report.writer import CARD, PAGE, Claims, write_report
+from animal_classification.report.writer import CARD, PAGE, Claims
 from animal_classification.training.recipes import RECIPES
-from tests.support.reported import BLUE, GREEN, RED, draw, measured
+from tests.support.reported import BLUE, GREEN, RED, draw
 from tests.support.tiny_bundle import COLOURS, write_tiny_bundle
 
 ACCURACY = '<span data-claim="overall.accuracy.value">'
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><text y='20'>99.9% right</text></svg>"
-
-
-@pytest.fixture(scope="module")
-def measurement(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    return measured(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def written(measurement: Measurement, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("report")
-    write_report(measurement, target)
-    return target
 
 
 def jpeg_of(data: bytes) -> str:
@@ -131,8 +120,8 @@ def test_photos_of_the_training_are_known_again_saved_anew(
     words = ["data.test=0.4", "data.val=0.2", "tracking=none", f"output={tmp_path}/runs", "-q"]
     assert main(["train", f"data.path={tmp_path}/colours", *words]) == 0
     bundle = load(next((tmp_path / "runs").glob("*/bundle")))
-    arrays = bundle.reference()
-    assert arrays is not None
+    arrays = read_arrays(bundle)
+    assert arrays
     assert arrays["fingerprint"].shape[1] == 32
     apart = evaluate(bundle, read_source(tmp_path / "colours"), "colours", EvaluateOptions(cache=tmp_path / "cache"))
     assert apart.data.seen_known

@@ -22,6 +22,7 @@ from animal_classification.cli.main import main
 from animal_classification.config.compose import compose
 from animal_classification.evaluation import model_outputs
 from animal_classification.inference import Classifier
+from animal_classification.inference.reference import read_arrays
 from animal_classification.tracking.tracker import NoTracker
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 from animal_classification.training.train import train
@@ -89,7 +90,7 @@ def test_a_model_comes_out_and_names_photos(animals: Animals, tmp_path: Path) ->
     assert bundle.info.metrics["accuracy"] == 1.0
     assert bundle.info.config["data"]["path"] == str(photos)
     assert (bundle.info.data.n_train, bundle.info.data.n_test) == (48, 12), "val is learned from as well"
-    assert (bundle.reference() or {})["embedding"].shape == (48, 3)
+    assert read_arrays(bundle)["embedding"].shape == (48, 3)
     assert bundle.card().startswith("---\n")
     classifier = Classifier.load(said["bundle"])
     answer = classifier.predict(photos / "lion" / "3.png")
@@ -163,7 +164,7 @@ def test_mirrored_photos_may_be_learned_from(animals: Animals, tmp_path: Path) -
     photos = draw(tmp_path / "photos", dict.fromkeys(COLOURS, 8))
     said = json.loads(animals(f"data.path={photos}", "recipe.flips=true", "--json").out)
     bundle = bundles.load(said["bundle"])
-    assert len((bundle.reference() or {})["label"]) == 2 * 19
+    assert len(read_arrays(bundle)["label"]) == 2 * 19
     assert bundle.info.data.n_train == 19, "photos, not views of them"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from animal_classification.prediction_log.photo_bucket import PhotoBucket
-from animal_classification.prediction_log.photo_store import PhotoKeeper, photos_at
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import PhotoBucket, photos_at
 
 pytest.importorskip("gcsfs")
 

@@ -1,6 +1,6 @@
 """What a trained model *is* on disk: write, verify, load, describe.
 
-May import ``imaging`` and ``errors``; knows no inference engine.
+May import ``imaging``, ``common`` and ``errors``; no inference engine.
 
     >>> from animal_classification import bundle
     >>> photos = bundle.load("photos")                      # or a directory, or gs://bucket/models/zoo
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from animal_classification.bundle.description import describe, resolve_name
+    from animal_classification.bundle.document import upgrade
     from animal_classification.bundle.loader import builtin_names, load
     from animal_classification.bundle.model import Bundle
     from animal_classification.bundle.schema import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         Rollup,
         Unknown,
     )
-    from animal_classification.bundle.schema_upgrades import upgrade
     from animal_classification.bundle.writer import write
 
 __all__ = [
@@ -62,7 +62,7 @@ _HOME = {
     "describe": "description",
     "load": "loader",
     "resolve_name": "description",
-    "upgrade": "schema_upgrades",
+    "upgrade": "document",
     "write": "writer",
 }
 

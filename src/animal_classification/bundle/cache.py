@@ -2,7 +2,6 @@
 
     blobs/<sha256>               one file of some bundle
     bundles/<sha256>/            a whole bundle, under the hash of its bundle.json; hard links to the blobs
-    tmp/                         what is being fetched; moved into place in one step
 
 Several processes may use one cache at once, and it may be deleted whenever no process uses it.
 """
@@ -10,27 +9,24 @@ Several processes may use one cache at once, and it may be deleted whenever no p
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from animal_classification.bundle.document import parse_info
 from animal_classification.bundle.location import Remote
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, check_hash, verified
 from animal_classification.bundle.schema import INFO_FILE, BundleInfo
-from animal_classification.bundle.verify import check_hash, hash_file, verified
 from animal_classification.common import atomic
+from animal_classification.common.hashes import hash_file
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError
 
 
 def default_directory() -> Path:
     """The user's cache directory for models, as the system defines it (``XDG_CACHE_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("animals")) / "models"
 
 
@@ -67,13 +63,13 @@ class Cache:
         return verified(directory, remote.url)
 
     def fetch(self, remote: Remote, name: str, sha256: str) -> None:
-        """Brings one file here and checks it, whether or not it is here already.
+        """Fetches one file and checks it, even if it is in the cache.
 
         Raises:
             BundleNotFoundError: Not reachable.
-            BundleInvalidError: Not there, or its content is not what was asked for.
+            BundleInvalidError: Not there, or its content has another hash.
         """
-        with self._writing(), self._temporary() as temporary:
+        with self._writing(), atomic.new_file(self._blob(sha256), durable=False) as temporary:
             try:
                 remote.filesystem.get_file(remote.path(name), str(temporary))
             except FileNotFoundError as error:
@@ -83,8 +79,6 @@ class Cache:
             except Exception as error:
                 raise remote.unreachable(error) from error
             check_hash(hash_file(temporary), sha256, name, remote.url)
-            self._blob(sha256).parent.mkdir(exist_ok=True)
-            temporary.replace(self._blob(sha256))
 
     def _fetch_info(self, remote: Remote) -> bytes:
         try:
@@ -105,30 +99,17 @@ class Cache:
         return blob.is_file() and hash_file(blob) == sha256
 
     def _assemble(self, directory: Path, data: bytes, info: BundleInfo) -> None:
-        with self._temporary() as temporary:
+        with atomic.sibling(directory) as temporary:
             for name, sha256 in info.files.items():
                 target = temporary / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _link_or_copy(self._blob(sha256), target)
+                atomic.link_or_copy(self._blob(sha256), target)
             (temporary / INFO_FILE).write_bytes(data)
-            directory.parent.mkdir(exist_ok=True)
             try:
-                atomic.put_in_place(temporary, directory)
+                atomic.put_folder(temporary, directory, existing="replace")
             except OSError:
                 if not directory.is_dir():  # else another process was faster, with the same content
                     raise
-
-    @contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        path = self.root / "tmp" / uuid.uuid4().hex
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield path
-        finally:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -138,10 +119,3 @@ class Cache:
             raise BundleError(
                 f"{self.root}: the model cache cannot be used ({error}); free space, or set XDG_CACHE_HOME or cache_dir"
             ) from error
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)

@@ -1,12 +1,12 @@
-"""What people ask about a bundle: what it is, and which of its classes a word means."""
+"""A bundle described for people, and its labels by name."""
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 
 from animal_classification.bundle.model import Bundle
 from animal_classification.bundle.schema import BundleInfo
+from animal_classification.common.suggest import nearest
 from animal_classification.errors import UsageError
 
 
@@ -66,7 +66,6 @@ def resolve_name(info: BundleInfo, text: str) -> tuple[int, ...]:
     if found:
         return found
     words = {word.casefold(): word for label in info.labels for word in (*label.groups, label.name)}
-    near = [words[word] for word in difflib.get_close_matches(wanted, words, n=3)]
     some = ", ".join(label.name for label in info.labels[:3])
-    hint = f"did you mean {', '.join(near)}?" if near else f"it knows {len(info.labels)} names, such as {some}"
-    raise UsageError(f"model {info.name} knows no {text!r}; {hint}")
+    hint = nearest(wanted, words) or f"; it knows {len(info.labels)} names, such as {some}"
+    raise UsageError(f"model {info.name} knows no {text!r}{hint}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
 from animal_classification.bundle.cache import Cache, default_directory
 from animal_classification.bundle.location import Remote, locate
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.model import Bundle, verified
 from animal_classification.bundle.schema import INFO_FILE
-from animal_classification.bundle.verify import verified
+from animal_classification.common.suggest import nearest
 from animal_classification.errors import BundleError, BundleNotFoundError
 
 
@@ -62,8 +61,5 @@ def _check_there(path: Path) -> None:
         raise BundleNotFoundError(f"{path}: holds no {INFO_FILE}, so it is not a bundle; name a bundle's directory")
     if not path.is_dir():
         names = builtin_names()
-        near = difflib.get_close_matches(str(path), names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"built-in models: {', '.join(names) or 'none'}"
-        raise BundleNotFoundError(
-            f"{path}: no such model; name a bundle's directory, a URL or a built-in model ({hint})"
-        )
+        hint = nearest(str(path), names) or f" ({', '.join(names) or 'there is none'})"
+        raise BundleNotFoundError(f"{path}: no such model; name a bundle's directory, a URL or a built-in model{hint}")

@@ -1,4 +1,4 @@
-"""Where a bundle is: a local directory, or a place that fsspec reaches."""
+"""Where a bundle is: a local directory, or an address that fsspec opens."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from animal_classification.errors import BundleNotFoundError, MissingExtraError, UsageError
-
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
+from animal_classification.common.urls import in_a_line, open_url
+from animal_classification.errors import BundleNotFoundError, UsageError
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,9 @@ class Remote:
     def unreachable(self, error: Exception) -> BundleNotFoundError:
         """What to raise when reading fails; backends have exceptions of their own, so that any may come."""
         return BundleNotFoundError(
-            f"{self.url}: cannot be reached ({reason(error)}); check the address, the network and your sign-in, "
+            f"{self.url}: cannot be reached ({in_a_line(error)}); check the address, the network and your sign-in, "
             "or copy the bundle here and name its directory"
         )
-
-
-def reason(error: Exception) -> str:
-    """An exception in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def locate(reference: str | os.PathLike[str]) -> Path | Remote:
@@ -66,19 +59,10 @@ def locate(reference: str | os.PathLike[str]) -> Path | Remote:
 
 
 def _open(url: str) -> Path | Remote:
-    # Here and not above: most bundles are local, and fsspec takes tens of milliseconds to import.
-    from fsspec.core import url_to_fs
-    from fsspec.implementations.local import LocalFileSystem
-
-    protocol = url.split("://", maxsplit=1)[0]
     try:
-        filesystem, root = url_to_fs(url)
-    except ImportError as error:
-        if protocol in _EXTRAS:
-            raise MissingExtraError(f"reading and writing {protocol}:// addresses", _EXTRAS[protocol]) from error
-        raise UsageError(f"{url}: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"{url}: {error}; a directory, gs://, s3:// or https:// would do") from error
+        found = open_url(url, "reading and writing")
+    except UsageError:
+        raise
     except Exception as error:
         raise Remote(url, None, "").unreachable(error) from error
-    return Path(root) if isinstance(filesystem, LocalFileSystem) else Remote(url, filesystem, root)
+    return found if isinstance(found, Path) else Remote(url, *found)

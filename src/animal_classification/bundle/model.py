@@ -1,15 +1,17 @@
-"""A bundle that was verified, as an object."""
+"""A bundle on the local disk: verified first, then an object."""
+
+# Imported where they are used: NumPy, Pillow and onnx take 100 ms to load, and ``bundle.json`` needs none of them.
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.bundle.schema import MODEL_FILE, BundleInfo
+from animal_classification.bundle.document import parse_info
+from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInfo
+from animal_classification.common.hashes import hash_file
 from animal_classification.errors import BundleError, BundleInvalidError
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-REFERENCE_FILE = "reference.npz"
 CARD_FILE = "README.md"
 CONFUSION_FILE = "confusion.json"
 
@@ -49,8 +50,6 @@ class Bundle:
         Raises:
             BundleError: It has, or it is gone.
         """
-        from animal_classification.bundle.verify import check_hash
-
         try:
             data = (self.path / name).read_bytes()
         except OSError as error:
@@ -64,27 +63,6 @@ class Bundle:
         from animal_classification.imaging import PreprocessSpec
 
         return PreprocessSpec(**self.info.preprocess.model_dump())
-
-    def reference(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]] | None:
-        """The arrays that describe the training data, or None where the bundle has none.
-
-        Raises:
-            BundleError: The file has changed since, or is gone.
-            BundleInvalidError: It is no archive, or holds pickled objects, which are never loaded.
-        """
-        import numpy as np
-
-        # A file that is not listed has no hash: anybody may have put it there.
-        if REFERENCE_FILE not in self.info.files:
-            return None
-        data = self.content(REFERENCE_FILE)
-        try:
-            with np.load(BytesIO(data), allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-            raise BundleInvalidError(
-                f"{self.path}/{REFERENCE_FILE}: not an .npz file of plain arrays ({error}); export it again"
-            ) from error
 
     def card(self) -> str:
         """The model card in Markdown with its front matter; empty where the bundle has none.
@@ -113,3 +91,59 @@ class Bundle:
 
         where = str(self.path)
         return linear_head(parse_graph(self.content(MODEL_FILE), where), where)
+
+
+def verified(directory: Path, where: str | None = None) -> Bundle:
+    """The bundle in a local directory, after every check.
+
+    Args:
+        directory: Holds ``bundle.json`` and the files that it lists; files that are not listed are left alone.
+        where: What to call the bundle in messages; its path unless given.
+
+    Raises:
+        BundleError: A check failed; says which file, what is wrong, and what to do.
+    """
+    where = where or str(directory)
+    try:
+        data = _inside(directory, INFO_FILE, where).read_bytes()
+        info = parse_info(data, f"{where}/{INFO_FILE}")
+        for name, sha256 in info.files.items():
+            if name != MODEL_FILE:
+                check_hash(hash_file(_inside(directory, name, where)), sha256, name, where)
+        _check_model(directory, info, where)
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle, before Python 3.13
+        raise BundleError(f"{where}: cannot be read ({error})") from error
+    return Bundle(info=info, path=directory, sha256=hashlib.sha256(data).hexdigest())
+
+
+def check_hash(seen: str, listed: str, name: str, where: str) -> None:
+    """Refuses a file whose content is not what ``bundle.json`` says.
+
+    Raises:
+        BundleInvalidError: Names the file and both hashes.
+    """
+    if seen != listed:
+        raise BundleInvalidError(
+            f"{where}/{name}: its sha256 is {seen[:12]}… and bundle.json says {listed[:12]}…: "
+            "damaged, or changed after it was written; copy or export the bundle again"
+        )
+
+
+def _check_model(directory: Path, info: BundleInfo, where: str) -> None:
+    from animal_classification.bundle.graph import check_graph, parse_graph
+
+    if MODEL_FILE not in info.files:
+        raise BundleInvalidError(f"{where}/{INFO_FILE}: files: must list {MODEL_FILE}; export the model again")
+    data = _inside(directory, MODEL_FILE, where).read_bytes()  # once, for the hash and for the graph
+    check_hash(hashlib.sha256(data).hexdigest(), info.files[MODEL_FILE], MODEL_FILE, where)
+    check_graph(parse_graph(data, where), info, where)
+
+
+def _inside(directory: Path, name: str, where: str) -> Path:
+    """The path of a file of the bundle; a link that leads out of it is refused."""
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise BundleInvalidError(f"{where}/{name}: is a link that leads out of the bundle; put the file itself there")
+    if not path.is_file():
+        raise BundleInvalidError(f"{where}/{name}: not there, or not a file; copy or export the bundle again")
+    return path

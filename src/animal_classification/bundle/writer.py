@@ -1,4 +1,4 @@
-"""Writes a bundle so that whoever looks sees all of it or nothing."""
+"""Writes a bundle atomically: readers see all of it or nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from animal_classification.bundle.cache import Cache, default_directory
 from animal_classification.bundle.document import to_bytes, validated
-from animal_classification.bundle.location import Remote, locate, reason
-from animal_classification.bundle.model import Bundle
+from animal_classification.bundle.location import Remote, locate
+from animal_classification.bundle.model import Bundle, verified
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, BundleInfo
-from animal_classification.bundle.verify import hash_file, verified
 from animal_classification.common import atomic
+from animal_classification.common.hashes import hash_file
+from animal_classification.common.urls import in_a_line
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 
 Files = Mapping[str, bytes | Path]
@@ -68,10 +69,9 @@ def write(
 def _write_local(target: Path, stage: Stage, *, overwrite: bool) -> Bundle:
     target = target.absolute()  # "." has no siblings
     _check_free(target, overwrite=overwrite)
-    with atomic.sibling(target) as temporary:
+    with atomic.new_folder(target, existing="replace" if overwrite else "refuse") as temporary:
         bundle = stage(temporary, where=str(target))
         _check_free(target, overwrite=overwrite)  # staging took a while
-        atomic.put_in_place(temporary, target, replace=overwrite)
     return Bundle(info=bundle.info, path=target, sha256=bundle.sha256)
 
 
@@ -147,5 +147,5 @@ def _upload(remote: Remote, staged: Bundle, cache: Cache, *, overwrite: bool) ->
         raise
     except Exception as error:  # each backend has exceptions of its own
         raise OutputError(
-            f"{remote.url}: cannot be written ({reason(error)}); check the address, the network and your sign-in"
+            f"{remote.url}: cannot be written ({in_a_line(error)}); check the address, the network and your sign-in"
         ) from error

@@ -3,6 +3,8 @@
 They live in the checkout's ``benchmarks`` folder, not in the package: nobody who names animals needs them.
 """
 
+# Imported where they are used: the benchmarks are only in a checkout.
+
 from __future__ import annotations
 
 import json
@@ -15,10 +17,19 @@ from typing import Any
 
 import click
 
+from animal_classification.cli.options import json_option
 from animal_classification.common.console import say
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_repeat = click.option(
+    "--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each contestant."
+)
+_update_docs = click.option(
+    "--update-docs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the table between this file's markers.",
+)
 
 
 @click.group(name="bench")
@@ -29,7 +40,7 @@ def command() -> None:
 @command.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--photos", type=click.IntRange(min=1), default=1000, show_default=True, help="How many to classify.")
-@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each contestant.")
+@_repeat
 @click.option(
     "--torch-python",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -38,12 +49,8 @@ def command() -> None:
 @click.option(
     "--memory", default="10000,20000", show_default=True, help="How many photos to measure memory on; 0 for not at all."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-@click.option(
-    "--update-docs",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Put the table between this file's markers.",
-)
+@json_option
+@_update_docs
 def predict(
     *,
     folder: Path | None,
@@ -80,7 +87,7 @@ def predict(
 
 @command.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each contestant.")
+@_repeat
 @click.option(
     "--divisions",
     type=click.IntRange(min=0),
@@ -88,12 +95,8 @@ def predict(
     show_default=True,
     help="Random divisions on which accuracy is compared; 0 for none.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the tables.")
-@click.option(
-    "--update-docs",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Put the tables between this file's markers.",
-)
+@json_option
+@_update_docs
 def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, update_docs: Path | None) -> None:
     """Compare `animals train` with the engine alone and with the same done by hand.
 
@@ -131,7 +134,7 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
 @click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path), help="A folder for pictures of what came out (SVG)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@json_option
 def serve(
     *,
     folder: Path | None,

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from animal_classification.cloud.apply import Step, kubectl, plan, roll_back
+from animal_classification.cloud.apply import apply as apply_steps
+from animal_classification.cloud.deploy_settings import DeploySettings, load_settings
+from animal_classification.cloud.documents import Document, changes, difference, write
+from animal_classification.cloud.render import render as render_documents
+from animal_classification.cloud.resources import Resources
 from animal_classification.common.console import printable, say
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from animal_classification.cloud.apply import Step
-    from animal_classification.cloud.deploy_settings import DeploySettings
-    from animal_classification.cloud.documents import Document
 
 TARGETS = ("cloudrun", "vertex", "k8s")
 _DIFFERENT = 1  # what `kubectl diff` ends with where something would change
@@ -50,8 +53,6 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 where DIR differs from the settings.")
 def render(target: str, settings: Path, output: Path | None, check: bool) -> None:
     """Print TARGET's documents, or write them and print what changes."""
-    from animal_classification.cloud.documents import changes, write
-
     documents, _ = _render(target, settings)
     if output is None:
         if check:
@@ -88,29 +89,19 @@ def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool,
     if target == "k8s":
         _apply_manifests(documents, yes=yes, dry_run=dry_run)
         return
-    from animal_classification.cloud.apply import apply as do
-    from animal_classification.cloud.apply import plan
-    from animal_classification.cloud.resources import Resources
-
     resources = Resources(deployment.project, deployment.region)
     steps = plan(documents, resources)
     _show([step.diff for step in steps])
     if steps and not dry_run and _agreed(len(steps), yes=yes):
-        do(steps, resources, _tell)
+        apply_steps(steps, resources, _tell)
 
 
 def _render(target: str, path: Path) -> tuple[Sequence[Document], DeploySettings]:
-    from animal_classification.cloud.deploy_settings import load_settings
-    from animal_classification.cloud.render import render as make
-
     settings = load_settings(path)
-    return make(target, settings), settings
+    return render_documents(target, settings), settings
 
 
 def _roll_back(target: str, settings: DeploySettings, revision: str | None) -> None:
-    from animal_classification.cloud.apply import roll_back
-    from animal_classification.cloud.resources import Resources
-
     if target != "cloudrun":
         raise UsageError("only cloudrun keeps revisions; for k8s: kubectl rollout undo")
     name = f"{settings.parent}/services/{settings.name}"
@@ -119,9 +110,6 @@ def _roll_back(target: str, settings: DeploySettings, revision: str | None) -> N
 
 
 def _apply_manifests(documents: Sequence[Document], *, yes: bool, dry_run: bool) -> None:
-    from animal_classification.cloud.apply import kubectl
-    from animal_classification.cloud.documents import difference
-
     compared = kubectl(documents, "diff")
     if _is_first(compared.stderr):
         diffs = [difference("", document.text(), document.name) for document in documents]

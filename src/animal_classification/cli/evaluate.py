@@ -1,16 +1,26 @@
 """``animals evaluate``: how good a model is on labelled photos."""
 
+# Imported where they are used: `--help` must not wait for NumPy, Pillow and an engine.
+
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.data import SPLITS, source_options
-from animal_classification.common.console import printable, say
-from animal_classification.inference.engine import ENGINES
+from animal_classification.cli.options import (
+    SPLITS,
+    compare_option,
+    engine_option,
+    json_option,
+    quiet_option,
+    source_options,
+    unknown_option,
+)
+from animal_classification.cli.output import print_json, print_lines, print_notes
+from animal_classification.common.progress import ProgressLine
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -23,19 +33,17 @@ _ERRORS_SHOWN = 20
 @click.argument("model")
 @source_options
 @click.option("--split", type=click.Choice(SPLITS), default="test", help="Which photos of SOURCE.")
-@click.option(
-    "--unknown", multiple=True, metavar="PATH", help="Photos of none of the classes: a folder or file; may be repeated."
-)
-@click.option("--compare", metavar="MODEL", help="Another model, on the same photos.")
+@unknown_option
+@compare_option
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON."
 )
 @click.option(
     "--report", metavar="PATH", type=click.Path(path_type=Path), help="Write a page: a folder, or a name in .html."
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", help="What runs the model.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@engine_option
+@json_option
+@quiet_option
 def command(
     *,
     model: str,
@@ -61,9 +69,6 @@ def command(
     animals evaluate runs/…/bundle photos --report report
     animals evaluate runs/new/bundle photos --compare runs/old/bundle
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from datetime import UTC, datetime
-
-    from animal_classification.common.stages import Stages
     from animal_classification.evaluation.metrics import require
     from animal_classification.report.commands import load
     from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
@@ -83,7 +88,7 @@ def command(
         engine=engine,
         **reading_of(options),
     )
-    with Stages(shown=not quiet) as progress:
+    with ProgressLine(shown=not quiet) as progress:
         measured = measure(recipe, load, progress, options.cache)
         result = measured.result
         if report is not None:
@@ -92,27 +97,25 @@ def command(
             written = write_report(measured, report)
     if output is not None:
         result.write(output)
-    _complain(result)
+    print_notes(_errors(result))
     if as_json:
-        click.echo(json.dumps(result.summary(), ensure_ascii=False))
+        print_json(result.summary())
         return
     from animal_classification.evaluation.terminal_text import summary_lines
 
-    for line in summary_lines(result):
-        click.echo(printable(line))
+    print_lines(summary_lines(result))
     if not quiet:
-        for note in result.notes:
-            say(f"animals: {printable(note)}")
+        print_notes(result.notes)
     if output is not None:
-        say(f"animals: everything is in {printable(str(output))}")
+        print_notes([f"everything is in {output}"])
     if report is not None:
-        say(f"animals: the report is {printable(str(written.page))}, with a model card beside it")
+        print_notes([f"the report is {written.page}, with a model card beside it"])
 
 
-def _complain(result: Evaluation) -> None:
+def _errors(result: Evaluation) -> list[str]:
     """A line for each photo that could not be used."""
-    bad = [row for row in result.photos if row.error is not None]
-    for row in bad[:_ERRORS_SHOWN]:
-        say(f"animals: {printable(row.path)}: {printable(row.error or '')}")
-    if len(bad) > _ERRORS_SHOWN:
-        say(f"animals: … and {len(bad) - _ERRORS_SHOWN} more that could not be used (--output has all)")
+    bad = [f"{row.path}: {row.error}" for row in result.photos if row.error is not None]
+    more = len(bad) - _ERRORS_SHOWN
+    if more > 0:
+        bad[_ERRORS_SHOWN:] = [f"… and {more} more that could not be used (--output has all)"]
+    return bad

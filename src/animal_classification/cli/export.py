@@ -1,14 +1,19 @@
 """``animals export``: a smaller or faster model, measured before it is written."""
 
+# Imported where they are used: `--help` must not wait for NumPy, Pillow and an engine.
+
 from __future__ import annotations
 
-import json
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.data import SPLITS, reading_options
-from animal_classification.common.console import printable, say
+from animal_classification import bundle, data, registry
+from animal_classification.cli.options import SPLITS, data_option, json_option, quiet_option, reading_options
+from animal_classification.cli.output import print_json, print_lines, print_notes
+from animal_classification.common.progress import ProgressLine
+from animal_classification.export.terminal_text import table_lines, verdict_lines
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -21,7 +26,7 @@ KINDS = ("int8", "fp16", "pruned", "openvino", "torchscript", "exported-program"
 @click.command(name="export", context_settings={"show_default": True})
 @click.argument("model")
 @click.option("--to", type=click.Choice(KINDS), required=True, help="What to make of it.")
-@click.option("--data", "source", metavar="SOURCE", help="Labelled photos; by default those that MODEL was trained on.")
+@data_option
 @reading_options
 @click.option("--split", type=click.Choice(SPLITS), default="test", help="Which photos of SOURCE to measure on.")
 @click.option(
@@ -50,8 +55,8 @@ KINDS = ("int8", "fp16", "pruned", "openvino", "torchscript", "exported-program"
 )
 @click.option("-o", "--output", metavar="DIR", required=True, help="Where the bundle goes: a folder or URL.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@json_option
+@quiet_option
 def command(
     *,
     model: str,
@@ -75,23 +80,17 @@ def command(
     animals export runs/…/bundle --to int8 --data photos -o zoo-int8
     animals export photos --to int8 --data labels.csv --split all --calibrate my-photos -o photos-int8
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from dataclasses import replace
-
-    from animal_classification import bundle as bundles
-    from animal_classification.common.stages import Stages
-    from animal_classification.data import read_source
     from animal_classification.evaluation.training_provenance import training_source
     from animal_classification.export.exporter import ExportRequest, export
     from animal_classification.export.formats import Pruning
-    from animal_classification.registry import resolve_model
 
-    loaded = bundles.load(resolve_model(model))
+    loaded = bundle.load(registry.resolve_model(model))
     if source is None:
         origin = training_source(loaded.info, options)
         source, options = origin.name, origin.options
-    with Stages(shown=not quiet) as progress:
-        watched = replace(options, progress=progress.of("looking at photos"))
-        manifest = read_source(source, watched)
+    with ProgressLine(shown=not quiet) as progress:
+        watched = replace(options, progress=progress)
+        manifest = data.read_source(source, watched)
         request = ExportRequest(
             kind=to,
             target=output,
@@ -106,19 +105,18 @@ def command(
         )
         exported = export(loaded, request)
     if as_json:
-        click.echo(json.dumps(_object(exported, output), ensure_ascii=False))
+        print_json(_object(exported, output))
         return
-    _print(exported, max_drop)
+    sides = (exported.original, exported.export)
+    print_lines(table_lines(sides, exported.compared, exported.float32_bytes))
+    print_lines(["", *verdict_lines(exported.compared, max_drop)])
     if not quiet:
-        for note in exported.notes:
-            say(f"animals: {printable(note)}")
-    say(f"animals: the bundle is {printable(output)}")
+        print_notes(exported.notes)
+    print_notes([f"the bundle is {output}"])
 
 
 def _reading(options: SourceOptions) -> dict[str, Any]:
     """What was said of how the photos are read, so that they can be read again."""
-    from dataclasses import asdict
-
     root = None if options.root is None else str(options.root)
     return {"kind": options.kind, "root": root, "columns": asdict(options.columns)}
 
@@ -126,15 +124,3 @@ def _reading(options: SourceOptions) -> dict[str, Any]:
 def _object(exported: ExportedModel, output: str) -> dict[str, Any]:
     info = exported.bundle.info
     return {"bundle": output, "name": info.name, "version": info.version, **info.metrics, "notes": list(exported.notes)}
-
-
-def _print(exported: ExportedModel, max_drop: float) -> None:
-    from animal_classification.export.terminal_text import table_lines, verdict_lines
-
-    sides = (exported.original, exported.export)
-    for line in (
-        *table_lines(sides, exported.compared, exported.float32_bytes),
-        "",
-        *verdict_lines(exported.compared, max_drop),
-    ):
-        click.echo(printable(line))

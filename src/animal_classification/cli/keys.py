@@ -11,8 +11,10 @@ from typing import Any
 
 import click
 
+from animal_classification.cli.options import json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
+from animal_classification.serving.middleware.api_keys import Key, change_keys, new_key, read_keys
 from animal_classification.settings import PREFIX
 
 VARIABLE = f"{PREFIX}KEYS_FILE"
@@ -23,7 +25,6 @@ _file = click.option(
     default=None,
     help=f"The file of keys.  [default: ${VARIABLE}]",
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(name="keys")
@@ -51,13 +52,11 @@ def command() -> None:
     "--rate-limit", type=click.FloatRange(min=0), help="Photos a minute; 0 for any number.  [default: the server's]"
 )
 @_file
-@_as_json
+@json_option
 def create(
     name: str, scopes: tuple[str, ...], days: float | None, rate_limit: float | None, path: Path | None, as_json: bool
 ) -> None:
     """Make a key for NAME and print it: it cannot be shown again, because only its hash is kept."""
-    from animal_classification.serving.middleware.api_keys import change_keys, new_key
-
     path = _chosen(path)
     text, key = new_key(name, scopes or ("predict",), days=days, rate_limit=rate_limit)
     change_keys(path, lambda keys: [*keys, key])
@@ -68,11 +67,9 @@ def create(
 
 @command.command(name="list")
 @_file
-@_as_json
+@json_option
 def list_keys(path: Path | None, as_json: bool) -> None:
     """Show whose keys there are; the keys themselves are kept nowhere."""
-    from animal_classification.serving.middleware.api_keys import read_keys
-
     keys = read_keys(_chosen(path))
     if as_json:
         click.echo(json.dumps({"keys": [_shown(asdict(key)) for key in keys]}))
@@ -88,8 +85,6 @@ def list_keys(path: Path | None, as_json: bool) -> None:
 @_file
 def revoke(key_id: str, path: Path | None) -> None:
     """Take the key with the id KEY_ID away (`animals keys list` shows the ids)."""
-    from animal_classification.serving.middleware.api_keys import Key, change_keys, read_keys
-
     path = _chosen(path)
     read_keys(path)  # a file that is not there is not made
 

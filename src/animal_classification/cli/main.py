@@ -7,9 +7,9 @@ only those that exist are listed.
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ import click
 
 from animal_classification import __version__
 from animal_classification.common.console import complain, drop_stdout, prepare_streams
+from animal_classification.common.suggest import nearest
 from animal_classification.errors import AnimalsError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, known = args[0], self.list_commands(ctx)
         if name not in known:
-            hint = f"; did you mean: animals predict {name}" if Path(name).exists() else _suggestion(name, known)
+            hint = f"; did you mean: animals predict {name}" if Path(name).exists() else nearest(name, known)
             raise click.UsageError(f"no such command '{name}'{hint}", ctx)
         ctx.ensure_object(Frame).command = f"animals {name}"
         return super().resolve_command(ctx, args)
@@ -193,13 +194,8 @@ def _explain(error: Exception, frame: Frame) -> int:
 def _usage_line(error: click.UsageError) -> str:
     message = error.format_message().rstrip(".")
     if isinstance(error, click.NoSuchOption):
-        message = f"no such option '{error.option_name}'{_suggestion(error.option_name, _options(error.ctx))}"
+        message = f"no such option '{error.option_name}'{nearest(error.option_name, _options(error.ctx))}"
     return f"{message[:1].lower()}{message[1:]}"
-
-
-def _suggestion(word: str, known: Sequence[str]) -> str:
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _options(ctx: click.Context | None) -> list[str]:
@@ -209,8 +205,6 @@ def _options(ctx: click.Context | None) -> list[str]:
 
 
 def _print_traceback() -> None:
-    import traceback
-
     traceback.print_exc()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification import registry
+from animal_classification.cli.options import apply, json_option
+from animal_classification.cli.output import print_json
 from animal_classification.common.console import printable
+from animal_classification.registry.model_version import parse_reference
 
 if TYPE_CHECKING:
     from animal_classification.registry import Change, Version, VersionComparison
@@ -16,11 +19,10 @@ if TYPE_CHECKING:
 _RECALLS = 10
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    """What every command here takes."""
-    where = "MLflow's tracking URI.  [default: $ANIMALS_TRACKING_URI, else SQLite in runs/]"
-    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(function)
-    return click.option("--uri", help=where)(function)
+_options = apply(
+    click.option("--uri", help="MLflow's tracking URI.  [default: $ANIMALS_TRACKING_URI, else SQLite in runs/]"),
+    json_option,
+)
 
 
 @click.group(name="models")
@@ -36,13 +38,11 @@ def command() -> None:
 @_options
 def list_(uri: str | None, as_json: bool) -> None:
     """List the registered models."""
-    from animal_classification.registry import Registry
-
-    registry = Registry.open(uri)
-    models = {name: registry.versions(name) for name in registry.names()}
+    store = registry.Registry.open(uri)
+    models = {name: store.versions(name) for name in store.names()}
     if as_json:
         found = [{"name": name, "versions": _objects(versions)} for name, versions in models.items()]
-        _print_object({"uri": registry.shown_uri, "models": found})
+        print_json({"uri": store.shown_uri, "models": found})
         return
     if not models:
         click.echo("no model is registered yet")
@@ -59,25 +59,22 @@ def list_(uri: str | None, as_json: bool) -> None:
 @_options
 def show(model: str, uri: str | None, as_json: bool) -> None:
     """Show the versions of MODEL, or all about one of them (NAME/3, NAME@ALIAS)."""
-    from animal_classification.registry import Registry, local_bundle
-    from animal_classification.registry.model_version import parse_reference
-
-    registry = Registry.open(uri)
+    store = registry.Registry.open(uri)
     reference = parse_reference(model)
     if reference.alias is None and reference.version is None:
-        versions = registry.versions(reference.name)
-        before = registry.production_before(reference.name)
+        versions = store.versions(reference.name)
+        before = store.production_before(reference.name)
         if as_json:
-            _print_object({"name": reference.name, "versions": _objects(versions), "production_before": before})
+            print_json({"name": reference.name, "versions": _objects(versions), "production_before": before})
             return
         _print_versions(versions)
         if before:
             click.echo(f"\nin production before: {', '.join(str(number) for number in before)} (the last one last)")
         return
-    version = registry.find(reference)
-    path = str(local_bundle(registry, version).path)
+    version = store.find(reference)
+    path = str(registry.local_bundle(store, version).path)
     if as_json:
-        _print_object({**version.as_object(), "path": path})
+        print_json({**version.as_object(), "path": path})
         return
     _print_facts(version, path)
 
@@ -88,11 +85,9 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @_options
 def compare(a: str, b: str, uri: str | None, as_json: bool) -> None:
     """Put two models side by side: versions (NAME/3, NAME@ALIAS, NAME for production) or bundles."""
-    from animal_classification.registry import compare
-
-    comparison = compare(a, b, uri=uri)
+    comparison = registry.compare(a, b, uri=uri)
     if as_json:
-        _print_object(comparison.as_object())
+        print_json(comparison.as_object())
         return
     _print_comparison(comparison)
 
@@ -102,9 +97,7 @@ def compare(a: str, b: str, uri: str | None, as_json: bool) -> None:
 @_options
 def promote(model: str, uri: str | None, as_json: bool) -> None:
     """Put MODEL into production: NAME for its candidate, NAME/3 or NAME@ALIAS for another version."""
-    from animal_classification.registry import promote
-
-    _print_change(promote(model, uri=uri), as_json=as_json)
+    _print_change(registry.promote(model, uri=uri), as_json=as_json)
 
 
 @command.command()
@@ -112,13 +105,7 @@ def promote(model: str, uri: str | None, as_json: bool) -> None:
 @_options
 def rollback(name: str, uri: str | None, as_json: bool) -> None:
     """Put the version of NAME into production that was there before."""
-    from animal_classification.registry import rollback
-
-    _print_change(rollback(name, uri=uri), as_json=as_json)
-
-
-def _print_object(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
+    _print_change(registry.rollback(name, uri=uri), as_json=as_json)
 
 
 def _objects(versions: Iterable[Version]) -> list[dict[str, Any]]:
@@ -193,7 +180,7 @@ def _print_comparison(comparison: VersionComparison) -> None:
 def _print_change(change: Change, *, as_json: bool) -> None:
     before = change.before
     if as_json:
-        _print_object({"production": change.now.as_object(), "before": before.as_object() if before else None})
+        print_json({"production": change.now.as_object(), "before": before.as_object() if before else None})
     elif before is None:
         click.echo(f"{change.now.label} is in production; nothing was before")
     elif before.version == change.now.version:

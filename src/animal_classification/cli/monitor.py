@@ -1,5 +1,7 @@
 """``animals monitor``: what the prediction log says of a model in use."""
 
+# Imported where they are used: SQLAlchemy and NumPy take 100 ms each to load, and --help needs neither.
+
 from __future__ import annotations
 
 import json
@@ -10,29 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.options import apply, json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
+from animal_classification.monitoring.terminal_text import render
+from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.location import LogLocation, log_location
+from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy import Engine
 
-    from animal_classification.prediction_log.location import LogPlace
 
-
-def _where(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which log."""
-    command = click.option(
-        "--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"
-    )(command)
-    return click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]")(
-        command
-    )
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_where = apply(
+    click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]"),
+    click.option("--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"),
+)
 
 
 @click.group(name="monitor")
@@ -46,11 +44,10 @@ def command() -> None:
 @command.command()
 @click.option("--since", default="24h", show_default=True, help="How far to look back: 30m, 24h, 7d, 4w.")
 @_where
-@_as_json
+@json_option
 def status(*, since: str, log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Traffic, unknown photos, animals, confidence, latency, what people said, and what waits for the database."""
     from animal_classification.monitoring.status import read_status, seconds_of
-    from animal_classification.monitoring.terminal_text import render
 
     found = read_status(_place(log_folder, log_url), seconds_of(since))
     if as_json:
@@ -65,18 +62,17 @@ def status(*, since: str, log_folder: str | None, log_url: str | None, as_json: 
     "--to", default="head", show_default=True, help="A revision; base removes the tables with all that is in them."
 )
 @_where
-@_as_json
+@json_option
 def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Bring the log's database to the tables of this version.
 
     A server does it by itself at its first prediction, under a lock; this is for those who do it before.
     """
-    from animal_classification.prediction_log.database import connect
-    from animal_classification.prediction_log.migrate import migrate as bring
+    from animal_classification.prediction_log.migrate import migrate as migrate_log
 
     engine = connect(_place(log_folder, log_url).database)
     try:
-        before, after = bring(engine, to)
+        before, after = migrate_log(engine, to)
     finally:
         engine.dispose()
     if as_json:
@@ -94,7 +90,7 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
 )
 @click.option("--with-empty", is_flag=True, help='Export photos without an animal, too, labelled "no animal".')
 @_where
-@_as_json
+@json_option
 def export(
     *,
     table: Path,
@@ -109,15 +105,14 @@ def export(
     The kept photos are copied beside it: labels.csv has them in labels.photos. Words that are no class, or have no
     photo, are left out and counted.
     """
-    from animal_classification.monitoring.corrections_export import export as write
+    from animal_classification.monitoring.corrections_export import export as export_corrections
     from animal_classification.prediction_log.deletion import database_of
-    from animal_classification.prediction_log.photo_store import photos_at
 
     place = _place(log_folder, log_url)
     with _opened(database_of(place)) as engine:
         if engine is None:
             raise UsageError(f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is")
-        done = write(engine, photos_at(place.photos), table, find_in=find_in, with_empty=with_empty)
+        done = export_corrections(engine, photos_at(place.photos), table, find_in=find_in, with_empty=with_empty)
     left_out = {why: count for why, count in done.left_out.items() if count}
     if as_json:
         click.echo(json.dumps({"table": str(table), "rows": done.rows, "labels": done.labels, "left_out": left_out}))
@@ -134,12 +129,11 @@ def export(
 def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
     from animal_classification.prediction_log import deletion
-    from animal_classification.prediction_log.photo_store import photos_at
 
     place = _place(log_folder, log_url)
     photos = photos_at(place.photos)
     with _opened(deletion.database_of(place)) as engine:
-        kept = deletion.what_is_kept(place, engine, photos)
+        kept = deletion.count_kept(place, engine, photos)
         if not kept:
             click.echo(printable(f"animals: nothing is kept in {place.folder}"))
             return
@@ -168,12 +162,10 @@ def _opened(engine: Engine | None) -> Iterator[Engine | None]:
             engine.dispose()
 
 
-def _place(folder: str | None, url: str | None) -> LogPlace:
-    from animal_classification.prediction_log.location import place_of
-
+def _place(folder: str | None, url: str | None) -> LogLocation:
     given: dict[str, Any] = {}
     if folder is not None:
         given["log_folder"] = folder
     if url is not None:
         given["log_url"] = url
-    return place_of(replace(Settings.from_environment(), **given))
+    return log_location(replace(Settings.from_environment(), **given))

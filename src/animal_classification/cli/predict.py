@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
+from animal_classification.cli.options import engine_option, json_option
 from animal_classification.common.console import complain, say
-from animal_classification.inference.engine import ENGINES
 from animal_classification.predict.writers.text import FORMATS
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ INTERRUPTED = 130
     show_default=True,
     help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the model.")
+@engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Name the animals in photos.

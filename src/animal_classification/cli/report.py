@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.data import SPLITS, reading_options
+from animal_classification.cli.options import (
+    SPLITS,
+    compare_option,
+    data_option,
+    json_option,
+    quiet_option,
+    reading_options,
+    unknown_option,
+)
 from animal_classification.common.console import printable, say
 from animal_classification.errors import AnimalsError, UsageError
 
@@ -29,7 +37,7 @@ def command() -> None:
 @command.command(context_settings={"show_default": True})
 @click.argument("what", metavar="RUN|MODEL|EVALUATION|TEXT")
 @click.option("-o", "--output", metavar="PATH", type=click.Path(path_type=Path), help="A folder, or a name in .html.")
-@click.option("--data", "source", metavar="SOURCE", help="Labelled photos; by default those that MODEL was trained on.")
+@data_option
 @click.option("--model", metavar="MODEL", help="The model of an EVALUATION, for heatmaps and provenance.")
 @reading_options
 @click.option(
@@ -37,9 +45,9 @@ def command() -> None:
     type=click.Choice(SPLITS),
     help="Which photos of SOURCE.  [default: test, or those of an EVALUATION]",
 )
-@click.option("--unknown", multiple=True, metavar="PATH", help="Photos of none of the classes; may be repeated.")
-@click.option("--compare", metavar="MODEL", help="Another model, on the same photos.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@unknown_option
+@compare_option
+@quiet_option
 def html(
     *,
     what: str,
@@ -78,8 +86,8 @@ def html(
     type=click.Path(dir_okay=False, path_type=Path),
     help="REPORT answers the questions of FILE: check lengths and images instead of numbers.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@quiet_option
 def check(
     *,
     path: Path,
@@ -125,12 +133,12 @@ def check(
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.evaluation.metrics import require
     from animal_classification.report.commands import load
     from animal_classification.report.writer import check
 
     require()
     given = {name: value for name, value in changed.items() if value is not None}
-    with Stages(shown=not quiet) as progress:
+    with ProgressLine(shown=not quiet) as progress:
         return check(path, load, progress, changed=given, cache=None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from animal_classification.cli.options import config_dir_option, json_option
 from animal_classification.common.console import printable, say
 
 if TYPE_CHECKING:
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
 
 @click.command(name="sweep")
 @click.argument("words", nargs=-1, metavar="[SWEEP.YAML] [KEY=VALUE]...", type=click.UNPROCESSED)
-@click.option(
-    "--config-dir",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with your own configuration files.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@config_dir_option
+@json_option
 def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> None:
     """Train many times to find good settings.
 
@@ -49,18 +45,18 @@ def command(words: Sequence[str], config_dir: Path | None, as_json: bool) -> Non
 
 
 def _train(config: Config, *, listeners: Sequence[Tracker]) -> Result:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.train import train
 
-    with Stages(shown=True) as progress:
+    with ProgressLine(shown=True) as progress:
         return train(config, progress=progress, listeners=listeners)
 
 
 def _data_version(config: Config) -> str:
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.prepare_data import data_version
 
-    with Stages(shown=True) as progress:
+    with ProgressLine(shown=True) as progress:
         return data_version(config, progress)
 
 

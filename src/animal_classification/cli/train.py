@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from animal_classification.cli.interpreter_tuning import short_run
+from animal_classification.cli.options import config_dir_option, json_option, quiet_option
 from animal_classification.common.console import complain, printable, say
 
 if TYPE_CHECKING:
@@ -23,15 +24,10 @@ _RECALL = "test/recall/"
 
 @click.command(name="train")
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1, type=click.UNPROCESSED)
-@click.option(
-    "--config-dir",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your own configuration tree, whose choices come first.",
-)
+@config_dir_option
 @click.option("--cfg", is_flag=True, help="Print the configuration and train nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@json_option
+@quiet_option
 def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
     """Make a model from labelled photos, and measure it on photos that it has not seen.
 
@@ -48,10 +44,10 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
     if cfg:
         click.echo(as_yaml(config), nl=False)
         return
-    from animal_classification.common.stages import Stages
+    from animal_classification.common.progress import ProgressLine
     from animal_classification.training.train import train
 
-    with short_run(), Stages(shown=not quiet) as progress:
+    with short_run(), ProgressLine(shown=not quiet) as progress:
         result = train(config, progress=progress, warn=complain)
     if not quiet:
         for note in result.notes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.prediction_log.location import place_of
+from animal_classification.prediction_log.location import log_location
 from animal_classification.settings import KEEP_PHOTOS, PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def with_a_log(given: Mapping[str, Any]) -> Settings:
     if not settings.prediction_log:
         return settings
     # Whoever wants photos kept wants the log, and hears of it where that cannot be.
-    if not asked and settings.keep_photos == "no" and not _can_be_written(place_of(settings).folder):
+    if not asked and settings.keep_photos == "no" and not _can_be_written(log_location(settings).folder):
         return replace(settings, prediction_log=False)
     if not environment.get(PHOTOS_VARIABLE) and not _others_may_ask(settings):
         return replace(settings, keep_photos="thumbnail")

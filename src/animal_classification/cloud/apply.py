@@ -1,4 +1,4 @@
-"""Bring the cloud to what documents say: look at what is there, show the difference, change it."""
+"""Applies documents to the cloud: reads the present state, shows the difference, changes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from animal_classification.cloud.cloud_run import traffic
 from animal_classification.cloud.deploy_settings import Traffic
 from animal_classification.cloud.documents import Document, as_yaml, difference, write
-from animal_classification.cloud.message_types import as_dict, merged, message
+from animal_classification.cloud.message_types import as_dict, find, merged, message
 from animal_classification.cloud.resources import Resources, bindings_of
 from animal_classification.errors import AnimalsError, UsageError
 
@@ -35,7 +35,7 @@ class Step:
 
 
 def plan(documents: Sequence[Document], resources: Resources) -> list[Step]:
-    """What would have to be done.
+    """The steps that would be done.
 
     Raises:
         AnimalsError: A document is not what its service takes, or the cloud refuses to tell.
@@ -82,7 +82,7 @@ def _bindings(rights: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def apply(steps: Sequence[Step], resources: Resources, done: Callable[[Step], None]) -> None:
-    """Do it, in order; `done` is told of each.
+    """Run the steps in order; `done` is called after each.
 
     Raises:
         AnimalsError: The cloud refuses; what was done before stays done, and the same call goes on from there.
@@ -170,8 +170,6 @@ def kubectl(documents: Sequence[Document], *words: str) -> subprocess.CompletedP
 @contextmanager
 def _explained() -> Iterator[None]:
     """Google's errors as one line of ours."""
-    from animal_classification.cloud.message_types import find
-
     call_error = find("google.api_core.exceptions:GoogleAPICallError")
     sign_in_error = find("google.auth.exceptions:GoogleAuthError")
     try:

@@ -1,4 +1,4 @@
-"""How images come about: the repository that holds them, and the triggers that build them."""
+"""The image repository, and the triggers that build images."""
 
 from __future__ import annotations
 

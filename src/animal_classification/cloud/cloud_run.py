@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from animal_classification.cloud.deploy_settings import LATEST, DeploySettings, Traffic
-from animal_classification.cloud.documents import Document
-from animal_classification.cloud.otel_collector import configuration
+from animal_classification.cloud.documents import Document, as_yaml
 from animal_classification.cloud.server_environment import MIB, SECRETS, environment
 
 PORT = 8080
@@ -87,7 +86,7 @@ def _secret_variable(name: str, secret: str) -> dict[str, Any]:
 def _collector(settings: DeploySettings) -> dict[str, Any]:
     """An OpenTelemetry Collector beside the server, configured by its environment; a key comes from a secret."""
     key = settings.alerts.metrics_key
-    variables = [{"name": "COLLECTOR_CONFIG", "value": configuration(settings, PORT)}]
+    variables = [{"name": "COLLECTOR_CONFIG", "value": collector_config(settings, PORT)}]
     variables += [_secret_variable("ANIMALS_METRICS_KEY", key)] if key else []
     return {
         "name": COLLECTOR,
@@ -110,3 +109,41 @@ def _volumes(settings: DeploySettings) -> list[dict[str, Any]]:
 
 def _volume(file: str) -> str:
     return "secret-" + "".join(letter if letter.isalnum() else "-" for letter in file.lower())
+
+
+def collector_config(settings: DeploySettings, port: int) -> str:
+    """YAML for the OpenTelemetry Collector beside the server: what ``/metrics`` says goes to Managed Prometheus.
+
+    A key is named, not written: the collector takes it from its environment.
+    """
+    job: dict[str, Any] = {
+        "job_name": settings.name,
+        "scrape_interval": "30s",
+        "metrics_path": "/metrics",
+        "static_configs": [{"targets": [f"localhost:{port}"]}],
+    }
+    if settings.alerts.metrics_key:
+        job["authorization"] = {"type": "Bearer", "credentials": "${env:ANIMALS_METRICS_KEY}"}
+    attributes = [
+        # Without it the series of several instances would write over each other.
+        {"key": "service.instance.id", "from_attribute": "faas.id", "action": "upsert"},
+        {"key": "service.name", "value": "${env:K_SERVICE}", "action": "insert"},
+    ]
+    pipeline = {
+        "receivers": ["prometheus"],
+        "processors": ["memory_limiter", "resourcedetection", "resource", "batch"],
+        "exporters": ["googlemanagedprometheus"],
+    }
+    return as_yaml(
+        {
+            "receivers": {"prometheus": {"config": {"scrape_configs": [job]}}},
+            "processors": {
+                "memory_limiter": {"check_interval": "1s", "limit_percentage": 65, "spike_limit_percentage": 20},
+                "resourcedetection": {"detectors": ["env", "gcp"]},
+                "resource": {"attributes": attributes},
+                "batch": {"send_batch_max_size": 200, "send_batch_size": 200, "timeout": "5s"},
+            },
+            "exporters": {"googlemanagedprometheus": None},
+            "service": {"pipelines": {"metrics": pipeline}},
+        }
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from animal_classification.cloud.kubernetes_settings import Kubernetes
@@ -274,8 +275,6 @@ def load_settings(path: Path) -> DeploySettings:
     Raises:
         UsageError: It cannot be read, or does not say what it must; names the key.
     """
-    import yaml
-
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A rendered document: what it is, what a service is asked for, and how it differs from what is there."""
+"""Rendered documents: one resource each, as YAML, compared with the files that are there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from animal_classification.errors import OutputError
+import yaml
+
+from animal_classification.common.atomic import write_bytes
+from animal_classification.common.text_files import cannot_write
 
 # What a call has made, so that the next one takes away that and nothing else.
 _LIST = ".rendered"
@@ -50,7 +53,6 @@ class Document:
 
 def as_yaml(value: Any) -> str:
     """YAML that people can read."""
-    import yaml
 
     class Readable(yaml.SafeDumper):  # type: ignore[misc] # the library has no types
         """Text of several lines stands as it is."""
@@ -94,11 +96,9 @@ def write(documents: Iterable[Document], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in new.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(folder / name)
+            write_bytes(text.encode("utf-8"), folder / name)
         for name in _rendered(folder) - new.keys():
             (folder / name).unlink(missing_ok=True)
-        (folder / _LIST).write_text("\n".join(sorted(new)) + "\n", encoding="utf-8")
+        write_bytes("".join(f"{name}\n" for name in sorted(new)).encode("utf-8"), folder / _LIST)
     except OSError as error:
-        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from error
+        raise cannot_write(folder, error) from error

@@ -1,4 +1,6 @@
-"""What Google's services are told, as their own client libraries define it: each document has a message type."""
+"""Documents as messages of Google's client libraries: each kind has a message type."""
+
+# Imported where they are used: Google's client libraries are an extra.
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _POLICY = "google.iam.v1.policy_pb2:Policy"
 
 
 def find(place: str) -> Any:
-    """``package:Name`` of Google's, imported.
+    """Import ``package:Name`` of Google's.
 
     Raises:
         MissingExtraError: The package is not installed.

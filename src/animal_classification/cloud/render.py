@@ -1,4 +1,4 @@
-"""From settings to documents: what each target consists of."""
+"""Renders the documents of each target from the settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from animal_classification.cloud import alerts, cloud_build, cloud_run, iam, kubernetes, vertex
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
-from animal_classification.cloud.server_environment import require_sound
+from animal_classification.cloud.server_environment import check_settings
 
 TARGETS = ("cloudrun", "vertex", "k8s")
 
@@ -18,7 +18,7 @@ def render(target: str, settings: DeploySettings) -> list[Document]:
     Raises:
         UsageError: What the settings ask for cannot work there.
     """
-    require_sound(settings, target)
+    check_settings(settings, target)
     makers: dict[str, Callable[[DeploySettings], list[Document]]] = {
         "cloudrun": _cloudrun,
         "vertex": _vertex,

@@ -1,5 +1,7 @@
 """How each kind of document is looked up, made and changed, through Google's own client libraries."""
 
+# Imported where they are used: Google's client libraries are an extra.
+
 from __future__ import annotations
 
 from collections.abc import Callable

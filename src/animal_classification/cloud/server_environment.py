@@ -1,4 +1,4 @@
-"""What a server in a container is told: its own bounds, and what the settings file adds; and what cannot work."""
+"""Environment variables of a server in a container, and checks that settings can work."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _memory_bounds(memory: str, temporary: int) -> dict[str, str]:
     }
 
 
-def require_sound(settings: DeploySettings, target: str) -> None:
+def check_settings(settings: DeploySettings, target: str) -> None:
     """Make sure that what is rendered can work.
 
     Raises:
@@ -78,7 +78,7 @@ def require_sound(settings: DeploySettings, target: str) -> None:
         _require_metrics_key(settings)
         _require_shared_log(settings, set(settings.kubernetes.secrets), settings.kubernetes.max_replicas)
     elif target == "cloudrun":
-        if settings.alerts.prometheus and asks_for_keys(settings) and settings.alerts.metrics_key is None:
+        if settings.alerts.prometheus and needs_api_keys(settings) and settings.alerts.metrics_key is None:
             raise UsageError(
                 "alerts.metrics_key: the server asks for keys, and /metrics too; name a secret that holds one with the "
                 "scope 'metrics' (animals keys create --scope metrics)"
@@ -86,7 +86,7 @@ def require_sound(settings: DeploySettings, target: str) -> None:
         _require_shared_log(settings, set(settings.service.secrets), settings.service.max_instances)
 
 
-def asks_for_keys(settings: DeploySettings) -> bool:
+def needs_api_keys(settings: DeploySettings) -> bool:
     """Whether the server that is deployed answers only who has an API key."""
     return "ANIMALS_KEYS_FILE" in settings.service.environment
 
@@ -110,7 +110,7 @@ def _require_secrets(settings: DeploySettings) -> None:
 
 def _require_metrics_key(settings: DeploySettings) -> None:
     asked = settings.kubernetes.metrics
-    if asked.collector == "none" or not (asks_for_keys(settings) or settings.kubernetes.keys_secret):
+    if asked.collector == "none" or not (needs_api_keys(settings) or settings.kubernetes.keys_secret):
         return
     if asked.collector == "annotations":
         raise UsageError(

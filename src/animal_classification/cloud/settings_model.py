@@ -1,4 +1,4 @@
-"""What the parts of a settings file have in common: their base, and the forms of names and quantities."""
+"""Base class and field types of the settings file."""
 
 from __future__ import annotations
 

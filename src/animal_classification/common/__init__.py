@@ -1,1 +1,1 @@
-"""The ground floor: what any room may need, and what needs nothing of ours but ``errors``."""
+"""The ground floor: what any room may need. Imports nothing of ours but ``errors``."""

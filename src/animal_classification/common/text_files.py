@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import uuid
 from pathlib import Path
 
+from animal_classification.common.atomic import new_file
 from animal_classification.errors import OutputError, UsageError
 
 
@@ -30,11 +29,7 @@ def write_text(text: str, target: Path) -> None:
     Raises:
         OutputError: The system refuses.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refused(target, error) from error
-    replace_text(text, target)
+    _write(text, target, parents=True)
 
 
 def replace_text(text: str, target: Path) -> None:
@@ -43,17 +38,25 @@ def replace_text(text: str, target: Path) -> None:
     Raises:
         OutputError: The system refuses.
     """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    _write(text, target, parents=False)
+
+
+def cannot_write(target: Path, error: OSError, hint: str = "") -> OutputError:
+    """What to raise where the system refuses to write a file or folder.
+
+    Args:
+        target: The file or folder.
+        error: What the system said.
+        hint: What to do about it, in the same line; unless given, to make room where there is none.
+    """
+    if not hint and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "make room"
+    return OutputError(f"cannot write {str(target)!r}: {error.strerror or error}{hint and '; '}{hint}")
+
+
+def _write(text: str, target: Path, *, parents: bool) -> None:
     try:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-        temporary.replace(target)
+        with new_file(target, parents=parents) as temporary:
+            temporary.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
-        raise _refused(target, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _refused(target: Path, error: OSError) -> OutputError:
-    hint = "; make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return OutputError(f"cannot write {str(target)!r}: {error.strerror or error}{hint}")
+        raise cannot_write(target, error) from error

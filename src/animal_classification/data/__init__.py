@@ -1,6 +1,6 @@
 """Labelled photos: where they come from, what is wrong with them, and how they are divided.
 
-May import ``imaging`` and ``errors`` only; embeddings come in as arrays, so that no engine and no torch is needed here.
+May import ``imaging``, ``common`` and ``errors``. Embeddings come in as arrays: no engine is needed here.
 
     >>> from animal_classification import data
     >>> manifest = data.read_source("photos/")            # or a table, an archive, gs://…, animal-mnist, kaggle:…
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from animal_classification.data.cleanup import clean
     from animal_classification.data.embedding_cache import embed
     from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
-    from animal_classification.data.quality.inspection import inspect
+    from animal_classification.data.quality.inspection import InspectionRules, inspect
     from animal_classification.data.scanner import Facts, scan
     from animal_classification.data.sources import Columns, SourceOptions, read_source
-    from animal_classification.data.splitter import split
+    from animal_classification.data.splitter import SplitPlan, split
 
 __all__ = [
     "SPLITS",
     "Columns",
     "Facts",
+    "InspectionRules",
     "Manifest",
     "ManifestRow",
     "SourceOptions",
+    "SplitPlan",
     "clean",
     "embed",
     "inspect",
@@ -42,9 +44,11 @@ _HOME = {
     "SPLITS": "manifest",
     "Columns": "sources",
     "Facts": "scanner",
+    "InspectionRules": "quality.inspection",
     "Manifest": "manifest",
     "ManifestRow": "manifest",
     "SourceOptions": "sources",
+    "SplitPlan": "splitter",
     "clean": "cleanup",
     "embed": "embedding_cache",
     "inspect": "quality.inspection",

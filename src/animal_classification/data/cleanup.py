@@ -62,7 +62,7 @@ class ClassLoss:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """The new manifest, and what it lacks.
+    """The new manifest, and what was left out of it.
 
     Attributes:
         manifest: What is kept.
@@ -78,7 +78,7 @@ class Cleaning:
 
 
 def clean(manifest: Manifest, findings: Sequence[Finding], *, keep: Collection[str] = ()) -> Cleaning:
-    """Leave out what the findings say is wrong.
+    """Leave out the photos that have findings.
 
     Args:
         manifest: The photos.
@@ -118,7 +118,7 @@ def check_kinds(kinds: Collection[str]) -> None:
 
 
 def _keep_classes(manifest: Manifest, left_out: dict[str, LeftOut]) -> list[str]:
-    """Take back what would empty a class; a note for each."""
+    """Keep photos whose removal would empty a class; returns a note for each."""
     notes = []
     rows: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in manifest.usable:

@@ -1,4 +1,4 @@
-"""What has changed between two states of a data set: photos are known by their bytes, wherever they lie."""
+"""The difference between two versions of a data set; photos are matched by their bytes, not by their paths."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Difference:
 
 
 def compare(before: Manifest, after: Manifest) -> Difference:
-    """What has to be done to the first to get the second."""
+    """Find the changes that turn the first manifest into the second."""
     old, new = _by_content(before), _by_content(after)
     added: Counter[str] = Counter()
     removed: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def _listed(what: str, items: list[str]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """As Markdown in one line: no tag, entity, link or picture, whoever chose the names."""
+    """As Markdown in one line: names cannot add a tag, entity, link or picture."""
     line = " ".join(text.splitlines())
     return "".join(f"\\{character}" if character in "\\`*[]|~<&" else character for character in line)
 

@@ -13,9 +13,9 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
+from animal_classification.common.suggest import nearest_file
 from animal_classification.data.glob import EVERYTHING, Pattern, State, is_pattern, split_pattern
 from animal_classification.data.other_files import kind_of
 from animal_classification.errors import UsageError
@@ -220,26 +220,16 @@ def _root(word: str, *, alone: bool) -> Root:
         mode = None
     if mode is None:
         if not is_pattern(word):
-            raise UsageError(f"no such file or folder: {word!r}{_nearest(word)}")
+            raise UsageError(f"no such file or folder: {word!r}{nearest_file(Path(word))}")
         folder, pattern = split_pattern(word)
         if not Path(folder or ".").is_dir():
-            raise UsageError(f"no such folder: {folder!r}{_nearest(folder)}")
+            raise UsageError(f"no such folder: {folder!r}{nearest_file(Path(folder))}")
         return Root(folder or ".", _as_prefix(folder), pattern)
     if stat.S_ISDIR(mode):
         return Root(word, "" if alone else _as_prefix(word), EVERYTHING)
     if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
         return Root(word, _plain(word), None)
     raise UsageError(f"{word!r} is neither a file nor a folder")
-
-
-def _nearest(word: str) -> str:
-    path = Path(word)
-    try:
-        names = [entry.name for entry in path.parent.iterdir()] if "\0" not in word else []
-    except OSError:
-        return ""
-    near = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near and path.name else ""
 
 
 def _plain(word: str) -> str:

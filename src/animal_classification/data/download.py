@@ -1,21 +1,22 @@
-"""Bring a source's photos into a folder of one's own, with a manifest that says what they are."""
+"""Copy a source's photos into a folder, with a manifest."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from animal_classification.data.cache_folder import hash_file
+from animal_classification.common.atomic import new_folder
+from animal_classification.common.hashes import hash_file
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.errors import OutputError, UsageError
 
 MANIFEST = "manifest.parquet"
 
 
-def get(manifest: Manifest, folder: Path, *, progress: Callable[[int, int], None] | None = None) -> Manifest:
+def download(manifest: Manifest, folder: Path, *, progress: Progress = silent) -> Manifest:
     """Copy every photo of a manifest that can be read; labels, splits and groups go into ``folder/manifest.parquet``.
 
     Whole or not at all: the folder appears, under its name, when everything is in it.
@@ -34,22 +35,15 @@ def get(manifest: Manifest, folder: Path, *, progress: Callable[[int, int], None
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{str(folder)!r} exists already; name a folder that does not, or delete it first")
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        rows = []
-        for done, row in enumerate(manifest.rows, 1):
-            rows.append(_copy(manifest, row, temporary))
-            if progress is not None:
-                progress(done, len(manifest))
-        Manifest.of(rows, temporary, empty_classes=manifest.empty_classes).write(temporary / MANIFEST)
-        if folder.is_dir():
-            folder.rmdir()
-        temporary.rename(folder)
+        with new_folder(folder) as temporary:
+            rows = []
+            for done, row in enumerate(manifest.rows, 1):
+                rows.append(_copy(manifest, row, temporary))
+                progress("copying photos", done, len(manifest))
+            Manifest.of(rows, temporary, empty_classes=manifest.empty_classes).write(temporary / MANIFEST)
     except OSError as error:
         raise OutputError(f"{str(folder)!r}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return Manifest.of(rows, folder, empty_classes=manifest.empty_classes, notes=manifest.notes)
 
 
@@ -73,6 +67,6 @@ def _copy(manifest: Manifest, row: ManifestRow, folder: Path) -> ManifestRow:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a path or label from elsewhere is no place below a folder; by the rules of Windows, which are wider."""
+    """Whether a path or label points outside of the folder; by the rules of Windows, which are stricter."""
     path = PureWindowsPath(name)
     return not path.parts or bool(path.anchor) or ".." in path.parts or "\0" in name

@@ -1,4 +1,9 @@
-"""Which photos are the same picture: byte for byte, or as far as an eye can tell."""
+"""Duplicate photos, exact or nearly so, and the observations that they form.
+
+Copies and near copies of a picture, and photos of one group (a site, a sequence, an individual), are one observation:
+they must not be divided, and count as one. Splitting, folds, label checks, evaluation and comparison all use
+:func:`units_of`, so that they agree.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +29,10 @@ class DuplicateSet:
     exact: bool
 
 
-def copy_sets(
+def duplicate_sets(
     manifest: Manifest, facts: Sequence[Facts], *, limit: int = NEAR, further: Iterable[tuple[int, int]] = ()
 ) -> list[DuplicateSet]:
-    """Find all sets of copies among the usable photos.
+    """Find all sets of duplicates among the usable photos.
 
     Args:
         manifest: The photos.
@@ -85,3 +90,25 @@ class UnionFind:
         for item in sorted(items):
             members[self.find(item)].append(item)
         return [found for found in members.values() if len(found) > 1]
+
+
+def units_of(manifest: Manifest, facts: Sequence[Facts]) -> tuple[int, ...]:
+    """Observation of each row, as the position of its first row; an unusable photo is an observation of its own.
+
+    Args:
+        manifest: The photos.
+        facts: What ``scan`` says of every row of it; near copies are found by their fingerprints.
+    """
+    return join_units(manifest, duplicate_sets(manifest, facts))
+
+
+def join_units(manifest: Manifest, copies: Iterable[DuplicateSet], *, groups: bool = True) -> tuple[int, ...]:
+    """The same from known duplicates; without ``groups``, only duplicates are joined."""
+    joined = UnionFind(len(manifest))
+    for same in copies:
+        joined.join_all(same.members)
+    first: dict[str, int] = {}
+    for index, row in enumerate(manifest.rows):
+        if groups and row.problem is None and row.group is not None:
+            joined.join(first.setdefault(row.group, index), index)
+    return tuple(joined.find(index) for index in range(len(manifest)))

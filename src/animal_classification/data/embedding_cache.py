@@ -1,4 +1,4 @@
-"""Embeddings by content: computed by whoever has an engine, remembered here under the model and the photo's hash."""
+"""Embeddings by content: the caller computes them, this cache keeps them under the model and the photo's hash."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.cache_folder import default_directory
 from animal_classification.data.manifest import Manifest
 
 if TYPE_CHECKING:
-    from animal_classification.data.scanner import Progress
     from animal_classification.imaging import PreprocessSpec
 
 Compute = Callable[[Sequence[Path]], Iterable[NDArray[np.float32] | None]]
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS embeddings (
 
 
 def embed(
-    manifest: Manifest, compute: Compute, *, model: str, cache: Path | None = None, progress: Progress | None = None
+    manifest: Manifest, compute: Compute, *, model: str, cache: Path | None = None, progress: Progress = silent
 ) -> NDArray[np.float32]:
     """Give every photo of a manifest its embedding.
 
@@ -65,8 +65,7 @@ def embed(
             if len(batch) >= _BATCH:
                 store.keep(batch)
                 batch = {}
-            if progress is not None:
-                progress(len(table.known), len(files))
+            progress("embedding photos", len(table.known), len(files))
         store.keep(batch)
     return table.rows
 

@@ -1,17 +1,35 @@
-"""The manifest: one typed row for each labelled photo, beside the folder that the paths start from."""
+"""The manifest: one typed row for each labelled photo, in memory and as Parquet whose metadata says where they are."""
+
+# Imported where they are used: DuckDB takes 60 ms to load, and most manifests are never on disk.
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from animal_classification.common.atomic import new_file
+from animal_classification.data import duckdb_parquet
+from animal_classification.errors import OutputError, UsageError
+
 SPLITS = ("train", "val", "test")
+TYPES = {
+    "path": "VARCHAR",
+    "label": "VARCHAR",
+    "split": "VARCHAR",
+    "group": "VARCHAR",
+    "sha256": "VARCHAR",
+    "width": "INTEGER",
+    "height": "INTEGER",
+    "bytes": "BIGINT",
+    "problem": "VARCHAR",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +67,7 @@ class Manifest:
         rows: Every photo that the source names, those with a ``problem`` included.
         root: The folder that the paths are relative to.
         empty_classes: Classes that the source names without a photo.
-        notes: What a person should know about how the source was read, a line each; not stored.
+        notes: Remarks on how the source was read, a line each; not stored.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -75,8 +93,6 @@ class Manifest:
         Raises:
             UsageError: There is no such file, or it is no manifest.
         """
-        from animal_classification.data.manifest_file import read_manifest
-
         return read_manifest(Path(path), None if root is None else Path(root))
 
     def write(self, path: str | Path) -> None:
@@ -85,8 +101,6 @@ class Manifest:
         Raises:
             OutputError: The system refuses.
         """
-        from animal_classification.data.manifest_file import write_manifest
-
         write_manifest(self, Path(path))
 
     def __iter__(self) -> Iterator[ManifestRow]:
@@ -134,3 +148,83 @@ def _content(row: ManifestRow) -> list[str | bool | None]:
     name = None if row.sha256 else row.path  # bytes that cannot be read have nothing else to be known by
     group = None if row.group is None else unicodedata.normalize("NFC", row.group)
     return [row.sha256, name, unicodedata.normalize("NFC", row.label), row.split, group, row.problem is None]
+
+
+def write_manifest(manifest: Manifest, target: Path) -> None:
+    """Write a manifest as Parquet, whole or not at all.
+
+    Raises:
+        OutputError: The system refuses.
+    """
+    import duckdb
+
+    about = json.dumps(_about(manifest, target.absolute().parent))
+    try:
+        if target.is_dir():
+            raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
+        with new_file(target) as temporary:
+            duckdb_parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
+    except (OSError, duckdb.Error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise OutputError(f"cannot write {str(target)!r}: {why}") from error
+
+
+def read_manifest(path: Path, root: Path | None) -> Manifest:
+    """Read a manifest, and find its photos.
+
+    Raises:
+        UsageError: There is no such file, it is no manifest, or its photos are nowhere to be found.
+    """
+    import duckdb
+
+    if not path.is_file():
+        raise UsageError(f"no such manifest: {str(path)!r}")
+    try:
+        columns, values = duckdb_parquet.read_table(path)
+        text = duckdb_parquet.read_about(path)
+    except duckdb.Error as error:
+        raise UsageError(f"{str(path)!r} is not Parquet ({str(error).splitlines()[0]})") from error
+    if list(TYPES) != columns or text is None:
+        raise UsageError(f"{str(path)!r} is no manifest: it has the columns {', '.join(columns)}")
+    about = json.loads(text)
+    rows = [ManifestRow(**dict(zip(columns, row, strict=True))) for row in values]
+    for row in rows:
+        if row.split is not None and row.split not in SPLITS:
+            raise UsageError(f"{str(path)!r}: the split {row.split!r} is none of {', '.join(SPLITS)}")
+    found = root if root is not None else _find_root(path.absolute().parent, about, rows)
+    return Manifest.of(rows, found, empty_classes=about.get("empty_classes", ()))
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a Parquet file is a manifest."""
+    import duckdb
+
+    try:
+        return duckdb_parquet.read_about(path) is not None
+    except duckdb.Error:
+        return False
+
+
+def _about(manifest: Manifest, folder: Path) -> dict[str, object]:
+    root = manifest.root.absolute()
+    try:
+        relative = Path(os.path.relpath(root, folder)).as_posix()
+    except ValueError:  # another drive on Windows
+        relative = None
+    return {
+        "format": 1,
+        "root": str(root),
+        "root_from_here": relative,
+        "version": manifest.version,
+        "empty_classes": list(manifest.empty_classes),
+    }
+
+
+def _find_root(folder: Path, about: dict[str, str], rows: list[ManifestRow]) -> Path:
+    """Relative to the manifest first: the two may have been moved or copied together."""
+    candidates = [folder / about["root_from_here"]] if about.get("root_from_here") else []
+    candidates.append(Path(about["root"] or "."))
+    for candidate in candidates:
+        if not rows or any((candidate / row.path).exists() for row in (rows[0], rows[-1])):
+            return Path(os.path.normpath(candidate))
+    return candidates[-1]

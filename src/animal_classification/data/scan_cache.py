@@ -30,7 +30,7 @@ WHERE path = ? AND size = ? AND mtime = ?
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one look at a file tells.
+    """What a scan tells of one file.
 
     Attributes:
         sha256: Of its bytes; ``None`` where they could not be read.

@@ -6,7 +6,7 @@ Whoever needs embeddings too passes in an ``Embedder``: it gets the pixels of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.common.parallel import ordered_map
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.cache_folder import default_directory
 from animal_classification.data.embedding_cache import Embedder
 from animal_classification.data.perceptual_hash import fingerprint
@@ -26,10 +27,7 @@ from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.imaging.file_type import Format, identify
 
-__all__ = ["Facts", "Progress", "examine", "scan"]
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+__all__ = ["Facts", "examine", "scan"]
 
 # A JPEG may be decoded at an eighth as long as its shorter side keeps this: all of its bytes are read either way. The
 # usual models want as much, so that a photo has one fingerprint whether it is embedded or not.
@@ -42,7 +40,7 @@ def scan(
     *,
     cache: Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     embedder: Embedder | None = None,
 ) -> list[Facts]:
     """Look at files, in the order given.
@@ -63,7 +61,10 @@ def scan(
         waiting = [index for index, fact in enumerate(facts) if fact is None or _wanted(embedder, fact)]
         look = partial(_look, embedder=embedder, limits=imaging.Limits.of_container())
         items = ((files[index], facts[index]) for index in waiting)
-        told = None if progress is None else lambda done: progress(len(files) - len(waiting) + done, len(files))
+
+        def told(done: int) -> None:
+            progress("looking at photos", len(files) - len(waiting) + done, len(files))
+
         news: list[tuple[FileKey, Facts]] = []
         with closing(ordered_map(look, items, threads=workers, progress=told)) as results:
             for index, (fact, lasts) in zip(waiting, results, strict=True):

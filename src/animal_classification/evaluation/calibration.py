@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say: temperature scaling, and how far off they are. NumPy only.
+"""Calibration: temperature scaling, and the calibration error. NumPy only.
 
 Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks"; bins of equally many photos after
 Roelofs, Cain, Shlens and Mozer 2022, "Mitigating bias in calibration error estimation".
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.inference.postprocess import softmax
+from animal_classification.common.softmax import softmax
 
 BINS = 15
 _COLDEST, _HOTTEST = 0.01, 100.0

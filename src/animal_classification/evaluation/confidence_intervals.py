@@ -1,4 +1,4 @@
-"""Where a share, or a difference of two shares, would probably lie on other photos of the kind. NumPy only.
+"""Confidence intervals of shares and of differences, and tolerance bounds. NumPy only.
 
 One method for all of them: Wilson's score interval (1927) with the *effective* number of photos, as is advised for
 shares from samples in clusters (Korn and Graubard 1998; Franco, Little, Louis and Slud 2019). Photos of one unit
@@ -9,6 +9,12 @@ is the one for all its values together, so that few units give wide intervals.
 What is promised, and simulated in the tests: 95% intervals hold the truth in 93 to 97% of cases, for 5, 12 and 60 units
 of unequal size and for 20 to 2,000 independent photos. More right photos never lower the low end where photos are
 independent; where they are not, a faultless result has the highest low end of all.
+
+Tolerance bounds, further down, say where a threshold must lie so that a promise about new photos holds. Of ``n``
+independent scores from one continuous distribution, the share of new scores below the ``r``-th lowest has the
+distribution Beta(r, n + 1 - r), whatever the scores' own distribution is (Wilks 1941, "Determination of sample sizes
+for setting tolerance limits"). It exceeds ``p`` with the probability that a binomial count of ``n`` trials at ``p``
+stays below ``r``.
 """
 
 from __future__ import annotations
@@ -24,17 +30,19 @@ from animal_classification.evaluation.result import Interval
 
 LEVEL = 0.95
 _TAIL = (1 - LEVEL) / 2
-_STEPS = 50  # halvings, which is more than a float64 can tell apart
+# Halvings, more than a float64 can tell apart.
+_HALVINGS, _BOUND_HALVINGS = 50, 60
 _VALUES = 40
 # Values of rho with equal weight before any photo is seen: density 2 (1 - rho), mean 1/3. Sites differ by less, frames
 # of one burst by more; of 1, 2 and 3 for the exponent, 2 holds the truth nearest to 95% with 5 and with 12 units.
 _RHO = 1 - np.sqrt(1 - (np.arange(_VALUES) + 0.5) / _VALUES)
+CONFIDENCE = 0.9  # of tolerance bounds
 
 
 def share_interval(
     values: NDArray[np.bool_], units: NDArray[np.integer], weights: NDArray[np.floating] | None = None
 ) -> Interval:
-    """The share of photos that have something, such as a right answer.
+    """Interval of the share of photos with some property, such as a right answer.
 
     Args:
         values: Which photos have it, ``[N]``, N at least 1.
@@ -55,7 +63,7 @@ def share_interval(
 
 
 def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], units: NDArray[np.integer]) -> Interval:
-    """The share of the first less that of the second, both of the same photos.
+    """Interval of the first share minus the second, both of the same photos.
 
     After Bonett and Price 2012: one photo that only the first has and one that only the second has are added, so that
     two models that never differ on few photos are not said to be equal.
@@ -169,7 +177,7 @@ def _score_interval(share: float, counts: NDArray[np.float64], chances: NDArray[
 
 def _crossing(function: Callable[[float], float], start: float, end: float, wanted: float) -> float:
     """Where a function that grows from ``start`` to ``end`` is ``wanted``."""
-    for _ in range(_STEPS):
+    for _ in range(_HALVINGS):
         middle = (start + end) / 2
         start, end = (middle, end) if function(middle) < wanted else (start, middle)
     return (start + end) / 2
@@ -193,4 +201,45 @@ def _log_gamma(values: NDArray[np.float64]) -> NDArray[np.float64]:
         + series
         - np.log(values[..., None] + steps).sum(axis=-1)
     )
+    return result
+
+
+def tolerance_rank(count: int, share: float, confidence: float = CONFIDENCE) -> int:
+    """The highest rank whose score at most ``share`` of new scores stay below, with this confidence.
+
+    Args:
+        count: Independent scores.
+        share: What may stay below, in (0, 1).
+        confidence: Over the choice of the scores, in (0, 1).
+
+    Returns:
+        From 1; 0 where so few scores can promise nothing of the kind.
+    """
+    # Beyond the mean, less than half of the counts lie above: no confidence worth the name.
+    most = min(count, math.ceil(count * share) + 1)
+    return int((_binomial_distribution(most, count, share) <= 1 - confidence).sum())
+
+
+def share_below(count: int, rank: int, confidence: float = CONFIDENCE) -> float:
+    """At most this share of new scores stays below the ``rank``-th lowest of ``count``, with this confidence."""
+    low, high = 0.0, 1.0
+    for _ in range(_BOUND_HALVINGS):
+        middle = (low + high) / 2
+        enough = _binomial_distribution(rank - 1, count, middle)[-1] <= 1 - confidence
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def fewest_for(share: float, confidence: float = CONFIDENCE) -> int:
+    """How many independent scores it takes for any promise about this share: 114 for two percent at 90%."""
+    return math.ceil(math.log(1 - confidence) / math.log1p(-share) - 1e-9)
+
+
+def _binomial_distribution(most: int, count: int, share: float) -> NDArray[np.float64]:
+    """Probability of at most 0, 1, … ``most`` of ``count`` events that have the probability ``share`` each."""
+    events = np.arange(1, most + 1)
+    ways = np.concatenate([[0.0], np.cumsum(np.log(count + 1 - events) - np.log(events))])
+    number = np.arange(most + 1)
+    logs = ways + number * math.log(share) + (count - number) * math.log1p(-share)
+    result: NDArray[np.float64] = np.cumsum(np.exp(logs))
     return result

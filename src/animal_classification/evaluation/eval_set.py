@@ -1,8 +1,7 @@
-"""Which photos are looked at, and what the model calls their labels."""
+"""The evaluation set: which photos a model is measured on, and their labels in the model's terms."""
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.hashes import hash_file
 from animal_classification.data.discovery import PhotoPaths
-from animal_classification.data.duplicates import copy_sets
+from animal_classification.data.duplicates import duplicate_sets, join_units
 from animal_classification.data.manifest import SPLITS, Manifest, ManifestRow
-from animal_classification.data.observations import joined_units
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import UsageError
@@ -36,7 +35,7 @@ IN_TRAINING = "in the training data"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One photo to look at.
+    """One photo of the evaluation set.
 
     Attributes:
         row: What is known about it.
@@ -86,7 +85,7 @@ class Others:
 
     @classmethod
     def of(cls, words: Sequence[str]) -> Others:
-        """Find them; without a word there are none.
+        """Find them in these folders and files; none by default.
 
         Raises:
             UsageError: Words stand for no photo.
@@ -111,7 +110,7 @@ def select(
     wanted: str = "test",
     cache: Path | None = None,
 ) -> Selection:
-    """Choose photos that say how good a model is.
+    """Choose the photos to measure a model on.
 
     Args:
         manifest: Labelled photos.
@@ -186,7 +185,7 @@ def match_labels(manifest: Manifest, info: BundleInfo) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Units:
-    """Which photos are one observation; equal numbers in ``[N]``.
+    """Observations: photos of one observation have equal numbers in ``[N]``.
 
     Attributes:
         all: Copies of one picture, and photos of one group.
@@ -198,16 +197,16 @@ class Units:
 
 
 def independent_units(subjects: Sequence[Subject], cache: Path | None = None) -> Units:
-    """Find the photos that are one observation."""
+    """Find the observations."""
     rows = [subject.row for subject in subjects]
     # What cannot be read has no content that it could share.
     rows = [row if row.sha256 else replace(row, problem=row.problem or "cannot be read") for row in rows]
     manifest = Manifest(tuple(rows), Path())
     if len(subjects) <= _MOST_COMPARED:
-        copies = copy_sets(manifest, scan([subject.file for subject in subjects], cache=cache))
+        copies = duplicate_sets(manifest, scan([subject.file for subject in subjects], cache=cache))
     else:
-        copies = copy_sets(manifest, [Facts()] * len(subjects), limit=-1)
-    units, pictures = joined_units(manifest, copies), joined_units(manifest, copies, groups=False)
+        copies = duplicate_sets(manifest, [Facts()] * len(subjects), limit=-1)
+    units, pictures = join_units(manifest, copies), join_units(manifest, copies, groups=False)
     return Units(np.array(units, dtype=np.int64), np.array(pictures, dtype=np.int64))
 
 
@@ -254,7 +253,7 @@ def _plan_of(info: BundleInfo) -> SplitPlan | None:
 
 
 def _why_not(row: ManifestRow, wanted: str, has_splits: bool) -> str | None:
-    """Why a photo is not looked at, whatever the model has seen; ``None`` where it is."""
+    """Why a photo is left out, whatever the model has seen; ``None`` if it is not."""
     if wanted == ALL or not has_splits:
         return None
     if row.split == wanted or (row.split is None and row.problem is not None):
@@ -290,7 +289,6 @@ def _same(text: str) -> str:
 
 def _hash(file: Path) -> str | None:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_file(file)
     except OSError:
         return None

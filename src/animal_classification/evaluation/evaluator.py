@@ -1,10 +1,10 @@
-"""``evaluate``: from a bundle and labelled photos to everything that is known about how good it is."""
+"""``evaluate``: all measures of a bundle on labelled photos."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.progress import Progress, renamed, silent
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation import metrics
-from animal_classification.evaluation.calibration_metrics import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.eval_set import (
     NO_TARGET,
     Others,
@@ -26,10 +26,10 @@ from animal_classification.evaluation.eval_set import (
     match_labels,
     select,
 )
+from animal_classification.evaluation.metrics import calibration_result, set_result, unknown_result
 from animal_classification.evaluation.model_comparison import Right, compare
 from animal_classification.evaluation.model_outputs import Outputs, compute_outputs
-from animal_classification.evaluation.notable_photos import find_examples
-from animal_classification.evaluation.predictions import PredictedPhotos, photo_rows
+from animal_classification.evaluation.predictions import PredictedPhotos, find_notable_photos, photo_rows
 from animal_classification.evaluation.result import (
     DataFacts,
     Evaluation,
@@ -47,13 +47,6 @@ from animal_classification.inference.reference import TrainingReference
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle, BundleInfo
     from animal_classification.data.manifest import Manifest
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +69,7 @@ class EvaluateOptions:
     engine: str = "auto"
     threads: int | None = None
     cache: Path | None = None
-    progress: Progress = _silent
+    progress: Progress = silent
 
 
 _DEFAULTS = EvaluateOptions()
@@ -102,29 +95,31 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: EvaluateO
     subjects = [*selection.subjects, *options.unknown.subjects]
     usable = [index for index, subject in enumerate(subjects) if subject.row.problem is None]
     outputs = _outputs(bundle, subjects, usable, options, "evaluating")
-    judged = PredictedPhotos.of(
+    predicted = PredictedPhotos.of(
         bundle.info, Postprocessor.of(bundle), outputs, [subject.target for subject in subjects]
     )
-    rows = photo_rows(subjects, outputs, judged, bundle.info)
-    scored = [subjects[index] for index in judged.scored_positions]
+    rows = photo_rows(subjects, outputs, predicted, bundle.info)
+    scored = [subjects[index] for index in predicted.scored_positions]
     _refuse_none(scored, outputs)
     units = independent_units(scored, options.cache)
-    labels, targets, probabilities = bundle.info.labels, judged.targets, judged.probabilities
+    labels, targets, probabilities = bundle.info.labels, predicted.targets, predicted.probabilities
     classes = metrics.per_class(targets, probabilities, labels, units.all)
-    right = judged.answers == targets
-    examples = find_examples(rows, outputs.positions, outputs.embedding)
+    right = predicted.answers == targets
+    examples = find_notable_photos(rows, outputs.positions, outputs.embedding)
     return Evaluation(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model_facts(bundle, outputs.engine),
         data=_data_facts(source, options, selection, bundle.info, rows, units.all),
-        overall=metrics.overall(targets, probabilities, judged.answered, classes, units.all),
+        overall=metrics.overall(targets, probabilities, predicted.answered, classes, units.all),
         classes=classes,
-        confusion=metrics.confusion(targets, judged.answers, labels),
-        calibration=calibration_result(judged, bundle.info),
+        confusion=metrics.confusion(targets, predicted.answers, labels),
+        calibration=calibration_result(predicted, bundle.info),
         sets=set_result(probabilities, targets, bundle.info, units.all),
-        unknown=unknown_result(judged, bundle.info),
-        slices=slices([subject.row for subject in scored], right, probabilities.max(axis=1), judged.brightness, units),
-        comparison=_comparison(options, manifest, scored, (right, judged.answered), units.all),
+        unknown=unknown_result(predicted, bundle.info),
+        slices=slices(
+            [subject.row for subject in scored], right, probabilities.max(axis=1), predicted.brightness, units
+        ),
+        comparison=_comparison(options, manifest, scored, (right, predicted.answered), units.all),
         examples=examples,
         photos=_with_neighbours(rows, examples, outputs, reference, [label.name for label in labels]),
         notes=[*manifest.notes, *selection.notes, *copies_note(scored, units), *_warnings(scored, bundle)],
@@ -133,7 +128,7 @@ def evaluate(bundle: Bundle, manifest: Manifest, source: str, options: EvaluateO
 
 
 def model_facts(bundle: Bundle, engine: str) -> ModelFacts:
-    """Which model that is."""
+    """Identifies the model."""
     info = bundle.info
     return ModelFacts(
         name=info.name,
@@ -156,7 +151,7 @@ def _outputs(
         [subjects[index].file for index in usable],
         engine=options.engine,
         threads=options.threads,
-        progress=lambda done, total: options.progress(what, done, total),
+        progress=renamed(options.progress, what),
     )
     places = np.array(usable, dtype=np.int64)
     return replace(
@@ -180,11 +175,11 @@ def _comparison(
     names = match_labels(manifest, other.info)
     targets = np.array([names.get(subject.row.label, NO_TARGET) for subject in scored], dtype=np.int64)
     outputs = _outputs(other, scored, range(len(scored)), options, "comparing")
-    judged = PredictedPhotos.of(other.info, Postprocessor.of(other), outputs, targets.tolist())
-    places = np.array(judged.scored_positions, dtype=np.int64)
+    predicted = PredictedPhotos.of(other.info, Postprocessor.of(other), outputs, targets.tolist())
+    places = np.array(predicted.scored_positions, dtype=np.int64)
     if not len(places):
         raise UsageError(f"{other.info.name} knows none of the labels that are compared")
-    this, that = (right[0][places], right[1][places]), (judged.answers == judged.targets, judged.answered)
+    this, that = (right[0][places], right[1][places]), (predicted.answers == predicted.targets, predicted.answered)
     return compare(this, that, units[places], model_facts(other, outputs.engine))
 
 

@@ -1,4 +1,4 @@
-"""What a bundle needs to know beyond its network: temperature, prediction sets, unknown photos. NumPy only.
+"""Fits the rules of a bundle: temperature, prediction sets, unknown photos. NumPy only.
 
 ``training`` calls ``calibrate`` when it writes a bundle.
 
@@ -23,6 +23,7 @@ from animal_classification.evaluation.calibration import calibrated, fit_tempera
 from animal_classification.evaluation.conformal import fit_conformal
 from animal_classification.evaluation.ood import REFUSED, fit_distance, fit_unknown, out_of_fold_distance
 from animal_classification.inference.ood import FeatureDistance
+from animal_classification.inference.reference import distance_arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def calibrate(
     refused: float = REFUSED,
     seed: int = 0,
 ) -> Postprocessing:
-    """Find the rules of a freshly trained model.
+    """Fit the rules of a trained model.
 
     Args:
         held_out: Photos that it was not fitted to, or its training photos out of fold.
@@ -104,12 +105,12 @@ def calibrate(
         calibration=Calibration(temperature=temperature),
         conformal=conformal,
         unknown=unknown,
-        reference=distance.arrays() if distance is not None and used else {},
+        reference=distance_arrays(distance) if distance is not None and used else {},
     )
 
 
 def _held_out_distance(held_out: HeldOut, distance: FeatureDistance | None) -> NDArray[np.float64] | None:
-    """Each held-out photo's score, by a distance that was not fitted to it; ``None`` where there is no such thing."""
+    """Each held-out photo's score, by a distance that was not fitted to it; ``None`` if there is none."""
     if distance is None or not len(held_out.targets):
         return None
     if held_out.distance is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import ImageError
 from animal_classification.inference.engine import BATCH, Engine, start_engine
 from animal_classification.inference.multi_crop import infer_photos
@@ -22,7 +23,6 @@ from animal_classification.inference.stream import Stream, decode_crops, files_a
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
 
-Progress = Callable[[int, int], None]
 """Called with how many photos are done, and of how many."""
 
 
@@ -57,7 +57,7 @@ def compute_outputs(
     running: Engine | None = None,
     engine: str = "auto",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Outputs:
     """Send files through a model.
 
@@ -83,8 +83,9 @@ def compute_outputs(
         brightness = [float(crops[0].mean()) for crops in photos]
         return list(zip(outputs["logits"], outputs["embedding"], brightness, strict=True))
 
-    told = None if progress is None else lambda done: progress(done, len(files))
-    results = Stream(decode, infer).run(files_as_items(files), threads=count, progress=told)
+    results = Stream(decode, infer).run(
+        files_as_items(files), threads=count, progress=lambda done: progress("measuring", done, len(files))
+    )
     return _gathered([found for _, found in results], bundle, used.name)
 
 

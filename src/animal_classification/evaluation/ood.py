@@ -1,21 +1,20 @@
-"""Photos of none of the classes: what tells them apart, fitted on training photos and on held-out ones. NumPy only.
+"""Out-of-distribution detection, fitted on training photos and on held-out ones. NumPy only.
 
 Of the scores that docs/evaluation.md compares, the sum of two that err differently is best: the energy of the logits
 (Liu, Wang, Owens and Li 2020) and the relative Mahalanobis distance of the embedding (Ren et al. 2021), each on the
 scale that held-out photos of the classes have. The threshold keeps a promise: with 90% confidence it refuses no more
-than the wanted share of photos of the classes (``tolerance``).
+than the wanted share of photos of the classes (``confidence_intervals.tolerance_rank``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.bundle.schema import Scale, Unknown
-from animal_classification.evaluation.tolerance_bounds import tolerance_rank
+from animal_classification.evaluation.confidence_intervals import tolerance_rank
 from animal_classification.inference.ood import FeatureDistance, energy, known_scores, unit_length
 
 # Share of the photos of the classes that may be taken for unknown (docs/evaluation.md says what other shares cost).
@@ -35,7 +34,7 @@ FEWEST = 30
 def fit_distance(
     embeddings: NDArray[np.floating], targets: NDArray[np.integer], classes: int
 ) -> FeatureDistance | None:
-    """Describe the training photos for the distance.
+    """Fit the distance to training photos.
 
     Args:
         embeddings: ``[N, D]``.
@@ -149,17 +148,6 @@ def false_positive_rate(known: NDArray[np.floating], unknown: NDArray[np.floatin
     """Share of unknown photos that pass where the share ``kept`` of known ones does."""
     rank = len(known) - math.ceil(kept * len(known) - 1e-9)
     return float((unknown >= np.sort(known)[rank]).mean())
-
-
-def names_of(rule: Unknown | None) -> Sequence[str]:
-    """What a rule looks at, in words."""
-    words = {
-        "background": ("probability of all labels together",),
-        "max_probability": ("probability of the best label",),
-        "energy": ("energy of the logits",),
-        "energy_mahalanobis": ("energy of the logits", "distance to the training photos"),
-    }
-    return words[rule.method] if rule else ()
 
 
 def _scale(scores: NDArray[np.float64]) -> Scale:

@@ -1,4 +1,4 @@
-"""What a model says of every photo: as arrays for measuring, and as rows for people."""
+"""A model's predictions for all photos: arrays to measure, rows to read, and the photos most worth a look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.evaluation.eval_set import NO_TARGET, Subject
-from animal_classification.evaluation.result import PhotoRow, RankedLabel
+from animal_classification.evaluation.result import NotablePhotos, PhotoRow, RankedLabel
+from animal_classification.inference.ood import unit_length
 from animal_classification.inference.postprocess import answered_right
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TOP = 5
 DIGITS = 6
+SHOWN = 12
+TYPICAL = 4
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,16 @@ class PredictedPhotos:
     other_refused: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, info: BundleInfo, decider: Postprocessor, outputs: Outputs, targets: Sequence[int]) -> PredictedPhotos:
+    def of(
+        cls, info: BundleInfo, postprocessor: Postprocessor, outputs: Outputs, targets: Sequence[int]
+    ) -> PredictedPhotos:
         """Decide about all outputs; ``targets`` are those of all subjects."""
         wanted = np.asarray(targets, dtype=np.int64)[outputs.positions]
         known = wanted != NO_TARGET
-        probabilities = decider.probabilities(outputs.logits)
-        scores, refused = decider.judge(outputs.logits, outputs.embedding, probabilities)
+        probabilities = postprocessor.probabilities(outputs.logits)
+        scores, refused = postprocessor.detect_unknown(outputs.logits, outputs.embedding, probabilities)
         labels = info.labels
-        predictions = decider.decide(outputs.logits, top_k=TOP, embeddings=outputs.embedding, attach=False)
+        predictions = postprocessor.decide(outputs.logits, top_k=TOP, embeddings=outputs.embedding, attach=False)
         pairs = zip(predictions, wanted.tolist(), strict=True)
         answered = [answered_right(said, labels[target]) for said, target in pairs if target != NO_TARGET]
         return cls(
@@ -89,25 +94,25 @@ class PredictedPhotos:
 
 
 def photo_rows(
-    subjects: Sequence[Subject], outputs: Outputs, judged: PredictedPhotos, info: BundleInfo
+    subjects: Sequence[Subject], outputs: Outputs, predicted: PredictedPhotos, info: BundleInfo
 ) -> list[PhotoRow]:
-    """A row for every subject, whatever became of it."""
+    """A row for every photo, usable or not."""
     place = {position: row for row, position in enumerate(outputs.positions.tolist())}
     own = dict(
         zip(
-            judged.scored_positions,
-            judged.probabilities[np.arange(len(judged.targets)), judged.targets].tolist(),
+            predicted.scored_positions,
+            predicted.probabilities[np.arange(len(predicted.targets)), predicted.targets].tolist(),
             strict=True,
         )
     )
-    told = dict(zip(judged.scored_positions, judged.answered.tolist(), strict=True))
+    told = dict(zip(predicted.scored_positions, predicted.answered.tolist(), strict=True))
     rows = []
     for index, subject in enumerate(subjects):
         row = _facts(subject, info, outputs.errors.get(index))
         if row.error is None:
             at = place[index]
             brightness = round(float(outputs.brightness[at]), 1)
-            row = _answered(row, judged.predictions[at], own.get(index), brightness)
+            row = _answered(row, predicted.predictions[at], own.get(index), brightness)
             if row.known:
                 row = row.model_copy(update={"answered_right": told[index]})
         rows.append(row)
@@ -144,3 +149,44 @@ def _answered(row: PhotoRow, said: Prediction, p_truth: float | None, brightness
             "brightness": brightness,
         }
     )
+
+
+def find_notable_photos(
+    rows: Sequence[PhotoRow], positions: NDArray[np.integer], embedding: NDArray[np.floating]
+) -> NotablePhotos:
+    """The worst mistakes, the least certain answers, and the most typical photos of each class.
+
+    Args:
+        rows: All photos.
+        positions: Which of them have an embedding.
+        embedding: Theirs, ``[len(positions), D]``.
+    """
+    vectors = dict(zip(positions.tolist(), unit_length(embedding), strict=True))
+    known = [index for index, row in enumerate(rows) if row.correct is not None]
+    wrong = [index for index in known if not rows[index].correct]
+    others = [index for index, row in enumerate(rows) if row.answer is not None and not row.known]
+    return NotablePhotos(
+        confident_mistakes=sorted(wrong, key=lambda i: (-(rows[i].probability or 0), i))[:SHOWN],
+        uncertain=sorted(known, key=lambda i: (rows[i].probability or 0, i))[:SHOWN],
+        typical=_typical(rows, [index for index in known if rows[index].correct], vectors),
+        unknown_accepted=_by_score(rows, [index for index in others if not rows[index].unknown], -1),
+        known_refused=_by_score(rows, [index for index in known if rows[index].unknown], 1),
+    )
+
+
+def _by_score(rows: Sequence[PhotoRow], chosen: Sequence[int], sign: int) -> list[int]:
+    return sorted(chosen, key=lambda i: (sign * (rows[i].known_score or 0), i))[:SHOWN]
+
+
+def _typical(
+    rows: Sequence[PhotoRow], right: Sequence[int], vectors: dict[int, NDArray[np.float32]]
+) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {}
+    for index in right:
+        members.setdefault(rows[index].truth, []).append(index)
+    found = {}
+    for name, own in sorted(members.items()):
+        here = np.stack([vectors[index] for index in own])
+        similarity = here @ here.mean(axis=0)
+        found[name] = [own[place] for place in np.argsort(-similarity, kind="stable")[:TYPICAL]]
+    return found

@@ -1,4 +1,4 @@
-"""A model's answers for labelled photos, and the few numbers that say how good they are. NumPy only.
+"""The scorecard: a few numbers that say how good a model is on labelled photos. NumPy only.
 
 Training and exports write these numbers into a bundle and its card; an evaluation has them among others. All of them
 are computed here, so that they are the same.

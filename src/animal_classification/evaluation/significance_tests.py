@@ -1,4 +1,4 @@
-"""Whether chance alone explains what was seen: two models on the same photos, and parts of the photos. NumPy only."""
+"""Significance tests: two models on the same photos, and slices of the photos. NumPy only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results on parts of the photos: where a model is weaker than its accuracy says."""
+"""Results on slices of the photos: where a model is weaker than its accuracy says."""
 
 from __future__ import annotations
 

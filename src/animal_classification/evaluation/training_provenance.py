@@ -1,4 +1,4 @@
-"""What a bundle says of its own training: by which recipe, and from which photos."""
+"""Provenance: what a bundle says of its own training, the recipe and the photos."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def recipe_name(info: BundleInfo) -> str | None:
 
 
 def is_calibrated(info: BundleInfo) -> bool:
-    """Its temperature was fitted to photos; what was not made by ``animals train`` is taken at its word."""
+    """Its temperature was fitted to photos; bundles from elsewhere count as calibrated."""
     return bool(info.metrics.get(HELD_OUT, True))
 
 
 def export_of(info: BundleInfo) -> Mapping[str, Any]:
-    """What `animals export` was asked for; empty where the bundle is no export."""
+    """The options of `animals export`; empty if the bundle is no export."""
     asked = info.config.get("export")
     return asked if isinstance(asked, Mapping) else {}
 
@@ -94,5 +94,5 @@ def _source(path: str, reading: object, asked: SourceOptions) -> TrainingSource:
 
 
 def _text(value: object) -> str | None:
-    """A bundle may come from anybody: what is no text says nothing."""
+    """Bundles may come from anybody: anything but text is ignored."""
     return value if isinstance(value, str) and value else None

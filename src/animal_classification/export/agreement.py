@@ -1,4 +1,4 @@
-"""How far a changed model's answers are from the original's, on photos that need no labels."""
+"""Agreement of a changed model with the original, on photos that need no labels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.softmax import softmax
 from animal_classification.evaluation.calibration import fit_temperature_to
-from animal_classification.inference.postprocess import softmax
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the difference amounts to.
+    """How far apart two models' answers are.
 
     Attributes:
         expected_drop: Points of accuracy that the change costs if the original's probabilities are right: the mean of
@@ -29,7 +29,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Original:
-    """What the original says of some photos.
+    """The original's answers for some photos.
 
     Attributes:
         logits: ``[N, C]``, labels first, then background classes.
@@ -41,8 +41,8 @@ class Original:
     labels: int
     temperature: float
 
-    def likeness(self, logits: NDArray[np.float32], *, temperature: float | None = None) -> Agreement:
-        """Of another model's logits for the same photos."""
+    def agreement_of(self, logits: NDArray[np.float32], *, temperature: float | None = None) -> Agreement:
+        """Compare another model's logits for the same photos."""
         wanted = softmax(self.logits / self.temperature)
         given = softmax(logits / (temperature or self.temperature))
         best, now = (values[:, : self.labels].argmax(axis=1) for values in (self.logits, logits))

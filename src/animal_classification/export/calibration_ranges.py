@@ -1,4 +1,4 @@
-"""Which values every tensor of a graph takes on real photos: what eight bits have to cover."""
+"""Calibration ranges: the values that each tensor of a graph takes on real photos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-Progress = Callable[[int, int], None]
+from animal_classification.common.progress import Progress, silent
+from animal_classification.inference.onnxruntime_import import import_onnxruntime
+
 Range = tuple[float, float]
 
 BATCH = 4
@@ -44,7 +46,7 @@ RULES: Mapping[str, Callable[[Extremes], Range]] = {"widest": _widest, "mean": _
 
 
 def photo_extremes(
-    model: ModelProto, images: NDArray[np.uint8], *, threads: int, progress: Progress | None = None
+    model: ModelProto, images: NDArray[np.uint8], *, threads: int, progress: Progress = silent
 ) -> dict[str, Extremes]:
     """Run photos through a graph and note the extremes of every float tensor in it.
 
@@ -60,8 +62,7 @@ def photo_extremes(
     found: list[list[NDArray[np.float32]]] = []
     for start in range(0, len(images), BATCH):
         found.append(session.run(outputs, {"images": images[start : start + BATCH]}))
-        if progress is not None:
-            progress(min(start + BATCH, len(images)), len(images))
+        progress("looking at ranges", min(start + BATCH, len(images)), len(images))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     return {name: Extremes(columns[2 * index], columns[2 * index + 1]) for index, name in enumerate(names)}
 
@@ -83,7 +84,7 @@ def _watched(model: ModelProto, names: list[str]) -> ModelProto:
     """The graph with two more outputs ``[N]`` for each tensor."""
     result = ModelProto()
     result.CopyFrom(model)
-    more, options = reducing(result, (1,))
+    more, options = axes_arguments(result, (1,))
     for name in names:
         flat = f"{name}.flat"
         result.graph.node.append(helper.make_node("Flatten", [name], [flat], axis=1))
@@ -95,8 +96,6 @@ def _watched(model: ModelProto, names: list[str]) -> ModelProto:
 
 def start_session(model: ModelProto, threads: int) -> Any:
     """A session of ONNX Runtime on a graph in memory."""
-    from animal_classification.inference.onnxruntime_import import import_onnxruntime
-
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -104,8 +103,8 @@ def start_session(model: ModelProto, threads: int) -> Any:
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def reducing(model: ModelProto, axes: tuple[int, ...]) -> tuple[list[str], dict[str, Any]]:
-    """Further inputs, and attributes, of a node that reduces these axes; adds a constant where one is needed."""
+def axes_arguments(model: ModelProto, axes: tuple[int, ...]) -> tuple[list[str], dict[str, Any]]:
+    """Axes of a reducing node, as inputs or as attributes, which depends on the opset. May add a constant."""
     opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     if opset < _AXES_ARE_INPUT:
         return [], {"axes": list(axes)}

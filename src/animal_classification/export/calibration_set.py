@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.scanner import scan
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import ImageError, UsageError
@@ -86,7 +87,7 @@ def pixels(
     *,
     wanted: int,
     threads: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[NDArray[np.uint8]]:
     """Pixels of photos that nothing is measured on, ``[H, W, 3]`` each.
 
@@ -98,8 +99,12 @@ def pixels(
         progress: Told how many are read.
     """
     files = _spread(files, wanted)
-    told = None if progress is None else lambda done: progress(done, len(files))
-    found = decoded_files(files, bundle.preprocess_spec, threads=threads, progress=told)
+    found = decoded_files(
+        files,
+        bundle.preprocess_spec,
+        threads=threads,
+        progress=lambda done: progress("reading photos", done, len(files)),
+    )
     return [one for one in found if not isinstance(one, ImageError)]
 
 

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle.model import Bundle
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import Progress
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.eval_set import Subject
 from animal_classification.evaluation.model_comparison import paired
@@ -31,7 +32,6 @@ ROUNDS = 15
 TORCH = "torch"
 # By name, because torch must not be imported (nor found by the import contract) where it is not asked for.
 TORCH_MODULE = "animal_classification.export.torch.from_onnx"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def measure(
         files,
         running=start(engine, bundle.path / file, threads or available_cpus()),
         threads=threads,
-        progress=lambda done, total: progress("measuring", done, total),
+        progress=progress,
     )
     if not len(outputs.positions):
         raise UsageError(f"none of the {len(files)} photos to measure on can be read")

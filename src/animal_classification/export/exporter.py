@@ -1,4 +1,4 @@
-"""``export``: make it, measure it beside the original, and write it only if it is good enough."""
+"""``export``: make the files, measure them beside the original, write them only if they are good enough."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CARD_FILE, Bundle
 from animal_classification.bundle.schema import INFO_FILE, MODEL_FILE, Calibration
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.evaluation.eval_set import Subject, independent_units
 from animal_classification.evaluation.training_provenance import recipe_name
 from animal_classification.export import comparison
 from animal_classification.export.calibration_set import CalibrationSet, choose
-from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Progress, Pruning
+from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Pruning
 from animal_classification.export.terminal_text import ReportColumn
 from animal_classification.export.weight_storage import float32_size
 from animal_classification.report.model_card import as_text, bundle_card
@@ -36,13 +37,9 @@ _DIGITS = 6
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    pass
-
-
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What is asked for.
+    """The options of an export.
 
     Attributes:
         kind: One of ``KINDS``.
@@ -72,7 +69,7 @@ class ExportRequest:
     threads: int | None = None
     overwrite: bool = False
     cache: Path | None = None
-    progress: Progress = _silent
+    progress: Progress = silent
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class _Trial:
 
 
 def _check_free(request: ExportRequest) -> None:
-    """Says at once what would otherwise be said after minutes."""
+    """Fails now rather than after minutes of work."""
     target = Path(request.target)
     if (target / INFO_FILE).is_file() and not request.overwrite:
         raise UsageError(f"{target}: already holds a bundle; choose another name, or allow it with --overwrite")

@@ -1,8 +1,8 @@
-"""What a model can be exported to. A kind makes the files of a bundle; measuring and writing are the same for all."""
+"""What a model can be exported to. A format makes the files of a bundle; measuring and writing are the same for all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -15,26 +15,33 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.bundle.schema import MODEL_FILE
+from animal_classification.common.progress import Progress, renamed
 from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.export.agreement import Original
 from animal_classification.export.calibration_set import pixels
 from animal_classification.export.comparison import TORCH, TORCH_MODULE
 from animal_classification.export.mixed_precision import CalibrationPhotos, find_int8, run_graph
-from animal_classification.export.weight_storage import narrowed
+from animal_classification.export.openvino_ir import IR_FILES, IR_MODEL, as_ir
+from animal_classification.export.weight_storage import float32_size, narrowed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from animal_classification.bundle import Bundle
 
-Progress = Callable[[str, int, int], None]
 
 INT8_PHOTOS, INT8_FEWEST = 512, 16
+# Loaded by name, so that torch is imported only where pruning is wanted; the import contract holds it so.
+_PRUNING_MODULE = "animal_classification.export.torch.structured_pruning"
+PRUNING_PHOTOS, PRUNING_FEWEST = 4096, 64
+# One photo in so many is not learned from, and says how near to the original the result is.
+_HELD_BACK = 5
+EPOCHS = 30
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What is asked for where channels are taken out.
+    """Options of pruning.
 
     Attributes:
         share: Of the parameters.
@@ -53,7 +60,7 @@ class ExportSource:
         bundle: The original.
         calibration: Photos to calibrate with, or to learn from.
         max_drop: Points of accuracy that may be lost.
-        pruning: What is asked for where channels are taken out.
+        pruning: Options of pruning.
         threads: CPUs to use.
         progress: Told what is being done.
     """
@@ -71,7 +78,7 @@ class ExportSource:
         return parse_graph(self.bundle.content(MODEL_FILE), str(self.bundle.path))
 
     def pixels(self, wanted: int, fewest: int, *, purpose: str = "calibrate with") -> NDArray[np.uint8]:
-        """Of the photos to calibrate with: uint8 ``[N, H, W, 3]``.
+        """Pixels of the calibration photos: uint8 ``[N, H, W, 3]``.
 
         Raises:
             UsageError: There are fewer than ``fewest``.
@@ -81,7 +88,7 @@ class ExportSource:
             self.bundle,
             wanted=wanted,
             threads=self.threads,
-            progress=lambda done, total: self.progress("reading photos", done, total),
+            progress=self.progress,
         )
         if len(found) < fewest:
             raise UsageError(
@@ -91,13 +98,13 @@ class ExportSource:
         return np.stack(found)
 
     def ask_original(self, images: NDArray[np.uint8]) -> Original:
-        """What the original says of photos."""
+        """The original's answers."""
         info = self.bundle.info
         logits = run_graph(
             self.graph,
             images,
             self.threads,
-            lambda done, total: self.progress("asking the original", done, total),
+            renamed(self.progress, "asking the original"),
         )
         return Original(logits, len(info.labels), info.calibration.temperature)
 
@@ -129,7 +136,7 @@ class ExportedFiles:
 
 
 def to_int8(source: ExportSource) -> ExportedFiles:
-    """Layers compute in eight bits; those that do harm stay in float32."""
+    """Quantise to int8; layers that cost accuracy stay in float32."""
     images = source.pixels(INT8_PHOTOS, INT8_FEWEST)
     photos = CalibrationPhotos(ranges=images[::2], choosing=images[1::2])
     original = source.ask_original(photos.choosing)
@@ -155,20 +162,79 @@ def to_int8(source: ExportSource) -> ExportedFiles:
             "ranges": found.rule,
             "layers": found.layers,
             "in_float32": list(found.in_float),
-            "expected_drop": round(found.likeness.expected_drop, 4),
-            "divergence": round(found.likeness.divergence, 6),
+            "expected_drop": round(found.agreement.expected_drop, 4),
+            "divergence": round(found.agreement.divergence, 6),
         },
         notes=tuple(notes),
     )
 
 
 def to_pruned(source: ExportSource) -> ExportedFiles:
-    """Channels are taken out, and what is left is trained to answer as the original does."""
-    from animal_classification.export.pruning import pruned
+    """Take out channels, and train the rest to answer as the original does.
 
+    ``export.torch.structured_pruning`` does the work. Weights keep the original's precision.
+    """
     if find_spec(TORCH) is None:
         raise MissingExtraError("pruning", "train")
-    return pruned(source)
+    images = source.pixels(PRUNING_PHOTOS, PRUNING_FEWEST, purpose="learn from")
+    held_back = np.arange(len(images)) % _HELD_BACK == 0
+    asked, choosing = source.pruning, images[held_back]
+    original = source.ask_original(choosing)
+    module: Any = import_module(_PRUNING_MODULE)
+    plan = module.PruningPlan(
+        share=asked.share,
+        temperature=original.temperature,
+        epochs=EPOCHS,
+        seconds=60 * asked.minutes,
+        threads=source.threads,
+    )
+    found = module.prune(source.graph, images[~held_back], plan, source.progress)
+    bare, taught = (run_graph(model, choosing, source.threads) for model in (found.bare, found.model))
+    divergence = [
+        original.agreement_of(one, temperature=original.temperature_for(one)).divergence for one in (bare, taught)
+    ]
+    helped = divergence[1] <= divergence[0]
+    model, logits = (found.model, taught) if helped else (found.bare, bare)
+    return ExportedFiles(
+        files={MODEL_FILE: _stored_as(source.graph, model).SerializeToString()},
+        temperature=original.temperature_for(logits),
+        facts=_pruning_facts(found, asked.share, (int((~held_back).sum()), len(choosing)), divergence),
+        notes=_pruning_notes(found.recovered.epochs, asked.minutes, helped=helped),
+    )
+
+
+def _pruning_facts(found: Any, share: float, photos: tuple[int, int], divergence: Sequence[float]) -> dict[str, Any]:
+    before, after = found.parameters
+    learning, choosing = photos
+    return {
+        "asked": share,
+        "pruned": round(1 - after / before, 4),
+        "parameters": after,
+        "original_parameters": before,
+        "widths": {name: list(pair) for name, pair in found.widths.items()},
+        "learning_photos": learning,
+        "choosing_photos": choosing,
+        "epochs": round(found.recovered.epochs, 2),
+        "seconds": round(found.recovered.seconds, 1),
+        "divergence_before_recovery": round(divergence[0], 6),
+        "divergence": round(min(divergence), 6),
+    }
+
+
+def _pruning_notes(epochs: float, minutes: float, *, helped: bool) -> tuple[str, ...]:
+    notes = []
+    if epochs < EPOCHS:
+        notes.append(
+            f"the recovery training ended after {epochs:.1f} of {EPOCHS} passes: {minutes:g} minutes were allowed"
+        )
+    if not helped:
+        notes.append("the recovery training brought the answers no nearer to the original's, and was taken back")
+    return tuple(notes)
+
+
+def _stored_as(original: ModelProto, model: ModelProto) -> ModelProto:
+    """With weights in half precision where the original's are."""
+    return narrowed(model) if original.ByteSize() < 0.7 * float32_size(original) else model
 
 
 def to_fp16(source: ExportSource) -> ExportedFiles:
@@ -182,8 +248,6 @@ def to_fp16(source: ExportSource) -> ExportedFiles:
 
 def to_openvino(source: ExportSource) -> ExportedFiles:
     """OpenVINO's own format, weights in half precision, in a folder of the bundle; the ONNX graph stays beside it."""
-    from animal_classification.export.openvino_ir import IR_FILES, IR_MODEL, as_ir
-
     files = as_ir(source.bundle.content(MODEL_FILE), str(source.bundle.model_path))
     return ExportedFiles(files=dict(zip(IR_FILES, files, strict=True)), engines={"openvino": IR_MODEL})
 

@@ -7,7 +7,7 @@ choice asks for no labels; it compares with the original's answers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from animal_classification.common.parallel import ordered_map
+from animal_classification.common.progress import Progress, renamed, silent
 from animal_classification.export.agreement import Agreement, Original
-from animal_classification.export.bias_correction import shifts, with_shifts
 from animal_classification.export.calibration_ranges import RULES, Extremes, photo_extremes
-from animal_classification.export.quantization import layers, quantised, with_node_names
+from animal_classification.export.quantization import (
+    layers,
+    output_shifts,
+    quantised,
+    with_corrected_biases,
+    with_node_names,
+)
 from animal_classification.export.weight_storage import widened
 from animal_classification.inference.engine import create_engine, infer_in_batches
-
-Progress = Callable[[str, int, int], None]
 
 # What may be lost on the photos to choose on, as a part of what may be lost in all: these photos are few.
 MARGIN = 0.5
@@ -50,7 +54,7 @@ class Int8:
     in_float: tuple[str, ...]
     layers: int
     logits: NDArray[np.float32]
-    likeness: Agreement
+    agreement: Agreement
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ def find_int8(
         progress: Told what is being done.
     """
     search = _Search(with_node_names(widened(model)), photos, original, threads, progress)
-    best = min((search.attempt(rule, ()) for rule in RULES), key=lambda one: one.likeness.divergence)
-    if best.likeness.expected_drop <= MARGIN * max_drop:
+    best = min((search.attempt(rule, ()) for rule in RULES), key=lambda one: one.agreement.divergence)
+    if best.agreement.expected_drop <= MARGIN * max_drop:
         return best
     in_float: list[str] = []
     wanted = 1
@@ -90,7 +94,7 @@ def find_int8(
         in_float.append(name)
         if len(in_float) == wanted or len(in_float) == best.layers:
             best = search.attempt(best.rule, in_float)
-            if best.likeness.expected_drop <= MARGIN * max_drop:
+            if best.agreement.expected_drop <= MARGIN * max_drop:
                 break
             wanted *= 2
     return best
@@ -105,13 +109,13 @@ class _Search:
         self._model, self._photos, self._original = model, photos, original
         self._threads, self._progress = threads, progress
         self._names = layers(model)
-        self._shifts = shifts(model, photos.ranges[:_SHIFT_PHOTOS], threads=threads)
+        self._shifts = output_shifts(model, photos.ranges[:_SHIFT_PHOTOS], threads=threads)
         self._attempts = 0
         self._extremes: dict[str, Extremes] = photo_extremes(
             model,
             photos.ranges,
             threads=threads,
-            progress=lambda done, total: progress("looking at ranges", done, total),
+            progress=progress,
         )
 
     def attempt(self, rule: str, in_float: Sequence[str]) -> Int8:
@@ -121,9 +125,9 @@ class _Search:
             graph,
             self._photos.choosing,
             self._threads,
-            lambda done, total: self._progress(f"trying, attempt {self._attempts}", done, total),
+            renamed(self._progress, f"trying, attempt {self._attempts}"),
         )
-        return Int8(graph, rule, tuple(in_float), len(self._names), logits, self._original.likeness(logits))
+        return Int8(graph, rule, tuple(in_float), len(self._names), logits, self._original.agreement_of(logits))
 
     def most_harmful_first(self, rule: str) -> Iterator[str]:
         """Layers by how much nearer to the original the model gets with them in float32.
@@ -143,16 +147,16 @@ class _Search:
         for number, group in enumerate(groups):
             self._progress("ranking layers", number, len(groups))
             logits = run_graph(self._quantised(rule, group), images, self._threads)
-            divergence.append(original.likeness(logits).divergence)
+            divergence.append(original.agreement_of(logits).divergence)
         return [groups[index] for index in np.argsort(divergence, kind="stable")]
 
     def _quantised(self, rule: str, in_float: Sequence[str]) -> ModelProto:
         ranges = {name: RULES[rule](extremes) for name, extremes in self._extremes.items()}
-        return quantised(with_shifts(self._model, self._shifts, in_float), ranges, in_float)
+        return quantised(with_corrected_biases(self._model, self._shifts, in_float), ranges, in_float)
 
 
 def run_graph(
-    model: ModelProto, images: NDArray[np.uint8], threads: int, progress: Callable[[int, int], None] | None = None
+    model: ModelProto, images: NDArray[np.uint8], threads: int, progress: Progress = silent
 ) -> NDArray[np.float32]:
     """Logits ``[N, C]``, by the engine that serves."""
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
@@ -163,5 +167,7 @@ def run_graph(
         def work(batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
             return list(infer_in_batches(engine, np.stack(batch))["logits"])
 
-        told = None if progress is None else lambda done: progress(done, len(images))
-        return np.stack(list(ordered_map(work, images, threads=threads, progress=told)))
+        rows = ordered_map(
+            work, images, threads=threads, progress=lambda done: progress("running the model", done, len(images))
+        )
+        return np.stack(list(rows))

@@ -1,4 +1,4 @@
-"""An export beside its original, in words for the terminal."""
+"""An export beside its original, as lines for the terminal."""
 
 from __future__ import annotations
 

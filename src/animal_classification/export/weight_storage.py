@@ -1,4 +1,4 @@
-"""How a graph stores its weights: float32, half precision or eight bits. What it computes with is another matter."""
+"""How a graph stores its weights: float32, half precision or eight bits. Computing precision is separate."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def with_int8_head(model: ModelProto) -> ModelProto:
 def by_channel(values: NDArray[np.float32], axis: int, most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric values in eight bits, at most ``most``, and a scale for each index of the axis.
 
-    As ONNX Runtime rounds weights too, with 64 at most where its ``reduce_range`` is asked for: CPUs without VNNI add
+    As ONNX Runtime rounds weights too, with 64 at most with ``reduce_range``: CPUs without VNNI add
     two products in 16 bits, and 255 * 127 twice would saturate there.
     """
     others = tuple(number for number in range(values.ndim) if number != axis)

@@ -11,8 +11,8 @@ from animal_classification import bundle as bundles
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError, UsageError
+from animal_classification.inference.cam import Explainer
 from animal_classification.inference.engine import BATCH, Engine, start_engine
-from animal_classification.inference.explainer import Explainer
 from animal_classification.inference.multi_crop import infer_photos
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.results import FileResult, Prediction

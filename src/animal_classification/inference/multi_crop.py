@@ -1,4 +1,4 @@
-"""Several crops of one photo, and one answer.
+"""One answer from several crops of a photo.
 
 In a wide or tall photo the central square misses half (``imaging.geometry``). Its crops are judged one by one, and
 their probabilities are averaged with the known scores as weights: a crop without an animal has hardly a say. How
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from animal_classification.common.softmax import logsumexp
 from animal_classification.inference.engine import Engine, infer_in_batches
 
 # A probability of zero has no logarithm.
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def infer_photos(
-    engine: Engine, decider: Postprocessor, photos: Sequence[NDArray[np.uint8]], *, size: int
+    engine: Engine, postprocessor: Postprocessor, photos: Sequence[NDArray[np.uint8]], *, size: int
 ) -> dict[str, NDArray[np.float32]]:
     """Infer photos of which each is one or several crops.
 
     Args:
         engine: With the outputs ``logits`` and ``embedding`` at least.
-        decider: Says how familiar a crop is.
+        postprocessor: Says how familiar a crop is.
         photos: For each its crops, uint8 ``[crops, size, size, 3]``, the central one first; at least one photo.
         size: Crops in each call of the engine.
 
@@ -41,27 +42,27 @@ def infer_photos(
     """
     outputs = infer_in_batches(engine, np.concatenate(photos), size=size)
     counts = [len(crops) for crops in photos]
-    return outputs if len(outputs["logits"]) == len(photos) else merged(decider, outputs, counts)
+    return outputs if len(outputs["logits"]) == len(photos) else merged(postprocessor, outputs, counts)
 
 
 def merged(
-    decider: Postprocessor, outputs: dict[str, NDArray[np.float32]], counts: Sequence[int]
+    postprocessor: Postprocessor, outputs: dict[str, NDArray[np.float32]], counts: Sequence[int]
 ) -> dict[str, NDArray[np.float32]]:
     """One row for each photo, from a row for each crop.
 
     Args:
-        decider: Says how familiar a crop is.
+        postprocessor: Says how familiar a crop is.
         outputs: The engine's, ``[crops, …]``, with ``logits`` and ``embedding``.
         counts: How many crops each photo has, in order.
     """
     ends = np.cumsum(counts)
-    familiar = most_familiar(decider.familiarity(outputs["logits"], outputs["embedding"]), counts)
+    familiar = most_familiar(postprocessor.familiarity(outputs["logits"], outputs["embedding"]), counts)
     rows = {name: values[familiar] for name, values in outputs.items()}
     for photo, (end, count) in enumerate(zip(ends, counts, strict=True)):
         if count > 1:
             crops = slice(end - count, end)
             logits, embeddings = outputs["logits"][crops], outputs["embedding"][crops]
-            rows["logits"][photo] = _mixture(decider, logits, embeddings, outputs["logits"][familiar[photo]])
+            rows["logits"][photo] = _mixture(postprocessor, logits, embeddings, outputs["logits"][familiar[photo]])
     return rows
 
 
@@ -79,18 +80,18 @@ def most_familiar(familiarity: NDArray[np.float64], counts: Sequence[int]) -> ND
 
 
 def _mixture(
-    decider: Postprocessor,
+    postprocessor: Postprocessor,
     logits: NDArray[np.float32],
     embeddings: NDArray[np.float32],
     familiar: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Logits whose probabilities are the weighted mean of the crops', with the energy of the most familiar one."""
-    probabilities = decider.probabilities(logits)
-    weights, _ = decider.judge(logits, embeddings, probabilities)
+    probabilities = postprocessor.probabilities(logits)
+    weights, _ = postprocessor.detect_unknown(logits, embeddings, probabilities)
     if not weights.sum() > 0:
         weights = np.ones(len(logits))
     mean = (weights / weights.sum()) @ probabilities
-    scaled = familiar.astype(np.float64) / decider.temperature
-    energy = scaled.max() + np.log(np.exp(scaled - scaled.max()).sum())
-    result: NDArray[np.float32] = (decider.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)).astype(np.float32)
+    energy = logsumexp(familiar.astype(np.float64) / postprocessor.temperature)
+    logits_of_mean = postprocessor.temperature * (np.log(np.maximum(mean, _LEAST)) + energy)
+    result: NDArray[np.float32] = logits_of_mean.astype(np.float32)
     return result

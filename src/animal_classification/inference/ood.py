@@ -1,4 +1,4 @@
-"""How sure it is that a photo is one of the classes at all: energy of the logits and distance of the embedding.
+"""Out-of-distribution scores: energy of the logits and distance of the embedding.
 
 The distance is the relative Mahalanobis distance (Ren et al. 2021): to the nearest class, less that to all classes
 taken as one. It is computed on embeddings of length one in the leading directions of the training photos; what lies
@@ -8,26 +8,22 @@ photo.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.errors import BundleInvalidError
+from animal_classification.common.softmax import logsumexp
 from animal_classification.inference.linalg import product
 
 if TYPE_CHECKING:
     from animal_classification.bundle.schema import Unknown
 
-PREFIX = "distance_"
-_PARTS = ("centre", "basis", "within", "total", "means", "outside")
-
 
 @dataclass(frozen=True)
 class FeatureDistance:
-    """What the training photos look like, as far as the distance needs it.
+    """The relative Mahalanobis distance to training photos, as fitted by ``evaluation.ood``.
 
     Attributes:
         centre: float32 ``[D]``, the mean of the embeddings.
@@ -59,34 +55,10 @@ class FeatureDistance:
         result -= nearest + self.outside * left
         return result
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """As they stand in ``reference.npz``; the basis, which is nearly all of it, in half precision."""
-        values = {name: np.asarray(getattr(self, name), np.float32) for name in _PARTS}
-        return {PREFIX + name: value.astype(np.float16) if name == "basis" else value for name, value in values.items()}
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]] | None, where: str) -> FeatureDistance:
-        """From the arrays of ``reference.npz``.
-
-        Raises:
-            BundleInvalidError: Some are missing.
-        """
-        missing = [PREFIX + name for name in _PARTS if PREFIX + name not in (arrays or {})]
-        if arrays is None or missing:
-            raise BundleInvalidError(
-                f"{where}/reference.npz: unknown.method 'energy_mahalanobis' needs {', '.join(missing)}; "
-                "export the model again"
-            )
-        parts = {name: np.asarray(arrays[PREFIX + name], np.float32) for name in _PARTS}
-        return cls(**{**parts, "outside": float(parts["outside"])})  # type: ignore[arg-type]
-
 
 def energy(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Logarithm of the sum of the exponentials of each row: the negative free energy (Liu et al. 2020)."""
-    exact = logits.astype(np.float64)
-    highest = exact.max(axis=1)
-    result: NDArray[np.float64] = highest + np.log(np.exp(exact - highest[:, None]).sum(axis=1))
-    return result
+    return logsumexp(logits)
 
 
 def known_scores(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from animal_classification.common.softmax import softmax
 from animal_classification.inference.linalg import product
 from animal_classification.inference.ood import FeatureDistance, known_scores, squashed
 from animal_classification.inference.prediction_sets import masses, set_sizes
+from animal_classification.inference.reference import distance_from, read_arrays
 from animal_classification.inference.results import Answer, Candidate, Prediction
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Postprocessor:
         unknown = bundle.info.unknown
         if unknown is None or unknown.method != "energy_mahalanobis":
             return cls(bundle.info)
-        return cls(bundle.info, FeatureDistance.of(bundle.reference(), str(bundle.path)))
+        return cls(bundle.info, distance_from(read_arrays(bundle), str(bundle.path)))
 
     @classmethod
     def from_arrays(cls, info: BundleInfo, reference: Mapping[str, NDArray[Any]]) -> Postprocessor:
@@ -66,7 +68,7 @@ class Postprocessor:
         """
         if info.unknown is None or info.unknown.method != "energy_mahalanobis":
             return cls(info)
-        return cls(info, FeatureDistance.of(reference, info.name))
+        return cls(info, distance_from(reference, info.name))
 
     def decide(
         self,
@@ -88,7 +90,7 @@ class Postprocessor:
         labels = probabilities[:, : len(self._labels)]
         order = np.argsort(-labels, axis=1, kind="stable")[:, : max(1, top_k)]
         groups = [(names, product(labels, members)) for names, members in self._levels]
-        scores, unknown = self.judge(logits, embeddings, probabilities)
+        scores, unknown = self.detect_unknown(logits, embeddings, probabilities)
         sets = self._sets(labels)
         return [
             self._one(
@@ -122,15 +124,15 @@ class Postprocessor:
             return likeliest
         if self._unknown is not None and self._unknown.method in ("energy", "energy_mahalanobis"):
             return self._raw_scores(self._unknown, logits, embeddings)
-        return self.judge(logits, embeddings, probabilities)[0]
+        return self.detect_unknown(logits, embeddings, probabilities)[0]
 
-    def judge(
+    def detect_unknown(
         self,
         logits: NDArray[np.float32],
         embeddings: NDArray[np.float32] | None,
         probabilities: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """How sure it is that each photo is one of the labels, in [0, 1], and whether it counts as unknown."""
+        """How certain it is that each photo is one of the labels, in [0, 1], and whether it counts as unknown."""
         rule = self._unknown
         labels = probabilities[:, : len(self._labels)]
         if rule is None or rule.method == "background":
@@ -223,15 +225,6 @@ def unknown_name(info: BundleInfo) -> str:
     """What a photo is called that is none of the labels."""
     judged_by_classes = info.unknown is not None and info.unknown.method in ("energy", "energy_mahalanobis")
     return UNFAMILIAR_NAME if judged_by_classes else UNKNOWN_NAME
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Softmax over the last axis, in double precision so that sums over many classes stay exact."""
-    result: NDArray[np.float64] = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    # In place: of many photos and a thousand classes, each copy takes hundreds of megabytes.
-    np.exp(result, out=result)
-    result /= result.sum(axis=-1, keepdims=True)
-    return result
 
 
 def _unit(value: np.floating | float) -> float:

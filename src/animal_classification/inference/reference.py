@@ -1,22 +1,33 @@
-"""What a bundle remembers of its training photos: some embeddings with their paths, and which pictures it has seen."""
+"""``reference.npz``: what a bundle remembers of its training photos. Nothing else writes, reads or interprets it.
+
+Some embeddings with their paths, which pictures training has seen, and statistics for the distance to the classes.
+"""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.data.perceptual_hash import LENGTH, any_near
-from animal_classification.inference.ood import unit_length
+from animal_classification.errors import BundleInvalidError
+from animal_classification.inference.ood import FeatureDistance, unit_length
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
 
+Arrays = Mapping[str, NDArray[Any]]
+
+REFERENCE_FILE = "reference.npz"
 # Five megabytes for 1,280 dimensions.
 LIMIT = 2000
+_DISTANCE = "distance_"
+_DISTANCE_PARTS = ("centre", "basis", "within", "total", "means", "outside")
 _HEX_DIGITS = 16
 # Pairs of fingerprints: some seconds.
 _MOST_COMPARED = 400_000_000
@@ -28,6 +39,55 @@ class SimilarPhoto(NamedTuple):
     path: str
     label: str
     similarity: float
+
+
+def pack(arrays: Arrays) -> bytes:
+    """The content of ``reference.npz``."""
+    stream = BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def read_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    """The arrays of a bundle's ``reference.npz``; none if it has no such file.
+
+    Raises:
+        BundleError: The file has changed since it was verified, or is gone.
+        BundleInvalidError: It is no archive, or holds pickled objects, which are never loaded.
+    """
+    # A file that is not listed has no hash: anybody may have put it there.
+    if REFERENCE_FILE not in bundle.info.files:
+        return {}
+    data = bundle.content(REFERENCE_FILE)
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise BundleInvalidError(
+            f"{bundle.path}/{REFERENCE_FILE}: not an .npz file of plain arrays ({error}); export it again"
+        ) from error
+
+
+def distance_arrays(distance: FeatureDistance) -> dict[str, NDArray[Any]]:
+    """A distance as arrays of ``reference.npz``; the basis, which is nearly all of it, in half precision."""
+    values = {name: np.asarray(getattr(distance, name), np.float32) for name in _DISTANCE_PARTS}
+    return {_DISTANCE + name: value.astype(np.float16) if name == "basis" else value for name, value in values.items()}
+
+
+def distance_from(arrays: Arrays, where: str) -> FeatureDistance:
+    """The distance that :func:`distance_arrays` wrote.
+
+    Raises:
+        BundleInvalidError: Some arrays are missing.
+    """
+    missing = [_DISTANCE + name for name in _DISTANCE_PARTS if _DISTANCE + name not in arrays]
+    if missing:
+        raise BundleInvalidError(
+            f"{where}/{REFERENCE_FILE}: unknown.method 'energy_mahalanobis' needs {', '.join(missing)}; "
+            "export the model again"
+        )
+    parts = {name: np.asarray(arrays[_DISTANCE + name], np.float32) for name in _DISTANCE_PARTS}
+    return FeatureDistance(**{**parts, "outside": float(parts["outside"])})  # type: ignore[arg-type]
 
 
 def reference_arrays(
@@ -53,7 +113,7 @@ def reference_arrays(
         ``embedding`` float16 ``[M, D]``, ``label`` int64 ``[M]``, ``path`` (UTF-8 bytes) ``[M]`` if there are paths,
         ``seen``, the first 64 bits of the hashes, sorted, and ``fingerprint`` uint8 ``[K, 32]`` if there are any.
     """
-    chosen = in_turns(np.asarray(label), limit)
+    chosen = round_robin(np.asarray(label), limit)
     names = {"path": [paths[index].encode("utf-8", "backslashreplace") for index in chosen]} if paths else {}
     prints = {"fingerprint": _packed(fingerprints)} if fingerprints else {}
     return {
@@ -90,10 +150,10 @@ class TrainingReference:
         Raises:
             BundleInvalidError: ``reference.npz`` is damaged.
         """
-        return cls.from_arrays(bundle.reference() or {})
+        return cls.from_arrays(read_arrays(bundle))
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TrainingReference:
+    def from_arrays(cls, arrays: Arrays) -> TrainingReference:
         """From the content of ``reference.npz``; what is not there, or of another shape, says nothing."""
         embedding = arrays.get("embedding")
         known = embedding is not None and embedding.ndim == 2 and len(embedding) == len(arrays.get("label", ()))
@@ -154,7 +214,7 @@ def _prefixes(hashes: Sequence[str]) -> NDArray[np.uint64]:
     return np.array([int(sha256[:_HEX_DIGITS], 16) for sha256 in hashes], dtype=np.uint64)
 
 
-def in_turns(label: NDArray[np.integer], limit: int) -> NDArray[np.intp]:
+def round_robin(label: NDArray[np.integer], limit: int) -> NDArray[np.intp]:
     """Positions of at most ``limit`` photos, ascending: the first of each class, the second of each, and so on."""
     turn = np.zeros(len(label), dtype=np.int64)
     for number in np.unique(label):

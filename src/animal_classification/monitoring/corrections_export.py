@@ -6,7 +6,6 @@ labels.photos/ab….jpg the kept photos, by the hash of what was sent
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.atomic import write_bytes
+from animal_classification.common.hashes import hash_file
+from animal_classification.common.text_files import cannot_write
 from animal_classification.errors import ImageError, OutputError, UsageError
 from animal_classification.imaging.file_type import Format, identify
 from animal_classification.prediction_log.corrections import (
@@ -26,7 +28,7 @@ from animal_classification.prediction_log.corrections import (
     newest_of_each_photo,
     training_label,
 )
-from animal_classification.prediction_log.feedback import every_word
+from animal_classification.prediction_log.feedback import all_feedback
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -77,7 +79,7 @@ def export(
     """
     _check(table, find_in)
     exported = ExportedCorrections(table)
-    wanted = _with_a_label(every_word(engine), exported, with_empty=with_empty)
+    wanted = _with_a_label(all_feedback(engine), exported, with_empty=with_empty)
     hashes = {row["photo"] for row, _ in wanted}
     originals = _originals(find_in, hashes, table.parent) if find_in else {}
     lines = []
@@ -135,8 +137,7 @@ def _originals(folder: Path, wanted: set[str], start: Path) -> dict[str, str]:
         if len(found) == len(wanted):
             break
         with suppress(OSError):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hash_file(path)
             if digest in wanted and digest not in found:
                 found[digest] = _relative(path, start)
     return found
@@ -183,13 +184,7 @@ def _ending(data: bytes) -> str:
 
 
 def _write(data: bytes, target: Path) -> None:
-    """Whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(target)
+        write_bytes(data, target)
     except OSError as error:
-        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise cannot_write(target, error) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, case, func, or_, select
 
 from animal_classification.prediction_log import tables
-from animal_classification.prediction_log.feedback import standing_words
+from animal_classification.prediction_log.feedback_queries import latest_feedback
 from animal_classification.prediction_log.period_sums import Sums
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def words(connection: Connection, window: Window) -> dict[str, int]:
     It looks at what people said, which is little, and at those predictions alone.
     """
     feedback, predictions = tables.feedback, tables.predictions
-    standing = standing_words()
+    standing = latest_feedback()
     agrees = (
         (feedback.c.verdict == "confirmed")
         | ((feedback.c.verdict == "none") & predictions.c.unknown)

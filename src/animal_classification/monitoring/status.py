@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log.database import connect, reading
-from animal_classification.prediction_log.database_errors import shown, troubles
+from animal_classification.prediction_log.database_errors import shown, translated_errors
 from animal_classification.prediction_log.migrate import current, newest
 from animal_classification.prediction_log.spool import waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from animal_classification.prediction_log.location import LogPlace
+    from animal_classification.prediction_log.location import LogLocation
     from animal_classification.prediction_log.period_sums import Sums
     from animal_classification.prediction_log.periods import Window
 
@@ -43,7 +43,7 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
-def read_status(place: LogPlace, since: float, *, now: datetime | None = None) -> dict[str, Any]:
+def read_status(place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """What the log says of the last ``since`` seconds, and what waits to get into it.
 
     Raises:
@@ -57,14 +57,14 @@ def read_status(place: LogPlace, since: float, *, now: datetime | None = None) -
         engine.dispose()
 
 
-def status(engine: Engine, place: LogPlace, since: float, *, now: datetime | None = None) -> dict[str, Any]:
+def status(engine: Engine, place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
     """As :func:`read_status`, on a database that is open."""
     from animal_classification.monitoring.queries import moment
     from animal_classification.prediction_log.periods import Window
 
     revision = _revision(engine)
     window = Window.of((now or datetime.now(UTC)).timestamp(), since)
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         found = _found(connection, window)
     held = waiting(place.spool)
     return {
@@ -138,7 +138,7 @@ def _models(total: Sums) -> list[dict[str, Any]]:
 
 
 def _confidence(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.histograms import PROBABILITIES, equal_parts, quantile
+    from animal_classification.prediction_log.period_sums import PROBABILITIES, equal_parts, quantile
 
     low, median = (_rounded(quantile(total.probabilities, PROBABILITIES, share)) for share in (0.05, 0.5))
     return {
@@ -150,7 +150,7 @@ def _confidence(total: Sums) -> dict[str, Any]:
 
 
 def _latency(total: Sums) -> dict[str, Any]:
-    from animal_classification.prediction_log.histograms import SECONDS, quantile
+    from animal_classification.prediction_log.period_sums import SECONDS, quantile
 
     shares = {f"p{share * 100:.0f}": _rounded(quantile(total.latencies, SECONDS, share)) for share in _SHARES}
     return {"mean": _mean(total.latency, total.predictions), **shares}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.table import Row, is_row
 from animal_classification.predict.writers.text import to_json
@@ -23,7 +24,6 @@ from animal_classification.predict.writers.text import to_json
 VERSION = 3
 _MARK = "animals_journal"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _LONGEST_HEADER = 16 * 1024 * 1024
 _SYNC_EVERY = 8 * 1024 * 1024
 
@@ -288,42 +288,15 @@ def _parse(line: bytes) -> JournalEntry | None:
 
 
 def _open_locked(path: Path) -> int:
-    while True:
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        except OSError as error:
-            raise write_failed(path, error) from error
-        try:
-            _lock(file)
-            # The run that had the lock until now may have deleted the file that was just opened.
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            os.close(file)
-            raise OutputError(
-                f"another run is writing {str(path.with_suffix(''))!r}; wait for it, or give another --output"
-            ) from error
-        os.close(file)
-
-
-def _lock(file: int) -> None:
-    """Lock until the process ends, however it ends; not at all where the disk knows no locks."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            # Far behind the end, because Windows lets nobody read what is locked.
-            os.lseek(file, 2**40, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = locked(path, mode=0o666, needed=False)
     except OSError as error:
-        if error.errno in _IN_USE:
-            raise
+        raise write_failed(path, error) from error
+    if file is None:
+        raise OutputError(
+            f"another run is writing {str(path.with_suffix(''))!r}; wait for it, or give another --output"
+        )
+    return file
 
 
 def _short(text: str) -> str:

@@ -5,8 +5,6 @@ Doing it again changes nothing: a photo that is already there with the same cont
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from animal_classification.common.atomic import NO_LINKS, put_file
+from animal_classification.common.hashes import hash_file
 from animal_classification.data.discovery import reason
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.journal import write_failed
@@ -28,8 +28,6 @@ Outcome = Literal["copied", "linked", "already there", "failed"]
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _LONGEST = 100
-# What systems answer where a hard link cannot be made although a copy can.
-_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EACCES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ class Sorter:
             except FileExistsError:
                 raise
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
                     raise
             else:
                 return "linked"
@@ -177,17 +175,7 @@ class Sorter:
         """Copy so that ``target`` appears whole, and never in place of another file."""
         try:
             shutil.copy2(source, self._temporary)
-            try:
-                target.hardlink_to(self._temporary)
-            except FileExistsError:
-                raise
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                # Cards of cameras know no links; between this check and the rename only another program could step in.
-                if os.path.lexists(target):
-                    raise FileExistsError(target) from error
-                self._temporary.rename(target)
+            put_file(self._temporary, target, existing="refuse")
         finally:
             self._temporary.unlink(missing_ok=True)
 
@@ -250,8 +238,7 @@ def folder_name(animal: str) -> str:
 
 
 def _hash(file: str | Path) -> bytes:
-    with Path(file).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+    return bytes.fromhex(hash_file(Path(file)))
 
 
 def _is_running(process: str) -> bool:

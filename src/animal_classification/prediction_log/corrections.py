@@ -1,4 +1,4 @@
-"""What people's words make of photos: the table of a person's corrections, which is also a table to train with.
+"""The table of people's corrections, which is also a table to train with.
 
 A word counts for the photo, not for the prediction: of several on one photo the last one stands.
 """

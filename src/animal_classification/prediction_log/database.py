@@ -4,6 +4,8 @@ PostgreSQL may stand behind PgBouncer, which gives each transaction another sess
 transaction, nothing is prepared, and nothing is asked for at the start of a session that a pooler would refuse.
 """
 
+# Imported where they are used: SQLAlchemy takes 120 ms to load, and a server without a prediction log needs none of it.
+
 from __future__ import annotations
 
 import logging
@@ -18,7 +20,7 @@ from animal_classification.prediction_log.database_errors import shown, unusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Engine, Table
 
 BUSY = 10.0  # seconds that SQLite waits for another process's write
 # A server that does not answer at all must be noticed as well as one that says no.
@@ -186,3 +188,14 @@ def _connected(engine: Engine) -> Connection:
         return engine.connect()
     except Exception as error:  # whatever goes wrong here, no row and no question is to blame
         raise unusable(engine.url, error) from error
+
+
+def insert_or(connection: Connection, table: Table) -> Any:
+    """An ``INSERT`` that can be given an ``ON CONFLICT``; SQLAlchemy has one for each database."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(table)

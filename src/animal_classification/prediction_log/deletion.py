@@ -1,4 +1,4 @@
-"""Deleting all that a server kept: rows, sums, words, photos, and what waits on disk or was set aside."""
+"""Deletes everything that a server kept: predictions, sums, feedback, photos, and rows that wait or were refused."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine, func, select
+
 from animal_classification.prediction_log import sum_updates
-from animal_classification.prediction_log.database import is_there, reading, writing
-from animal_classification.prediction_log.database_errors import troubles
+from animal_classification.prediction_log.database import connect, is_there, reading, writing
+from animal_classification.prediction_log.database_errors import translated_errors
+from animal_classification.prediction_log.location import LogLocation
+from animal_classification.prediction_log.migrate import migrate
+from animal_classification.prediction_log.photo_store import PhotoStore
 from animal_classification.prediction_log.spool import orphans, waiting
+from animal_classification.prediction_log.tables import feedback, metadata, predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Engine
-
-    from animal_classification.prediction_log.location import LogPlace
-    from animal_classification.prediction_log.photo_store import PhotoStore
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """What there is.
+    """What is kept.
 
     Attributes:
         predictions: Rows.
@@ -45,8 +46,8 @@ class Kept:
         return any((self.predictions, self.words, self.photos, self.waiting, self.refused))
 
 
-def what_is_kept(place: LogPlace, engine: Engine | None, photos: PhotoStore) -> Kept:
-    """Count what there is.
+def count_kept(place: LogLocation, engine: Engine | None, photos: PhotoStore) -> Kept:
+    """Count what is kept.
 
     Args:
         place: Where the log is.
@@ -68,8 +69,8 @@ def what_is_kept(place: LogPlace, engine: Engine | None, photos: PhotoStore) -> 
     )
 
 
-def clear(place: LogPlace, engine: Engine | None, photos: PhotoStore) -> Kept:
-    """Delete it; returns what is left, which is what a running server has in its hands.
+def clear(place: LogLocation, engine: Engine | None, photos: PhotoStore) -> Kept:
+    """Delete it; returns what is left, which only a running server still holds.
 
     Raises:
         LogDatabaseError: The database, or the place of the photos, cannot be used now.
@@ -80,14 +81,11 @@ def clear(place: LogPlace, engine: Engine | None, photos: PhotoStore) -> Kept:
         _delete_rows(engine)
     _delete(_refused(place))
     photos.sweep(most_bytes=-1, days=0)
-    return what_is_kept(place, engine, photos)
+    return count_kept(place, engine, photos)
 
 
-def database_of(place: LogPlace) -> Engine | None:
+def database_of(place: LogLocation) -> Engine | None:
     """The log's database with its tables; ``None`` where SQLite's file is not there."""
-    from animal_classification.prediction_log.database import connect
-    from animal_classification.prediction_log.migrate import migrate
-
     if not is_there(place.database):
         return None
     engine = connect(place.database, make=False)
@@ -96,11 +94,8 @@ def database_of(place: LogPlace) -> Engine | None:
 
 
 def _count(engine: Engine) -> tuple[int, int]:
-    from sqlalchemy import func, select
 
-    from animal_classification.prediction_log.tables import feedback, predictions
-
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         counts = [
             int(connection.execute(select(func.count()).select_from(table)).scalar_one())
             for table in (predictions, feedback)
@@ -109,9 +104,8 @@ def _count(engine: Engine) -> tuple[int, int]:
 
 
 def _delete_rows(engine: Engine) -> None:
-    from animal_classification.prediction_log.tables import metadata
 
-    with troubles(engine.url, rows=False):
+    with translated_errors(engine.url, rows=False):
         with writing(engine, patient=True) as connection:
             sum_updates.lock(connection)
             for table in reversed(metadata.sorted_tables):
@@ -132,7 +126,7 @@ def _vacuum(engine: Engine) -> None:
         connection.close()
 
 
-def _refused(place: LogPlace) -> Iterator[Path]:
+def _refused(place: LogLocation) -> Iterator[Path]:
     yield from place.refused.glob("*.rows")
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
 from animal_classification.prediction_log.database import check_url, url_in
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogPlace:
+class LogLocation:
     """Where the log is.
 
     Attributes:
@@ -55,9 +57,9 @@ class LogPlace:
         return check_url(self.url or url_in(self.folder))
 
 
-def place_of(settings: Settings) -> LogPlace:
+def log_location(settings: Settings) -> LogLocation:
     """Where the log of a server with these settings is."""
-    return LogPlace(
+    return LogLocation(
         folder=Path(settings.log_folder) if settings.log_folder else default_folder(),
         url=settings.log_url,
         spool_bytes=settings.log_spool_bytes,
@@ -68,6 +70,4 @@ def place_of(settings: Settings) -> LogPlace:
 
 def default_folder() -> Path:
     """The user's data folder, as the system defines it (``XDG_DATA_HOME`` on Linux)."""
-    import platformdirs
-
     return Path(platformdirs.user_data_dir("animals")) / "predictions"

@@ -1,21 +1,23 @@
-"""Bringing a database to the tables that this version knows, by one process at a time."""
+"""Migrates a database to the tables of this version, one process at a time."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
 
 from animal_classification.prediction_log.database import reading, writing
-from animal_classification.prediction_log.database_errors import LogDatabaseError, shown, troubles
+from animal_classification.prediction_log.database_errors import LogDatabaseError, shown, translated_errors
 from animal_classification.prediction_log.sum_updates import rebuild
 
-if TYPE_CHECKING:
-    from alembic.config import Config
-    from sqlalchemy import Connection, Engine
-
 VERSION_TABLE = "animals_log_version"
-# The last revision that made or changed the sums: whoever comes from before it has them made anew.
+# The last revision that made or changed the sums: a database from before it gets them rebuilt.
 _SUMS_SINCE = "0003"
 # Any number, the same for everybody who migrates a log on one PostgreSQL server.
 _ADVISORY_LOCK = 0x616E696D616C73
@@ -33,9 +35,7 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
     Raises:
         LogDatabaseError: It cannot be reached, or was made by a newer version of this package.
     """
-    from alembic.util import CommandError
-
-    with troubles(engine.url, rows=False):
+    with translated_errors(engine.url, rows=False):
         if to == "head" and current(engine) == newest():
             return newest(), newest()
         with writing(engine, patient=True) as connection:
@@ -58,23 +58,19 @@ def migrate(engine: Engine, to: str = "head") -> tuple[str | None, str | None]:
 
 def current(engine: Engine) -> str | None:
     """At which revision the database is; ``None`` for an empty one."""
-    with troubles(engine.url, rows=False), reading(engine) as connection:
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
         return _current(connection)
 
 
 @cache
 def newest() -> str:
     """The revision of this version's tables."""
-    from alembic.script import ScriptDirectory
-
     head = ScriptDirectory.from_config(_config(None)).get_current_head()
     assert head is not None
     return head
 
 
 def _run(connection: Connection, before: str | None, to: str) -> None:
-    from alembic import command
-    from alembic.script import ScriptDirectory
 
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
@@ -85,14 +81,12 @@ def _run(connection: Connection, before: str | None, to: str) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    from alembic.migration import MigrationContext
 
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
 
 
 def _config(connection: Connection | None) -> Config:
-    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""Photos that are kept to be looked at again: under the hash of their bytes, bounded in number of bytes and in age.
+"""Photos kept for the review, under the hash of their bytes; bounded in bytes and in age.
 
 Nothing here takes a name from a client: a file is called by a hash, and what is not one is not looked for.
 """
@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import re
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from animal_classification.common.atomic import write_bytes
+from animal_classification.common.urls import in_a_line, open_url
+from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.prediction_log.database_errors import LogDatabaseError
 
 Item = TypeVar("Item")
 _HASH = re.compile(r"[0-9a-f]{64}")
-WAITING_BYTES = 64 * 1024 * 1024
-SWEEP_EVERY = 600.0
-# The bound may be passed by a tenth of it before somebody looks.
-SLACK = 10
+FOLDER_SWEEP_EVERY = 600.0  # seconds
+BUCKET_SWEEP_EVERY = 3600.0  # seconds: a listing costs money
+# Objects have no time of last use: a photo that is seen again is written again, but not more often than this.
+FRESH = 86400.0  # seconds
+_QUERIES_AT_ONCE = 8
+# What file systems call the time of an object's last change.
+_TIMES = ("mtime", "updated", "LastModified", "last_modified", "created")
 
 
 class PhotoStoreError(LogDatabaseError):
@@ -89,9 +95,23 @@ def photos_at(place: str) -> PhotoStore:
     """
     if "://" not in place:
         return PhotoFolder(Path(place))
-    from animal_classification.prediction_log.photo_bucket import open_bucket
+    return _open_bucket(place)
 
-    return open_bucket(place)
+
+def _open_bucket(url: str) -> PhotoStore:
+    try:
+        # Other replicas write there, too.
+        found = open_url(url, "keeping photos at", use_listings_cache=False)
+    except MissingExtraError:
+        raise
+    except UsageError as error:
+        raise UsageError(f"photos_url {error}") from error
+    except Exception as error:  # file systems have exceptions of their own
+        raise UsageError(f"photos_url {url}: {in_a_line(error)}") from error
+    if isinstance(found, Path):
+        return PhotoFolder(found)
+    filesystem, root = found
+    return PhotoBucket(url, filesystem, root.rstrip("/"))
 
 
 def too_much(kept: Iterable[tuple[float, int, Item]], *, most_bytes: int, days: float) -> list[Item]:
@@ -124,7 +144,7 @@ class PhotoFolder:
     """
 
     root: Path
-    sweep_every: float = SWEEP_EVERY
+    sweep_every: float = FOLDER_SWEEP_EVERY
 
     def path(self, photo: str) -> Path | None:
         """Where the photo with that hash is, or would be; ``None`` for what is no hash."""
@@ -144,16 +164,12 @@ class PhotoFolder:
         path = self.path(photo)
         assert path is not None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{photo}.{os.getpid()}.{threading.get_ident()}")
         try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            write_bytes(data, path, durable=False)
         except PermissionError:
             # Windows replaces nothing that somebody reads; what is there under this name is the same photo.
             if not path.is_file():
                 raise
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def touch(self, photo: str) -> bool:
         path = self.path(photo)
@@ -186,77 +202,97 @@ class PhotoFolder:
                     yield status.st_mtime, status.st_size, path
 
 
-class PhotoKeeper:
-    """Keeps photos beside the request path, on a thread of its own; a photo for which there is no time is not kept.
+@dataclass(frozen=True, slots=True)
+class PhotoBucket:
+    """Photos in a bucket, or wherever else fsspec reaches, so that every replica sees them.
 
-    It deletes what is too old or too much as well, from its start on, also where no photos are kept any more.
+        URL/ab/ab12…     the photo with that hash
 
-    Args:
-        store: Where.
-        shrink: Makes of a photo's bytes those to keep; ``None`` where it cannot.
-        most_bytes: Bytes that all of them may have.
-        days: After how many days without being seen again they are deleted; 0 for never.
+    Nothing else in the bucket is read, counted or deleted.
+
+    Attributes:
+        url: As the operator wrote it, for messages.
+        filesystem: An ``fsspec.AbstractFileSystem``; fsspec has no types.
+        root: As the file system names it.
+        sweep_every: Seconds between two looks at what is too much.
     """
 
-    def __init__(
-        self, store: PhotoStore, shrink: Callable[[bytes], bytes | None], *, most_bytes: int, days: float
-    ) -> None:
-        self._store = store
-        self._shrink = shrink
-        self._most_bytes = most_bytes
-        self._days = days
-        self._waiting: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
-        self._waiting_bytes = self._unswept_bytes = 0
-        self._guard = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="animals-photos", daemon=True)
-        self._thread.start()
+    url: str
+    filesystem: Any
+    root: str
+    sweep_every: float = BUCKET_SWEEP_EVERY
 
-    def keep(self, photo: str, data: bytes) -> bool:
-        """Keep a photo soon; from any thread. Returns whether there is room for it to wait."""
-        with self._guard:
-            if self._waiting_bytes + len(data) > WAITING_BYTES:
-                return False
-            self._waiting_bytes += len(data)
-        self._waiting.put((photo, data))
-        return True
-
-    def close(self, timeout: float) -> None:
-        """Keep what waits, as far as it can be done in ``timeout`` seconds."""
-        self._waiting.put(None)
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        sweep_at = time.monotonic()  # at once: a process may not live for long
-        while True:
-            try:
-                item = self._waiting.get(timeout=max(0.0, sweep_at - time.monotonic()))
-            except queue.Empty:
-                sweep_at = time.monotonic() + self._store.sweep_every
-                self._swept()
-                continue
-            if item is None:
-                return
-            self._keep(*item)
-            if time.monotonic() >= sweep_at or self._unswept_bytes > self._most_bytes // SLACK:
-                sweep_at = time.monotonic() + self._store.sweep_every
-                self._swept()
-
-    def _keep(self, photo: str, data: bytes) -> None:
+    def read(self, photo: str) -> bytes | None:
+        if not is_hash(photo):
+            return None
         try:
-            if not self._store.touch(photo):
-                small = self._shrink(data)
-                if small is not None:
-                    self._store.put(photo, small)
-                    self._unswept_bytes += len(small)
-        except Exception as error:  # a photo that breaks something, a full disk, a bucket that is gone
-            logging.getLogger(__name__).warning("a photo could not be kept: %s", error)
-        finally:
-            with self._guard:
-                self._waiting_bytes -= len(data)
+            data: bytes = self.filesystem.cat_file(self._path(photo))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise PhotoStoreError(f"{self.url}: cannot be reached ({in_a_line(error)})") from error
+        return data
 
-    def _swept(self) -> None:
-        self._unswept_bytes = 0
+    def having(self, photos: Iterable[str]) -> set[str]:
+        wanted = [photo for photo in dict.fromkeys(photos) if is_hash(photo)]
+        if not wanted:
+            return set()
         try:
-            self._store.sweep(most_bytes=self._most_bytes, days=self._days)
-        except Exception as error:  # file systems behind fsspec have exceptions of their own
-            logging.getLogger(__name__).warning("old photos could not be deleted: %s", error)
+            with ThreadPoolExecutor(min(_QUERIES_AT_ONCE, len(wanted)), "animals-photos") as pool:
+                there = pool.map(self.filesystem.exists, [self._path(photo) for photo in wanted])
+                return {photo for photo, found in zip(wanted, there, strict=True) if found}
+        except Exception as error:
+            logging.getLogger(__name__).warning("%s: photos cannot be looked for: %s", self.url, in_a_line(error))
+            return set()
+
+    def put(self, photo: str, data: bytes) -> None:
+        assert is_hash(photo)
+        self.filesystem.pipe_file(self._path(photo), data)
+
+    def touch(self, photo: str) -> bool:
+        if not is_hash(photo):
+            return False
+        try:
+            info = self.filesystem.info(self._path(photo))
+        except FileNotFoundError:
+            return False
+        return time.time() - changed(info) < FRESH
+
+    def kept(self) -> tuple[int, int]:
+        try:
+            sizes = [size for _, size, _ in self._objects()]
+        except Exception as error:
+            raise PhotoStoreError(f"{self.url}: cannot be reached ({in_a_line(error)})") from error
+        return len(sizes), sum(sizes)
+
+    def sweep(self, *, most_bytes: int, days: float) -> int:
+        deleted = 0
+        for path in too_much(self._objects(), most_bytes=most_bytes, days=days):
+            with suppress(FileNotFoundError):  # another replica was quicker
+                self.filesystem.rm_file(path)
+                deleted += 1
+        return deleted
+
+    def _path(self, photo: str) -> str:
+        return f"{self.root}/{photo[:2]}/{photo}"
+
+    def _objects(self) -> Iterator[tuple[float, int, str]]:
+        try:
+            found: dict[str, dict[str, Any]] = self.filesystem.find(self.root, detail=True)
+        except FileNotFoundError:
+            return
+        for path, info in found.items():
+            photo = path.rpartition("/")[2]
+            if is_hash(photo) and path == self._path(photo):
+                yield changed(info), int(info.get("size") or 0), path
+
+
+def changed(info: Mapping[str, Any]) -> float:
+    """When an object was last changed, in seconds since 1970; now where its file system does not say."""
+    for value in (info[name] for name in _TIMES if info.get(name)):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            if isinstance(moment, datetime):
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            return float(moment)
+    return time.time()

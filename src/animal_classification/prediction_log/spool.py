@@ -6,17 +6,21 @@
 A line is in its file before the answer leaves, so that killing the process loses nothing. What a dead process left is
 taken over by a living one, which sees from the lock that the other is dead. Nothing that is open is renamed or deleted,
 because Windows does not do that.
+
+Rows that the database refuses go to the quarantine, one file a day; moved to the spool, such a file is tried again:
+
+    FOLDER/2026-11-29.rows                lines of ``Record.to_line``
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from animal_classification.common.file_lock import locked
@@ -139,7 +143,7 @@ class Spool:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Let go; what still waits is for whoever comes next."""
+        """Release the lock; another process takes over what still waits."""
         with suppress(OSError):
             self.sync()
         with self._guard:
@@ -218,14 +222,9 @@ def _own_name(root: Path) -> tuple[str, int]:
     while True:
         name = f"{time.time_ns():020d}-{os.getpid()}"
         path = root / f"{name}{_LOCK}"
-        lock = locked(path)
-        if lock is None:
-            continue
-        # Somebody who looks for files of the dead may have been quicker, and have deleted it again; not on Windows.
-        with suppress(OSError):
-            if sys.platform == "win32" or os.path.samestat(os.fstat(lock), path.stat()):
-                return name, lock
-        os.close(lock)
+        lock = locked(path)  # or somebody who looks for files of the dead has been quicker
+        if lock is not None:
+            return name, lock
 
 
 def _orphan(root: Path, name: str) -> Iterator[list[Path]]:
@@ -275,3 +274,41 @@ def _files(root: Path) -> Iterator[tuple[Path, int, float]]:
             with suppress(OSError):  # drained meanwhile
                 status = path.stat()
                 yield path, status.st_size, status.st_mtime
+
+
+class Quarantine:
+    """A folder of rows that were refused.
+
+    Args:
+        root: Made when the first row comes.
+        limit: Bytes that all of them may have; what comes beyond is not kept.
+    """
+
+    def __init__(self, root: Path, limit: int) -> None:
+        self.root = root
+        self._limit = limit
+
+    def keep(self, line: bytes) -> Path | None:
+        """Set a row aside; from any process. Returns the file that it is in now; ``None`` where it cannot be."""
+        path = self.root / f"{datetime.now(UTC):%Y-%m-%d}{_SUFFIX}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if sum(file.stat().st_size for file in self.root.glob(f"*{_SUFFIX}")) + len(line) > self._limit:
+                return None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                whole = os.write(descriptor, line) == len(line)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return None
+        return path if whole else None
+
+    def forget_older(self, days: float) -> None:
+        """Delete files to which nothing was added for so many days."""
+        for path in self.root.glob(f"*{_SUFFIX}"):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - 86400 * days:
+                    path.unlink()

@@ -8,25 +8,25 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection, Engine, delete, select
+
 from animal_classification.prediction_log import sum_updates
-from animal_classification.prediction_log.database import writing
+from animal_classification.prediction_log.database import insert_or, writing
 from animal_classification.prediction_log.database_errors import (
     LogDatabaseError,
     about_the_database,
     line,
-    troubles,
+    translated_errors,
     unusable,
 )
 from animal_classification.prediction_log.period_sums import COUNTED
-from animal_classification.prediction_log.upsert import insert_or
+from animal_classification.prediction_log.record import PredictionRecord
+from animal_classification.prediction_log.tables import embeddings, predictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from sqlalchemy import Connection, Engine
-
-    from animal_classification.prediction_log.record import PredictionRecord
 
 DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
 
@@ -62,9 +62,6 @@ def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]
 
 
 def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None:
-    from sqlalchemy import select
-
-    from animal_classification.prediction_log.tables import embeddings, predictions
 
     sum_updates.lock(connection)
     wanted: dict[str, PredictionRecord] = {}
@@ -99,7 +96,7 @@ def delete_older(engine: Engine, days: float, now: datetime | None = None, *, mo
     """
     limit = (now or datetime.now(UTC)) - timedelta(days=days)
     deleted = 0
-    with troubles(engine.url, rows=False):
+    with translated_errors(engine.url, rows=False):
         while True:
             with writing(engine) as connection:
                 count = _delete_some(connection, limit)
@@ -114,14 +111,11 @@ def forget_fine_sums(engine: Engine) -> None:
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    with troubles(engine.url, rows=False), writing(engine) as connection:
+    with translated_errors(engine.url, rows=False), writing(engine) as connection:
         sum_updates.forget_fine(connection, time.time())
 
 
 def _delete_some(connection: Connection, limit: datetime) -> int:
-    from sqlalchemy import delete, select
-
-    from animal_classification.prediction_log.tables import predictions
 
     sum_updates.lock(connection)
     columns = [predictions.c[name] for name in ("id", *COUNTED)]

@@ -1,7 +1,7 @@
-"""The table of sums, which monitoring reads: brought up to date with every change of the predictions.
+"""Keeps the table of sums, which monitoring reads, equal to the predictions.
 
 A row of ``animals_sums`` is a period. It changes in the transaction that adds or deletes predictions, so that it is the
-sum of those that are there, whoever writes and whenever. Distinct photos can be added up because each counts once: in
+sum of those that are there at any time. Distinct photos can be added up because each counts once: in
 the period in which it was last seen. A window that ends now holds as many photos as were last seen in its periods.
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sqlalchemy import JSON, Connection, String, bindparam, delete, func, select, tuple_
+
+from animal_classification.prediction_log.database import insert_or
 from animal_classification.prediction_log.period_sums import COUNTED, Period, Sums
 from animal_classification.prediction_log.periods import DAY, GRAINS, KEPT, MINUTE, begin_of, periods_of
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from animal_classification.prediction_log.tables import predictions, sums
 
 Moments = Mapping[str, datetime | None]
 # Any number, the same for everybody who writes to a log on one PostgreSQL server.
@@ -31,10 +32,6 @@ def lock(connection: Connection) -> None:
 
 def last_seen(connection: Connection, photos: Iterable[str]) -> dict[str, datetime | None]:
     """When each of these photos was last seen, by the predictions that are in the table now."""
-    from sqlalchemy import JSON, String, bindparam, func, select
-
-    from animal_classification.prediction_log.tables import predictions
-
     wanted = sorted(set(photos))
     if not wanted:
         return {}
@@ -83,30 +80,18 @@ def count(
 
 def forget_fine(connection: Connection, now: float) -> None:
     """Delete the sums of fine periods that no window asks for any more."""
-    from sqlalchemy import delete
-
-    from animal_classification.prediction_log.tables import sums
-
     for seconds, kept in KEPT.items():
         connection.execute(delete(sums).where(sums.c.seconds == seconds, sums.c.start < now - kept))
 
 
 def photos_in_all(connection: Connection) -> int:
     """How many distinct photos there are predictions of."""
-    from sqlalchemy import func, select
-
-    from animal_classification.prediction_log.tables import sums
-
     found = select(func.coalesce(func.sum(sums.c.photos), 0)).where(sums.c.seconds == DAY)
     return int(connection.execute(found).scalar_one())
 
 
 def rebuild(connection: Connection, now: datetime | None = None) -> None:
     """Make all sums anew from the predictions; takes about half a minute for a million."""
-    from sqlalchemy import delete
-
-    from animal_classification.prediction_log.tables import sums
-
     connection.execute(delete(sums))
     last_minutes = Counter(begin_of(moment.timestamp(), MINUTE) for moment in _last_moments(connection))
     photos: Counter[Period] = Counter()
@@ -125,10 +110,6 @@ def rebuild(connection: Connection, now: datetime | None = None) -> None:
 
 def _days(connection: Connection) -> Iterator[dict[int, Sums]]:
     """The minutes of each day, day after day."""
-    from sqlalchemy import select
-
-    from animal_classification.prediction_log.tables import predictions
-
     columns = [predictions.c[name] for name in COUNTED]
     statement = select(*columns).order_by(predictions.c.time).execution_options(yield_per=5000)
     minutes: dict[int, Sums] = {}
@@ -148,9 +129,6 @@ def _days(connection: Connection) -> Iterator[dict[int, Sums]]:
 
 
 def _last_moments(connection: Connection) -> Iterator[datetime]:
-    from sqlalchemy import func, select
-
-    from animal_classification.prediction_log.tables import predictions
 
     statement = select(func.max(predictions.c.time)).group_by(predictions.c.photo)
     for row in connection.execute(statement.execution_options(yield_per=5000)):
@@ -168,9 +146,6 @@ def _moved(before: Moments, after: Moments) -> Counter[Period]:
 
 
 def _read(connection: Connection, periods: Sequence[Period]) -> dict[Period, Sums]:
-    from sqlalchemy import select, tuple_
-
-    from animal_classification.prediction_log.tables import sums
 
     found: dict[Period, Sums] = {}
     for start in range(0, len(periods), 1000):
@@ -181,10 +156,6 @@ def _read(connection: Connection, periods: Sequence[Period]) -> dict[Period, Sum
 
 
 def _write(connection: Connection, values: Mapping[Period, Sums]) -> None:
-    from sqlalchemy import delete, tuple_
-
-    from animal_classification.prediction_log.tables import sums
-    from animal_classification.prediction_log.upsert import insert_or
 
     kept = [value.to_row(period) for period, value in sorted(values.items()) if value.predictions > 0]
     if kept:

@@ -4,6 +4,8 @@ Whatever the database does, a prediction costs a write of some kilobytes to a fi
 the database is gone the files grow, up to a bound, and are drained in their order when it is back.
 """
 
+# Imported where they are used: SQLAlchemy takes 120 ms to load, and a server without a prediction log needs none of it.
+
 from __future__ import annotations
 
 import logging
@@ -16,10 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from animal_classification.prediction_log.database import connect, is_there
 from animal_classification.prediction_log.database_errors import LogDatabaseError
-from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.quarantine import Quarantine
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.spool import Spool, orphans
+from animal_classification.prediction_log.spool import Quarantine, Spool, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ class PredictionLog:
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, place: LogPlace, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
+    def __init__(self, place: LogLocation, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
         self.place = place
         self._url = place.database
         if place.url:

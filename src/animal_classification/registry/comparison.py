@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification import bundle as bundles
 from animal_classification.errors import UsageError
 from animal_classification.registry.model_version import PREFIX, PRODUCTION, Version, measured, parse_reference
 from animal_classification.registry.registration import described
@@ -103,8 +104,6 @@ def compare(a: str, b: str, *, uri: str | None = None) -> VersionComparison:
 
 
 def _side(text: str, uri: str | None) -> ComparedVersion:
-    from animal_classification import bundle as bundles
-
     if _names_a_bundle(text):
         bundle = bundles.load(text)
         return _of(described(bundle, bundle.info.name), bundle, model=text, number=bundle.info.version)
@@ -115,8 +114,6 @@ def _side(text: str, uri: str | None) -> ComparedVersion:
 
 def _names_a_bundle(text: str) -> bool:
     """Whether a word is a place or a built-in name rather than a registered model."""
-    from animal_classification import bundle as bundles
-
     if text.startswith(PREFIX):
         return False
     if text in bundles.builtin_names() or "://" in text or Path(text).expanduser().exists():

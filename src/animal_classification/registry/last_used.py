@@ -1,15 +1,16 @@
-"""Where the model registry was used last: it lies in the folder that a command runs in, and people change folders."""
+"""The registry that was used last: it lies in the working folder, and people change folders."""
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
+import platformdirs
+
+from animal_classification.common.atomic import write_bytes
+
 
 def _note() -> Path:
-    import platformdirs
-
     return Path(platformdirs.user_state_dir("animals")) / "registry"
 
 
@@ -21,9 +22,7 @@ def remember(file: Path) -> None:
         if note.is_file() and note.read_text(encoding="utf-8") == text:
             return
         note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = note.with_name(f"{note.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(note)
+        write_bytes(text.encode("utf-8"), note, durable=False)
 
 
 def recall() -> Path | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.atomic import new_file
 from animal_classification.errors import AnimalsError, RegistryError
 from animal_classification.registry import last_used
 from animal_classification.settings import Settings
@@ -154,27 +154,13 @@ def _make(file: Path) -> None:
 
     from animal_classification.registry.mlflow_tables import make_tables
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
+    # Another process may be faster: its file may have runs in it already.
+    with new_file(file, existing="keep") as temporary:
         make_tables(temporary)
         artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
         SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
-        _put_in_place(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _put_in_place(new: Path, file: Path) -> None:
-    """Give a file its name, unless another process was faster: its file may have runs in it already."""
-    try:
-        os.link(new, file)
-    except FileExistsError:
-        if not file.stat().st_size:
-            new.replace(file)
-    except OSError:  # a file system without hard links
-        if not file.exists():
-            new.replace(file)
+        if file.exists() and not file.stat().st_size:
+            file.unlink()
 
 
 @contextmanager

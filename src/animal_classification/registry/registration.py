@@ -1,5 +1,7 @@
 """Into the registry: a bundle, what it was measured to be, and whether it is worth a look."""
 
+# Imported where they are used: MLflow takes a second to load, and most runs register nothing.
+
 from __future__ import annotations
 
 import hashlib
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification import bundle as bundles
 from animal_classification.registry.mlflow_client import artifact_location, experiment_id, explained
 from animal_classification.registry.model_version import (
     CANDIDATE,
@@ -67,8 +70,6 @@ def register(
         BundleError: It is no valid bundle.
         RegistryError: The registry cannot be reached, or refuses.
     """
-    from animal_classification import bundle as bundles
-
     bundle = bundles.load(Path(bundle_path))
     return _register(Registry.open(uri, create=True), described(bundle, name, metrics, run_id, test_version), bundle)
 
@@ -89,13 +90,11 @@ def register_if_better(
     where nothing is in production, there is nothing to compare, and it becomes the candidate with a note that says so:
     a candidate serves nobody until a person promotes it. Arguments and errors are those of :func:`register`.
     """
-    from animal_classification import bundle as bundles
-
     bundle = bundles.load(Path(bundle_path))
     offered = described(bundle, name, metrics, run_id, test_version)
     registry = Registry.open(uri, create=True)
     production = registry.with_alias(name, PRODUCTION)
-    better, why = _judge(offered, production)
+    better, why = _compare(offered, production)
     if not better:
         return Registration(None, f"not registered: {why}")
     version = _register(registry, offered, bundle)
@@ -104,7 +103,7 @@ def register_if_better(
     return Registration(version, f"registered as {version.label}, {CANDIDATE}: {why}")
 
 
-def _judge(offered: Version, production: Version | None) -> tuple[bool, str]:
+def _compare(offered: Version, production: Version | None) -> tuple[bool, str]:
     """Whether it is worth registering, and why."""
     if production is None:
         return True, "no version is in production yet"

@@ -1,5 +1,7 @@
 """From a registered name to a verified bundle on the local disk."""
 
+# Imported where they are used: MLflow takes a second to load, and most runs register nothing.
+
 from __future__ import annotations
 
 import shutil
@@ -8,6 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from animal_classification import bundle as bundles
+from animal_classification.bundle.cache import default_directory
+from animal_classification.common import atomic
 from animal_classification.errors import BundleError, BundleInvalidError, BundleNotFoundError, UsageError
 from animal_classification.registry.mlflow_client import ARTIFACTS, explained, sqlite_file
 from animal_classification.registry.model_version import (
@@ -76,8 +81,6 @@ def local_bundle(registry: Registry, version: Version) -> Bundle:
         BundleInvalidError: It is damaged, or is not what was registered.
         RegistryError: It cannot be fetched.
     """
-    from animal_classification import bundle as bundles
-
     place = _local_path(registry, version)
     if place is None and version.source.startswith(("gs://", "s3://", "http://", "https://")):
         found = bundles.load(version.source)
@@ -115,10 +118,6 @@ def _local_path(registry: Registry, version: Version) -> Path | None:
 
 def _fetched(registry: Registry, version: Version) -> Bundle:
     """Downloaded into the cache, under the bundle's hash; a second time nothing is fetched."""
-    from animal_classification import bundle as bundles
-    from animal_classification.bundle.cache import default_directory
-    from animal_classification.common import atomic
-
     target = default_directory() / "bundles" / (version.sha256 or f"{version.name}-{version.version}")
     if version.sha256 and target.is_dir():
         try:
@@ -131,5 +130,5 @@ def _fetched(registry: Registry, version: Version) -> Bundle:
         with atomic.sibling(target) as temporary:
             got = download_artifacts(artifact_uri=version.source, dst_path=str(temporary), tracking_uri=registry.uri)
             bundles.load(Path(got))
-            atomic.put_in_place(Path(got), target)
+            atomic.put_folder(Path(got), target, existing="replace")
     return bundles.load(target)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from animal_classification.common.suggest import nearest
 from animal_classification.errors import BundleNotFoundError
 from animal_classification.registry.mlflow_client import connect, explained, shown, tracking_uri
 from animal_classification.registry.model_version import PRODUCTION, ModelReference, Version, from_mlflow
@@ -129,9 +129,8 @@ class Registry:
                 if not _is_missing(error):
                     raise
                 known = self.names()
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:5]) or 'none'}"
-        raise BundleNotFoundError(f"there is no registered model {name!r} ({hint})")
+        hint = nearest(name, known) or f"; there are: {', '.join(known[:5]) or 'none'}"
+        raise BundleNotFoundError(f"there is no registered model {name!r}{hint}")
 
     def _search(self) -> Iterator[RegisteredModel]:
         token: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.common.stages import Stages
+from animal_classification.common.progress import ProgressLine
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def page_of_model(asked: Asked, output: Path | None) -> Path:
     require()
     path = Path(asked.what)
     stem = path.with_suffix(".html") if path.suffix.lower() == ".json" else Path(_REPORT)
-    with Stages(shown=not asked.quiet) as progress:
+    with ProgressLine(shown=not asked.quiet) as progress:
         measured = _read(path, asked) if path.suffix.lower() == ".json" else _measure(asked, progress)
         return write_report(measured, output or stem).page
 
@@ -77,7 +77,7 @@ def page_of_text(path: Path, output: Path | None) -> Path:
     return target
 
 
-def _measure(asked: Asked, progress: Stages) -> Measurement:
+def _measure(asked: Asked, progress: ProgressLine) -> Measurement:
     from animal_classification.report.report_inputs import ReportInputs, measure
     from animal_classification.report.writer import recipe_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from PIL import Image
 
 from animal_classification.errors import AnimalsError, ImageError
-from animal_classification.inference.explainer import Explainer
+from animal_classification.inference.cam import Explainer
 from animal_classification.report.dataset.thumbnails import data_url, thumbnail
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from animal_classification import __version__
+from animal_classification.common.progress import Progress
 from animal_classification.data import read_source
 from animal_classification.data.sources import Columns, SourceOptions
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.eval_set import Others
-from animal_classification.evaluation.evaluator import EvaluateOptions, Progress, evaluate
+from animal_classification.evaluation.evaluator import EvaluateOptions, evaluate
 from animal_classification.evaluation.result import Evaluation
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ def measure(
         raise UsageError("which model this is about is not known; name it with --model")
     bundle = load(recipe.model)
     other = load(recipe.compare) if recipe.compare else None
-    reading = replace(
-        recipe.source_options(cache), progress=lambda done, total: progress("looking at photos", done, total)
-    )
+    reading = replace(recipe.source_options(cache), progress=progress)
     manifest = read_source(recipe.source, reading)
     unknown = Others.of(recipe.unknown)
     asked = EvaluateOptions(

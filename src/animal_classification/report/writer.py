@@ -28,7 +28,7 @@ from animal_classification.report.report_inputs import Measurement, ReportInputs
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
-    from animal_classification.evaluation.evaluator import Progress
+    from animal_classification.common.progress import Progress
 
 PAGE, CARD, NUMBERS = "report.html", "model-card.md", "evaluation.json"
 _PAGES = (".html", ".htm")

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.errors import AnimalsError, MissingExtraError, OutputError, UsageError
+from animal_classification.common.text_files import cannot_write
+from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -112,9 +113,7 @@ def url_of(url: str | None, folder: Path) -> str:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(
-                f"cannot write {str(folder)!r}: {error.strerror or error}; choose another output="
-            ) from error
+            raise cannot_write(folder, error, "choose another output=") from error
         return f"sqlite:///{(folder / 'study.db').absolute()}"
     scheme, colon, rest = url.partition("://")
     return f"{_DRIVERS.get(scheme, scheme)}{colon}{rest}"

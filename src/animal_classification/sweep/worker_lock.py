@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import BinaryIO
 
-from animal_classification.errors import OutputError
-from animal_classification.training.run_lock import lock
+from animal_classification.common.file_lock import lock
+from animal_classification.common.text_files import cannot_write
 
 
 class Worker:
@@ -29,9 +29,7 @@ class Worker:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb")
         except OSError as error:
-            raise OutputError(
-                f"cannot write {str(folder)!r}: {error.strerror or error}; choose another output="
-            ) from error
+            raise cannot_write(folder, error, "choose another output=") from error
         # Who looks whether it is free holds it for a moment. Where the disk knows no locks, heartbeats must do.
         for _ in range(1000):
             if _lock(self._file):
@@ -72,5 +70,5 @@ def _is_free(path: Path) -> bool:
 def _lock(file: BinaryIO) -> bool:
     """Lock it, unless another process has it or the disk knows no locks."""
     with contextlib.suppress(OSError):
-        return lock(file)
+        return lock(file.fileno())
     return False

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.atomic import write_bytes
 from animal_classification.tracking.metric_names import picture_file
 from animal_classification.tracking.tracker import NoTracker
 
@@ -50,11 +51,7 @@ class CsvTracker(NoTracker):
         self._write([(step, name, repr(float(value))) for name, value in values.items()])
 
     def log_image(self, name: str, png: bytes, *, step: int) -> None:
-        path = self._folder / "pictures" / picture_file(name, step)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(png)
-        temporary.replace(path)
+        write_bytes(png, self._folder / "pictures" / picture_file(name, step), durable=False)
 
     def close(self, *, failed: bool) -> None:
         self._file.close()

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from animal_classification.common.atomic import write_bytes
+
 IDS = "tracking.json"
 _lock = threading.Lock()
 
@@ -30,10 +32,8 @@ def remember(folder: Path, tracker: str, facts: Mapping[str, str]) -> None:
         OSError: The system refuses.
     """
     with _lock:
-        path = folder / IDS
-        temporary = path.with_name(f".{IDS}.tmp")
-        temporary.write_text(json.dumps({**recall(folder), tracker: dict(facts)}, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        text = json.dumps({**recall(folder), tracker: dict(facts)}, indent=2) + "\n"
+        write_bytes(text.encode(), folder / IDS)
 
 
 class Logged:

@@ -130,7 +130,7 @@ class HeldOutOutputs:
         outputs = compute_outputs(
             bundles.load(job.run.bundle),
             [job.dataset.test.files[place] for place in places.tolist()],
-            progress=lambda done, total: job.progress("measuring", done, total),
+            progress=job.progress,
         )
         return cls(places[outputs.positions], outputs.logits, outputs.embedding)
 

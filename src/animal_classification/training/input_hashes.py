@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.hashes import hash_file
+
 if TYPE_CHECKING:
     from animal_classification.config.schema import BackboneConfig, Config
 
@@ -36,8 +38,6 @@ def _weights(backbone: BackboneConfig) -> str:
         return "none"
     if backbone.weights == "auto":
         return ", ".join(_packaged(name) for name in backbone.timm.split("+"))
-    from animal_classification.bundle.verify import hash_file
-
     with contextlib.suppress(OSError):  # the recipe says that it is not there
         return f"sha256 {hash_file(Path(backbone.weights).expanduser())}"
     return "missing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.evaluation.training_provenance import HELD_OUT
+from animal_classification.inference.reference import REFERENCE_FILE, pack
 from animal_classification.training.bundle_card import model_card
 from animal_classification.training.figures import confusion_png, examples_png
 from animal_classification.training.heldout_metrics import (
@@ -71,7 +71,7 @@ def _write(
     card = model_card(job, info, measured)
     files = {
         "model.onnx": trained.model,
-        "reference.npz": _npz(_arrays(job, trained, ruling)),
+        REFERENCE_FILE: pack(_arrays(job, trained, ruling)),
         "README.md": card.encode(),
     }
     if measured is not None and len(measured):
@@ -115,12 +115,6 @@ def _info(
 def _arrays(job: RecipeInputs, trained: TrainedModel, ruling: FittedPostprocessing | None) -> dict[str, NDArray[Any]]:
     arrays = reference_of(job, trained, ruling.rules if ruling else None)
     return {name: np.asarray(value) for name, value in arrays.items()}
-
-
-def _npz(arrays: dict[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
 
 
 def _tell(job: RecipeInputs, metrics: Mapping[str, float], measured: HeldOutMetrics, *, step: int) -> None:

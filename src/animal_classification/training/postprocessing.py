@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from animal_classification.evaluation import conformal, ood
+from animal_classification.evaluation.confidence_intervals import fewest_for, share_below
 from animal_classification.evaluation.fit_postprocessing import HeldOut, Postprocessing, calibrate
-from animal_classification.evaluation.tolerance_bounds import fewest_for, share_below
 from animal_classification.inference.reference import reference_arrays
 from animal_classification.training.probe.blas import one_thread
 

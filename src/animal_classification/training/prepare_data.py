@@ -12,11 +12,11 @@ from animal_classification.errors import UsageError
 from animal_classification.training.dataset import Dataset
 
 if TYPE_CHECKING:
+    from animal_classification.common.progress import Progress
     from animal_classification.config.schema import Config, DataConfig
     from animal_classification.data.embedding_cache import Embedder
     from animal_classification.data.manifest import Manifest
     from animal_classification.data.sources import SourceOptions
-    from animal_classification.training.recipe import Progress
 
 _SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".xlsx", ".csv", ".tsv", ".zip", ".tar", ".tgz")
 
@@ -33,7 +33,7 @@ def prepare(config: Config, progress: Progress, *, embedder: Embedder | None = N
         UsageError: There are no photos there, only one class, or nothing to train on.
         AnimalsError: They cannot be read or fetched.
     """
-    from animal_classification.data.quality.manifest_checks import training_notes
+    from animal_classification.data.quality.checks import training_notes
     from animal_classification.data.scanner import scan
     from animal_classification.data.sources import read_source
     from animal_classification.data.splitter import SplitPlan, split
@@ -82,7 +82,7 @@ def source_options(data: DataConfig, progress: Progress) -> SourceOptions:
         root=_path(data.root),
         columns=Columns(**data.columns.model_dump()),
         cache=cache_folder(data),
-        progress=lambda done, total: progress("looking at photos", done, total),
+        progress=progress,
     )
 
 

@@ -6,7 +6,7 @@ A recipe is a function ``train(job: RecipeInputs) -> TrainedModel`` in a module 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animal_classification.bundle import Calibration, Label, Preprocess
+    from animal_classification.common.progress import Progress
     from animal_classification.config.schema import Config
     from animal_classification.data.manifest import ManifestRow
     from animal_classification.evaluation import HeldOut
     from animal_classification.tracking.tracker import Tracker
     from animal_classification.training.dataset import Dataset
     from animal_classification.training.run import Run
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, kw_only=True)

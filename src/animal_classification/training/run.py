@@ -30,7 +30,7 @@ from typing import Any
 
 from animal_classification import __version__
 from animal_classification.common.limits import available_cpus
-from animal_classification.common.text_files import replace_text
+from animal_classification.common.text_files import cannot_write, replace_text
 from animal_classification.config.compose import as_yaml
 from animal_classification.config.schema import Config
 from animal_classification.errors import OutputError
@@ -145,7 +145,7 @@ def open_run(config: Config, *, name: str, data_version: str, ingredients: Mappi
         path.mkdir(parents=True, exist_ok=True)
         (path / "config.yaml").write_text(as_yaml(config), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another output=") from error
+        raise cannot_write(path, error, "choose another output=") from error
     _write_json(path / INFO, facts)
     return Run(path, resumed=False, notes=notes)
 

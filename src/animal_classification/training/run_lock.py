@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from animal_classification.common.file_lock import lock
+from animal_classification.common.text_files import cannot_write
 from animal_classification.errors import OutputError
 
-_IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-_FAR = 2**40  # Windows lets nobody read what is locked, so what is locked lies far behind the end
 _LONGEST = 1000
-
-
-def lock(file: BinaryIO) -> bool:
-    """Lock an open file, unless another process has it.
-
-    Raises:
-        OSError: The disk knows no locks.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(_FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _IN_USE:
-            return False
-        raise
-    return True
 
 
 @contextmanager
@@ -57,11 +32,10 @@ def only_here(folder: Path, name: str) -> Iterator[None]:
     try:
         file = path.open("a+b")
     except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another output=") from error
+        raise cannot_write(path, error, "choose another output=") from error
     with file:
-        with contextlib.suppress(OSError):
-            if not lock(file):
-                raise _in_use(folder, file)
+        if not lock(file.fileno(), needed=False):
+            raise _in_use(folder, file)
         with contextlib.suppress(OSError):  # a full disk: nobody learns who it is
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%X} UTC".encode())

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.progress import Progress, silent
 from animal_classification.tracking.factory import begin_imports, check_installed, tracked
 from animal_classification.tracking.model_registration import offer
 from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import finish
 from animal_classification.training.prepare_data import model_name, prepare
 from animal_classification.training.probe.scan_and_embed import open_embedder
-from animal_classification.training.recipe import Progress, RecipeInputs
+from animal_classification.training.recipe import RecipeInputs
 from animal_classification.training.recipes import find_recipe
 from animal_classification.training.run import LOCK, open_run
 from animal_classification.training.run_lock import only_here
@@ -59,10 +60,6 @@ class Result:
     def test_photos(self) -> int:
         """How many photos that was."""
         return 0 if self.tested is None else self.tested.photos
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody wants to see."""
 
 
 def train(

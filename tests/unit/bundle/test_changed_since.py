@@ -13,7 +13,7 @@ from animal_classification.errors import BundleInvalidError
 from animal_classification.evaluation.model_outputs import compute_outputs
 from animal_classification.export.formats import ExportSource, Pruning, to_openvino
 from animal_classification.inference import Classifier
-from animal_classification.inference.explainer import Explainer
+from animal_classification.inference.cam import Explainer
 from animal_classification.training.probe.backbone import BundleBackbone
 from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
 

@@ -53,9 +53,9 @@ def test_a_word_means_a_name_an_id_or_a_group(zoo: BundleInfo, text: str, indice
 
 
 def test_a_misspelt_word_gets_the_nearest(zoo: BundleInfo) -> None:
-    with pytest.raises(UsageError, match=r"model tiny knows no 'loin'; did you mean lion"):
+    with pytest.raises(UsageError, match=r"model tiny knows no 'loin'; did you mean 'lion'\?"):
         resolve_name(zoo, "loin")
-    with pytest.raises(UsageError, match="did you mean feline"):
+    with pytest.raises(UsageError, match="did you mean 'feline'"):
         resolve_name(zoo, "FELLINE")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from animal_classification.bundle import load, schema_upgrades, upgrade
+from animal_classification.bundle import document, load, upgrade
 from animal_classification.errors import BundleInvalidError, BundleVersionError
 
 Change = Callable[[dict[str, Any]], object]
@@ -30,7 +30,7 @@ def test_an_older_bundle_is_read(tiny: Path, edit: Callable[[Change], None], mon
 
     expected = load(tiny).info
     edit(make_old)
-    monkeypatch.setattr(schema_upgrades, "STEPS", {-1: from_minus_one, 0: from_zero})
+    monkeypatch.setattr(document, "STEPS", {-1: from_minus_one, 0: from_zero})
     assert load(tiny).info == expected
 
 

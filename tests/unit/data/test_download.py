@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from animal_classification.data.cache_folder import hash_file
-from animal_classification.data.download import MANIFEST, get
+from animal_classification.common.hashes import hash_file
+from animal_classification.data.download import MANIFEST, download
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.sources import SourceOptions, read_source
 from animal_classification.errors import UsageError
@@ -31,7 +31,7 @@ def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path, label: str) ->
     assert [one.path for one in manifest.usable] == ["train/../a.png"]
     before = everything(tmp_path)
     with pytest.raises(UsageError, match="leads out of the folder to write") as caught:
-        get(manifest, tmp_path / "out")
+        download(manifest, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert everything(tmp_path) == before
 
@@ -41,6 +41,6 @@ def test_a_photo_from_elsewhere_goes_to_its_label(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     digest = hash_file(photo)
     rows = [ManifestRow(path="../elsewhere/a.png", label="Canis: lupus", sha256=digest)]
-    copied = get(Manifest.of(rows, tmp_path / "root"), tmp_path / "out")
+    copied = download(Manifest.of(rows, tmp_path / "root"), tmp_path / "out")
     assert [row.path for row in copied] == [f"Canis: lupus/{digest[:16]}.png"]
     assert everything(tmp_path / "out") == {MANIFEST, "Canis: lupus", copied.rows[0].path}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from animal_classification.data.manifest import Manifest, ManifestRow
-from animal_classification.data.quality.manifest_checks import training_notes
+from animal_classification.data.quality.checks import training_notes
 
 
 def rows(label: str, count: int, first: int = 0) -> list[ManifestRow]:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animal_classification.data.duplicates import units_of
 from animal_classification.data.manifest import ManifestRow
-from animal_classification.data.observations import units_of
 from tests.unit.data.drawing import listed
 
 

@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 
 from animal_classification.data.sources import SourceOptions, animal_mnist, read_source
+from animal_classification.data.sources.animal_mnist import PinnedWheel, read_pickled_array
 from animal_classification.data.sources.archives import ArchiveLimits, unpack
-from animal_classification.data.sources.numpy_unpickler import read_pickled_array
-from animal_classification.data.sources.pypi_package import Pinned
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 from tests.unit.data.drawing import draw_classes
 
@@ -226,7 +225,7 @@ def test_animal_mnist(tmp_path: Path, options: SourceOptions, monkeypatch: pytes
 
 
 def test_animal_mnist_cannot_be_had(options: SourceOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pinned = Pinned("animal-mnist-that-nobody-has", "1", "0" * 64)
+    pinned = PinnedWheel("animal-mnist-that-nobody-has", "1", "0" * 64)
     monkeypatch.setattr(animal_mnist, "PACKAGE", pinned.name)
     monkeypatch.setattr(animal_mnist, "PINNED", pinned)
     for name in ("PIP_NO_INDEX", "UV_NO_INDEX"):

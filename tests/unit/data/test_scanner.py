@@ -156,7 +156,7 @@ def test_trouble_is_a_problem_of_one_file(tmp_path: Path) -> None:
     good, text, empty = draw(tmp_path / "a.png", 1), tmp_path / "b.jpg", tmp_path / "c.jpg"
     text.write_text("hello")
     empty.touch()
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     facts = scan([good, text, tmp_path / "gone.png", empty], cache=tmp_path / "c", progress=lambda *n: told.append(n))
     assert [fact.problem for fact in facts] == [
         None,
@@ -164,7 +164,7 @@ def test_trouble_is_a_problem_of_one_file(tmp_path: Path) -> None:
         "is not there (moved, renamed or deleted?)",
         "is empty (0 bytes)",
     ]
-    assert told[-1] == (4, 4)
+    assert told[-1] == ("looking at photos", 4, 4)
     assert facts[0].format == "PNG"
 
 

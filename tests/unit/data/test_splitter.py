@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animal_classification.data.manifest import Manifest, ManifestRow
-from animal_classification.data.split_quotas import quotas
-from animal_classification.data.splitter import SplitPlan, split
+from animal_classification.data.splitter import SplitPlan, quotas, split
 from animal_classification.errors import UsageError
 from tests.unit.data.drawing import listed
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 pytest.importorskip("sklearn")
 
 from animal_classification.bundle.schema import Label
-from animal_classification.evaluation.confusion_order import confused_together
-from animal_classification.evaluation.metrics import confusion, overall, per_class
+from animal_classification.evaluation.metrics import confused_together, confusion, overall, per_class
 from animal_classification.evaluation.scorecard import top_k
 
 EXACT = 1e-9

@@ -19,7 +19,8 @@ from animal_classification.evaluation.ood import (
     fit_unknown,
     out_of_fold_distance,
 )
-from animal_classification.inference.ood import FeatureDistance, energy, known_scores, squashed, unit_length
+from animal_classification.inference.ood import energy, known_scores, squashed, unit_length
+from animal_classification.inference.reference import distance_arrays, distance_from
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -84,12 +85,12 @@ def test_it_survives_half_precision_and_says_what_is_missing() -> None:
     embeddings, targets = flock(0, 400, width=200)
     distance = fit_distance(embeddings, targets, 4)
     assert distance is not None
-    arrays = distance.arrays()
-    again = FeatureDistance.of(arrays, "zoo")
+    arrays = distance_arrays(distance)
+    again = distance_from(arrays, "zoo")
     scores = distance.score(embeddings)
     assert np.abs(again.score(embeddings) - scores).max() < 0.02 * scores.std()
     with pytest.raises(BundleInvalidError, match=r"zoo/reference.npz: .* needs distance_means;"):
-        FeatureDistance.of({name: value for name, value in arrays.items() if name != "distance_means"}, "zoo")
+        distance_from({name: value for name, value in arrays.items() if name != "distance_means"}, "zoo")
 
 
 def test_out_of_fold_scores_are_like_those_of_new_photos() -> None:
@@ -231,4 +232,4 @@ def test_all_rules_from_photos_out_of_fold() -> None:
     assert rules.unknown.method == "energy_mahalanobis"
     assert rules.conformal is not None
     assert rules.conformal.n == 300
-    assert FeatureDistance.of(rules.reference, "here").score(embeddings).shape == (300,)
+    assert distance_from(rules.reference, "here").score(embeddings).shape == (300,)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animal_classification.evaluation.tolerance_bounds import CONFIDENCE, fewest_for, share_below, tolerance_rank
+from animal_classification.evaluation.confidence_intervals import CONFIDENCE, fewest_for, share_below, tolerance_rank
 
 shares = st.floats(0.005, 0.5)
 

@@ -10,11 +10,16 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from animal_classification.export.agreement import Original
-from animal_classification.export.bias_correction import shifts, with_shifts
 from animal_classification.export.calibration_ranges import RULES, float_tensors, photo_extremes
 from animal_classification.export.comparison import installed_engines
 from animal_classification.export.mixed_precision import CalibrationPhotos, find_int8, run_graph
-from animal_classification.export.quantization import layers, quantised, with_node_names
+from animal_classification.export.quantization import (
+    layers,
+    output_shifts,
+    quantised,
+    with_corrected_biases,
+    with_node_names,
+)
 from animal_classification.export.weight_storage import LAYER_MOST, by_channel
 from animal_classification.inference.engine import create_engine
 from tests.unit.export.graphs import conv_model, pictures, run
@@ -48,7 +53,7 @@ def test_extremes_are_those_of_the_tensors(opset: int) -> None:
 @pytest.mark.parametrize("opset", [17, 18])
 def test_the_mean_output_of_rounded_weights_is_that_of_the_exact_ones(opset: int) -> None:
     model, images = with_node_names(conv_model(opset=opset)), pictures(10)
-    rounded = with_shifts(model, shifts(model, images, threads=1))
+    rounded = with_corrected_biases(model, output_shifts(model, images, threads=1))
     untouched = ModelProto()
     untouched.CopyFrom(model)
     for graph in (rounded, untouched):
@@ -99,7 +104,7 @@ def test_the_search_stops_at_once_when_all_in_eight_bits_is_good_enough() -> Non
     found = find_int8(model, photos, original(model, photos.choosing), max_drop=5, threads=1, progress=silent)
     assert found.in_float == ()
     assert found.layers == 3
-    assert found.likeness.agreement == 1.0
+    assert found.agreement.agreement == 1.0
 
 
 def test_the_search_gives_layers_back_until_the_loss_is_small_enough() -> None:
@@ -120,25 +125,25 @@ def test_the_search_gives_layers_back_until_the_loss_is_small_enough() -> None:
             tensor.CopyFrom(numpy_helper.from_array(np.array([difference, 0, -90], np.float32), "bias"))
     said = original(model, images)
     whole = find_int8(model, CalibrationPhotos(images, images), said, max_drop=100, threads=1, progress=silent)
-    assert whole.likeness.expected_drop > 0
+    assert whole.agreement.expected_drop > 0
     strict = find_int8(model, CalibrationPhotos(images, images), said, max_drop=0.0, threads=1, progress=silent)
     assert strict.in_float
     assert set(strict.in_float) <= set(layers(with_node_names(model)))
-    assert strict.likeness.divergence < whole.likeness.divergence
+    assert strict.agreement.divergence < whole.agreement.divergence
 
 
 def test_expected_drop_is_what_the_original_believes() -> None:
     said = Original(np.log(np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1]], np.float32)), 3, 1.0)
     changed = np.log(np.array([[0.3, 0.6, 0.1], [0.5, 0.4, 0.1]], np.float32))
-    likeness = said.likeness(changed)
-    assert likeness.expected_drop == pytest.approx(15.0, abs=1e-4)
-    assert likeness.agreement == 0.5
-    assert said.likeness(said.logits).divergence == pytest.approx(0.0, abs=1e-9)
+    agreement = said.agreement_of(changed)
+    assert agreement.expected_drop == pytest.approx(15.0, abs=1e-4)
+    assert agreement.agreement == 0.5
+    assert said.agreement_of(said.logits).divergence == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_background_class_is_no_answer() -> None:
     said = Original(np.array([[2.0, 1.0, 9.0]], np.float32), 2, 1.0)
-    assert said.likeness(np.array([[2.0, 1.0, 0.0]], np.float32)).agreement == 1.0
+    assert said.agreement_of(np.array([[2.0, 1.0, 0.0]], np.float32)).agreement == 1.0
 
 
 def test_the_temperature_follows_logits_that_were_stretched() -> None:

@@ -19,7 +19,7 @@ from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import VERSION_TABLE, migrate
 from animal_classification.prediction_log.store import insert
 from animal_classification.prediction_log.sum_updates import rebuild
@@ -56,13 +56,13 @@ def fill(url: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> LogPlace:
-    place = LogPlace(folder=tmp_path)
+def place(tmp_path: Path) -> LogLocation:
+    place = LogLocation(folder=tmp_path)
     fill(place.database)
     return place
 
 
-def assert_says_what_is_there(place: LogPlace) -> None:
+def assert_says_what_is_there(place: LogLocation) -> None:
     found = read_status(place, seconds_of("24h"), now=NOW)
     assert found["predictions"] == 160
     assert found["photos"] == 101
@@ -99,7 +99,7 @@ def assert_says_what_is_there(place: LogPlace) -> None:
     assert found["database"]["revision"] == found["database"]["newest_revision"]
 
 
-def test_a_status(place: LogPlace) -> None:
+def test_a_status(place: LogLocation) -> None:
     assert_says_what_is_there(place)
     text = render(read_status(place, seconds_of("24h"), now=NOW))
     assert "160" in text
@@ -111,7 +111,7 @@ def test_it_costs_the_same_whatever_is_kept(tmp_path: Path) -> None:
     """Counted in steps of SQLite's machine, which do not depend on who else uses this one."""
     few, many = (with_so_many(tmp_path / f"{count}.db", count) for count in (3_000, 30_000))
     for since in ("1h", "24h", "7d", "30d"):
-        ask = partial(status, place=LogPlace(folder=tmp_path), since=seconds_of(since), now=NOW)
+        ask = partial(status, place=LogLocation(folder=tmp_path), since=seconds_of(since), now=NOW)
         cheap, dear = (steps(engine, ask) for engine in (few, many))
         assert dear < 1.2 * cheap, since
     cheap, dear = (steps(engine, feedback.to_review) for engine in (few, many))
@@ -154,7 +154,7 @@ def steps(engine: Engine, ask: Callable[[Engine], object]) -> int:
     return done[0]
 
 
-def test_a_window_without_anything(place: LogPlace) -> None:
+def test_a_window_without_anything(place: LogLocation) -> None:
     found = read_status(place, seconds_of("1m"), now=NOW + timedelta(days=400))
     assert found["predictions"] == 0
     assert found["unknown"]["share"] is None
@@ -174,7 +174,7 @@ def test_what_is_no_time(text: str) -> None:
         seconds_of(text)
 
 
-def test_on_the_command_line(place: LogPlace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_the_command_line(place: LogLocation, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["monitor", "status", "--log-folder", str(place.folder), "--json", "--since", "2w"]) == 0
     assert json.loads(capsys.readouterr().out)["predictions"] == 167
     assert main(["monitor", "status", "--log-folder", str(place.folder)]) == 0
@@ -185,7 +185,7 @@ def test_on_the_command_line(place: LogPlace, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(("revision", "advice"), [("0002", "monitor migrate"), ("9999", "update animals")])
 def test_tables_of_another_version(
-    place: LogPlace, capsys: pytest.CaptureFixture[str], revision: str, advice: str
+    place: LogLocation, capsys: pytest.CaptureFixture[str], revision: str, advice: str
 ) -> None:
     engine = connect(place.database)
     with engine.begin() as connection:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from animal_classification.common import file_lock
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.results import FileResult
 from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader
@@ -144,17 +145,15 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
 def test_a_lock_on_a_file_that_was_deleted_meanwhile_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from animal_classification.predict import journal as module
+    real, calls = file_lock.lock, []
 
-    real, calls = module._lock, []
-
-    def lock(file: int) -> None:
+    def lock(file: int, *, needed: bool) -> bool:
         if not calls:
             (tmp_path / "j").unlink()  # the run before this one is done just now
         calls.append(file)
-        real(file)
+        return real(file, needed=needed)
 
-    monkeypatch.setattr(module, "_lock", lock)
+    monkeypatch.setattr(file_lock, "lock", lock)
     journal = Journal(tmp_path / "j")
     assert len(calls) == 2
     assert (tmp_path / "j").exists()

@@ -10,10 +10,9 @@ from click.testing import CliRunner
 from animal_classification.cli.monitor import command
 from animal_classification.monitoring.status import status
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.deletion import clear, database_of, what_is_kept
+from animal_classification.prediction_log.deletion import clear, count_kept, database_of
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.photo_bucket import open_bucket
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.photo_store import PhotoFolder, photos_at
 from animal_classification.prediction_log.spool import Spool
 from animal_classification.prediction_log.store import insert
@@ -21,8 +20,8 @@ from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record, some
 
 
-def filled(folder: Path) -> LogPlace:
-    place = LogPlace(folder=folder)
+def filled(folder: Path) -> LogLocation:
+    place = LogLocation(folder=folder)
     log = PredictionLog(place)
     engine = log.database()
     items = [*some(30, 1), record(file="secret-lion.jpg")]
@@ -38,7 +37,7 @@ def filled(folder: Path) -> LogPlace:
     return place
 
 
-def run(place: LogPlace, *options: str, said: str = "") -> tuple[int, str]:
+def run(place: LogLocation, *options: str, said: str = "") -> tuple[int, str]:
     done = CliRunner().invoke(command, ["clear", "--log-folder", str(place.folder), *options], input=said)
     return done.exit_code, done.output
 
@@ -60,7 +59,7 @@ def test_it_asks_and_then_nothing_is_left(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.rows"))
     engine = database_of(place)
     assert engine is not None
-    assert not what_is_kept(place, engine, photos_at(place.photos))
+    assert not count_kept(place, engine, photos_at(place.photos))
     assert status(engine, place, 30 * 86400.0)["predictions"] == 0
     assert feedback.to_review(engine) == ([], 0)
     assert insert(engine, [record()]) == []
@@ -69,7 +68,7 @@ def test_it_asks_and_then_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_kept_nothing_is_made(tmp_path: Path) -> None:
-    code, output = run(LogPlace(folder=tmp_path / "none"))
+    code, output = run(LogLocation(folder=tmp_path / "none"))
     assert (code, "nothing is kept" in output) == (0, True)
     assert not (tmp_path / "none").exists()
 
@@ -87,9 +86,9 @@ def test_what_a_running_server_holds_is_said_to_be_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 def test_photos_go_wherever_they_are(tmp_path: Path, kind: str) -> None:
-    photos = photos_at(str(tmp_path / "photos")) if kind == "folder" else open_bucket(f"memory://clear/{tmp_path.name}")
+    photos = photos_at(str(tmp_path / "photos")) if kind == "folder" else photos_at(f"memory://clear/{tmp_path.name}")
     for number in range(3):
         photos.put(f"{number:064x}", b"lion")
     assert photos.kept() == (3, 12)
-    assert not clear(LogPlace(folder=tmp_path), None, photos)
+    assert not clear(LogLocation(folder=tmp_path), None, photos)
     assert photos.kept() == (0, 0)

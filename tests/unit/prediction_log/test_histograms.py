@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animal_classification.prediction_log.histograms import (
+from animal_classification.prediction_log.period_sums import (
     PROBABILITIES,
     SECONDS,
     SHOWN,

@@ -17,7 +17,7 @@ from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.database_errors import LogDatabaseError
 from animal_classification.prediction_log.feedback import Feedback
-from animal_classification.prediction_log.location import LogPlace
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import VERSION_TABLE, current, migrate, newest
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.store import insert
@@ -79,7 +79,7 @@ def assert_a_log_of_before_says_the_same(engine: Engine, folder: Path) -> None:
 def assert_says_what_was_there(engine: Engine, folder: Path, records: list[PredictionRecord]) -> None:
     now = datetime.now(UTC)
     for length in (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0):
-        found = status(engine, LogPlace(folder=folder), length, now=now)
+        found = status(engine, LogLocation(folder=folder), length, now=now)
         expected = told_before(records, datetime.fromisoformat(found["since"]).timestamp(), now.timestamp())
         told = told_now(found)
         for name in ("confidence", "latency"):

@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 from animal_classification.errors import UsageError
-from animal_classification.prediction_log import photo_store
-from animal_classification.prediction_log.photo_bucket import PhotoBucket, changed
-from animal_classification.prediction_log.photo_store import PhotoFolder, PhotoKeeper, PhotoStoreError, photos_at
+from animal_classification.prediction_log import photo_keeper
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import (
+    PhotoBucket,
+    PhotoFolder,
+    PhotoStoreError,
+    changed,
+    photos_at,
+)
 
 
 def name(number: int) -> str:
@@ -58,7 +64,7 @@ def test_a_keeper_keeps_and_shrinks_and_survives_a_bad_photo(tmp_path: Path) -> 
 
 
 def test_photos_for_which_there_is_no_time_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_store, "WAITING_BYTES", 25)
+    monkeypatch.setattr(photo_keeper, "WAITING_BYTES", 25)
     keeper = PhotoKeeper(PhotoFolder(tmp_path), lambda data: data, most_bytes=10**6, days=1)
     assert not keeper.keep(name(1), bytes(26))
     assert keeper.keep(name(2), bytes(25))

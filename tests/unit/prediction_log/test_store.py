@@ -139,7 +139,7 @@ def test_a_photo_is_asked_about_once(engine: Engine) -> None:
     assert word
     feedback.undo(engine, word["number"])
     assert len(asked()) == 2
-    assert len(feedback.every_word(engine)) == 1
+    assert len(feedback.all_feedback(engine)) == 1
 
 
 def test_names_that_people_gave(engine: Engine) -> None:
@@ -151,7 +151,7 @@ def test_names_that_people_gave(engine: Engine) -> None:
     slip = feedback.add(engine, Feedback(prediction=item.id, verdict="corrected", label="okpai"))
     assert slip
     feedback.undo(engine, slip["number"])
-    assert feedback.names_given(engine) == ["Aye-aye", "okapi"]
+    assert feedback.new_label_names(engine) == ["Aye-aye", "okapi"]
 
 
 @pytest.mark.parametrize("url", ["mysql://zoo", "lions", "", "http://zoo.example/db", "sqlite"])

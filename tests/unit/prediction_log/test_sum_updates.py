@@ -13,8 +13,8 @@ from sqlalchemy import Engine, select
 
 from animal_classification.prediction_log import feedback, sum_updates
 from animal_classification.prediction_log.database import connect, writing
-from animal_classification.prediction_log.histograms import from_bytes
 from animal_classification.prediction_log.migrate import migrate
+from animal_classification.prediction_log.period_sums import from_bytes
 from animal_classification.prediction_log.periods import DAY, HOUR, KEPT, MINUTE, TEN_MINUTES
 from animal_classification.prediction_log.store import delete_older, forget_fine_sums, insert
 from animal_classification.prediction_log.tables import predictions

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from animal_classification.prediction_log import writer as writers
-from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.photo_store import PhotoFolder, PhotoKeeper
-from animal_classification.prediction_log.quarantine import Quarantine
+from animal_classification.prediction_log.location import LogLocation
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.spool import Spool, waiting
+from animal_classification.prediction_log.spool import Quarantine, Spool, waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
 from tests.support.windows import Windows
@@ -47,14 +47,14 @@ def test_a_log_from_its_start_to_its_end(windows: Windows, tmp_path: Path, monke
     other.join()
     broken(tmp_path)
     counted = Counted()
-    log = PredictionLog(LogPlace(folder=tmp_path, days=30), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, days=30), counted, interval=0.01)
     rows = [record(file="löwe\n.jpg") for _ in range(50)]
     for item in rows[:20]:
         log.write(item)
     wait_until(lambda: counted.waiting > 0)
     log.close()  # with rows that wait, for the next one
     (tmp_path / "predictions.db").rmdir()
-    log = PredictionLog(LogPlace(folder=tmp_path, days=30), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, days=30), counted, interval=0.01)
     for item in rows[20:]:
         log.write(item)
     log.write(record(label=None))
@@ -77,7 +77,7 @@ def test_several_look_after_the_same_dead_one(
     for _ in range(30):
         first.append(record().to_line())
     first.close()
-    logs = [PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01) for _ in range(3)]
+    logs = [PredictionLog(LogLocation(folder=tmp_path), counted, interval=0.01) for _ in range(3)]
     wait_until(lambda: counted.rows["written"] == 30)
     # A lock that another one has just tried cannot be deleted, and is at the next look.
     wait_until(lambda: len(list((tmp_path / "spool").iterdir())) == len(logs))

@@ -21,10 +21,9 @@ from animal_classification.errors import UsageError
 from animal_classification.prediction_log import migrate, store
 from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.database_errors import LogDatabaseError
-from animal_classification.prediction_log.location import LogPlace
-from animal_classification.prediction_log.quarantine import Quarantine
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.spool import waiting
+from animal_classification.prediction_log.spool import Quarantine, waiting
 from animal_classification.prediction_log.writer import PredictionLog
 from tests.support.log_records import record
 
@@ -57,7 +56,7 @@ def wait_until(check: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_rows_arrive_in_their_order_and_nothing_waits_after_the_end(tmp_path: Path) -> None:
     counted = Counted()
-    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), counted, interval=0.01)
     records = [record() for _ in range(1200)]
     for item in records:
         log.write(item)
@@ -68,7 +67,7 @@ def test_rows_arrive_in_their_order_and_nothing_waits_after_the_end(tmp_path: Pa
 
 
 def test_flush_means_in_the_database(tmp_path: Path) -> None:
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=60)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=60)
     for _ in range(5):
         item = record()
         log.write(item)
@@ -78,7 +77,7 @@ def test_flush_means_in_the_database(tmp_path: Path) -> None:
 
 
 def test_nothing_is_opened_for_a_server_that_answers_nothing(tmp_path: Path) -> None:
-    PredictionLog(LogPlace(folder=tmp_path), interval=0.01).close()
+    PredictionLog(LogLocation(folder=tmp_path), interval=0.01).close()
     assert not (tmp_path / "predictions.db").exists()
 
 
@@ -91,7 +90,7 @@ def test_while_the_database_is_gone_rows_wait_and_then_arrive_once(
 ) -> None:
     counted = Counted()
     broken(tmp_path)
-    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), counted, interval=0.01)
     records = [record() for _ in range(300)]
     for item in records[:200]:
         log.write(item)
@@ -112,7 +111,7 @@ def test_a_log_that_is_full_says_what_it_lost(tmp_path: Path, caplog: pytest.Log
     counted = Counted()
     broken(tmp_path)
     line = len(record().to_line())
-    log = PredictionLog(LogPlace(folder=tmp_path, spool_bytes=10 * line + line // 2), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, spool_bytes=10 * line + line // 2), counted, interval=0.01)
     for _ in range(50):
         log.write(record())
     wait_until(lambda: counted.rows["dropped"] > 0)
@@ -124,14 +123,14 @@ def test_a_log_that_is_full_says_what_it_lost(tmp_path: Path, caplog: pytest.Log
 
 def test_what_waits_at_the_end_is_taken_up_by_the_next_one_first(tmp_path: Path) -> None:
     broken(tmp_path)
-    first = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    first = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     records = [record() for _ in range(30)]
     for item in records[:20]:
         first.write(item)
     first.close()
     assert waiting(tmp_path / "spool").files == 1
     (tmp_path / "predictions.db").rmdir()
-    second = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    second = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     for item in records[20:]:
         second.write(item)
     second.close()
@@ -142,7 +141,7 @@ def test_what_waits_at_the_end_is_taken_up_by_the_next_one_first(tmp_path: Path)
 def test_a_row_that_is_there_already_is_not_there_twice(tmp_path: Path) -> None:
     item = record()
     for _ in range(2):
-        log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+        log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
         log.write(item)
         log.write(item)
         log.close()
@@ -150,7 +149,7 @@ def test_a_row_that_is_there_already_is_not_there_twice(tmp_path: Path) -> None:
 
 
 def test_processes_and_threads_share_one_sqlite_file(tmp_path: Path) -> None:
-    logs = [PredictionLog(LogPlace(folder=tmp_path), interval=0.005) for _ in range(3)]
+    logs = [PredictionLog(LogLocation(folder=tmp_path), interval=0.005) for _ in range(3)]
     records = [[record() for _ in range(400)] for _ in range(6)]
 
     def write(number: int) -> None:
@@ -169,7 +168,7 @@ def test_processes_and_threads_share_one_sqlite_file(tmp_path: Path) -> None:
 
 
 def test_a_database_that_was_replaced_gets_its_tables(tmp_path: Path) -> None:
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     log.write(record())
     log.flush(30)
     engine = connect(f"sqlite:///{tmp_path / 'predictions.db'}")
@@ -184,7 +183,7 @@ def test_a_database_that_was_replaced_gets_its_tables(tmp_path: Path) -> None:
 
 def test_old_rows_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("animal_classification.prediction_log.writer.RETENTION_EVERY", 0.0)
-    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, days=1), interval=0.01)
     young = record()
     log.write(record(time=time.time() - 2 * 86400))
     log.write(young)
@@ -197,13 +196,13 @@ def test_old_rows_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_lives_for_a_moment_deletes_too(tmp_path: Path) -> None:
     """A lesson of half an hour, a container that goes when nobody asks: none of them lives for an hour."""
     young = record()
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     for item in (record(time=time.time() - 2 * 86400), young):
         log.write(item)
     log.close()
-    PredictionLog(LogPlace(folder=tmp_path, days=3), interval=0.01).close(30)
+    PredictionLog(LogLocation(folder=tmp_path, days=3), interval=0.01).close(30)
     assert len(ids(tmp_path)) == 2
-    PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01).close(30)  # they may be kept for less long now
+    PredictionLog(LogLocation(folder=tmp_path, days=1), interval=0.01).close(30)  # they may be kept for less long now
     assert ids(tmp_path) == [young.id]
 
 
@@ -212,14 +211,14 @@ def test_what_may_not_be_deleted_does_not_hold_up_what_is_new(
 ) -> None:
     monkeypatch.setattr("animal_classification.prediction_log.writer.FORGET_AGAIN", 0.0)
     old = record(time=time.time() - 2 * 86400)
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     log.write(old)
     log.close()
     with sqlite3.connect(tmp_path / "predictions.db") as connection:
         no = "CREATE TRIGGER no BEFORE DELETE ON animals_predictions BEGIN SELECT RAISE(ABORT, 'not here'); END"
         connection.execute(no)
     connection.close()
-    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, days=1), interval=0.01)
     new = [record() for _ in range(3)]
     for item in new:
         log.write(item)
@@ -234,12 +233,12 @@ def test_what_may_not_be_deleted_does_not_hold_up_what_is_new(
 def test_a_dead_process_s_rows_wait_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """That the database is back is said when it is."""
     broken(tmp_path)
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     item = record()
     log.write(item)
     log.close()
     caplog.clear()
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     for _ in range(5):
         log.flush(30)
     assert "is back" not in caplog.text
@@ -252,11 +251,11 @@ def test_a_dead_process_s_rows_wait_too(tmp_path: Path, caplog: pytest.LogCaptur
 def test_new_rows_do_not_wait_until_all_old_ones_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("animal_classification.prediction_log.writer.FORGOTTEN_AT_ONCE", 10)
     monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 10)
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     for _ in range(35):
         log.write(record(time=time.time() - 2 * 86400))
     log.close()
-    log = PredictionLog(LogPlace(folder=tmp_path, days=1), interval=60)
+    log = PredictionLog(LogLocation(folder=tmp_path, days=1), interval=60)
     young = record()
     log.write(young)
     log.flush(30)
@@ -270,7 +269,7 @@ def test_new_rows_do_not_wait_until_all_old_ones_are_gone(tmp_path: Path, monkey
 
 def test_what_waits_or_is_set_aside_gets_too_old_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken(tmp_path)
-    place = LogPlace(folder=tmp_path, days=1)
+    place = LogLocation(folder=tmp_path, days=1)
     for _ in range(2):
         log = PredictionLog(place, interval=0.01)
         log.write(record())
@@ -291,7 +290,7 @@ def test_what_dead_processes_left_counts(tmp_path: Path) -> None:
     """Each start while the database is gone would otherwise add as much again."""
     broken(tmp_path)
     line = len(record().to_line())
-    place = LogPlace(folder=tmp_path, spool_bytes=10 * line + line // 2)
+    place = LogLocation(folder=tmp_path, spool_bytes=10 * line + line // 2)
     for number in range(4):
         counted = Counted()
         log = PredictionLog(place, counted, interval=0.01)
@@ -316,7 +315,7 @@ def test_any_row_that_breaks_something_is_set_aside(
 
     monkeypatch.setattr(PredictionRecord, "to_row", breaks)
     counted = Counted()
-    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), counted, interval=0.01)
     rows = [record(), record(file="odd.jpg"), record(), record(model=["a", "list"]), record()]
     for item in rows:
         log.write(item)
@@ -344,7 +343,7 @@ def test_a_row_is_set_aside_once_though_the_database_goes_away_behind_it(
 
     monkeypatch.setattr(store, "insert", goes_away)
     counted = Counted()
-    log = PredictionLog(LogPlace(folder=tmp_path), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), counted, interval=0.01)
     rows = [record(), record(label=None), record(file="last.jpg")]
     for item in rows:
         log._spool.append(item.to_line())
@@ -357,7 +356,7 @@ def test_a_row_is_set_aside_once_though_the_database_goes_away_behind_it(
 def test_a_quarantine_that_is_full_says_what_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     counted = Counted()
     line = len(record().to_line())
-    log = PredictionLog(LogPlace(folder=tmp_path, spool_bytes=3 * line), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path, spool_bytes=3 * line), counted, interval=0.01)
     for number in range(1, 5):
         log.write(record(label=None))
         wait_until(lambda number=number: sum(counted.rows.values()) == number)  # type: ignore[misc]
@@ -371,7 +370,7 @@ def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "spool" / "00000000000000000001-1.00000001.rows").mkdir(parents=True)  # no file at all
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     item = record()
     log.write(item)
     wait_until(lambda: (tmp_path / "predictions.db").exists() and waiting(tmp_path / "spool").files == 1)
@@ -389,13 +388,13 @@ def test_what_an_earlier_version_left_is_taken_over_when_it_is_dead(tmp_path: Pa
         (folder / "lock").touch()
     living = locked(folders[1] / "lock")
     assert living is not None
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=0.01)
     wait_until(lambda: not folders[0].exists())
     log.close()
     assert ids(tmp_path) == [items[0].id]
     assert (folders[1] / "00000001.rows").read_bytes() == items[1].to_line()
     os.close(living)
-    PredictionLog(LogPlace(folder=tmp_path), interval=0.01).close()
+    PredictionLog(LogLocation(folder=tmp_path), interval=0.01).close()
     assert ids(tmp_path) == [item.id for item in items]
     assert list((tmp_path / "spool").iterdir()) == []
 
@@ -403,7 +402,7 @@ def test_what_an_earlier_version_left_is_taken_over_when_it_is_dead(tmp_path: Pa
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete what is open")
 def test_a_folder_that_somebody_deletes_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     counted = Counted()
-    log = PredictionLog(LogPlace(folder=tmp_path / "log", days=1), counted, interval=0.01)
+    log = PredictionLog(LogLocation(folder=tmp_path / "log", days=1), counted, interval=0.01)
     log.flush(30)
     shutil.rmtree(tmp_path / "log")
     log.write(record())
@@ -415,7 +414,7 @@ def test_a_folder_that_somebody_deletes_is_told_of(tmp_path: Path, caplog: pytes
 
 def test_questions_do_not_wait_for_ever_for_a_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("animal_classification.prediction_log.writer.PATIENCE", 0.01)
-    log = PredictionLog(LogPlace(folder=tmp_path), interval=60)
+    log = PredictionLog(LogLocation(folder=tmp_path), interval=60)
     with log._opening, pytest.raises(LogDatabaseError, match="is being opened, or migrated"):
         log.database()
     log.close()
@@ -423,7 +422,7 @@ def test_questions_do_not_wait_for_ever_for_a_migration(tmp_path: Path, monkeypa
 
 def test_a_url_that_cannot_be_read_is_told_of_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="must begin with"):
-        PredictionLog(LogPlace(folder=tmp_path, url="mysql://zoo/log"))
+        PredictionLog(LogLocation(folder=tmp_path, url="mysql://zoo/log"))
     with pytest.raises(UsageError, match="cannot be read"):
-        PredictionLog(LogPlace(folder=tmp_path, url="postgresql://zoo:many:ports/log"))
+        PredictionLog(LogLocation(folder=tmp_path, url="postgresql://zoo:many:ports/log"))
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from animal_classification.inference.postprocess import softmax
+from animal_classification.common.softmax import softmax
 from animal_classification.training.probe.head import choose, fit
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead, LinearModels
 from animal_classification.training.probe.logistic_regression import Problem, basis, logistic

@@ -1,1 +1,1 @@
-"""What is wrong with a data set: one module for each way of looking, findings as plain values."""
+"""Checks of a data set, with findings as plain values."""

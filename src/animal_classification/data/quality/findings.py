@@ -1,4 +1,4 @@
-"""A finding: what is wrong, with which photos, and how bad it is."""
+"""A finding: a problem, the photos that have it, and its severity."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ KINDS = {
     "small_class": "classes with few photos",
     "similar_labels": "labels that look like one",
 }
-# Told, but nothing that leaving out a photo would mend.
+# Reported, but leaving out photos does not mend them.
 ADVICE = frozenset({"one_class", "empty_class", "small_class", "similar_labels"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
         kind: One of ``KINDS``.

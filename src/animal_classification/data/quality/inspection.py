@@ -1,4 +1,4 @@
-"""All checks of a data set, one after the other."""
+"""Runs all checks of a data set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.data.duplicates import DuplicateSet, UnionFind, copy_sets
+from animal_classification.data.duplicates import DuplicateSet, UnionFind, duplicate_sets
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.perceptual_hash import NEAR
 from animal_classification.data.quality import label_issues
-from animal_classification.data.quality.duplicates import find_copies
+from animal_classification.data.quality.checks import find_class_problems, find_copies, find_tiny, find_unusable
 from animal_classification.data.quality.findings import KINDS, Finding
 from animal_classification.data.quality.overlaps import find_crops
-from animal_classification.data.quality.photo_checks import find_class_trouble, find_tiny, find_unusable
 from animal_classification.data.scanner import Facts
 
 
@@ -66,7 +65,7 @@ def inspect(
     rules: InspectionRules = _RULES,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
-    """Look for everything that is known to spoil a classifier or the numbers that describe it.
+    """Run all checks.
 
     Args:
         manifest: The photos.
@@ -85,9 +84,9 @@ def inspect(
         stage("comparing photos that look alike")
         crops = _crops(manifest, facts, embeddings, rules)
     stage("looking for copies")
-    sets = copy_sets(manifest, facts, limit=rules.near, further=crops)
+    sets = duplicate_sets(manifest, facts, limit=rules.near, further=crops)
     findings += find_copies(manifest, sets)
-    findings += find_class_trouble(manifest, rules.min_class)
+    findings += find_class_problems(manifest, rules.min_class)
     if embeddings is None:
         not_looked_for.append("crops and wrong labels, which take embeddings")
     else:
@@ -104,7 +103,7 @@ def _crops(
     manifest: Manifest, facts: Sequence[Facts], embeddings: NDArray[np.float32], rules: InspectionRules
 ) -> list[tuple[int, int]]:
     """Crops among the photos that are not known to be copies of each other already: one of each set is looked at."""
-    known = copy_sets(manifest, facts, limit=rules.near)
+    known = duplicate_sets(manifest, facts, limit=rules.near)
     repeated = {index for copies in known for index in copies.members[1:]}
     chosen = [index for index, row in enumerate(manifest.rows) if row.problem is None and index not in repeated]
     files: list[Path] = [manifest.file(manifest.rows[index]) for index in chosen]

@@ -1,4 +1,4 @@
-"""Labels that a model trained on the other photos contradicts, and is sure of it.
+"""Labels that a model trained on the other photos contradicts with confidence.
 
 Probabilities come from a logistic regression on embeddings, each photo judged by a model that has seen neither it nor
 what belongs to it (a copy, a frame of its sequence), at the temperature that fits best. They can then be taken at their
@@ -9,6 +9,8 @@ with its extra.
 Classes weigh the same, however many photos they have: with the weight of their numbers, a rare species is doubted for
 being rare. Labels of classes too small to be learned from are not judged at all (:func:`judged_classes`).
 """
+
+# Imported where they are used: scikit-learn and cleanlab are extras, and take a second to load.
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.softmax import softmax
 from animal_classification.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -192,13 +195,7 @@ def _sharpened(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray
     from scipy.optimize import minimize_scalar
 
     def surprise(log_factor: float) -> float:
-        return -float(np.log(_softmax(logits * np.exp(log_factor))[np.arange(len(codes)), codes] + 1e-12).mean())
+        return -float(np.log(softmax(logits * np.exp(log_factor))[np.arange(len(codes)), codes] + 1e-12).mean())
 
     best = minimize_scalar(surprise, bounds=(-2.0, 6.0), method="bounded").x
-    return _softmax(logits * np.exp(best))
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = exponents / exponents.sum(axis=1, keepdims=True)
-    return result
+    return softmax(logits * np.exp(best))

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from animal_classification.data.cache_folder import hash_file, new_folder
+from animal_classification.common.hashes import hash_file
+from animal_classification.data.cache_folder import new_folder
 from animal_classification.data.sources.listing import is_hidden
 from animal_classification.data.sources.tabular import TABLE_SUFFIXES
 from animal_classification.errors import AnimalsError

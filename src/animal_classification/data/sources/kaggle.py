@@ -1,5 +1,7 @@
 """Kaggle data sets by id, through kagglehub, which keeps them in its own cache."""
 
+# Imported where they are used: kagglehub is an extra.
+
 from __future__ import annotations
 
 import re

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from animal_classification.common.progress import Progress, silent
 from animal_classification.data.embedding_cache import Embedder
-from animal_classification.data.scanner import Progress
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 from animal_classification.imaging.folder_identity import FolderId, folder_id
@@ -107,7 +107,7 @@ class SourceOptions:
     columns: Columns = field(default_factory=Columns)
     cache: Path | None = None
     workers: int | None = None
-    progress: Progress | None = None
+    progress: Progress = silent
     embedder: Embedder | None = None
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
+from animal_classification.common.suggest import nearest_file
 from animal_classification.data.cache_folder import default_directory
-from animal_classification.data.manifest import Manifest, ManifestRow
-from animal_classification.data.manifest_file import is_manifest
+from animal_classification.data.manifest import Manifest, ManifestRow, is_manifest
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources import class_folders, remote
 from animal_classification.data.sources.animal_mnist import is_animal_mnist, list_animal_mnist
@@ -50,7 +49,7 @@ def read_source(reference: str | Path, options: SourceOptions = _DEFAULTS) -> Ma
         return _scanned(_list_folder(fetch_kaggle(text), "auto", options), options)
     place = remote.fetch(text, cache) if remote.is_url(text) else Path(reference).expanduser()
     if not place.exists():
-        raise UsageError(f"no such file or folder: {text!r}{_nearest(place)}")
+        raise UsageError(f"no such file or folder: {text!r}{nearest_file(place)}")
     if place.is_file() and _is_manifest(place, options.kind):
         return _checked(Manifest.read(place, root=options.root), text, options)
     return _scanned(_list(place, text, options, cache), options)
@@ -172,12 +171,3 @@ def _checked(manifest: Manifest, text: str, options: SourceOptions) -> Manifest:
             f"{text!r}: {len(changed)} photos have changed since it was written; first: {changed[0]!r}; write it again"
         )
     return manifest
-
-
-def _nearest(place: Path) -> str:
-    try:
-        names = [entry.name for entry in place.parent.iterdir()]
-    except (OSError, ValueError):
-        return ""
-    near = get_close_matches(place.name, names, n=1)
-    return f"; did you mean {str(place.with_name(near[0]))!r}?" if near and place.name else ""

@@ -1,25 +1,24 @@
 """Photos behind a URL: whatever fsspec reaches. What is fetched is kept under what the store says of its content."""
 
+# Imported where they are used: fsspec takes 30 ms to load, and most sources are local.
+
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import shutil
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from animal_classification.common.atomic import link_or_copy, new_file
+from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.data.cache_folder import cache_error, new_folder
 from animal_classification.data.sources.archives import is_archive_name, safe_parts
 from animal_classification.data.sources.listing import is_hidden
 from animal_classification.data.sources.tabular import TABLE_SUFFIXES
-from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
+from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
 # Stores name the state of an object differently; without any of these its size has to do.
 _STATE = ("etag", "ETag", "md5Hash", "crc32c", "generation", "mtime", "LastModified", "last_modified", "created")
 _CONNECTIONS = 8
@@ -97,7 +96,7 @@ def _mirror(store: _Store, objects: list[_Object], cache: Path) -> Path:
         for item, file in zip(objects, files, strict=True):
             target = temporary.joinpath(*item.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(file, target)
+            link_or_copy(file, target)
     return folder
 
 
@@ -107,21 +106,17 @@ def _keep(store: _Store, item: _Object, cache: Path) -> Path:
     file = cache / "objects" / item.token[:2] / f"{item.token}{suffix}"
     if file.is_file():
         return file
-    temporary = file.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cache_error(cache, error) from error
     try:
-        store.filesystem.get_file(item.path, str(temporary))
-        temporary.replace(file)
+        with new_file(file, existing="keep", durable=False) as temporary:
+            store.filesystem.get_file(item.path, str(temporary))
     except FileNotFoundError as error:
         raise AnimalsError(f"{store.url}: {item.path} has gone while the folder was being read; try again") from error
     except Exception as error:
         raise _unreachable(store.url, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return file
 
 
@@ -132,31 +127,16 @@ def _token(store: _Store, info: dict[str, Any]) -> str:
 
 
 def _open(url: str) -> _Store | Path:
-    from fsspec.core import url_to_fs
-    from fsspec.implementations.local import LocalFileSystem
-
-    protocol = url.split("://", maxsplit=1)[0]
     try:
-        filesystem, root = url_to_fs(url)
-    except ImportError as error:
-        if protocol in _EXTRAS:
-            raise MissingExtraError(f"reading {protocol}:// addresses", _EXTRAS[protocol]) from error
-        raise UsageError(f"{url}: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"{url}: {error}; a folder, gs://, s3:// or https:// would do") from error
+        found = open_url(url, "reading")
+    except UsageError:
+        raise
     except Exception as error:
         raise _unreachable(url, error) from error
-    return Path(root) if isinstance(filesystem, LocalFileSystem) else _Store(url, filesystem, root.rstrip("/"))
+    return found if isinstance(found, Path) else _Store(url, found[0], found[1].rstrip("/"))
 
 
 def _unreachable(url: str, error: Exception) -> AnimalsError:
-    lines = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return AnimalsError(f"{url}: cannot be reached ({reason}); check the address, the network and your sign-in")
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
+    return AnimalsError(
+        f"{url}: cannot be reached ({in_a_line(error)}); check the address, the network and your sign-in"
+    )

@@ -1,5 +1,7 @@
 """Tables of any kind as rows of text: CSV, TSV, JSON lines, Excel workbooks, Parquet."""
 
+# Imported where they are used: the reader of workbooks is an extra, and DuckDB takes 60 ms to load.
+
 from __future__ import annotations
 
 import csv
@@ -7,10 +9,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from animal_classification.common.suggest import alike
+from animal_classification.data import duckdb_parquet
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
@@ -28,7 +31,7 @@ class Table:
     def names_near(self, wanted: Iterable[str]) -> str:
         """The columns that there are, and the nearest to what was looked for: the end of a message."""
         folded = {column.casefold(): column for column in self.columns}
-        near = [match for word in wanted for match in get_close_matches(word, folded, n=1, cutoff=0.6)]
+        near = [match for word in wanted for match in alike(word, folded)]
         guess = f"; nearest: {folded[near[0]]!r}" if near else ""
         return f"; it has {', '.join(map(repr, self.columns)) or 'none at all'}{guess}"
 
@@ -117,8 +120,6 @@ def _nonempty_lines(file: Path) -> Iterator[str]:
 
 def _read_parquet(file: Path) -> Table:
     import duckdb
-
-    from animal_classification.data import duckdb_parquet
 
     try:
         columns, rows = duckdb_parquet.read_table(file)

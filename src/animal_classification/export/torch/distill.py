@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from animal_classification.common.progress import Progress
 
 # Of the root mean square of the weights that it moves: layers without batch norm differ in scale.
 _LEARNING_RATE = 1e-3
@@ -58,9 +59,7 @@ class Distilled:
     seconds: float
 
 
-def recover(
-    student: nn.Module, teacher: nn.Module, views: Tensor, plan: DistillPlan, progress: Callable[[int, int], None]
-) -> Distilled:
+def recover(student: nn.Module, teacher: nn.Module, views: Tensor, plan: DistillPlan, progress: Progress) -> Distilled:
     """Train ``student`` in place.
 
     Args:
@@ -90,7 +89,7 @@ def recover(
             done += 1
             if done == _TIMED:  # then it is known how many there is time for
                 steps = max(done, min(steps, int(plan.seconds * done / (time.monotonic() - begun))))
-            progress(done, steps)
+            progress("recovery training, step", done, steps)
             if done >= steps:
                 break
     return Distilled(done, done / each, time.monotonic() - begun)

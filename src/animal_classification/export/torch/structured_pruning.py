@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from animal_classification.common.limits import available_memory
 from animal_classification.common.parallel import ordered_map
+from animal_classification.common.progress import Progress
 from animal_classification.errors import AnimalsError
 from animal_classification.export.prunable_channels import ChannelGroup, bottlenecks, groups, without
 from animal_classification.export.torch.distill import Distilled, DistillPlan, recover
@@ -23,8 +24,6 @@ from animal_classification.export.torch.from_onnx import GraphModule
 from animal_classification.export.torch.prune_scores import BATCH, Moments, Pack, cuts, moments, packs
 from animal_classification.export.weight_storage import parameters, widened
 from animal_classification.inference.engine import create_engine, infer_in_batches
-
-Progress = Callable[[str, int, int], None]
 
 # Channels are taken where this many times as many parameters stand as are to go: behind the last place where that is
 # so, because what stands before it need not be computed again in every step.
@@ -102,9 +101,7 @@ def prune(model: ModelProto, photos: NDArray[np.uint8], plan: PruningPlan, progr
     bare = without(model, cuts(model, chosen, found))
     student = GraphModule(bare, first=first, given=given, learning=True)
     recovery = DistillPlan(epochs=plan.epochs, seconds=plan.seconds, temperature=plan.temperature)
-    recovered = recover(
-        student, teacher, views, recovery, lambda done, total: progress("recovery training, step", done, total)
-    )
+    recovered = recover(student, teacher, views, recovery, progress)
     pruned = _with_weights(bare, student.learned())
     return Pruned(pruned, bare, (parameters(model), parameters(pruned)), _widths(model, pruned), recovered)
 

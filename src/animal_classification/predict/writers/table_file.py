@@ -10,12 +10,12 @@ import csv
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from animal_classification.common.atomic import sync
+from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.table import Row, columns, is_row
@@ -122,30 +122,22 @@ class TableFile:
         self._journal.close(remove=discard)
 
     def _write(self, journal: Path) -> None:
-        new = _beside(self.path, ".partial.new")
         header = self._journal.header
         assert header is not None
+        rows = (entry.row for entry in self._journal.entries())
         try:
-            if self._kind == "xlsx":
-                rows = (entry.row for entry in self._journal.entries())
-                write_excel(rows, new, header.top_k)
-            elif self._kind == "parquet":
-                write_parquet(journal, new, top_k=header.top_k, threads=self._threads)
-            else:
-                with new.open("wb") as file:
-                    write_text((entry.row for entry in self._journal.entries()), file, self._kind, header.top_k)
-            with suppress(OSError):
-                new.chmod(self.path.stat().st_mode & 0o777)
-            sync(new)
-            new.replace(self.path)
-            sync(self.path.parent)
+            remove_leftovers(self.path)  # nobody else has the journal
+            with new_file(self.path, parents=False) as new:
+                if self._kind == "xlsx":
+                    write_excel(rows, new, header.top_k)
+                elif self._kind == "parquet":
+                    write_parquet(journal, new, top_k=header.top_k, threads=self._threads)
+                else:
+                    with new.open("wb") as file:
+                        write_text(rows, file, self._kind, header.top_k)
         except OSError as error:
-            _discard(new)
             hint = "; the rows are safe: make room and go on with --resume"
             raise write_failed(self.path, error, hint) from error
-        except BaseException:
-            _discard(new)
-            raise
 
     def _settle(self) -> None:
         """Put rows that were made again into the place of the earlier ones: one row for each path."""
@@ -220,11 +212,6 @@ def _checked(path: str, kind: Format) -> Path:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def _discard(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
 
 
 def is_own_table(path: Path) -> bool:

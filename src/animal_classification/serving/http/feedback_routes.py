@@ -188,7 +188,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         """What a correction can say."""
         info = (model_named(service, model) if model else None) or service.models.find(model).current.info
         entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
-        others = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
+        others = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
         return _json(Labels(labels=entries, others=others))
 
     @router.get(
@@ -201,7 +201,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         """Every word that stands, as a table; `label` is empty where a word names no class to train."""
 
         def read() -> str:
-            rows = store.every_word(predictions.log.database())
+            rows = store.all_feedback(predictions.log.database())
             return as_csv(cells(row, row["file"], _class_of(row)) for row in rows)
 
         headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="reviewed.csv"'}
@@ -273,7 +273,7 @@ async def _meant(
     if known is not None:
         return known[1], known[0]
     wanted = new_name(word.label)
-    given = await _ask(predictions, lambda: store.names_given(predictions.log.database()))
+    given = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
     return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
 
 

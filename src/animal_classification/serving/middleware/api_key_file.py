@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import stat
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animal_classification.common.atomic import sync
+from animal_classification.common.atomic import new_file
 from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError
 
@@ -59,23 +58,16 @@ def replace_whole(path: Path, data: bytes) -> None:
         OutputError: It cannot be written, or not without taking it from its owner.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         before = target.stat() if target.exists() else None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(temporary, flags, OWN_MODE), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if before is not None:
-            _keep_what_was(path, target, temporary, before)
-        temporary.replace(target)
+        with new_file(target, parents=False) as temporary:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(temporary, flags, OWN_MODE), "wb") as file:
+                file.write(data)
+            if before is not None:
+                _keep_what_was(path, target, temporary, before)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    with suppress(OSError):
-        sync(target.parent)
 
 
 def _keep_what_was(path: Path, target: Path, temporary: Path, before: os.stat_result) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from animal_classification import bundle as bundles
 from animal_classification.bundle.location import Remote, locate
 from animal_classification.bundle.schema import INFO_FILE
+from animal_classification.common.allocator import large_blocks_apart
 from animal_classification.errors import BundleInvalidError, BundleNotFoundError
 from animal_classification.inference.classifier import Classifier
-from animal_classification.serving.models.malloc import large_blocks_apart
 from animal_classification.serving.models.warmup import LARGEST_BATCH, fastest_batch, warm_all, warm_up
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from animal_classification.serving.models.malloc import release_soon
+from animal_classification.common.allocator import give_back_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,4 +88,4 @@ class ServedModel:
     def _let_go(self) -> None:
         if self._retired and not self._holders:
             self.lane.close()
-            release_soon()
+            give_back_soon()

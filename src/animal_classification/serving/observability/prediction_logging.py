@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
-from animal_classification.prediction_log.location import place_of
-from animal_classification.prediction_log.photo_store import PhotoKeeper, photos_at
+from animal_classification.prediction_log.location import log_location
+from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord, storable
 from animal_classification.prediction_log.writer import PredictionLog
 from animal_classification.serving.batching.slow_work import in_thread
@@ -51,7 +52,7 @@ class Predictions:
     """
 
     def __init__(self, settings: Settings, metrics: ServerMetrics, limits: imaging.Limits) -> None:
-        place = place_of(settings)
+        place = log_location(settings)
         self.log = PredictionLog(place, metrics)
         self.photos = photos_at(place.photos)
         self.limits = limits
@@ -117,9 +118,9 @@ def alone(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     lines = []
     if not settings.log_url or settings.log_url.startswith("sqlite"):
         lines.append(
-            f"on {where} each replica keeps predictions of its own, in {place_of(settings).folder}: they may be gone"
-            " with it, and what one answered the others cannot find for feedback; give all of them one PostgreSQL with"
-            " ANIMALS_LOG_URL, or run one replica with a volume there"
+            f"on {where} each replica keeps predictions of its own, in {log_location(settings).folder}: they may be"
+            " gone with it, and what one answered the others cannot find for feedback; give all of them one PostgreSQL"
+            " with ANIMALS_LOG_URL, or run one replica with a volume there"
         )
     if settings.keep_photos != "no" and not settings.photos_url:
         lines.append(

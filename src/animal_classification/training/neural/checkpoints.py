@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import pickle
-import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from animal_classification.common.atomic import sync
+from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import AnimalsError, OutputError
 
 State = dict[str, Any]
@@ -25,17 +23,11 @@ def save(path: Path, state: State) -> None:
     """
     stream = io.BytesIO()
     torch.save(state, stream)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
-        temporary.write_bytes(stream.getbuffer())
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
+        remove_leftovers(path)  # nobody else has this run
+        with new_file(path) as temporary:
+            temporary.write_bytes(stream.getbuffer())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         kept = "the last one is good" if path.exists() else "there is none yet"
         raise OutputError(
             f"{str(path)!r}: the checkpoint cannot be written ({error.strerror or error}); {kept}: make room and give "
@@ -58,9 +50,3 @@ def load(path: Path) -> State | None:
             f"{str(path)!r}: the checkpoint is damaged; delete it and give the same command to begin anew"
         ) from error
     return state
-
-
-def _clear(path: Path) -> None:
-    """Delete what a process left that was killed while it wrote."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        left.unlink(missing_ok=True)

@@ -75,7 +75,7 @@ def load_photos(job: RecipeInputs, spec: PreprocessSpec) -> FitPhotos:
         cache=cache_folder(job.config.data),
         limit=trainer.cache_bytes,
         workers=trainer.threads or available_cpus(),
-        done=lambda done, total: job.progress("decoding photos", done, total),
+        progress=job.progress,
     )
     return FitPhotos(
         train=train_pixels,

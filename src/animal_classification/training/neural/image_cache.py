@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import imaging
+from animal_classification.common.atomic import new_file
+from animal_classification.common.progress import Progress
 from animal_classification.data.cache_folder import cache_error, default_directory
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.inference.stream import decoded_files
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from animal_classification.training.dataset import DatasetSplit
 
 _CACHE_FORMAT = 1  # raise it when preprocess gives other pixels
-Done = Callable[[int, int], None]
 
 
 class Images(Protocol):
@@ -134,7 +133,13 @@ def _decoded(
 
 
 def open_pixels(
-    parts: Sequence[DatasetSplit], spec: PreprocessSpec, *, cache: Path | None, limit: int, workers: int, done: Done
+    parts: Sequence[DatasetSplit],
+    spec: PreprocessSpec,
+    *,
+    cache: Path | None,
+    limit: int,
+    workers: int,
+    progress: Progress,
 ) -> list[Images]:
     """The photos of each part.
 
@@ -144,7 +149,7 @@ def open_pixels(
         cache: The cache folder; ``None`` for the user's own.
         limit: Bytes that the decoded photos may take.
         workers: Threads that decode.
-        done: Told how many photos are decoded, and of how many.
+        progress: Told how many photos are decoded.
 
     Raises:
         AnimalsError: A photo is gone, or the cache cannot be written.
@@ -158,7 +163,7 @@ def open_pixels(
     path = (cache or default_directory()) / "pixels" / f"{_key(hashes, spec)}.npy"
     array = _open(path, shape)
     if array is None:
-        _fill(path, [files[name] for name in hashes], spec, workers, done)
+        _fill(path, [files[name] for name in hashes], spec, workers, progress)
         array = _open(path, shape)
     if array is None:
         raise AnimalsError(f"{str(path)!r}: the cache cannot be read back; delete the file and start again")
@@ -181,21 +186,17 @@ def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return None
 
 
-def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, done: Done) -> None:
-    """Write the file under another name, then rename it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, progress: Progress) -> None:
+    """Write the file, whole or not at all."""
+
+    def told(done: int) -> None:
+        progress("decoding photos", done, len(files))
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
+        with new_file(path) as temporary, temporary.open("wb") as out:
             shape = (len(files), spec.size, spec.size, 3)
             np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for pixels in _decoded(files, spec, workers, progress=lambda count: done(count, len(files))):
+            for pixels in _decoded(files, spec, workers, progress=told):
                 out.write(pixels.tobytes())
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise cache_error(path.parent, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from animal_classification.inference.reference import in_turns
+from animal_classification.inference.reference import round_robin
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.image_cache import Images
@@ -37,4 +37,4 @@ def spread(targets: NDArray[np.integer], limit: int = REFERENCE_LIMIT) -> NDArra
         targets: Class numbers ``[N]``.
         limit: How many.
     """
-    return in_turns(targets, limit).astype(np.int64)
+    return round_robin(targets, limit).astype(np.int64)

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from torch.profiler import ProfilerActivity, profile
 
-from animal_classification.errors import OutputError
+from animal_classification.common.text_files import cannot_write
 
 TRACE, PAGE = "trace.json", "profile.md"
 _FIRST, _STEPS = 3, 20  # the first steps allocate and are slower
@@ -116,4 +116,4 @@ class Profiling(Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"cannot write {str(self.folder / name)!r}: {error.strerror or error}") from error
+            raise cannot_write(self.folder / name, error) from error

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.inference.postprocess import softmax
+from animal_classification.common.softmax import softmax
 from animal_classification.training.probe.logistic_regression import Floats, Problem, basis, logistic
 
 # Beyond so many principal components of the embeddings nothing changes but the time.

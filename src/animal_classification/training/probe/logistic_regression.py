@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.inference.postprocess import softmax
+from animal_classification.common.softmax import softmax
 
 Floats = NDArray[np.float64]
 

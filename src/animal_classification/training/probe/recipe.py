@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from animal_classification.bundle import Calibration, Label
 from animal_classification.common.limits import available_cpus
+from animal_classification.common.progress import renamed
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embedding_cache import embed
 from animal_classification.errors import AnimalsError
@@ -91,7 +92,7 @@ def _embeddings(job: RecipeInputs, backbone: BundleBackbone) -> dict[str, NDArra
         backbone.embed,
         model=backbone.key,
         cache=cache_folder(job.config.data),
-        progress=lambda done, total: job.progress("embedding photos", done, total),
+        progress=job.progress,
     )
     found = zip(manifest, vectors, strict=True)
     return {row.sha256: vector for row, vector in found if row.sha256 and np.isfinite(vector).all()}
@@ -125,7 +126,7 @@ def _mirrored(job: RecipeInputs, backbone: BundleBackbone, rows: Sequence[Manife
         lambda files: backbone.embed(files, mirrored=True),
         model=backbone.mirrored_key,
         cache=cache_folder(job.config.data),
-        progress=lambda done, total: job.progress("embedding mirrored photos", done, total),
+        progress=renamed(job.progress, "embedding mirrored photos"),
     )
     place = {row.path: index for index, row in enumerate(manifest)}
     return vectors[[place[row.path] for row in rows]]

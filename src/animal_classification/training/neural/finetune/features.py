@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-import uuid
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animal_classification import imaging
-from animal_classification.errors import AnimalsError, ImageError, OutputError
+from animal_classification.common.atomic import new_file
+from animal_classification.common.text_files import cannot_write
+from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.inference.engine import Engine, create_engine, infer_in_batches
 from animal_classification.inference.stream import Stream, decode_square, files_as_items
 from animal_classification.training.neural.onnx_cleanup import tidied
 
 if TYPE_CHECKING:
+    from animal_classification.common.progress import Progress
     from animal_classification.training.neural.finetune.network import FinetuneNetwork
-    from animal_classification.training.recipe import Progress
 
 _OPSET = 17
 _Pair = tuple[NDArray[np.float16], NDArray[np.float32]]
@@ -163,16 +164,9 @@ def _exported(network: FinetuneNetwork, size: int) -> bytes:
 
 
 def _save(file: Path, features: Features) -> None:
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
     arrays: dict[str, Any] = {"activations": features.activations, "embeddings": features.embeddings}
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
+        with new_file(file, durable=False) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)
-        temporary.replace(file)
     except OSError as error:
-        raise OutputError(
-            f"cannot write {str(file)!r}: {error.strerror or error}; make room, or choose another output="
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise cannot_write(file, error, "make room, or choose another output=") from error

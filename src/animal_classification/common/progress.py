@@ -1,19 +1,36 @@
-"""What a long command is doing: one line on stderr, on a terminal, after two seconds."""
+"""How far a long piece of work is: who does it calls a ``Progress``, and a command shows it in one line on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 
 SILENT_SECONDS = 2.0
 BETWEEN_SECONDS = 0.1
 
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and how much there is: ``progress("reading photos", 3, 10)``."""
 
-class Stages:
-    """Shows ``what: done of total``; used as a context, so that the line is gone at the end."""
+
+def silent(what: str, done: int, total: int) -> None:
+    """The progress of work that nobody watches."""
+
+
+def renamed(progress: Progress, what: str) -> Progress:
+    """The same progress under another name, for work that has a name of its own where it is done."""
+    return lambda _, done, total: progress(what, done, total)
+
+
+class ProgressLine:
+    """A ``Progress`` that shows ``what: done of total`` on a terminal, after two seconds.
+
+    Used as a context, so that the line is gone at the end.
+
+    Args:
+        shown: Whether to show anything.
+    """
 
     def __init__(self, *, shown: bool = True) -> None:
         self._shown = shown and sys.stderr.isatty()
@@ -21,7 +38,7 @@ class Stages:
         self._what = ""
         self._width = 0
 
-    def __enter__(self) -> Stages:
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(
@@ -38,10 +55,6 @@ class Stages:
     def describe(self, what: str) -> None:
         """Say what is being done now, where nobody knows how much of it there is."""
         self._show(what, what, time.monotonic())
-
-    def of(self, what: str) -> Callable[[int, int], None]:
-        """For whoever tells only how much is done."""
-        return partial(self, what)
 
     def _show(self, what: str, text: str, now: float) -> None:
         if not self._shown or now - self._begun < SILENT_SECONDS:
