@@ -15,7 +15,7 @@ DECODE_FOR_A_MODEL = {"inference/stream.py", "inference/classifier.py", "inferen
 OTHER_THREADS = {
     "common/parallel.py",
     "data/sources/remote.py",
-    "prediction_log/photo_bucket.py",
+    "prediction_log/photo_store.py",
     "serving/models/warmup.py",
     "training/neural/dataloader.py",
     "training/probe/head.py",
