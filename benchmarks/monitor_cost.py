@@ -1,4 +1,4 @@
-"""What `animals monitor status` costs with few predictions and with many: the table in docs/monitoring.md.
+"""What `animals monitor status` costs with few predictions and with many: the table in docs/measurements/serving.md.
 
     python -m benchmarks.monitor_cost sqlite:////tmp/few.db sqlite:////tmp/many.db
 

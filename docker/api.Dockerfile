@@ -14,7 +14,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 RUN docker/install.sh requirements/image-api.txt animal_classification.cli.main animal_classification.serving.process.server \
     animal_classification.serving.app animal_classification.inference.onnxruntime_engine onnxruntime \
-    animal_classification.inference.openvino_engine openvino uvicorn.protocols.http.httptools_impl gcsfs
+    uvicorn.protocols.http.httptools_impl gcsfs
 
 FROM ${BASE}
 ARG VERSION=0

@@ -1,7 +1,6 @@
 """Take out of an environment what a container never uses: prune.py ENVIRONMENT
 
-Tests of other packages, headers, stubs, import libraries; OpenVINO's plugins for devices that a container does not see,
-and its readers of formats that no bundle has.
+Tests of other packages, headers, stubs, import libraries; ONNX Runtime's tools, which no command of ours calls.
 """
 
 from __future__ import annotations
@@ -16,16 +15,7 @@ TESTS_KEPT = ("animal_classification",)
 FILES = ("**/*.pyi", "**/*.h", "**/*.hpp", "**/*.pxd", "**/*.pyx", "**/*.a", "**/*.cmake", "**/*.lib")
 # PyTorch compiles with its headers.
 FILES_KEPT = ("torch", "triton", "nvidia")
-ENGINES = (
-    "openvino/libs/libopenvino_intel_gpu_plugin.so",
-    "openvino/libs/libopenvino_intel_npu_plugin.so",
-    "openvino/libs/libopenvino_intel_npu_compiler*.so",
-    "openvino/libs/libopenvino_tensorflow*",
-    "openvino/libs/libopenvino_pytorch*",
-    "openvino/libs/libopenvino_paddle*",
-    "openvino/libs/libopenvino_jax*",
-    "openvino/libs/libopenvino_gguf*",
-    "openvino/libs/cache.json",  # the GPU plugin's tuning
+TOOLS = (
     "onnxruntime/transformers",
     "onnxruntime/tools",
     "onnxruntime/datasets",
@@ -43,7 +33,7 @@ def main(environment: Path) -> int:
         for file in site.glob(pattern):
             if file.relative_to(site).parts[0] not in FILES_KEPT:
                 file.unlink()
-    for pattern in ENGINES:
+    for pattern in TOOLS:
         for path in site.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     print(f"prune: {before / 1e6:.0f} MB before, {size(environment) / 1e6:.0f} MB after")

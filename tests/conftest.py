@@ -25,6 +25,8 @@ MARKERS = {
     "ship": "ship",
 }  # by folder
 PHOTOS_VARIABLE = "ANIMALS_TEST_DATA"
+SAMPLES = "SAMPLES.md"
+"""Marks a folder of ``make sample-photos``: tests run there that say ``@pytest.mark.photos(samples=True)``."""
 
 
 def pytest_configure() -> None:
@@ -40,19 +42,25 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     no_photos = pytest.mark.skip(reason=f"{PHOTOS_VARIABLE} does not name a folder of photos")
+    too_few = pytest.mark.skip(reason="needs the whole test data, not the few photos of `make sample-photos`")
+    photos = _photos()
+    samples = photos is not None and (photos / SAMPLES).is_file()
     for item in items:
         marker = MARKERS.get(item.path.relative_to(HERE).parts[0])
         if marker is not None:
             item.add_marker(marker)
         if "photos_dir" in getattr(item, "fixturenames", ()):
             item.add_marker("photos")
-        if item.get_closest_marker("photos") and _photos() is None:
+        asked = list(item.iter_markers("photos"))
+        if asked and photos is None:
             item.add_marker(no_photos)
+        elif asked and samples and not any(mark.kwargs.get("samples") for mark in asked):
+            item.add_marker(too_few)
 
 
 def _photos() -> Path | None:
     named = os.environ.get(PHOTOS_VARIABLE)
-    return Path(named) if named and Path(named).is_dir() else None
+    return Path(named).resolve() if named and Path(named).is_dir() else None
 
 
 @pytest.fixture(scope="session")

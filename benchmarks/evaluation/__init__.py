@@ -1,1 +1,1 @@
-"""The experiments behind docs/evaluation.md."""
+"""The experiments behind docs/measurements/evaluation.md."""

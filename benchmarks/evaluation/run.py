@@ -1,4 +1,4 @@
-"""Tables for docs/evaluation.md.
+"""Tables for docs/measurements/evaluation.md.
 
     python -m benchmarks.evaluation.run held-out PHOTOS
     python -m benchmarks.evaluation.run sets PHOTOS

@@ -1,4 +1,4 @@
-"""How good recipes are on many random divisions: the table of docs/finetune.md.
+"""How good recipes are on many random divisions: the table of docs/measurements/finetune.md.
 
     python benchmarks/finetune/divisions.py --data ../shared/data/animals22 --divisions 20 --cache /tmp/divisions
 

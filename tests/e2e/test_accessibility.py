@@ -26,7 +26,7 @@ from PIL import Image
 from animal_classification.data.quality.inspection import InspectionRules, inspect
 from animal_classification.data.scanner import scan
 from animal_classification.data.sources import SourceOptions, read_source
-from animal_classification.report.dataset.dataset_page import write_page
+from animal_classification.report.dataset_page import write_page
 from animal_classification.report.writer import PAGE, write_report
 from tests.e2e.accessibility import SCREENS, violations
 from tests.e2e.serving import Server, command, wait_for

@@ -73,6 +73,7 @@ def test_it_says_dog_when_it_is_unsure_of_the_breed(animals: dict[str, Predictio
     assert all(got.probability < got.answer.probability for got in unsure)
 
 
+@pytest.mark.photos(samples=True)
 def test_both_engines_give_the_same_answers(classifier: Classifier, photos_dir: Path) -> None:
     paths = [str(path) for path in sorted((photos_dir / "imagenet_animals").iterdir())[::10]]
     first = classifier.predict(paths)
@@ -81,6 +82,7 @@ def test_both_engines_give_the_same_answers(classifier: Classifier, photos_dir: 
     np.testing.assert_allclose([p.probability for p in first], [p.probability for p in second], atol=1e-4)
 
 
+@pytest.mark.photos(samples=True)
 def test_the_heatmap_points_at_the_animal(classifier: Classifier, photos_dir: Path) -> None:
     """The lion of a two-by-two collage is where the map is hottest, whichever corner it is in."""
     lion = load_square(photos_dir / "imagenet_animals", "n02129165")

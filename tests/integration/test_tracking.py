@@ -23,7 +23,7 @@ from animal_classification.config.schema import Config
 from animal_classification.errors import MissingExtraError
 from animal_classification.registry.mlflow_client import connect
 from animal_classification.tracking.csv_tracker import read_metrics
-from animal_classification.tracking.factory import tracked
+from animal_classification.tracking.factory import tracked, without_auto
 from animal_classification.tracking.metric_names import plain_name
 from animal_classification.tracking.model_registration import offer
 from animal_classification.tracking.run_state import recall
@@ -69,7 +69,7 @@ def picture(colour: str) -> bytes:
 
 
 def configured(output: Path, *words: str) -> Config:
-    return compose([f"output={output}", *words])
+    return without_auto(compose([f"output={output}", *words]))
 
 
 def started(config: Config) -> Run:

@@ -289,6 +289,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(animals: Animals, tmp_path:
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.photos(samples=True)
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
 def test_a_killed_run_goes_on(tmp_path: Path, words: list[str], name: str, photos_dir: Path) -> None:
     words = [*words[1:], f"data.path={photos_dir / 'animals22'}"]

@@ -22,8 +22,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"]
 SCHEMAS = {
     **dict.fromkeys(WORKFLOWS, "vendor.github-workflows"),
+    **dict.fromkeys(FORMS, "vendor.github-issue-forms"),
+    ROOT / ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
     ROOT / ".github/dependabot.yml": "vendor.dependabot",
     ROOT / "compose.yaml": "vendor.compose-spec",
 }
@@ -53,6 +56,7 @@ def test_documents_follow_their_schemas(schema: str) -> None:
         (ROOT / ".github/workflows/ci.yml", "runs-on: ubuntu-latest", "run-on: ubuntu-latest"),
         (ROOT / ".github/dependabot.yml", "interval: weekly", "interval: sometimes"),
         (ROOT / "compose.yaml", "read_only: true", "read_only: [a]"),
+        (ROOT / ".github/ISSUE_TEMPLATE/bug.yml", "type: textarea", "type: text"),
     ],
 )
 def test_a_broken_document_is_noticed(tmp_path: Path, path: Path, right: str, wrong: str) -> None:

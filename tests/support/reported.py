@@ -48,13 +48,13 @@ def write_model(folder: Path) -> Path:
 
 def measured(folder: Path) -> Measurement:
     """The whole, measured once."""
-    recipe = ReportInputs(
+    inputs = ReportInputs(
         created=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
         model=str(write_model(folder / "model")),
         source=str(draw_photos(folder / "photos")),
         compare=str(write_tiny_bundle(folder / "other", conformal=SETS, names=("cat", "lion", "dog-id"))),
     )
-    return measure(recipe, load, lambda *_: None, folder / "cache")
+    return measure(inputs, load, lambda *_: None, folder / "cache")
 
 
 def _folder(name: str) -> str:

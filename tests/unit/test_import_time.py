@@ -21,6 +21,12 @@ TRIES = 5  # the best counts: other tests share the cores
 
 HELP = "from animal_classification.cli.main import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
 
+COMMANDS_HELP = (
+    "from animal_classification.cli.main import main\n"
+    "for name in ('data', 'evaluate', 'export', 'keys', 'models', 'monitor', 'predict'):\n"
+    "    assert main([name, '--help']) == 0"
+)
+
 
 @pytest.mark.parametrize(
     ("code", "unwanted"),
@@ -29,8 +35,9 @@ HELP = "from animal_classification.cli.main import main\ntry:\n    main(['--help
         ("import animal_classification.errors", HEAVY),
         ("import animal_classification.cli.main", HEAVY),
         (HELP, HEAVY),
+        (COMMANDS_HELP, HEAVY | {"sqlalchemy", "mlflow"}),
     ],
-    ids=["package", "errors", "cli", "help"],
+    ids=["package", "errors", "cli", "help", "help of commands"],
 )
 def test_nothing_heavy_is_loaded(code: str, unwanted: set[str]) -> None:
     loaded = _python(f"{code}\nimport sys\nprint('LOADED', *sys.modules)").partition("LOADED")[2].split()

@@ -67,7 +67,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
     with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
-        from animal_classification.report.dataset import write_page
+        from animal_classification.report.dataset_page import write_page
 
         write_page(inspection, source, html)
     if as_json:
@@ -75,7 +75,7 @@ def inspect(source: str, options: SourceOptions, html: Path | None, as_json: boo
 
         print_json(as_object(inspection, source))
         return
-    from animal_classification.report.dataset.terminal_text import finding_lines, summary_lines
+    from animal_classification.report.dataset_text import finding_lines, summary_lines
 
     print_lines([*summary_lines(inspection), "", *finding_lines(inspection)])
     print_notes(f"not looked for: {what}" for what in inspection.not_looked_for)
@@ -146,7 +146,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
         result = {"output": str(output), "version": division.manifest.version, "classes": classes}
         print_json({**result, "notes": [*manifest.notes, *division.notes]})
         return
-    from animal_classification.report.dataset.terminal_text import table_lines
+    from animal_classification.report.dataset_text import table_lines
 
     print_lines(table_lines(counts, ("train", "val", "test")))
     print_notes((*manifest.notes, *division.notes))

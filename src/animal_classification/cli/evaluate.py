@@ -21,6 +21,7 @@ from animal_classification.cli.options import (
 )
 from animal_classification.cli.output import print_json, print_lines, print_notes
 from animal_classification.common.progress import ProgressLine
+from animal_classification.inference.engine import installed_engine
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -74,6 +75,7 @@ def command(
     from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
 
     require()
+    installed_engine(engine)
     if report is not None:
         from animal_classification.report import page
 

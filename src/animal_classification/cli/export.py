@@ -82,8 +82,9 @@ def command(
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from animal_classification.evaluation.training_provenance import training_source
     from animal_classification.export.exporter import ExportRequest, export
-    from animal_classification.export.formats import Pruning
+    from animal_classification.export.formats import Pruning, check_installed
 
+    check_installed(to)
     loaded = bundle.load(registry.resolve_model(model))
     if source is None:
         origin = training_source(loaded.info, options)

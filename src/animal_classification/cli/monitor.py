@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,29 @@ from animal_classification.cli.options import apply, json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
-from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.database import connect, require_database
 from animal_classification.prediction_log.location import LogLocation, log_location
 from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
 
 
-_where = apply(
-    click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]"),
-    click.option("--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"),
-)
+def _where(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which log, and a check that what reads one is installed."""
+
+    @wraps(function)
+    def checked(**options: Any) -> None:
+        require_database()
+        function(**options)
+
+    return apply(
+        click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]"),
+        click.option("--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"),
+    )(checked)
 
 
 @click.group(name="monitor")

@@ -15,6 +15,7 @@ import click
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.common.console import complain, say
+from animal_classification.inference.engine import installed_engine
 from animal_classification.predict.writers.text import FORMATS
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 
+    installed_engine(options["engine"])
     request = PredictRequest(output=None if output == "-" else output, **options)
     check_output(request, to_stdout=output == "-", as_json=as_json)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:

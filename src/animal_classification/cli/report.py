@@ -1,5 +1,7 @@
 """``animals report``: a model's report as a page, and the check that a report says what is measured."""
 
+# Imported where they are used: an evaluation loads NumPy and the engines, which `animals --help` does without.
+
 from __future__ import annotations
 
 import json
@@ -18,13 +20,14 @@ from animal_classification.cli.options import (
     unknown_option,
 )
 from animal_classification.common.console import printable, say
+from animal_classification.common.progress import ProgressLine
 from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from animal_classification.data.sources import SourceOptions
-    from animal_classification.report.writer import Checked
+    from animal_classification.report.check import Checked
 
 _TEXTS = (".md", ".markdown")
 
@@ -66,12 +69,13 @@ def html(
     animals report html evaluation.json --model runs/…/bundle --output report
     animals report html reports/README.md
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.report.commands import Asked, page_of_model, page_of_text
+    from animal_classification.report.commands import ReportRequest, page_of_model, page_of_text
 
     if Path(what).suffix.lower() in _TEXTS:
         written = page_of_text(Path(what), output)
     else:
-        written = page_of_model(Asked(what=what, source=source, options=options, quiet=quiet, **asked), output)
+        request = ReportRequest(what=what, source=source, options=options, quiet=quiet, **asked)
+        written = page_of_model(request, output)
     say(f"animals: the page is {printable(str(written))}")
 
 
@@ -125,18 +129,17 @@ def check(
             click.echo(printable(line))
     for line in unchecked:
         say(f"animals: not checked: {printable(line)}")
+    where = printable(str(path))
     if found:
         things = "difference" if len(found) == 1 else "differences"
-        where = printable(str(path))
-        raise AnimalsError(f"{where}: {len(found)} {things if template is None else 'not as asked for'}")
-    say(f"animals: {printable(str(path))}: all is as it {'is asked for' if template else 'was measured'}")
+        raise AnimalsError(f"{where}: {len(found)} {things if template is None else 'not as the template wants'}")
+    say(f"animals: {where}: all is as {'the template wants' if template else 'it was measured'}")
 
 
 def _measured_again(path: Path, changed: Mapping[str, str | None], quiet: bool) -> Checked:
-    from animal_classification.common.progress import ProgressLine
     from animal_classification.evaluation.metrics import require
+    from animal_classification.report.check import check
     from animal_classification.report.commands import load
-    from animal_classification.report.writer import check
 
     require()
     given = {name: value for name, value in changed.items() if value is not None}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from animal_classification.serving.process.server import Started
 
-SERVER_PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
+SERVER_PACKAGES = ("alembic", "fastapi", "httptools", "prometheus_client", "python_multipart", "sqlalchemy", "uvicorn")
 
 LOG_VARIABLE, PHOTOS_VARIABLE = f"{PREFIX}PREDICTION_LOG", f"{PREFIX}KEEP_PHOTOS"
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what people write
@@ -134,12 +134,16 @@ def require_server(command: str, settings: Settings) -> None:
     """Make sure that what a server with these settings needs is installed.
 
     Raises:
+        UsageError: There is no such engine.
         MissingExtraError: It is not.
     """
     if not all(find_spec(name) for name in SERVER_PACKAGES):
         raise MissingExtraError(command, "serve")
     if settings.gradio and not find_spec("gradio"):
         raise MissingExtraError(f"{command} --gradio", "gradio")
+    from animal_classification.inference.engine import installed_engine
+
+    installed_engine(settings.engine)
 
 
 def ready_line(started: Started) -> str:

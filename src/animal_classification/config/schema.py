@@ -141,7 +141,7 @@ class TrainerConfig(ConfigModel):
     deterministic: bool = True
 
 
-TrackerName = Literal["mlflow", "wandb", "tensorboard", "csv"]
+TrackerName = Literal["auto", "mlflow", "wandb", "tensorboard", "csv"]
 
 
 class UnknownConfig(ConfigModel):
@@ -151,13 +151,13 @@ class UnknownConfig(ConfigModel):
 
 
 class TrackingConfig(ConfigModel):
-    """Where a run's numbers go."""
+    """Where a run's numbers go; ``tracking.factory.without_auto`` says what ``auto`` and no ``register`` stand for."""
 
     to: tuple[TrackerName, ...]
     uri: str | None = None
     experiment: str = Field(min_length=1)
     project: str = Field(min_length=1)
-    register_model: bool = Field(alias="register")
+    register_model: bool | None = Field(alias="register")
 
 
 class Range(ConfigModel):

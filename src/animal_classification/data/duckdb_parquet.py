@@ -27,7 +27,7 @@ def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[
     Raises:
         duckdb.Error: The system refuses.
     """
-    columns = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in types.items())
+    columns = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in types.items())
     with tempfile.TemporaryDirectory() as folder, connect() as database:
         lines = Path(folder, "rows.jsonl")
         with lines.open("w", encoding="utf-8") as file:
@@ -35,7 +35,7 @@ def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[
         # Neither the target nor the metadata can be a parameter.
         database.execute(
             f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}})) "  # noqa: S608
-            f"TO {_quoted(str(target))} (FORMAT parquet, KV_METADATA {{animals: {_quoted(about)}}})",
+            f"TO {quoted(str(target))} (FORMAT parquet, KV_METADATA {{animals: {quoted(about)}}})",
             [literal(lines)],
         )
 
@@ -64,12 +64,18 @@ def read_about(path: Path) -> str | None:
     return None if found is None else bytes(found[0]).decode("utf-8")
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """A database in memory that downloads nothing and leaves nothing behind."""
+def connect(threads: int = 1, **more: Any) -> duckdb.DuckDBPyConnection:
+    """A database in memory that downloads nothing and leaves nothing behind.
+
+    Args:
+        threads: That it may use.
+        more: Settings of DuckDB, such as ``memory_limit``.
+    """
     import duckdb
 
     settings: dict[str, Any] = {
-        "threads": 1,
+        **more,
+        "threads": threads,
         "temp_directory": "",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -82,6 +88,7 @@ def literal(path: Path) -> str:
     return glob.escape(str(path.absolute()))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in SQL."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"

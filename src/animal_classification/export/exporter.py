@@ -20,11 +20,10 @@ from animal_classification.evaluation.eval_set import Subject, independent_units
 from animal_classification.evaluation.training_provenance import recipe_name
 from animal_classification.export import comparison
 from animal_classification.export.calibration_set import CalibrationSet, choose
-from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Pruning
+from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Pruning, check_installed
 from animal_classification.export.terminal_text import ReportColumn
 from animal_classification.export.weight_storage import float32_size
-from animal_classification.report.model_card import as_text, bundle_card
-from animal_classification.report.numbers import Ledger
+from animal_classification.report.model_card import bundle_card
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -100,17 +99,16 @@ def export(bundle: Bundle, request: ExportRequest) -> ExportedModel:
 
     Raises:
         UsageError: No such kind, the target is taken, or photos are missing.
+        MissingExtraError: The kind needs an extra that is not installed.
         AnimalsError: The export loses more accuracy than allowed; nothing was written.
         EngineError: An engine refuses the graph.
     """
-    kind = KINDS.get(request.kind)
-    if kind is None:
-        raise UsageError(f"cannot export to {request.kind!r}; choose one of {', '.join(KINDS)}")
+    check_installed(request.kind)
     _check_free(request)
     chosen = choose(bundle, request.manifest, wanted=request.split, calibrate=request.calibrate, cache=request.cache)
     threads = request.threads or available_cpus()
     source = ExportSource(bundle, chosen.calibration, request.max_drop, request.pruning, threads, request.progress)
-    made = kind.make(source)
+    made = KINDS[request.kind].make(source)
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
         staged = _write(str(Path(folder) / "staged"), bundle, made, _info(bundle, request, made, chosen), "")
         trial = _tried(bundle, staged, made, chosen, request)
@@ -266,7 +264,7 @@ def _info(
 
 def _card(original: Bundle, info: BundleInfo, tested: Scorecard, request: ExportRequest) -> str:
     """The export's own: its numbers in place of the original's. Whatever else somebody wrote of that is quoted."""
-    text = as_text(bundle_card(info, tested, request.source, Ledger(), use=PurePosixPath(request.target).name))
+    text = bundle_card(info, tested, request.source, use=PurePosixPath(request.target).name)
     words = original.card()
     if not words or recipe_name(original.info) is not None:
         return text

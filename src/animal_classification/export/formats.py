@@ -174,8 +174,6 @@ def to_pruned(source: ExportSource) -> ExportedFiles:
 
     ``export.torch.structured_pruning`` does the work. Weights keep the original's precision.
     """
-    if find_spec(TORCH) is None:
-        raise MissingExtraError("pruning", "train")
     images = source.pixels(PRUNING_PHOTOS, PRUNING_FEWEST, purpose="learn from")
     held_back = np.arange(len(images)) % _HELD_BACK == 0
     asked, choosing = source.pruning, images[held_back]
@@ -263,8 +261,6 @@ def to_exported_program(source: ExportSource) -> ExportedFiles:
 
 
 def _for_torch(source: ExportSource, function: str, file: str) -> ExportedFiles:
-    if find_spec(TORCH) is None:
-        raise MissingExtraError(f"an export for PyTorch ({file})", "train")
     size = source.bundle.info.preprocess.size
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     data: bytes = getattr(import_module(TORCH_MODULE), function)(source.graph, images)
@@ -279,12 +275,16 @@ class ExportFormat:
         make: Makes the files.
         help: For people.
         calibrates: It needs photos besides those that it is measured on.
+        needs: The package that it needs beside the core, and the extra that has it.
     """
 
     make: Callable[[ExportSource], ExportedFiles]
     help: str
     calibrates: bool = False
+    needs: tuple[str, str] | None = None
 
+
+_PYTORCH = (TORCH, "train")
 
 KINDS: Mapping[str, ExportFormat] = {
     "int8": ExportFormat(
@@ -292,9 +292,27 @@ KINDS: Mapping[str, ExportFormat] = {
     ),
     "fp16": ExportFormat(to_fp16, "weights stored in half precision"),
     "pruned": ExportFormat(
-        to_pruned, "channels taken out, the rest trained to answer as before (extra train)", calibrates=True
+        to_pruned, "channels taken out, the rest trained to answer as before (extra train)", True, _PYTORCH
     ),
-    "openvino": ExportFormat(to_openvino, "OpenVINO's own format, beside the ONNX graph"),
-    "torchscript": ExportFormat(to_torchscript, "TorchScript, beside the ONNX graph (extra train)"),
-    "exported-program": ExportFormat(to_exported_program, "torch.export's format, beside the ONNX graph (extra train)"),
+    "openvino": ExportFormat(
+        to_openvino, "OpenVINO's own format, beside the ONNX graph (extra openvino)", needs=("openvino", "openvino")
+    ),
+    "torchscript": ExportFormat(to_torchscript, "TorchScript, beside the ONNX graph (extra train)", needs=_PYTORCH),
+    "exported-program": ExportFormat(
+        to_exported_program, "torch.export's format, beside the ONNX graph (extra train)", needs=_PYTORCH
+    ),
 }
+
+
+def check_installed(kind: str) -> None:
+    """Find out whether an export can be made here, before any photo is read.
+
+    Raises:
+        UsageError: There is no such kind.
+        MissingExtraError: What it needs is not installed.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"cannot export to {kind!r}; choose one of {', '.join(KINDS)}")
+    needs = KINDS[kind].needs
+    if needs is not None and find_spec(needs[0]) is None:
+        raise MissingExtraError(f"--to {kind}", needs[1])

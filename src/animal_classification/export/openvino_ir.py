@@ -20,14 +20,9 @@ def as_ir(model: bytes, where: str) -> tuple[bytes, bytes]:
         where: What it is called in messages.
 
     Raises:
-        EngineError: OpenVINO is not installed, or refuses the graph.
+        EngineError: OpenVINO refuses the graph.
     """
-    try:
-        ov = import_openvino()
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            "OpenVINO is not installed, so that nothing can be written for it: pip install openvino"
-        ) from error
+    ov = import_openvino()
     with tempfile.TemporaryDirectory(prefix="animals-export-") as folder:
         target = Path(folder) / "model.xml"
         try:

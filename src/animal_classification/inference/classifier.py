@@ -71,7 +71,8 @@ class Classifier:
 
         Raises:
             BundleError: The bundle is missing, damaged or too new.
-            EngineError: The engine is not installed or refuses the graph.
+            MissingExtraError: The engine is an extra that is not installed.
+            EngineError: The engine refuses the graph.
         """
         loaded = model if isinstance(model, bundles.Bundle) else bundles.load(model)
         count = available_cpus() if threads is None else threads

@@ -9,7 +9,7 @@ import numpy as np
 
 from animal_classification.bundle.schema import MODEL_FILE
 from animal_classification.common.limits import available_cpus
-from animal_classification.errors import EngineError, UsageError
+from animal_classification.errors import EngineError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ EngineName = Literal["auto", "openvino", "onnxruntime"]
 # Two photos in each call of the engine, one call to a core: what the layers hand on stays in the core's own cache.
 BATCH = 2
 ENGINES: tuple[str, ...] = get_args(EngineName)
-# What ``auto`` takes, the faster first (docs/engines.md).
+# What ``auto`` takes: the first that is installed. ONNX Runtime is in the core, OpenVINO an extra (docs/engines.md).
 PREFERRED = ("onnxruntime", "openvino")
 
 
@@ -56,23 +56,37 @@ def create_engine(
     Args:
         model: The bundle's ``model.onnx``.
         outputs: Which of the graph's outputs are computed and copied out.
-        name: ``openvino``, ``onnxruntime``, or ``auto`` for the faster one that is installed (docs/engines.md).
+        name: ``onnxruntime``, ``openvino``, or ``auto`` for the first of the two that is installed.
         threads: How many CPUs it may use, and how many calls of ``infer`` run side by side; all CPUs by default.
         content: What the file held when it was verified: the file may have changed since. Read from it by default.
 
     Raises:
         UsageError: The name is not one of the engines, or ``threads`` is below one.
-        EngineError: The engine is not installed, or refuses the graph.
+        MissingExtraError: The engine is an extra that is not installed.
+        EngineError: ONNX Runtime is not installed, or the engine refuses the graph.
+    """
+    chosen = installed_engine(name)
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+    return _start(chosen, model, content, tuple(outputs), threads or available_cpus())
+
+
+def installed_engine(name: str) -> str:
+    """Which engine a name stands for, without a look at any model: for commands that have much to do before.
+
+    Raises:
+        UsageError: The name is not one of the engines.
+        MissingExtraError: It is an extra that is not installed.
+        EngineError: ONNX Runtime is not installed.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: choose one of {', '.join(ENGINES)}")
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1, not {threads}")
-    count = threads or available_cpus()
     for candidate in PREFERRED if name == "auto" else (name,):
         if importlib.util.find_spec(candidate) is not None:
-            return _start(candidate, model, content, tuple(outputs), count)
-    raise EngineError(f"engine {name!r} is not installed: pip install {'onnxruntime' if name == 'auto' else name}")
+            return candidate
+    if name == "openvino":
+        raise MissingExtraError("the engine openvino", "openvino")
+    raise EngineError("ONNX Runtime is not installed: pip install onnxruntime")
 
 
 def start_engine(bundle: Bundle, *, outputs: Sequence[str], name: str = "auto", threads: int | None = None) -> Engine:
@@ -80,7 +94,8 @@ def start_engine(bundle: Bundle, *, outputs: Sequence[str], name: str = "auto", 
 
     Raises:
         BundleInvalidError: The file has changed since the bundle was loaded.
-        EngineError: The engine is not installed, or refuses the graph.
+        MissingExtraError: The engine is an extra that is not installed.
+        EngineError: ONNX Runtime is not installed, or the engine refuses the graph.
     """
     content = bundle.content(MODEL_FILE)
     return create_engine(bundle.model_path, outputs=outputs, name=name, threads=threads, content=content)

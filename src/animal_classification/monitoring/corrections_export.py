@@ -171,7 +171,7 @@ def _copied(photos: PhotoStore, photo: str, table: Path) -> str | None:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {str(folder)!r}: {error.strerror or error}") from error
-        _write(data, target)
+        _write(data, target, durable=False)  # of many, and they can be copied again
     return f"{folder.name}/{target.name}"
 
 
@@ -183,8 +183,8 @@ def _ending(data: bytes) -> str:
     return ENDINGS.get(kind, f".{kind.value.lower()}")
 
 
-def _write(data: bytes, target: Path) -> None:
+def _write(data: bytes, target: Path, *, durable: bool = True) -> None:
     try:
-        write_bytes(data, target)
+        write_bytes(data, target, durable=durable)
     except OSError as error:
         raise cannot_write(target, error) from error

@@ -41,6 +41,16 @@ _WRITES, _PATIENT = "animals_writes", "animals_patient"
 _TAKES_ALL_TEXT = {"UTF8", "SQL_ASCII"}
 
 
+def require_database() -> None:
+    """Find out whether a prediction log can be opened at all.
+
+    Raises:
+        MissingExtraError: SQLAlchemy or Alembic is not installed.
+    """
+    if find_spec("sqlalchemy") is None or find_spec("alembic") is None:
+        raise MissingExtraError("the prediction log", "serve")
+
+
 def check_url(url: str) -> str:
     """The URL as SQLAlchemy wants it, with the driver that is installed; imports neither.
 

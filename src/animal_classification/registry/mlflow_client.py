@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.atomic import new_file
-from animal_classification.errors import AnimalsError, RegistryError
+from animal_classification.errors import AnimalsError, MissingExtraError, RegistryError
 from animal_classification.registry import last_used
 from animal_classification.settings import Settings
 
@@ -35,7 +37,24 @@ _DEFAULTS = {
     "PGCONNECT_TIMEOUT": "5",
 }
 _LONGEST = 300
+# What the extra ``mlflow`` brings: its client, and what its own store in a database needs.
+_PACKAGES = ("mlflow", "alembic", "sqlalchemy")
 _NEVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def is_installed() -> bool:
+    """Whether MLflow's client and what its SQLite store needs are there."""
+    return all(find_spec(name) is not None for name in _PACKAGES)
+
+
+def require(feature: str = "the model registry") -> None:
+    """Find out whether MLflow is there, before any work is done.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if not is_installed():
+        raise MissingExtraError(feature, "mlflow")
 
 
 def tracking_uri(uri: str | None = None, *, output: str = DEFAULT_OUTPUT) -> str:
@@ -67,8 +86,10 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
         create: Make the SQLite file if it is not there.
 
     Raises:
+        MissingExtraError: MLflow is not installed.
         RegistryError: It cannot be reached.
     """
+    require()
     file = sqlite_file(uri)
     if not create and file is not None and not file.exists():
         raise RegistryError(f"there is no model registry at {file}: {_elsewhere(file)}")
@@ -93,13 +114,30 @@ def _elsewhere(missing: Path) -> str:
 
 
 def import_client() -> type[MlflowClient]:
-    """MLflow's client, with our settings; takes two seconds, the first time."""
+    """MLflow's client, with our settings; takes two seconds, the first time.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+    """
+    require()
     os.environ.update(_NEVER)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking.client import MlflowClient
 
     return MlflowClient
+
+
+def import_for(uri: str) -> None:
+    """Import all of MLflow that work at ``uri`` takes, so that nobody waits for it later.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+    """
+    import_client()
+    if _is_database(uri):
+        import mlflow.store.model_registry.sqlalchemy_store
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
@@ -148,19 +186,21 @@ def _knock(uri: str) -> None:
 def _make(file: Path) -> None:
     """An SQLite file with MLflow's tables, which appears whole or not at all.
 
-    MLflow makes the tables in a hundred steps, and one that was killed between them can never be opened again.
+    MLflow makes the tables in a hundred steps. On a disk each of them waits for the disk, and a file that was killed
+    between two of them can never be opened again; so they are made in memory, and written at once.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    from animal_classification.registry.mlflow_tables import make_tables
-
-    # Another process may be faster: its file may have runs in it already.
-    with new_file(file, existing="keep") as temporary:
-        make_tables(temporary)
-        artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
-        SqlAlchemyStore(f"sqlite:///{temporary}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
-        if file.exists() and not file.stat().st_size:
-            file.unlink()
+    shared = f"file:animals-{uuid.uuid4().hex}?mode=memory&cache=shared"
+    artifacts = (file.absolute().parent / ARTIFACTS).as_uri()
+    with closing(sqlite3.connect(shared, uri=True)) as memory:
+        SqlAlchemyStore(f"sqlite:///{shared}&uri=true", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
+        # Another process may be faster: its file may have runs in it already.
+        with new_file(file, existing="keep") as temporary:
+            with closing(sqlite3.connect(temporary)) as disk:
+                memory.backup(disk)
+            if file.exists() and not file.stat().st_size:
+                file.unlink()
 
 
 @contextmanager

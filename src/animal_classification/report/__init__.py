@@ -1,5 +1,4 @@
-"""The report of an evaluation: one page and a model card, and the check that what they say is what is measured.
+"""Reports as pages: of an evaluation, with a model card and the check that both say what is measured; and of photos.
 
-Every number that is shown goes through :class:`~animal_classification.report.numbers.Ledger`, under a key;
-``checking`` measures again and compares. Jinja2 (extra ``evaluate``) is needed by ``page`` alone.
+May import ``evaluation`` and what lies below. Training and exports import ``model_card`` for the card of a bundle.
 """

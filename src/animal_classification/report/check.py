@@ -1,193 +1,196 @@
-"""Whether a report says what is measured: everything in it is compared with the same report of a new measurement."""
+"""Whether a report says what is measured: it is measured again, and compared.
+
+A page carries its data as JSON. These are compared with what is measured again; then the page is rendered from them,
+and must have the same bytes. So no number, word, plot or picture in it can be anything else than what was measured.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
-from itertools import zip_longest
-from math import isclose
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from animal_classification.report.numbers import Sentence, Shown
-from animal_classification.report.page_reader import Piece, pieces_of
+from pydantic import BaseModel
 
-NUMBER = r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?%?"
-# The last digit that is shown may be rounded either way where the measured number lies just between two.
-_ROUNDED = 0.502
-# Plots are compared to a fraction of a pixel, which no eye sees.
-_DRAWN = 0.15
-_LONGEST = 90
-# In a line of Markdown: a number, a tag, or a picture, which may show one.
-_SAYS_SOMETHING = re.compile(r"\d|(?<!\\)<[A-Za-z/!?]|!\[")
-# Of numbers in JSON, which are rounded to six digits.
-_NEARLY = 2e-6
+from animal_classification import __version__
+from animal_classification.common.text_files import read_text
+from animal_classification.errors import UsageError
+from animal_classification.evaluation.result import Evaluation
+from animal_classification.evaluation.scorecard import Scorecard
+from animal_classification.report.differences import (
+    differences_in_card,
+    differences_in_json,
+    differences_in_page,
+    differences_in_pictures,
+    own_sections,
+)
+from animal_classification.report.gallery import NoPictures, PhotosAtHand
+from animal_classification.report.model_card import bundle_card, report_card
+from animal_classification.report.page import PageData, render
+from animal_classification.report.report_inputs import Measurement, ReportInputs, inputs_of, measure
+from animal_classification.report.writer import CARD, NUMBERS, PAGE, PAGES
+
+if TYPE_CHECKING:
+    from animal_classification.bundle import Bundle
+    from animal_classification.common.progress import Progress
+
+TEXTS = (".md", ".markdown")
+# Of the metrics in bundle.json: engines round, and a loss is a mean of logarithms.
+_SAME = 5e-4
+# When it was measured, and how long that took, cannot be measured again.
+_NOT_MEASURED = {"created", "seconds"}
 
 
-def differences_in_page(claimed: str, measured: str, numbers: Mapping[str, Shown]) -> list[str]:
-    """A line for each difference between a page and what it should be.
+@dataclass(frozen=True)
+class Checked:
+    """What came of a check.
+
+    Attributes:
+        differences: A line for each.
+        unchecked: What is in it that nothing was compared with, a line each.
+    """
+
+    differences: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """A page or a card that is there, and how to measure what it says.
+
+    Attributes:
+        path: Where it is.
+        text: Its content.
+        inputs: How to measure it.
+        trained: It is the card that training put into a bundle.
+    """
+
+    path: Path
+    text: str
+    inputs: ReportInputs
+    trained: bool
+
+    @classmethod
+    def read(cls, path: Path, load: Callable[[str], Bundle]) -> Claims:
+        """Read a report: a page or a model card.
+
+        Raises:
+            UsageError: It is not there, or is no report.
+        """
+        suffix = path.suffix.lower()
+        if suffix not in (*PAGES, *TEXTS):
+            raise UsageError(f"{str(path)!r} is neither a page (.html) nor Markdown (.md)")
+        text = read_text(path)
+        if suffix in PAGES:
+            return cls(path, text, PageData.found_in(text, str(path)).inputs, trained=False)
+        if (path.parent / "bundle.json").is_file():
+            return cls(path, text, inputs_of(load(str(path.parent)), str(path.parent)), trained=True)
+        return cls(path, text, ReportInputs.found_in(text, str(path)), trained=False)
+
+    @property
+    def is_page(self) -> bool:
+        """HTML, and not a card."""
+        return self.path.suffix.lower() in PAGES
+
+    def differences(self, measurement: Measurement) -> list[str]:
+        """A line for each thing that it says and that was not measured, but for what its pictures show."""
+        # When it was made and by which version cannot be measured; the report must say what its inputs say.
+        known = replace(measurement, inputs=self.inputs)
+        found = self._differences_in_page(known) if self.is_page else self._differences_in_card(known)
+        if found and self.inputs.program != __version__:
+            old, new = self.inputs.program, __version__
+            found.insert(0, f"written by version {old} and checked by {new}, whose words and drawings may be others")
+        return found
+
+    def picture_differences(self, measurement: Measurement) -> list[str]:
+        """A line for each picture of a page that shows another photo than was measured."""
+        if not self.is_page:
+            return []
+        known = replace(measurement, inputs=self.inputs)
+        measured = render(PageData.of(known), known.bundle, PhotosAtHand(known))
+        return differences_in_pictures(self.text, measured)
+
+    def unchecked(self, measurement: Measurement) -> list[str]:
+        """Headings of sections that somebody added to a card."""
+        return [] if self.is_page else own_sections(self.text, self._card(replace(measurement, inputs=self.inputs)))
+
+    def _differences_in_page(self, known: Measurement) -> list[str]:
+        data, measured = PageData.found_in(self.text, str(self.path)), PageData.of(known)
+        # A page of an evaluation alone says nothing of the model's training.
+        bundle = known.bundle if data.inputs.model is not None else None
+        return [
+            *_differences(data.evaluation, measured.evaluation),
+            *_differences(data, measured, include={"known_scores"}),
+            *differences_in_page(self.text, render(data, bundle, NoPictures())),
+        ]
+
+    def _differences_in_card(self, known: Measurement) -> list[str]:
+        found = differences_in_card(self.text, self._card(known))
+        return [*found, *_differences_in_bundle(known)] if self.trained else found
+
+    def _card(self, known: Measurement) -> str:
+        if not self.trained:
+            return report_card(known)
+        assert known.bundle is not None
+        tested = Scorecard.of(known.result)
+        return bundle_card(known.bundle.info, tested, known.inputs.source, use=known.bundle.path.name)
+
+
+def check(
+    path: Path, load: Callable[[str], Bundle], progress: Progress, *, changed: Mapping[str, str], cache: Path | None
+) -> Checked:
+    """Measure again what a report says, and compare.
 
     Args:
-        claimed: The page.
-        measured: The page of a new measurement, whose pictures do not matter.
-        numbers: All numbers of the new measurement, by key.
+        path: A page, a model card, or a folder with a report in it.
+        load: Finds a model by what it is called.
+        progress: Told what is being done.
+        changed: Where the model and the photos are now, under the names of ``ReportInputs``.
+        cache: Folder for what is known about files.
+
     """
-    said, true = pieces_of(claimed), pieces_of(measured)
-    matcher = SequenceMatcher(None, [one.shape for one in said], [one.shape for one in true], autojunk=False)
+    paths = [path / name for name in (PAGE, CARD) if (path / name).is_file()] if path.is_dir() else [path]
+    if not paths:
+        raise UsageError(f"{str(path)!r} holds neither {PAGE} nor {CARD}")
     found: list[str] = []
-    for what, start, end, other_start, other_end in matcher.get_opcodes():
-        if what == "equal":
-            for mine, theirs in zip(said[start:end], true[other_start:other_end], strict=True):
-                found += _difference(mine, theirs, numbers)
-        else:
-            found += _other_pieces(said[start:end], true[other_start:other_end])
-    return list(dict.fromkeys(found))
+    unchecked: list[str] = []
+    measurements: dict[ReportInputs, Measurement] = {}
+    for one in paths:
+        claims = Claims.read(one, load)
+        inputs = claims.inputs.model_copy(update=dict(changed))
+        # Reports of one evaluation differ in nothing that is measured.
+        if inputs not in measurements:
+            measurements[inputs] = measure(inputs, load, progress, cache)
+        then = _as_then(measurements[inputs], claims.inputs)
+        lines = [*claims.differences(then), *claims.picture_differences(then)]
+        unchecked += [f"{one.name}: the section {heading!r}" for heading in claims.unchecked(then)]
+        found += [f"{one.name}: {line}" for line in lines] if path.is_dir() else lines
+    if (path / NUMBERS).is_file():
+        claimed = Evaluation.read(path / NUMBERS)
+        found += [f"{NUMBERS}: {line}" for line in _differences(claimed, then.result)]
+    return Checked(tuple(found), tuple(unchecked))
 
 
-def differences_in_text(claimed: str, measured: Sequence[Sentence]) -> list[str]:
-    """A line for each difference between Markdown and what it should be.
-
-    Lines are matched by their words. Sections that a new measurement would not write are somebody's own
-    (:func:`own_sections`) and are left alone, as are lines without a number, a tag or a picture.
-    """
-    expected = [(one, _blanked(str(one))) for one in measured if str(one).strip()]
-    own = {blank for one, blank in expected if str(one).startswith("#")}
-    lines = [(n, line) for n, line in _of_our_sections(claimed, own) if line.strip()]
-    blanks = [_blanked(line) for _, line in lines]
-    matcher = SequenceMatcher(None, blanks, [blank for _, blank in expected], autojunk=False)
-    found: list[str] = []
-    for what, start, end, other_start, other_end in matcher.get_opcodes():
-        if what == "equal":
-            for (number, line), (sentence, _) in zip(lines[start:end], expected[other_start:other_end], strict=True):
-                found += _line_difference(number, line, sentence)
-            continue
-        said, true = lines[start:end], [one for one, _ in expected[other_start:other_end]]
-        for mine, theirs in zip_longest(said, true):
-            claims = mine is not None and _SAYS_SOMETHING.search(mine[1])
-            due = theirs is not None and any(isinstance(part, Shown) for part in theirs.parts)
-            if claims or due:
-                where = f"line {mine[0]}" if mine else "missing"
-                found.append(f"{where}: the card says {_quoted(mine and mine[1])}, measured {_quoted(theirs)}")
-    return found
+def _differences(claimed: BaseModel, measured: BaseModel, **selected: Any) -> list[str]:
+    """Those of two results, a line for each value."""
+    one, other = (part.model_dump(mode="json", exclude=_NOT_MEASURED, **selected) for part in (claimed, measured))
+    return list(differences_in_json(one, other))
 
 
-def own_sections(claimed: str, measured: Sequence[Sentence]) -> list[str]:
-    """Headings of the sections that somebody added to Markdown: nothing in them is checked."""
-    own = {_blanked(str(one)) for one in measured if str(one).startswith("#")}
-    return [line for line in claimed.splitlines() if line.startswith("#") and _blanked(line) not in own]
+def _as_then(measured: Measurement, inputs: ReportInputs) -> Measurement:
+    """The photos may lie elsewhere than when the report was made: that is no difference."""
+    data = measured.result.data.model_copy(update={"source": inputs.source})
+    return replace(measured, result=measured.result.model_copy(update={"data": data}))
 
 
-def differences_in_json(claimed: object, measured: object, where: str = "") -> Iterator[str]:
-    """A line for each value of an evaluation's JSON that differs; numbers may differ in the sixth digit."""
-    if isinstance(claimed, dict) and isinstance(measured, dict):
-        for name in claimed.keys() | measured.keys():
-            inside = f"{where}.{name}" if where else str(name)
-            yield from differences_in_json(claimed.get(name), measured.get(name), inside)
-    elif isinstance(claimed, list) and isinstance(measured, list) and len(claimed) == len(measured):
-        for place, (one, other) in enumerate(zip(claimed, measured, strict=True)):
-            yield from differences_in_json(one, other, f"{where}.{place}")
-    elif not _alike(claimed, measured):
-        yield f"{where}: it says {_quoted(claimed)}, measured {_quoted(measured)}"
-
-
-def _alike(claimed: object, measured: object) -> bool:
-    if isinstance(claimed, float) and isinstance(measured, float):
-        return isclose(claimed, measured, rel_tol=1e-5, abs_tol=_NEARLY)
-    return claimed == measured
-
-
-def agrees(text: str, shown: Shown) -> bool:
-    """Whether a number that somebody reads is the measured one, as exactly as it is written."""
-    if text == shown.text:
-        return True
-    plain = text.removesuffix("%").replace(",", "").lstrip("+")
-    if text.endswith("%") != shown.text.endswith("%") or not re.fullmatch(NUMBER, text):
-        return False
-    mantissa, _, power = plain.partition("e")
-    digits = len(mantissa.partition(".")[2])
-    if digits < len(shown.text.removesuffix("%").partition("e")[0].partition(".")[2]):
-        return False  # fewer digits than the report shows is not what the report shows
-    unit = 10.0 ** (int(power or 0) - digits)
-    whole = float(shown.value).is_integer() and digits == 0
-    return abs(float(plain) - shown.value) <= (0 if whole else _ROUNDED * unit)
-
-
-def _difference(mine: Piece, theirs: Piece, numbers: Mapping[str, Shown]) -> Iterator[str]:
-    if mine.kind == "number":
-        if not agrees(mine.text, numbers[mine.name]):
-            yield f"{mine.name}: the report says {_quoted(mine.text)}, measured {numbers[mine.name].text}"
-    elif mine.attributes != theirs.attributes:
-        for (name, said), (_, true) in zip(mine.attributes, theirs.attributes, strict=True):
-            if not _drawn_alike(said, true):
-                yield f"<{mine.name}> {name}: the report has {_quoted(said)}, measured {_quoted(true)}"
-
-
-def _other_pieces(said: Sequence[Piece], true: Sequence[Piece]) -> Iterator[str]:
-    """What stands in the one and not in the other; a whole part that is missing is one line."""
-    mine, theirs = _words(said), _words(true)
-    if mine == theirs:
-        yield f"the page is built otherwise near {_quoted(mine)}" if mine else "the page is built otherwise"
-    else:
-        mine, theirs = _apart(mine, theirs)
-        yield f"the report says {_quoted(mine)}, measured {_quoted(theirs)}"
-
-
-def _apart(first: str, second: str) -> tuple[str, str]:
-    """Two long texts from shortly before where they part."""
-    if max(len(first), len(second)) <= _LONGEST:
-        return first, second
-    pairs = zip(first, second, strict=False)
-    apart = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
-    start = max(apart - _LONGEST // 3, 0)
-    return first[start:], second[start:]
-
-
-def _words(pieces: Sequence[Piece]) -> str:
-    return " ".join(one.text for one in pieces if one.text)
-
-
-def _drawn_alike(said: str, true: str) -> bool:
-    """The same but for numbers that differ by less than can be seen."""
-    if said == true:
-        return True
-    if re.sub(NUMBER, "#", said) != re.sub(NUMBER, "#", true):
-        return False
-    pairs = zip(re.findall(NUMBER, said), re.findall(NUMBER, true), strict=True)
-    return all(abs(_plain(one) - _plain(other)) <= _DRAWN for one, other in pairs)
-
-
-def _plain(text: str) -> float:
-    return float(text.rstrip("%").replace(",", ""))
-
-
-def _line_difference(number: int, line: str, sentence: Sentence) -> Iterator[str]:
-    if line == str(sentence):
-        return
-    pattern = "".join(f"({NUMBER})" if isinstance(part, Shown) else re.escape(part) for part in sentence.parts)
-    match = re.fullmatch(pattern, line)
-    if match is None:
-        yield f"line {number}: the card says {_quoted(line)}, measured {_quoted(sentence)}"
-        return
-    shown = [part for part in sentence.parts if isinstance(part, Shown)]
-    for text, one in zip(match.groups(), shown, strict=True):
-        if not agrees(text, one):
-            yield f"line {number}, {one.key}: the card says {text}, measured {one.text}"
-
-
-def _of_our_sections(text: str, own: set[str]) -> Iterator[tuple[int, str]]:
-    inside = True
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#"):
-            inside = _blanked(line) in own
-        if inside:
-            yield number, line
-
-
-def _blanked(line: str) -> str:
-    return re.sub(NUMBER, "0", line)
-
-
-def _quoted(text: object) -> str:
-    if text is None or text == "":
-        return "nothing"
-    words = str(text)
-    return repr(words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…")
+def _differences_in_bundle(measurement: Measurement) -> list[str]:
+    """What ``bundle.json`` says of how good the model is."""
+    bundle = measurement.bundle
+    assert bundle is not None
+    claims, true = bundle.info.metrics, Scorecard.of(measurement.result).summary()
+    return [
+        f"bundle.json, {name}: it says {claims[name]}, measured {value:.6f}"
+        for name, value in true.items()
+        if name in claims and not (isinstance(claims[name], int | float) and abs(claims[name] - value) <= _SAME)
+    ]

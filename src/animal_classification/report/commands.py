@@ -1,25 +1,32 @@
-"""What ``animals report html`` and ``animals evaluate --report`` do."""
+"""What ``animals report html`` does: measure, or read what was measured, and write the page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from animal_classification import bundle as bundles
+from animal_classification.bundle import Bundle
 from animal_classification.common.progress import ProgressLine
+from animal_classification.data import read_source
+from animal_classification.data.sources import SourceOptions
 from animal_classification.errors import AnimalsError, UsageError
-
-if TYPE_CHECKING:
-    from animal_classification.bundle import Bundle
-    from animal_classification.data.sources import SourceOptions
-    from animal_classification.evaluation.result import ModelComparison, ModelFacts
-    from animal_classification.report.report_inputs import Measurement, ReportInputs
+from animal_classification.evaluation.eval_set import Others
+from animal_classification.evaluation.metrics import require as require_metrics
+from animal_classification.evaluation.result import Evaluation, ModelComparison, ModelFacts
+from animal_classification.registry import resolve_model
+from animal_classification.report import markdown
+from animal_classification.report.page import require as require_templates
+from animal_classification.report.report_inputs import Measurement, ReportInputs, inputs_of, measure, reading_of
+from animal_classification.report.writer import PAGES, write_report
 
 _REPORT = "report"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ReportRequest:
     """What the command line says.
 
     Attributes:
@@ -45,97 +52,79 @@ class Asked:
 
 def load(model: str) -> Bundle:
     """A model by whatever it is called, those of the registry included."""
-    from animal_classification import bundle as bundles
-    from animal_classification.registry import resolve_model
-
     return bundles.load(resolve_model(model))
 
 
-def page_of_model(asked: Asked, output: Path | None) -> Path:
+def page_of_model(request: ReportRequest, output: Path | None) -> Path:
     """Measure, or read what was measured, and write the report."""
-    from animal_classification.evaluation.metrics import require as require_metrics
-    from animal_classification.report.page import require
-    from animal_classification.report.writer import write_report
-
     require_metrics()
-    require()
-    path = Path(asked.what)
-    stem = path.with_suffix(".html") if path.suffix.lower() == ".json" else Path(_REPORT)
-    with ProgressLine(shown=not asked.quiet) as progress:
-        measured = _read(path, asked) if path.suffix.lower() == ".json" else _measure(asked, progress)
-        return write_report(measured, output or stem).page
+    require_templates()
+    path = Path(request.what)
+    is_evaluation = path.suffix.lower() == ".json"
+    target = output or (path.with_suffix(".html") if is_evaluation else Path(_REPORT))
+    with ProgressLine(shown=not request.quiet) as progress:
+        measured = _read(path, request) if is_evaluation else _measure(request, progress)
+        return write_report(measured, target).page
 
 
 def page_of_text(path: Path, output: Path | None) -> Path:
     """Turn Markdown into a page."""
-    from animal_classification.report.markdown import write_page
-
     target = output or path.with_suffix(".html")
-    if target.suffix.lower() not in {".html", ".htm"}:
+    if target.suffix.lower() not in PAGES:
         target = target / f"{path.stem}.html"
-    write_page(path, target)
+    markdown.write_page(path, target)
     return target
 
 
-def _measure(asked: Asked, progress: ProgressLine) -> Measurement:
-    from animal_classification.report.report_inputs import ReportInputs, measure
-    from animal_classification.report.writer import recipe_of
-
-    run = Path(asked.what) / "bundle"
-    model = str(run) if (run / "bundle.json").is_file() else asked.what
-    recipe = _with_options(recipe_of(load(model), model, asked.options), asked) if asked.source is None else None
-    if recipe is None:
-        from datetime import UTC, datetime
-
-        recipe = _with_options(ReportInputs(created=datetime.now(UTC), source=asked.source or "", model=model), asked)
-    measured = measure(recipe, load, progress, asked.options.cache)
-    return replace(measured, recipe=recipe.model_copy(update={"created": measured.result.created}))
-
-
-def _with_options(recipe: ReportInputs, asked: Asked) -> ReportInputs:
-    from animal_classification.report.report_inputs import reading_of
-
-    changed: dict[str, Any] = {"split": asked.split or "test", "unknown": asked.unknown, "compare": asked.compare}
-    if asked.source is not None:
-        changed |= reading_of(asked.options)
-    return recipe.model_copy(update=changed)
+def _measure(request: ReportRequest, progress: ProgressLine) -> Measurement:
+    run = Path(request.what) / "bundle"
+    model = str(run) if (run / "bundle.json").is_file() else request.what
+    changed: dict[str, Any] = {
+        "split": request.split or "test",
+        "unknown": request.unknown,
+        "compare": request.compare,
+    }
+    if request.source is None:
+        inputs = inputs_of(load(model), model, request.options)
+    else:
+        inputs = ReportInputs(
+            created=datetime.now(UTC), source=request.source, model=model, **reading_of(request.options)
+        )
+    inputs = inputs.model_copy(update=changed)
+    measured = measure(inputs, load, progress, request.options.cache)
+    return replace(measured, inputs=inputs.model_copy(update={"created": measured.result.created}))
 
 
-def _read(path: Path, asked: Asked) -> Measurement:
+def _read(path: Path, request: ReportRequest) -> Measurement:
     """From an evaluation that was written; the model and the photos as far as they are at hand."""
-    from animal_classification.data import read_source
-    from animal_classification.evaluation import Evaluation
-    from animal_classification.evaluation.eval_set import Others
-    from animal_classification.report.report_inputs import Measurement, ReportInputs, reading_of
-
     result = Evaluation.read(path)
     data = result.data
-    if asked.split not in (None, data.wanted):
-        raise UsageError(f"{str(path)!r} is about the split {data.wanted!r}, not {asked.split!r}; leave out --split")
-    bundle = None if asked.model is None else _of_evaluation(asked.model, result.model, path)
-    recipe = ReportInputs(
+    if request.split not in (None, data.wanted):
+        raise UsageError(f"{str(path)!r} is about the split {data.wanted!r}, not {request.split!r}; leave out --split")
+    bundle = None if request.model is None else _of_evaluation(request.model, result.model, path)
+    inputs = ReportInputs(
         created=result.created,
-        model=asked.model,
-        source=asked.source or data.source,
+        model=request.model,
+        source=request.source or data.source,
         split=data.wanted,
-        unknown=asked.unknown or tuple(data.others),
-        compare=_compared(asked.compare, result.comparison, path),
+        unknown=request.unknown or tuple(data.others),
+        compare=_compared(request.compare, result.comparison, path),
         engine=result.model.engine,
-        **reading_of(asked.options),
+        **reading_of(request.options),
     )
     try:
-        manifest = read_source(recipe.source, asked.options)
+        manifest = read_source(inputs.source, request.options)
     except AnimalsError:
-        if asked.source:
+        if request.source:
             raise
         manifest = None
     try:
-        others = Others.of(recipe.unknown)
+        others = Others.of(inputs.unknown)
     except AnimalsError:
-        if asked.unknown:
+        if request.unknown:
             raise
         others = Others()
-    return Measurement(recipe, result, bundle, manifest, others)
+    return Measurement(inputs, result, bundle, manifest, others)
 
 
 def _of_evaluation(model: str, facts: ModelFacts, path: Path) -> Bundle:

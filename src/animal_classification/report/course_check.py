@@ -1,6 +1,6 @@
-"""Whether a text answers questions as asked: enough words and not too many, and the images that were wanted.
+"""Whether a text answers the questions of a template: with enough words and not too many, and enough images.
 
-This is how the report of the MLOps course 02476 is checked. An answer is what stands between ``Answer:`` and the next
+The MLOps course 02476 checks its reports so. An answer is what stands between ``Answer:`` and the next
 heading of level two or three; its words are what blanks divide, its images are ``![…](…)``. A template says what is
 wanted, in either of two ways:
 
@@ -44,7 +44,7 @@ class Question:
 
 
 def violations(report: Path, template: Path) -> list[str]:
-    """A line for each thing that is not as asked for.
+    """A line for each answer that the template does not accept.
 
     Raises:
         UsageError: One of the files cannot be read, or the template asks nothing.

@@ -1,11 +1,14 @@
 """Markdown as one page that needs no other file: its pictures are put inside."""
 
+# Imported where they are used: markdown-it-py is needed by nothing else.
+
 from __future__ import annotations
 
 import base64
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from animal_classification.common.text_files import read_text, write_text
 from animal_classification.errors import UsageError
@@ -60,8 +63,6 @@ def _plain(token: Token) -> str:
 
 def _inside(address: str, folder: Path) -> str:
     """A picture of the text's own folder as a data URL."""
-    from urllib.parse import unquote
-
     path = (folder / unquote(address)).resolve()
     kind = _KINDS.get(path.suffix.lower())
     if "://" in address or address.startswith(("data:", "//")):

@@ -8,94 +8,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from animal_classification.evaluation.training_provenance import is_calibrated, recipe_name
 from animal_classification.install_hint import DISTRIBUTION
-from animal_classification.report import summary
 from animal_classification.report.export_section import export_lines
-from animal_classification.report.model_card_numbers import CardNumbers, of_evaluation, of_scorecard
-from animal_classification.report.numbers import NOTHING, Ledger, Sentence, Shown, say
+from animal_classification.report.numbers import count, decimal, percent, percent_range, photos
 from animal_classification.report.provenance import limits
+from animal_classification.report.summary import SummaryPoint, summary_points, weakest
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
+    from animal_classification.evaluation.result import Evaluation, Interval
     from animal_classification.evaluation.scorecard import Scorecard
     from animal_classification.report.report_inputs import Measurement
 
 _COMMIT = 12
-
-
-def card_lines(
-    info: BundleInfo,
-    measured: CardNumbers | None,
-    numbers: Ledger,
-    *,
-    use: str,
-    beyond: Sequence[Sentence] | None = None,
-) -> list[Sentence]:
-    """The card, line by line.
-
-    Args:
-        info: What the bundle says of itself.
-        measured: How good it is; ``None`` where nobody knows.
-        numbers: Gets every number.
-        use: What the model is called on the command line.
-        beyond: What the numbers do not say; the usual where it is not given.
-    """
-    lines = [*_front_matter(info, measured), NOTHING, say("# {}", info.name), NOTHING]
-    count = numbers.count("model.classes", len(info.labels))
-    trained = " Made with `animals train`." if recipe_name(info) else ""
-    lines += [say("Names {} kinds of animals in photos." + trained, count), NOTHING]
-    lines += [*_facts(info, numbers), NOTHING, *_how_good(measured), NOTHING]
-    lines += [say("## Limits"), NOTHING, *(say("- {}", one) for one in beyond or _LIMITS), NOTHING]
-    lines += [say(line) for line in _NOT_FOR]
-    lines += [NOTHING, say("## Use"), NOTHING, say("    animals predict PHOTOS --model {}", json.dumps(use))]
-    return lines
-
-
-def bundle_card(
-    info: BundleInfo, tested: Scorecard | None, dataset: str, numbers: Ledger, *, use: str
-) -> list[Sentence]:
-    """The card that training and exports put into a bundle.
-
-    Args:
-        info: What the bundle says of itself.
-        tested: How good it is; ``None`` where nobody knows.
-        dataset: What the photos are called that it was tested on.
-        numbers: Gets every number.
-        use: What the model is called on the command line.
-    """
-    measured = None if tested is None else of_scorecard(tested, dataset, numbers)
-    return [*card_lines(info, measured, numbers, use=use), *export_lines(info, numbers)]
-
-
-def card_of(measurement: Measurement, numbers: Ledger) -> list[Sentence]:
-    """The card beside a report, line by line; its last line says how it was made.
-
-    Args:
-        measurement: With the bundle.
-        numbers: Gets every number.
-    """
-    bundle, recipe = measurement.bundle, measurement.recipe
-    assert bundle is not None
-    measured = of_evaluation(measurement.result, numbers)
-    use = recipe.model or bundle.info.name
-    lines = card_lines(bundle.info, measured, numbers, use=use, beyond=limits(measurement.result, numbers))
-    return [*lines, NOTHING, Sentence((recipe.in_text(),))]
-
-
-def as_text(lines: Sequence[Sentence]) -> str:
-    """What is written to the file."""
-    return "\n".join(map(str, lines)) + "\n"
-
-
+_WEAKEST = 5
+_TOLD = 'told right (the right label, or a right group, and not "unknown")'
 _LIMITS = (
-    say("It answers with one of its classes whatever the photo shows, and with one animal where there are several."),
-    say(
-        "The numbers hold for photos like those that it was trained on. Other cameras, places and seasons: "
-        "measure again."
-    ),
+    "It answers with one of its classes whatever the photo shows, and with one animal where there are several.",
+    "The numbers hold for photos like those that it was trained on. Other cameras, places and seasons: measure again.",
 )
 _NOT_FOR = (
     "## Not for",
@@ -105,90 +39,102 @@ _NOT_FOR = (
 )
 
 
-def _front_matter(info: BundleInfo, measured: CardNumbers | None) -> list[Sentence]:
-    lines = ["---"]
-    if info.license:
-        lines.append(f"license: {json.dumps(info.license.lower())}")
-    lines += [f"library_name: {DISTRIBUTION}", "pipeline_tag: image-classification", "tags:"]
-    lines += [f"  - {tag}" for tag in ("image-classification", "animals", "onnx")]
-    found = [Sentence((line,)) for line in lines]
-    if measured is not None:
-        found += [
-            Sentence((line,))
-            for line in (
-                "model-index:",
-                f"  - name: {json.dumps(info.name)}",
-                "    results:",
-                "      - task:",
-                "          type: image-classification",
-                "        dataset:",
-                f"          name: {json.dumps(measured.dataset)}",
-                f"          type: {json.dumps(info.name)}",
-                f"          split: {json.dumps(measured.split)}",
-                "        metrics:",
-            )
-        ]
-        for name, number in measured.metrics:
-            found += [say("          - type: {}", name), say("            value: {}", number)]
-    return [*found, Sentence(("---",))]
+@dataclass(frozen=True, kw_only=True)
+class CardNumbers:
+    """How good a model is, as its card says it.
 
+    Attributes:
+        dataset: What the photos are called.
+        split: Which part of them.
+        photos: How many.
+        apart: What is known of whether training has seen them: comes after ``photos`` in a sentence.
+        rows: What is measured, a name and a number with whatever explains it.
+        weakest: The classes that it recognises least, and how many of their photos it finds.
+        metrics: For the front matter, by the names that Hugging Face gives them.
+        verdict: The same in words; empty after a training or an export, which measure less.
+    """
 
-def _facts(info: BundleInfo, numbers: Ledger) -> list[Sentence]:
-    lines = [say("## What it is"), NOTHING]
-    if recipe := recipe_name(info):
-        lines.append(
-            say(
-                "- **Recipe**: `{}`, seed {}; the whole configuration is in `bundle.json` under `config`.",
-                recipe,
-                info.config.get("seed", 0),
-            )
+    dataset: str
+    split: str
+    photos: int
+    apart: str
+    rows: Sequence[tuple[str, str]]
+    weakest: Sequence[tuple[str, str]]
+    metrics: Sequence[tuple[str, float]]
+    verdict: Sequence[SummaryPoint] = ()
+
+    @classmethod
+    def of_scorecard(cls, tested: Scorecard, dataset: str) -> CardNumbers:
+        """What training and exports measure.
+
+        Args:
+            tested: On the photos that were kept apart.
+            dataset: What the photos are called.
+        """
+        recalls = tested.recalls
+        worst = sorted(recalls, key=lambda name: (recalls[name], name))[:_WEAKEST]
+        return cls(
+            dataset=dataset,
+            split="test",
+            photos=tested.photos,
+            apart=_apart(tested.seen),
+            rows=[
+                (_TOLD, _decimal_interval(tested.answered_right)),
+                ("accuracy", _decimal_interval(tested.accuracy)),
+                ("mean recall of the classes", _decimal_interval(tested.balanced_accuracy)),
+                ("called unknown, wrongly", decimal(tested.called_unknown)),
+                ("true class among the first five", decimal(tested.top5)),
+                ("loss (nats)", decimal(tested.loss)),
+                ("photos independent of each other", count(tested.units)),
+            ],
+            weakest=[(name, decimal(recalls[name], 2)) for name in worst],
+            metrics=[
+                ("accuracy", tested.accuracy.value),
+                ("answered_right", tested.answered_right.value),
+                ("loss", tested.loss),
+            ],
         )
-    text = say("- **Data**: version `{}`", info.data.version)
-    for key, count, words in (
-        ("model.n_train", info.data.n_train, "{}; {} photos to learn from"),
-        ("model.n_test", info.data.n_test, "{}, {} to test"),
-    ):
-        if count is not None:
-            text = say(words, text, numbers.count(key, count))
-    code, preprocess = info.code, info.preprocess
-    commit = f", commit `{code.git[:_COMMIT]}`" if code.git else ""
-    lines += [
-        say("{}.", text),
-        say("- **Code**: {} {}{}.", DISTRIBUTION, code.version, commit),
-        say("- **Labels**: {}.", ", ".join(escaped(label.name) for label in info.labels)),
-        say(
-            "- **Input**: {} x {} pixels; {}.",
-            numbers.count("model.size", preprocess.size),
-            numbers.count("model.size", preprocess.size),
-            _calibration(info, numbers),
-        ),
-    ]
-    return lines
+
+    @classmethod
+    def of_evaluation(cls, result: Evaluation) -> CardNumbers:
+        """What an evaluation measures."""
+        overall, data = result.overall, result.data
+        return cls(
+            dataset=data.source,
+            split=data.split,
+            photos=data.scored,
+            apart=_apart(data.seen if data.seen_known else None),
+            rows=_evaluation_rows(result),
+            weakest=[(one.name, f"{percent(one.recall)} of {photos(one.n)}") for one in weakest(result)[:_WEAKEST]],
+            metrics=[
+                ("accuracy", overall.accuracy.value),
+                ("answered_right", overall.answered_right.value),
+                ("f1", overall.weighted.f1),
+            ],
+            verdict=summary_points(result),
+        )
 
 
-def _calibration(info: BundleInfo, numbers: Ledger) -> Sentence:
-    if not is_calibrated(info):
-        return say("probabilities are not calibrated, because no photo was left for it")
-    temperature = numbers.decimal("model.temperature", info.calibration.temperature)
-    return say("probabilities are calibrated (temperature {})", temperature)
+def bundle_card(info: BundleInfo, tested: Scorecard | None, dataset: str, *, use: str) -> str:
+    """The card that training and exports put into a bundle.
+
+    Args:
+        info: What the bundle says of itself.
+        tested: How good it is; ``None`` where nobody knows.
+        dataset: What the photos are called that it was tested on.
+        use: What the model is called on the command line.
+    """
+    measured = None if tested is None else CardNumbers.of_scorecard(tested, dataset)
+    return _as_text([*_card_lines(info, measured, use, _LIMITS), *export_lines(info)])
 
 
-def _how_good(measured: CardNumbers | None) -> list[Sentence]:
-    if measured is None:
-        return [say("## How good it is"), NOTHING, say("Nobody knows: there was no test photo.")]
-    lines = [say("## How good it is"), NOTHING, say("On {}{}:", summary.photos(measured.photos), measured.apart)]
-    lines += [NOTHING, say("| | |"), say("|---|---|")]
-    lines += [say("| {} | {} |", name, value) for name, value in measured.rows]
-    if measured.verdict:
-        lines += [NOTHING, *(say("- **{}**: {}", one.title, _escaped(one.text)) for one in measured.verdict)]
-    lines += [
-        NOTHING,
-        say("The classes that it recognises least:"),
-        NOTHING,
-        say("| class | recall |"),
-        say("|---|---|"),
-    ]
-    return lines + [say("| {} | {} |", escaped(name), value) for name, value in measured.weakest]
+def report_card(measurement: Measurement) -> str:
+    """The card beside a report; its last line says how it was made. ``measurement`` comes with the bundle."""
+    bundle, inputs = measurement.bundle, measurement.inputs
+    assert bundle is not None
+    measured = CardNumbers.of_evaluation(measurement.result)
+    use = inputs.model or bundle.info.name
+    return _as_text([*_card_lines(bundle.info, measured, use, limits(measurement.result)), "", inputs.in_text()])
 
 
 def escaped(text: str) -> str:
@@ -197,11 +143,133 @@ def escaped(text: str) -> str:
     return "".join(f"\\{character}" if character in "\\`*_{}[]<>#|!~&" else character for character in line)
 
 
-def _escaped(sentence: Sentence) -> Sentence:
-    return Sentence(tuple(part if isinstance(part, Shown) else _in_line(part) for part in sentence.parts))
+def _as_text(lines: Sequence[str]) -> str:
+    return "\n".join(lines) + "\n"
 
 
-def _in_line(part: str) -> str:
-    """The same for a part of a sentence, whose spaces at both ends matter."""
-    start, end = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
-    return f"{start and ' '}{escaped(part)}{end and ' '}" if part.strip() else " "
+def _card_lines(info: BundleInfo, measured: CardNumbers | None, use: str, beyond: Sequence[str]) -> list[str]:
+    """All but the last section; ``beyond`` is what the numbers do not say."""
+    trained = " Made with `animals train`." if recipe_name(info) else ""
+    return [
+        *_front_matter(info, measured),
+        "",
+        f"# {info.name}",
+        "",
+        f"Names {count(len(info.labels))} kinds of animals in photos.{trained}",
+        "",
+        *_facts(info),
+        "",
+        *_how_good(measured),
+        "",
+        "## Limits",
+        "",
+        *(f"- {one}" for one in beyond),
+        "",
+        *_NOT_FOR,
+        "",
+        "## Use",
+        "",
+        f"    animals predict PHOTOS --model {json.dumps(use)}",
+    ]
+
+
+def _front_matter(info: BundleInfo, measured: CardNumbers | None) -> list[str]:
+    lines = ["---"]
+    if info.license:
+        lines.append(f"license: {json.dumps(info.license.lower())}")
+    lines += [f"library_name: {DISTRIBUTION}", "pipeline_tag: image-classification", "tags:"]
+    lines += [f"  - {tag}" for tag in ("image-classification", "animals", "onnx")]
+    if measured is not None:
+        lines += [
+            "model-index:",
+            f"  - name: {json.dumps(info.name)}",
+            "    results:",
+            "      - task:",
+            "          type: image-classification",
+            "        dataset:",
+            f"          name: {json.dumps(measured.dataset)}",
+            f"          type: {json.dumps(info.name)}",
+            f"          split: {json.dumps(measured.split)}",
+            "        metrics:",
+        ]
+        for name, number in measured.metrics:
+            lines += [f"          - type: {name}", f"            value: {decimal(number, 4)}"]
+    return [*lines, "---"]
+
+
+def _facts(info: BundleInfo) -> list[str]:
+    lines = ["## What it is", ""]
+    if recipe := recipe_name(info):
+        seed = info.config.get("seed", 0)
+        lines.append(
+            f"- **Recipe**: `{recipe}`, seed {seed}; the whole configuration is in `bundle.json` under `config`."
+        )
+    data, code, size = info.data, info.code, count(info.preprocess.size)
+    learned = "" if data.n_train is None else f"; {count(data.n_train)} photos to learn from"
+    tested = "" if data.n_test is None else f", {count(data.n_test)} to test"
+    commit = f", commit `{code.git[:_COMMIT]}`" if code.git else ""
+    return [
+        *lines,
+        f"- **Data**: version `{data.version}`{learned}{tested}.",
+        f"- **Code**: {DISTRIBUTION} {code.version}{commit}.",
+        f"- **Labels**: {', '.join(escaped(label.name) for label in info.labels)}.",
+        f"- **Input**: {size} x {size} pixels; {_calibration(info)}.",
+    ]
+
+
+def _calibration(info: BundleInfo) -> str:
+    if not is_calibrated(info):
+        return "probabilities are not calibrated, because no photo was left for it"
+    return f"probabilities are calibrated (temperature {decimal(info.calibration.temperature)})"
+
+
+def _how_good(measured: CardNumbers | None) -> list[str]:
+    if measured is None:
+        return ["## How good it is", "", "Nobody knows: there was no test photo."]
+    lines = ["## How good it is", "", f"On {photos(measured.photos)}{measured.apart}:", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in measured.rows]
+    if measured.verdict:
+        lines += ["", *(f"- **{one.title}**: {escaped(one.text)}" for one in measured.verdict)]
+    lines += ["", "The classes that it recognises least:", "", "| class | recall |", "|---|---|"]
+    return lines + [f"| {escaped(name)} | {value} |" for name, value in measured.weakest]
+
+
+def _evaluation_rows(result: Evaluation) -> list[tuple[str, str]]:
+    overall, sets, unknown = result.overall, result.sets, result.unknown
+    before, after = result.calibration.before, result.calibration.after
+    rows = [
+        (_TOLD, _percent_interval(overall.answered_right)),
+        ("accuracy", _percent_interval(overall.accuracy)),
+        ("every class alike (balanced accuracy)", _percent_interval(overall.balanced_accuracy)),
+    ]
+    rows += [(f"true class among the first {k}", percent(share)) for k, share in overall.top.items() if k > 1]
+    weighted = overall.weighted
+    rows += [
+        (f"{words} (weighted)", decimal(number))
+        for words, number in (("precision", weighted.precision), ("recall", weighted.recall), ("F1", weighted.f1))
+    ]
+    chance = percent(after.ece_by_chance)
+    error = f"{percent(after.ece)}; {percent(before.ece)} before calibration, {chance} by chance alone"
+    rows.append(("calibration error (ECE)", error))
+    if sets is not None:
+        wanted = percent(1 - sets.rule.alpha, 0)
+        rows.append((f"prediction sets hold the truth ({wanted} wanted)", _percent_interval(sets.coverage)))
+    if unknown is not None and unknown.auroc is not None:
+        rows.append(("photos of other things (AUROC)", decimal(unknown.auroc)))
+    return rows
+
+
+def _percent_interval(number: Interval) -> str:
+    return f"{percent(number.value)} (95% interval {percent_range(number)})"
+
+
+def _decimal_interval(number: Interval) -> str:
+    return f"{decimal(number.value)} (95% interval {decimal(number.low)} to {decimal(number.high)})"
+
+
+def _apart(seen: int | None) -> str:
+    if seen is None:
+        return "; whether training has seen them is not known"
+    if not seen:
+        return " that were kept apart from its training"
+    return f", of which training has seen {count(seen)}, or copies of them"

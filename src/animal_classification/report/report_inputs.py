@@ -1,13 +1,13 @@
-"""How a report was made, written into it, so that the same can be measured again."""
+"""What a report is about, written into it, so that the same can be measured again."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,22 +19,36 @@ from animal_classification.errors import UsageError
 from animal_classification.evaluation.eval_set import Others
 from animal_classification.evaluation.evaluator import EvaluateOptions, evaluate
 from animal_classification.evaluation.result import Evaluation
+from animal_classification.evaluation.training_provenance import export_of, measured_on
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
     from animal_classification.data.manifest import Manifest
 
-_MARK = "animals-report"
-_IN_TEXT = re.compile(rf"<!-- {_MARK} (\{{.*\}}) -->")
+_COMMENT = "<!-- animals-report {} -->"
+_IN_TEXT = re.compile(_COMMENT.format(r"(\{.*\})"))
+_AS_TRAINED = SourceOptions()
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def is_recipe(comment: str) -> bool:
-    """Whether the content of an HTML comment is a recipe, which holds nothing that could end the comment."""
-    return re.fullmatch(rf" {_MARK} \{{[^<>]*\}} ", comment) is not None
+def parse_only(model: type[_Model], found: Sequence[str], where: str) -> _Model:
+    """Read the one piece of JSON that a report carries.
+
+    Raises:
+        UsageError: There is none, or more than one, or it is damaged.
+    """
+    if len(found) != 1:
+        raise UsageError(f"{where!r} does not say how it was made; write it again: animals evaluate --report")
+    try:
+        return model.model_validate_json(found[0])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where!r}: what it says of how it was made is damaged ({place}: {first['msg']})") from error
 
 
 class ReportInputs(BaseModel):
-    """What was measured, as it was asked for.
+    """What to measure, and how.
 
     Attributes:
         program: Version of this package.
@@ -68,26 +82,16 @@ class ReportInputs(BaseModel):
         """As an HTML comment, which Markdown keeps and nobody sees."""
         # Two hyphens or a ">" in a name may not end the comment.
         safe = self.model_dump_json().replace("-", "\\u002d").replace(">", "\\u003e").replace("<", "\\u003c")
-        return f"<!-- {_MARK} {safe} -->"
+        return _COMMENT.format(safe)
 
     @classmethod
-    def found_in(cls, text: str, where: str) -> ReportInputs:
-        """The one that a report carries.
+    def found_in(cls, card: str, where: str) -> ReportInputs:
+        """The ones that a model card carries.
 
         Raises:
             UsageError: It carries none.
         """
-        marks = _IN_TEXT.findall(text)
-        if len(marks) != 1:
-            raise UsageError(f"{where!r} does not say how it was made; write it again: animals evaluate --report")
-        try:
-            return cls.model_validate_json(marks[0])
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise UsageError(
-                f"{where!r}: what it says of how it was made is damaged ({place}: {first['msg']})"
-            ) from error
+        return parse_only(cls, _IN_TEXT.findall(card), where)
 
     def source_options(self, cache: Path | None = None) -> SourceOptions:
         """How the source is read."""
@@ -102,19 +106,37 @@ def reading_of(options: SourceOptions) -> dict[str, Any]:
     return {"kind": options.kind, "root": root, "columns": columns}
 
 
+def inputs_of(bundle: Bundle, model: str, options: SourceOptions = _AS_TRAINED) -> ReportInputs:
+    """How to measure a model on the photos that training kept apart.
+
+    Args:
+        bundle: The model.
+        model: What it is called.
+        options: How the photos are read, where otherwise than in training.
+
+    Raises:
+        UsageError: The bundle does not say what it learned from.
+    """
+    source = measured_on(bundle.info, options)
+    split = export_of(bundle.info).get("split", "test")
+    return ReportInputs(
+        created=bundle.info.created, model=model, source=source.name, split=split, **reading_of(source.options)
+    )
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A model on photos, and the photos themselves.
 
     Attributes:
-        recipe: How to measure the same again.
+        inputs: How to measure the same again.
         result: What was measured.
         bundle: The model; ``None`` where only its evaluation is at hand.
         manifest: The photos; ``None`` where they are not at hand.
         others: Photos of none of the classes, as far as they are at hand.
     """
 
-    recipe: ReportInputs
+    inputs: ReportInputs
     result: Evaluation
     bundle: Bundle | None
     manifest: Manifest | None
@@ -122,33 +144,33 @@ class Measurement:
 
 
 def measure(
-    recipe: ReportInputs, load: Callable[[str], Bundle], progress: Progress, cache: Path | None = None
+    inputs: ReportInputs, load: Callable[[str], Bundle], progress: Progress, cache: Path | None = None
 ) -> Measurement:
-    """Do what a recipe says.
+    """Measure a model on photos.
 
     Args:
-        recipe: What to measure.
+        inputs: What to measure.
         load: Finds a model by what it is called.
         progress: Told what is being done.
         cache: Folder for what is known about files.
 
     Raises:
-        UsageError: The recipe names no model, or what it names is not there.
+        UsageError: No model is named, or what is named is not there.
     """
-    if recipe.model is None:
+    if inputs.model is None:
         raise UsageError("which model this is about is not known; name it with --model")
-    bundle = load(recipe.model)
-    other = load(recipe.compare) if recipe.compare else None
-    reading = replace(recipe.source_options(cache), progress=progress)
-    manifest = read_source(recipe.source, reading)
-    unknown = Others.of(recipe.unknown)
+    bundle = load(inputs.model)
+    other = load(inputs.compare) if inputs.compare else None
+    reading = replace(inputs.source_options(cache), progress=progress)
+    manifest = read_source(inputs.source, reading)
+    unknown = Others.of(inputs.unknown)
     asked = EvaluateOptions(
-        split=recipe.split,
+        split=inputs.split,
         unknown=unknown,
         compare=other,
-        engine=recipe.engine,
+        engine=inputs.engine,
         cache=cache,
         progress=progress,
     )
-    result = evaluate(bundle, manifest, recipe.source, asked)
-    return Measurement(recipe, result, bundle, manifest, unknown)
+    result = evaluate(bundle, manifest, inputs.source, asked)
+    return Measurement(inputs, result, bundle, manifest, unknown)

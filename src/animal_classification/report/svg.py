@@ -1,10 +1,10 @@
-"""SVG as text, with everything that comes from outside escaped."""
+"""SVG as text, with everything that comes from outside escaped, and the small plots that stand in table cells."""
 
 from __future__ import annotations
 
 from html import escape
 
-from animal_classification.report.numbers import Shown
+from animal_classification.evaluation.result import Interval
 
 Attribute = str | float
 
@@ -27,17 +27,41 @@ class Svg:
         opened = f"<{tag}{_attributes(attributes)}"
         self._parts.append(f"{opened}><title>{escape(title)}</title></{tag}>" if title else f"{opened}/>")
 
-    def text(self, x: float, y: float, content: str | Shown, *, title: str = "", **attributes: Attribute) -> None:
-        """Words or a number at a place."""
+    def text(self, x: float, y: float, content: str, *, title: str = "", **attributes: Attribute) -> None:
+        """Words at a place."""
         more = f"<title>{escape(title)}</title>" if title else ""
-        if isinstance(content, Shown):
-            inner = f'<tspan data-claim="{escape(content.key)}">{escape(content.text)}</tspan>'
-        else:
-            inner = escape(content)
-        self._parts.append(f"<text{_attributes({'x': x, 'y': y, **attributes})}>{inner}{more}</text>")
+        self._parts.append(f"<text{_attributes({'x': x, 'y': y, **attributes})}>{escape(content)}{more}</text>")
 
     def __html__(self) -> str:
         return "".join([*self._parts, "</svg>"])
+
+
+def share_bar(share: float, says: str, *, interval: Interval | None = None) -> Svg:
+    """A bar from 0 to 100%, with its interval as a thin line."""
+    drawing = Svg(100, 12, says, stretched=True, kind="line-plot")
+    drawing.add("rect", x=0, y=1, width=100, height=10, kind="empty")
+    drawing.add("rect", x=0, y=1, width=100 * share, height=10, kind="filled")
+    if interval is not None:
+        drawing.add(
+            "rect", x=100 * interval.low, y=5, width=100 * (interval.high - interval.low), height=2, kind="spread"
+        )
+    return drawing
+
+
+def interval_mark(number: Interval, overall: float, lowest: float, says: str) -> Svg:
+    """An interval between ``lowest`` and 100%, and where the whole stands."""
+    scale = 100 / (1 - lowest or 1.0)
+
+    def across(share: float) -> float:
+        return (share - lowest) * scale
+
+    drawing = Svg(100, 12, says, stretched=True, kind="line-plot")
+    drawing.add("rect", x=0, y=1, width=100, height=10, kind="empty")
+    width = max(across(number.high) - across(number.low), 0.6)
+    drawing.add("rect", x=min(across(number.low), 99.4), y=4, width=width, height=4, kind="range")
+    drawing.add("rect", x=min(max(across(number.value) - 0.6, 0.0), 98.8), y=1, width=1.2, height=10, kind="mark")
+    drawing.add("rect", x=min(across(overall), 99.5), y=0, width=0.5, height=12, kind="whole")
+    return drawing
 
 
 def shortened(name: str, most: int) -> str:

@@ -221,7 +221,7 @@ def _config(sweep: Sweep, trial: optuna.Trial, values: Mapping[str, Value]) -> C
     from animal_classification.sweep.trials import RUN
 
     number = trial.user_attrs.get(RUN, trial.number)
-    trackers = [name for name in sweep.config.tracking.to if name != "mlflow"]
+    trackers = [name for name in sweep.config.tracking.to if name not in ("auto", "mlflow")]
     return sweep.vary(
         {
             **values,

@@ -12,7 +12,14 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from animal_classification.errors import MissingExtraError
-from animal_classification.registry.mlflow_client import import_client, shown, sqlite_file, tracking_uri
+from animal_classification.registry.mlflow_client import (
+    import_for,
+    is_installed,
+    require,
+    shown,
+    sqlite_file,
+    tracking_uri,
+)
 from animal_classification.tracking.background import LOCAL_PATIENCE, PATIENCE, BackgroundTracker, NonFatalTracker, Warn
 from animal_classification.tracking.composite import CompositeTracker, flat
 from animal_classification.tracking.tracker import Tracker
@@ -26,6 +33,19 @@ _HOME = "animal_classification.tracking"
 _EXTRAS = {"wandb": ("wandb", "wandb"), "tensorboard": ("tensorboardX", "tensorboard")}
 
 _LOCAL_AND_QUICK = {"csv"}
+
+
+def without_auto(config: Config) -> Config:
+    """The same configuration, decided for this machine.
+
+    In ``tracking.to`` each tracker stands once, and ``auto`` is MLflow where it is installed, else nothing. Where
+    ``tracking.register`` is not set, models are registered if MLflow is installed.
+    """
+    tracking, installed = config.tracking, is_installed()
+    named = ["mlflow" if name == "auto" else name for name in tracking.to if name != "auto" or installed]
+    register = installed if tracking.register_model is None else tracking.register_model
+    update = {"to": tuple(dict.fromkeys(named)), "register_model": register}
+    return config.model_copy(update={"tracking": tracking.model_copy(update=update)})
 
 
 @contextmanager
@@ -67,7 +87,7 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
     check_installed(config)
     tell = warn or logging.getLogger(_HOME).warning
     trackers: list[NonFatalTracker] = []
-    for name in dict.fromkeys(config.tracking.to):  # each once
+    for name in config.tracking.to:
         label, opener = _label(name, config), partial(_open, name, config, run)
         if name in _LOCAL_AND_QUICK:
             trackers.append(NonFatalTracker(label, opener, tell))
@@ -79,12 +99,13 @@ def open_tracker(config: Config, run: Run, *, warn: Warn | None = None) -> Track
 def begin_imports(config: Config) -> None:
     """Import what trackers need, on a thread: while photos are decoded nobody notices, and later others would wait."""
     if "mlflow" in config.tracking.to:
-        Thread(target=_import_mlflow, name="animals-import", daemon=True).start()
+        uri = tracking_uri(config.tracking.uri, output=config.output)
+        Thread(target=_import_mlflow, args=(uri,), name="animals-import", daemon=True).start()
 
 
-def _import_mlflow() -> None:
+def _import_mlflow(uri: str) -> None:
     with suppress(Exception):  # whoever needs it meets it again, and can say so
-        import_client()
+        import_for(uri)
 
 
 def check_installed(config: Config) -> None:
@@ -93,6 +114,10 @@ def check_installed(config: Config) -> None:
     Raises:
         MissingExtraError: A library is not installed.
     """
+    if "mlflow" in config.tracking.to:
+        require("tracking with mlflow")
+    if config.tracking.register_model:
+        require("tracking.register=true")
     for name in config.tracking.to:
         if name in _EXTRAS and find_spec(_EXTRAS[name][0]) is None:
             raise MissingExtraError(f"tracking with {name}", _EXTRAS[name][1])

@@ -1,11 +1,10 @@
-"""The model card that a bundle gets when it is trained; ``evaluation.report.card`` writes it."""
+"""The model card that a bundle gets when it is trained; ``report.model_card`` writes it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from animal_classification.report.model_card import as_text, bundle_card
-from animal_classification.report.numbers import Ledger
+from animal_classification.report.model_card import bundle_card
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
@@ -16,4 +15,4 @@ if TYPE_CHECKING:
 def model_card(job: RecipeInputs, info: BundleInfo, measured: HeldOutMetrics | None) -> str:
     """Markdown with Hugging Face's front matter."""
     tested = None if measured is None else measured.tested
-    return as_text(bundle_card(info, tested, job.config.data.path, Ledger(), use=job.run.bundle.name))
+    return bundle_card(info, tested, job.config.data.path, use=job.run.bundle.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.progress import Progress, silent
-from animal_classification.tracking.factory import begin_imports, check_installed, tracked
+from animal_classification.tracking.factory import begin_imports, check_installed, tracked, without_auto
 from animal_classification.tracking.model_registration import offer
 from animal_classification.training.input_hashes import ingredients
 from animal_classification.training.package import finish
@@ -84,6 +84,7 @@ def train(
     """
     begun = time.monotonic()
     recipe = find_recipe(config.recipe.name)
+    config = without_auto(config)
     check_installed(config)
     begin_imports(config)
     with open_embedder(config) as embedder:

@@ -32,7 +32,7 @@ def complaint(*words: str, config_dir: Path | None = None) -> str:
 
 def test_nothing_said_is_something_sensible() -> None:
     config = compose()
-    assert (config.data.path, config.recipe.name, config.tracking.to) == ("animal-mnist", "probe", ("mlflow", "csv"))
+    assert (config.data.path, config.recipe.name, config.tracking.to) == ("animal-mnist", "probe", ("auto", "csv"))
 
 
 @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in GROUPS for choice in GROUPS[group]])

@@ -21,8 +21,8 @@ from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources import SourceOptions, read_source
 from animal_classification.data.summary import as_object
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
-from animal_classification.report.dataset.dataset_page import render, write_page
-from animal_classification.report.dataset.terminal_text import finding_lines, summary_lines
+from animal_classification.report.dataset_page import render, write_page
+from animal_classification.report.dataset_text import finding_lines, summary_lines
 from tests.unit.data.drawing import draw, draw_classes, listed, picture, seed_of
 
 

@@ -13,8 +13,7 @@ from animal_classification.cli.main import main
 from animal_classification.data.sources import Columns, SourceOptions
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.training_provenance import recipe_name, training_source
-from animal_classification.report.model_card import as_text, card_lines
-from animal_classification.report.numbers import Ledger
+from animal_classification.report.model_card import bundle_card
 from tests.support.tiny_bundle import write_tiny_bundle
 
 TABLE = {"path": "labels.csv", "kind": "table", "root": "photos", "columns": {"path": "file", "label": None}}
@@ -60,7 +59,7 @@ def test_an_export_reads_them_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_only_a_trained_model_says_that_it_was(tmp_path: Path) -> None:
     for name, config in (("made", {"architecture": "x"}), ("trained", {"recipe": {"name": "probe"}})):
         info = load(write_tiny_bundle(tmp_path / name, config=config)).info
-        said = as_text(card_lines(info, None, Ledger(), use="tiny"))
+        said = bundle_card(info, None, "photos", use="tiny")
         assert "Names 3 kinds of animals in photos." in said
         assert ("Made with `animals train`" in said) == (name == "trained")
-    assert "Made with" not in as_text(card_lines(load("photos").info, None, Ledger(), use="photos"))
+    assert "Made with" not in bundle_card(load("photos").info, None, "photos", use="photos")

@@ -16,7 +16,9 @@ def drawn() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def real_photos(photos_dir: Path) -> dict[str, list[Path]]:
+    folders = [photos_dir / name for name in ("imagenet_animals", "ena24_sample") if (photos_dir / name).is_dir()]
+    assert folders
     return {
-        name: sorted(path for path in (photos_dir / name).glob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
-        for name in ("imagenet_animals", "ena24_sample")
+        folder.name: sorted(path for path in folder.glob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
+        for folder in folders
     }

@@ -35,6 +35,7 @@ def test_photos_below_four_times_the_size_take_the_exact_path() -> None:
     assert distance(encode(textured(1500, 1024), "JPEG")).max() > 0
 
 
+@pytest.mark.photos(samples=True)
 def test_real_photos(real_photos: dict[str, list[Path]]) -> None:
     for paths in real_photos.values():
         found = [distance(path) for path in paths[::8] + paths[-20:]]

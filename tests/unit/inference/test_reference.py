@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from animal_classification.bundle import load
-from animal_classification.inference.reference import TrainingReference, reference_arrays
+from animal_classification.inference import reference
+from animal_classification.inference.reference import REFERENCE_FILE, TrainingReference, pack, reference_arrays
 from tests.support.tiny_bundle import write_tiny_bundle
 
 
@@ -38,12 +39,10 @@ def test_it_is_read_back_from_a_bundle(tmp_path: Path) -> None:
         paths=["cat/é.jpg", "dog/b.jpg", "lion/c.jpg"],
         seen=[sha("a"), sha("b")],
     )
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    path = write_tiny_bundle(tmp_path / "tiny", files={"reference.npz": stream.getvalue()})
-    reference = TrainingReference.of(load(path))
-    assert reference.has_seen([sha("a"), None, sha("c"), sha("b")]).tolist() == [True, False, False, True]
-    near = reference.nearest(np.array([[1.0, 0.1, 0.0]]), ["cat", "dog", "lion"], k=2)[0]
+    path = write_tiny_bundle(tmp_path / "tiny", files={REFERENCE_FILE: pack(arrays)})
+    remembered = TrainingReference.of(load(path))
+    assert remembered.has_seen([sha("a"), None, sha("c"), sha("b")]).tolist() == [True, False, False, True]
+    near = remembered.nearest(np.array([[1.0, 0.1, 0.0]]), ["cat", "dog", "lion"], k=2)[0]
     assert [(one.path, one.label) for one in near] == [("cat/é.jpg", "cat"), ("dog/b.jpg", "dog")]
     assert near[0].similarity > 0.99 > near[1].similarity
 
@@ -52,3 +51,14 @@ def test_a_bundle_without_it_has_seen_nothing_and_knows_no_neighbours(tmp_path: 
     reference = TrainingReference.of(load(write_tiny_bundle(tmp_path / "tiny")))
     assert not reference.has_seen([sha("a")]).any()
     assert reference.nearest(np.ones((2, 3)), ["cat", "dog", "lion"]) == [[], []]
+
+
+def test_nothing_else_knows_the_file() -> None:
+    source = Path(reference.__file__).parents[1]
+    owners = [
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value == REFERENCE_FILE
+    ]
+    assert owners == ["inference/reference.py"]

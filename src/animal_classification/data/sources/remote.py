@@ -1,7 +1,5 @@
 """Photos behind a URL: whatever fsspec reaches. What is fetched is kept under what the store says of its content."""
 
-# Imported where they are used: fsspec takes 30 ms to load, and most sources are local.
-
 from __future__ import annotations
 
 import hashlib

@@ -3,26 +3,30 @@
 Whoever writes a page, a model card or a table reads this and computes nothing anew.
 """
 
-from animal_classification.evaluation.result.base import Interval
-from animal_classification.evaluation.result.calibration_result import (
-    Bar,
-    CalibrationResult,
-    Reliability,
-    SetResult,
-    UnknownResult,
-    UnknownScore,
+from animal_classification.evaluation.result.evaluation import (
+    DataFacts,
+    Evaluation,
+    ModelComparison,
+    ModelFacts,
+    Neighbour,
+    NotablePhotos,
+    PhotoRow,
+    RankedLabel,
 )
-from animal_classification.evaluation.result.evaluation import Evaluation
-from animal_classification.evaluation.result.model_and_data import DataFacts, ModelFacts
-from animal_classification.evaluation.result.photo_rows import Neighbour, NotablePhotos, PhotoRow, RankedLabel
 from animal_classification.evaluation.result.scores import (
     Averages,
+    Bar,
+    CalibrationResult,
     ClassResult,
     ConfusionMatrix,
-    ModelComparison,
+    Interval,
     Overall,
     Paired,
+    Reliability,
+    SetResult,
     Slice,
+    UnknownResult,
+    UnknownScore,
 )
 
 __all__ = [

@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from animal_classification.data.duckdb_parquet import connect, literal, quoted
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.table import SET_SEPARATOR, Row, columns, from_values
-
-if TYPE_CHECKING:
-    import duckdb
 
 MEMORY = "128MB"
 ROWS_AT_ONCE = 1000
@@ -42,18 +38,18 @@ def write_parquet(lines: Path, target: Path, *, top_k: int, threads: int) -> Non
     Raises:
         OutputError: The system refuses to write it.
     """
-    types = ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in _TYPES.items())
+    types = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in _TYPES.items())
     selection = ", ".join(_expression(name) for name in columns(top_k))
     source = f"read_json($1, format = 'newline_delimited', columns = {{{types}}})"
     # The target cannot be a parameter.
     statement = (
-        f"COPY (SELECT {selection} FROM {source} WHERE path IS NOT NULL) TO {_quoted(str(target))} (FORMAT parquet)"  # noqa: S608
+        f"COPY (SELECT {selection} FROM {source} WHERE path IS NOT NULL) TO {quoted(str(target))} (FORMAT parquet)"  # noqa: S608
     )
-    with _connect(threads) as database:
+    with connect(threads, memory_limit=MEMORY) as database:
         import duckdb
 
         try:
-            database.execute(statement, [_literal(lines)])
+            database.execute(statement, [literal(lines)])
         except duckdb.Error as error:
             raise OutputError(f"cannot write {str(target)!r}: {str(error).splitlines()[0]}") from error
 
@@ -64,11 +60,11 @@ def read_parquet(path: Path, top_k: int) -> Iterator[Row]:
     Raises:
         UsageError: It is something else, or was made with another ``top_k``.
     """
-    with _connect(1) as database:
+    with connect(memory_limit=MEMORY) as database:
         import duckdb
 
         try:
-            result = database.execute("SELECT * FROM read_parquet($1)", [_literal(path)])
+            result = database.execute("SELECT * FROM read_parquet($1)", [literal(path)])
             if [column[0] for column in result.description] != columns(top_k):
                 raise UsageError(f"it has other columns than --top-k {top_k} gives")
             while batch := result.fetchmany(ROWS_AT_ONCE):
@@ -85,27 +81,14 @@ def read_columns(path: Path) -> list[str]:
     Raises:
         UsageError: It is no parquet.
     """
-    with _connect(1) as database:
+    with connect(memory_limit=MEMORY) as database:
         import duckdb
 
         try:
-            result = database.execute("SELECT * FROM read_parquet($1) LIMIT 0", [_literal(path)])
+            result = database.execute("SELECT * FROM read_parquet($1) LIMIT 0", [literal(path)])
         except duckdb.Error as error:
             raise UsageError(f"{str(path)!r} is no parquet: {str(error).splitlines()[0]}") from error
         return [column[0] for column in result.description]
-
-
-def _connect(threads: int) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    settings: dict[str, Any] = {
-        "threads": threads,
-        "memory_limit": MEMORY,
-        "temp_directory": "",
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    return duckdb.connect(":memory:", config=settings)
 
 
 def _expression(column: str) -> str:
@@ -115,13 +98,3 @@ def _expression(column: str) -> str:
     if rank.isdecimal():
         return f'top[{rank}].{name} AS "{column}"'
     return f'"{column}"'
-
-
-def _literal(path: Path) -> str:
-    """A path in which DuckDB sees no wildcards."""
-    return glob.escape(str(path.absolute()))
-
-
-def _quoted(text: str) -> str:
-    doubled = text.replace("'", "''")
-    return f"'{doubled}'"

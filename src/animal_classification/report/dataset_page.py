@@ -1,22 +1,26 @@
-"""The page, put together."""
+"""An inspection of photos as one HTML page that needs nothing else: no script, no network, no other file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from math import log10
 from pathlib import Path
 
 from animal_classification.common.text_files import write_text
-from animal_classification.data.manifest import Manifest
+from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.quality.findings import ADVICE, KINDS, Finding
 from animal_classification.data.quality.inspection import Inspection
 from animal_classification.data.summary import DatasetSummary, summarise
-from animal_classification.report.dataset.dataset_plots import class_bars, size_scatter
-from animal_classification.report.dataset.thumbnails import thumbnail
+from animal_classification.report.pictures import thumbnail
 
 # A page that a browser opens at once: the JSON has the rest.
 MOST_FINDINGS = 60
 MOST_PHOTOS = 6
+_SIDE = 132
+_WIDTH, _HEIGHT, _MARGIN = 400, 300, 40
+_MOST_POINTS = 3000
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{style}</style></head><body><main>
@@ -44,7 +48,7 @@ def render(inspection: Inspection, source: str) -> str:
     formats = ", ".join(f"{count} {name}" for name, count in summary.formats.most_common())
     return _PAGE.format(
         title=escape(f"Photos in {source}"),
-        style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
+        style=files(__package__).joinpath("templates/page.css").read_text(encoding="utf-8"),
         where=escape(str(manifest.root.absolute())),
         version=manifest.version,
         cards=_cards(summary, len(inspection.findings)),
@@ -101,6 +105,62 @@ def _finding(finding: Finding, manifest: Manifest) -> str:
 
 
 def _figure(path: str, manifest: Manifest) -> str:
-    url = thumbnail(manifest.root / path)
+    url = thumbnail(manifest.root / path, _SIDE)
     picture = f'<img src="{url}" alt="">' if url else '<div class="gone">no picture</div>'
     return f"<figure>{picture}<figcaption>{escape(path)}</figcaption></figure>"
+
+
+def class_bars(summary: DatasetSummary) -> str:
+    """A bar for each class, divided by split."""
+    totals = {name: counts.total() for name, counts in summary.classes.items()}
+    most = max(totals.values(), default=0) or 1
+    lines = []
+    for name in sorted(totals, key=lambda name: (-totals[name], name)):
+        parts = "".join(
+            f'<i class="{split or "none"}" style="width:{100 * summary.classes[name][split] / most:.2f}%"></i>'
+            for split in summary.splits
+        )
+        shown = escape(name)
+        lines.append(f'<span class="name" title="{shown}">{shown}</span><span class="bar">{parts}</span>')
+        lines.append(f"<span>{totals[name]}</span>")
+    return f'{_key(summary)}<div class="bars">{"".join(lines)}</div>'
+
+
+def size_scatter(rows: Sequence[ManifestRow]) -> str:
+    """Width against height, both logarithmic, a dot for each photo."""
+    sizes = [(row.width, row.height) for row in rows if row.width and row.height]
+    if not sizes:
+        return '<p class="soft">No photo could be read.</p>'
+    sizes = sizes[:: -(-len(sizes) // _MOST_POINTS)]
+    numbers = [number for size in sizes for number in size]
+    low, high = log10(min(numbers)) - 0.05, log10(max(numbers)) + 0.05
+
+    def across(number: float) -> float:
+        return _MARGIN + (log10(number) - low) / (high - low) * (_WIDTH - _MARGIN - 10)
+
+    def up(number: float) -> float:
+        return _HEIGHT - _MARGIN - (log10(number) - low) / (high - low) * (_HEIGHT - _MARGIN - 10)
+
+    grid = []
+    for tick in _ticks(low, high):
+        x, y = across(tick), up(tick)
+        grid.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="{_HEIGHT - _MARGIN}"/>')
+        grid.append(f'<line x1="{_MARGIN}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        grid.append(f'<text x="{x:.1f}" y="{_HEIGHT - _MARGIN + 14}" text-anchor="middle">{tick}</text>')
+        grid.append(f'<text x="{_MARGIN - 5}" y="{y + 4:.1f}" text-anchor="end">{tick}</text>')
+    dots = "".join(f'<circle cx="{across(w):.1f}" cy="{up(h):.1f}" r="3"/>' for w, h in sizes)
+    axes = f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">width in pixels; upwards: height</text>'
+    name = f"Widths and heights of {len(sizes)} photos: {min(numbers)} to {max(numbers)} pixels"
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{name}">{"".join(grid)}{dots}{axes}</svg>'
+
+
+def _ticks(low: float, high: float) -> list[int]:
+    candidates = [step * 10**power for power in range(6) for step in (1, 2, 5)]
+    return [tick for tick in candidates if low <= log10(tick) <= high]
+
+
+def _key(summary: DatasetSummary) -> str:
+    if summary.splits in ([""], []):
+        return ""
+    words = (f'<span class="key {split or "none"}"></span>{split or "no split"}' for split in summary.splits)
+    return f'<p class="soft">{"".join(words)}</p>'
