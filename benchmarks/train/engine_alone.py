@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from animal_classification import imaging
-from animal_classification.common.limits import available_cpus
+from animal_classification.common.parallel import ordered_map
 from animal_classification.config.compose import compose
 from animal_classification.data.sources.listing import walk_photos
 from animal_classification.errors import ImageError
 from animal_classification.inference.engine import Engine, create_engine
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.stream import decoded_files
 from animal_classification.training.probe.backbone import BundleBackbone
 
 BATCHES = (1, 2, 4, 8)
@@ -28,12 +27,8 @@ def main(folder: Path, size: str) -> None:
         backbone = BundleBackbone(backbone.bundle)
     spec = backbone.spec
 
-    def decode(files: list[Path]) -> list[np.ndarray | None]:
-        return [_pixels(file, spec) for file in files]
-
     files = [folder / name for name in walk_photos(folder).photos]
-    loaded = list(map_in_chunks(decode, files, workers=available_cpus(), chunk=8))
-    pixels = np.stack([picture for picture in loaded if picture is not None])
+    pixels = np.stack([picture for picture in decoded_files(files, spec) if not isinstance(picture, ImageError)])
     engine = create_engine(backbone.bundle.model_path, outputs=("embedding",), content=backbone.model)
     engine.infer(pixels[:8])
     sizes = {size: _seconds(engine, pixels, size) for size in BATCHES}
@@ -49,15 +44,8 @@ def _seconds(engine: Engine, pixels: np.ndarray, size: int) -> float:
         return [engine.infer(pixels[start : start + size]) for start in starts]
 
     begun = time.perf_counter()
-    list(map_in_chunks(work, range(0, len(pixels), size), workers=available_cpus(), chunk=1))
+    list(ordered_map(work, range(0, len(pixels), size)))
     return time.perf_counter() - begun
-
-
-def _pixels(file: Path, spec: imaging.PreprocessSpec) -> np.ndarray | None:
-    try:
-        return imaging.preprocess(file, spec)
-    except ImageError:
-        return None
 
 
 if __name__ == "__main__":

@@ -1,14 +1,29 @@
 """``animals predict``: names for the animals in photos."""
 
+# Imported where they are used: the job loads NumPy, Pillow and pydantic, and --help needs none of them.
+
 from __future__ import annotations
 
-from typing import Any
+import sys
+from contextlib import closing
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
+from animal_classification.common.console import complain, say
 from animal_classification.inference.engine import installed_engine
 from animal_classification.predict.writers.text import FORMATS
+
+if TYPE_CHECKING:
+    from animal_classification.cli.progress_bar import ProgressBar
+    from animal_classification.predict.job import PredictResult
+    from animal_classification.predict.request import PredictRequest
+
+INTERRUPTED = 130
 
 
 @click.command(name="predict")
@@ -40,7 +55,7 @@ from animal_classification.predict.writers.text import FORMATS
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-def command(**options: Any) -> int:
+def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Name the animals in photos.
 
     PATH is a photo, a folder (read with all its subfolders) or a quoted pattern such as 'photos/**/*.jpg'. Every file
@@ -51,8 +66,43 @@ def command(**options: Any) -> int:
     animals predict my-photos --output animals.csv
     animals predict my-photos --sort-into sorted --dry-run
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    installed_engine(options["engine"])
+    from animal_classification.cli.progress_bar import ProgressBar
+    from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 
-    return run(PredictRequest(**options))
+    installed_engine(options["engine"])
+    request = PredictRequest(output=None if output == "-" else output, **options)
+    check_output(request, to_stdout=output == "-", as_json=as_json)
+    with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
+        rows_on_screen = sys.stdout.isatty() and not isinstance(sink, (ObjectSink, NoneType))
+        with closing(ProgressBar(shown=not quiet and not rows_on_screen)) as bar:
+            result = run(request, sink=sink, listener=bar)
+            if as_json:
+                print_object(result.summary.as_object(), sink)
+            if not quiet and not result.summary.interrupted and result.summary.tally.photos:
+                for line in result.summary.lines():
+                    say(line)
+            return _exit_code(result, request, bar)
+
+
+def _exit_code(result: PredictResult, request: PredictRequest, bar: ProgressBar) -> int:
+    """Say what went wrong, if anything did."""
+    if result.summary.interrupted:
+        total = bar.final_total()
+        of = "" if total is None else f" of {total}"
+        complain(f"interrupted: {result.summary.tally.photos}{of} done{_kept(result, request)}")
+        return INTERRUPTED
+    if result.problem is not None:
+        complain(result.problem)
+        return 1
+    return 0
+
+
+def _kept(result: PredictResult, request: PredictRequest) -> str:
+    if result.kept is None:
+        return ""
+    name = str(Path(request.output or "").resolve())
+    if result.kept == "kept apart":
+        return f", kept beside {name!r}, which stays as it was; go on with --resume"
+    return f", kept in {name!r}; go on with --resume"

@@ -6,9 +6,8 @@ Whoever needs embeddings too passes in an ``Embedder``: it gets the pixels of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import imaging
-from animal_classification.common.limits import available_cpus
+from animal_classification.common.parallel import ordered_map
 from animal_classification.common.progress import Progress, silent
 from animal_classification.data.cache_folder import default_directory
 from animal_classification.data.embedding_cache import Embedder
@@ -34,7 +33,6 @@ __all__ = ["Facts", "examine", "scan"]
 # usual models want as much, so that a photo has one fingerprint whether it is embedded or not.
 _LOOK = sufficient_side(imaging.PreprocessSpec())
 _BATCH = 256
-_CHUNK = 24
 
 
 def scan(
@@ -61,23 +59,22 @@ def scan(
         keys = [_key(file) for file in files]
         facts = [None if key is None else known.find(key) for key in keys]
         waiting = [index for index, fact in enumerate(facts) if fact is None or _wanted(embedder, fact)]
-        done = len(files) - len(waiting)
+        look = partial(_look, embedder=embedder, limits=imaging.Limits.of_container())
+        items = ((files[index], facts[index]) for index in waiting)
+
+        def told(done: int) -> None:
+            progress("looking at photos", len(files) - len(waiting) + done, len(files))
+
         news: list[tuple[FileKey, Facts]] = []
-        with _pool(workers or available_cpus()) as pool:
-            chunks = list(_chunks(waiting, _CHUNK))
-            look = partial(_look, embedder=embedder, limits=imaging.Limits.of_container())
-            futures = [pool.submit(look, [(files[index], facts[index]) for index in chunk]) for chunk in chunks]
-            for chunk, future in zip(chunks, futures, strict=True):
-                for index, (fact, lasts) in zip(chunk, future.result(), strict=True):
-                    done += 1
-                    if facts[index] is None and lasts and (key := keys[index]) is not None:
-                        news.append((key, fact))
-                    facts[index] = fact
-                progress("looking at photos", done, len(files))
+        with closing(ordered_map(look, items, threads=workers, progress=told)) as results:
+            for index, (fact, lasts) in zip(waiting, results, strict=True):
+                if facts[index] is None and lasts and (key := keys[index]) is not None:
+                    news.append((key, fact))
+                facts[index] = fact
                 if len(news) >= _BATCH:
                     known.remember(news)
                     news = []
-            known.remember(news)
+        known.remember(news)
     return [fact for fact in facts if fact is not None]
 
 
@@ -144,23 +141,8 @@ def _wanted(embedder: Embedder | None, facts: Facts) -> bool:
     return embedder is not None and facts.sha256 is not None and embedder.wants(facts.sha256)
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that are not given what is still waiting when the block fails."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="animals-scan")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _key(file: Path) -> FileKey | None:
     try:
         return FileKey.of(file)
     except (OSError, ValueError):
         return None
-
-
-def _chunks(indices: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(indices), size):
-        yield indices[start : start + size]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,10 @@ from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import ImageError
-from animal_classification.inference.classifier import CHUNK
 from animal_classification.inference.engine import BATCH, Engine, start_engine
 from animal_classification.inference.multi_crop import infer_photos
 from animal_classification.inference.postprocess import Postprocessor
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.stream import Stream, decode_crops, files_as_items
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -47,12 +47,7 @@ class Outputs:
     engine: str
 
 
-@dataclass(frozen=True)
-class _One:
-    logits: NDArray[np.float32] | None = None
-    embedding: NDArray[np.float32] | None = None
-    brightness: float = 0.0
-    error: str = ""
+_Row = tuple[NDArray[np.float32], NDArray[np.float32], float]  # logits, embedding, brightness
 
 
 def compute_outputs(
@@ -80,46 +75,29 @@ def compute_outputs(
     count = threads or available_cpus()
     if running is None:
         running = start_engine(bundle, outputs=("logits", "embedding"), name=engine, threads=count)
-    used = running
-    spec, limits, decider = bundle.preprocess_spec, imaging.Limits.of_container(), Postprocessor.of(bundle)
+    used, decider = running, Postprocessor.of(bundle)
+    decode = partial(decode_crops, spec=bundle.preprocess_spec, limits=imaging.Limits.of_container())
 
-    def work(batch: Sequence[Path]) -> list[_One]:
-        photos: list[NDArray[np.uint8] | str] = []
-        for file in batch:
-            try:
-                photos.append(imaging.crops(file, spec, limits=limits))
-            except ImageError as error:
-                photos.append(error.reason)
-        good = [one for one in photos if not isinstance(one, str)]
-        if not good:
-            return [_One(error=str(one)) for one in photos]
-        outputs = infer_photos(used, decider, good, size=BATCH)
-        rows = iter(zip(outputs["logits"], outputs["embedding"], strict=True))
-        return [
-            _One(error=one) if isinstance(one, str) else _One(*next(rows), brightness=float(one[0].mean()))
-            for one in photos
-        ]
+    def infer(photos: Sequence[NDArray[np.uint8]]) -> list[_Row]:
+        outputs = infer_photos(used, decider, photos, size=BATCH)
+        brightness = [float(crops[0].mean()) for crops in photos]
+        return list(zip(outputs["logits"], outputs["embedding"], brightness, strict=True))
 
-    found = []
-    for one in map_in_chunks(work, files, workers=count, chunk=CHUNK):
-        found.append(one)
-        progress("measuring", len(found), len(files))
-    return _gathered(found, bundle, used.name)
+    results = Stream(decode, infer).run(
+        files_as_items(files), threads=count, progress=lambda done: progress("measuring", done, len(files))
+    )
+    return _gathered([found for _, found in results], bundle, used.name)
 
 
-def _gathered(found: Sequence[_One], bundle: Bundle, engine: str) -> Outputs:
-    positions = [index for index, one in enumerate(found) if not one.error]
+def _gathered(found: Sequence[_Row | ImageError], bundle: Bundle, engine: str) -> Outputs:
+    rows = {index: one for index, one in enumerate(found) if not isinstance(one, ImageError)}
     classes = len(bundle.info.labels) + len(bundle.info.background)
-    good = [found[index] for index in positions]
+    good = list(rows.values())
     return Outputs(
-        positions=np.array(positions, dtype=np.int64),
-        logits=np.stack([one.logits for one in good if one.logits is not None])
-        if good
-        else np.empty((0, classes), np.float32),
-        embedding=np.stack([one.embedding for one in good if one.embedding is not None])
-        if good
-        else np.empty((0, 0), np.float32),
-        brightness=np.array([one.brightness for one in good]),
-        errors={index: one.error for index, one in enumerate(found) if one.error},
+        positions=np.array(list(rows), dtype=np.int64),
+        logits=np.stack([logits for logits, _, _ in good]) if good else np.empty((0, classes), np.float32),
+        embedding=np.stack([embedding for _, embedding, _ in good]) if good else np.empty((0, 0), np.float32),
+        brightness=np.array([brightness for _, _, brightness in good]),
+        errors={index: one.reason for index, one in enumerate(found) if isinstance(one, ImageError)},
         engine=engine,
     )

@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification import imaging
 from animal_classification.common.progress import Progress, silent
 from animal_classification.data.scanner import scan
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.evaluation.eval_set import ALL, NO_TARGET, Others, Subject, select
 from animal_classification.inference.reference import TrainingReference
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.stream import decoded_files
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
     from animal_classification.data.manifest import Manifest
-
-_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -102,23 +99,13 @@ def pixels(
         progress: Told how many are read.
     """
     files = _spread(files, wanted)
-    spec, limits = bundle.preprocess_spec, imaging.Limits.of_container()
-
-    def work(batch: Sequence[Path]) -> list[NDArray[np.uint8] | None]:
-        found: list[NDArray[np.uint8] | None] = []
-        for file in batch:
-            try:
-                found.append(imaging.preprocess(file, spec, limits=limits))
-            except ImageError:
-                found.append(None)
-        return found
-
-    kept = []
-    for number, one in enumerate(map_in_chunks(work, files, workers=threads, chunk=_CHUNK)):
-        if one is not None:
-            kept.append(one)
-        progress("reading photos", number + 1, len(files))
-    return kept
+    found = decoded_files(
+        files,
+        bundle.preprocess_spec,
+        threads=threads,
+        progress=lambda done: progress("reading photos", done, len(files)),
+    )
+    return [one for one in found if not isinstance(one, ImageError)]
 
 
 def _spread(files: Sequence[Path], count: int) -> list[Path]:

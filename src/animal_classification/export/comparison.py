@@ -7,13 +7,14 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification import imaging
 from animal_classification.bundle.model import Bundle
 from animal_classification.common.limits import available_cpus
 from animal_classification.common.progress import Progress
@@ -25,6 +26,7 @@ from animal_classification.evaluation.result import Interval, Paired
 from animal_classification.evaluation.scorecard import LabelledAnswers
 from animal_classification.inference.engine import BATCH, PREFERRED, Engine, create_engine
 from animal_classification.inference.postprocess import Postprocessor
+from animal_classification.inference.stream import decoded_files
 
 ROUNDS = 15
 TORCH = "torch"
@@ -164,13 +166,6 @@ def start(name: str, path: Path, threads: int) -> Engine:
 
 def one_batch(measured: Sequence[Subject], bundle: Bundle) -> NDArray[np.uint8]:
     """Pixels of as many photos as predictions take at once, uint8 ``[2, H, W, 3]``."""
-    pixels: list[NDArray[np.uint8]] = []
-    limits = imaging.Limits.of_container()
-    for subject in measured:
-        try:
-            pixels.append(imaging.preprocess(subject.file, bundle.preprocess_spec, limits=limits))
-        except ImageError:
-            continue
-        if len(pixels) == BATCH:
-            break
+    with closing(decoded_files((one.file for one in measured), bundle.preprocess_spec, threads=1)) as found:
+        pixels = list(islice((one for one in found if not isinstance(one, ImageError)), BATCH))
     return np.stack([pixels[index % len(pixels)] for index in range(BATCH)])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from animal_classification.common.parallel import ordered_map
 from animal_classification.common.progress import Progress, renamed, silent
 from animal_classification.export.agreement import Agreement, Original
 from animal_classification.export.calibration_ranges import RULES, Extremes, photo_extremes
@@ -26,12 +27,10 @@ from animal_classification.export.quantization import (
     with_node_names,
 )
 from animal_classification.export.weight_storage import widened
-from animal_classification.inference.engine import create_engine
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.engine import create_engine, infer_in_batches
 
 # What may be lost on the photos to choose on, as a part of what may be lost in all: these photos are few.
 MARGIN = 0.5
-_CHUNK = 4
 _RANKING_PHOTOS = 64
 _SHIFT_PHOTOS = 64
 _GROUP = 8
@@ -166,10 +165,9 @@ def run_graph(
         engine = create_engine(path, threads=threads)
 
         def work(batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-            return list(engine.infer(np.stack(batch))["logits"])
+            return list(infer_in_batches(engine, np.stack(batch))["logits"])
 
-        found = []
-        for row in map_in_chunks(work, images, workers=threads, chunk=_CHUNK):
-            found.append(row)
-            progress("running the model", len(found), len(images))
-    return np.stack(found)
+        rows = ordered_map(
+            work, images, threads=threads, progress=lambda done: progress("running the model", done, len(images))
+        )
+        return np.stack(list(rows))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,13 @@ from PIL import Image
 from animal_classification.errors import HeavyImageError, ImageError, UnsupportedImageError
 from animal_classification.imaging.bounded_read import read_photo, require_bytes
 from animal_classification.imaging.decode_cost import ALLOCATED_WHEN_OPENED, DecodeCost, bytes_to_load, bytes_to_open
-from animal_classification.imaging.downscale import resize
 from animal_classification.imaging.file_type import Format, identify
-from animal_classification.imaging.geometry import Box, crop_box, crop_boxes
+from animal_classification.imaging.geometry import Box, require_box
 from animal_classification.imaging.headers import check_structure, require_pixels
-from animal_classification.imaging.orientation import (
-    UPRIGHT,
-    read_orientation,
-    stored_box,
-    turn,
-    turn_array,
-    upright_size,
-    valid_orientation,
-)
+from animal_classification.imaging.orientation import UPRIGHT, read_orientation, valid_orientation
+from animal_classification.imaging.photo import Photo
 from animal_classification.imaging.pillow import open_image, pillow_errors
-from animal_classification.imaging.pixel_formats import WHITE_16_BIT, Flat, bands, image_from_array
+from animal_classification.imaging.pixel_formats import WHITE_16_BIT, Flat, image_from_array
 from animal_classification.imaging.pnm import pnm_header, read_pnm
 from animal_classification.imaging.spec import Limits, PreprocessSpec
 
@@ -40,67 +32,6 @@ ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any
 # grey level; at once, by several. docs/imaging.md has the measurements.
 OVERSAMPLING = 2
 _DEFAULT_LIMITS = Limits()
-_RESAMPLING = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "lanczos": Image.Resampling.LANCZOS,
-    "nearest": Image.Resampling.NEAREST,
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Photo:
-    """Decoded pixels, as stored; made by ``opened``.
-
-    Attributes:
-        pixels: As the file stores them; converted where they are asked for.
-        orientation: EXIF orientation that is still to be applied.
-        full_size: Width and height that the file declares.
-        extent: Width and height of the picture in ``pixels``: fractions where a reduced scale does not divide evenly.
-    """
-
-    pixels: Flat
-    orientation: int
-    full_size: tuple[int, int]
-    extent: tuple[float, float]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the upright photo."""
-        return upright_size(*self.full_size, self.orientation)
-
-    def upright(self) -> Image.Image:
-        """All of it, mode ``L`` or ``RGB``."""
-        return turn(self.pixels.whole(), self.orientation)
-
-    def array(self) -> NDArray[np.uint8]:
-        """All of it, RGB, uint8 ``[H, W, 3]``."""
-        width, height = self.pixels.size
-        pixels = np.empty((height, width, 3), np.uint8)
-        for top, bottom in bands(height, width):
-            pixels[top:bottom] = np.asarray(self.pixels.part(0, top, width, bottom).convert("RGB"))
-        return turn_array(pixels, self.orientation)
-
-    def thumbnail(self, side: int) -> Image.Image:
-        """RGB, shrunk in proportion so that neither side is longer than ``side``; never enlarged."""
-        width, height = self.pixels.size
-        scale = min(1.0, side / max(width, height))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        shrunk = resize(self.pixels, size, (0, 0, width, height), Image.Resampling.BICUBIC)
-        return turn(shrunk, self.orientation).convert("RGB")
-
-    def for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
-        """What a model sees, RGB, uint8 ``[size, size, 3]``."""
-        return self._crop(crop_box(*self.size, spec), spec)
-
-    def crops_for_model(self, spec: PreprocessSpec) -> NDArray[np.uint8]:
-        """All that a model looks at, the centre first: RGB, uint8 ``[crops, size, size, 3]``."""
-        return np.stack([self._crop(box, spec) for box in crop_boxes(*self.size, spec)])
-
-    def _crop(self, box: Box, spec: PreprocessSpec) -> NDArray[np.uint8]:
-        stored = _stored(self, box)
-        resized = resize(self.pixels, (spec.size, spec.size), stored, _RESAMPLING[spec.interpolation])
-        return np.array(turn(resized, self.orientation).convert("RGB"))
 
 
 def decode(
@@ -129,7 +60,12 @@ def decode(
 
 
 def preprocess(
-    source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAULT_LIMITS, where: str | None = None
+    source: ImageSource,
+    spec: PreprocessSpec,
+    *,
+    limits: Limits = _DEFAULT_LIMITS,
+    where: str | None = None,
+    box: Box | None = None,
 ) -> NDArray[np.uint8]:
     """Turn a photo into a model's input: upright, shorter side resized, central square.
 
@@ -138,43 +74,47 @@ def preprocess(
         spec: What the model wants to see.
         limits: Bounds on bytes, pixels and memory.
         where: Name for error messages instead of the path.
+        box: Look at this part only, in fractions of the upright photo: left, top, right, bottom. It is cut out first.
 
     Returns:
         RGB, uint8 ``[size, size, 3]``. Photos smaller than that are enlarged.
 
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
+        UsageError: Nothing of the photo is inside of the box.
 
     Example:
         >>> preprocess(np.zeros((40, 60), np.uint8), PreprocessSpec(size=32)).shape
         (32, 32, 3)
     """
-    use = DecodeCost(side=spec.size, min_side=sufficient_side(spec))
-    with _named(source, where), _opened(source, limits, use) as photo:
-        return photo.for_model(spec)
+    with _named(source, where), _opened(source, limits, _cost(spec, box)) as photo:
+        return (photo.inside(box) if box else photo).for_model(spec)
 
 
-def crops(source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def crops(
+    source: ImageSource, spec: PreprocessSpec, *, limits: Limits = _DEFAULT_LIMITS, box: Box | None = None
+) -> NDArray[np.uint8]:
     """Turn a photo into all that a model looks at: as ``preprocess``, and in a wide or tall photo both ends as well.
 
     Args:
         source: As for ``decode``.
         spec: What the model wants to see.
         limits: Bounds on bytes, pixels and memory.
+        box: As for ``preprocess``.
 
     Returns:
         RGB, uint8 ``[crops, size, size, 3]``: one crop, or three with the central one first.
 
     Raises:
         ImageError: One of its five kinds; ``reason`` says what is wrong.
+        UsageError: Nothing of the photo is inside of the box.
 
     Example:
         >>> crops(np.zeros((90, 160), np.uint8), PreprocessSpec(size=32)).shape
         (3, 32, 32, 3)
     """
-    use = DecodeCost(side=spec.size, min_side=sufficient_side(spec))
-    with _named(source, None), _opened(source, limits, use) as photo:
-        return photo.crops_for_model(spec)
+    with _named(source, None), _opened(source, limits, _cost(spec, box)) as photo:
+        return (photo.inside(box) if box else photo).crops_for_model(spec)
 
 
 def thumbnail(
@@ -223,18 +163,13 @@ def sufficient_side(spec: PreprocessSpec) -> int:
     return OVERSAMPLING * spec.resize_to
 
 
-def _stored(picture: Photo, box: Box) -> Box:
-    """A box of the upright photo in the pixels as they are stored."""
-    width, height = picture.full_size
-    left, top, right, bottom = stored_box(box, width, height, picture.orientation)
-    x, y = picture.extent[0] / width, picture.extent[1] / height
-    # Rounding can leave a border 1e-12 outside, which Pillow refuses.
-    return (
-        max(0.0, left * x),
-        max(0.0, top * y),
-        min(picture.extent[0], right * x),
-        min(picture.extent[1], bottom * y),
-    )
+def _cost(spec: PreprocessSpec, box: Box | None) -> DecodeCost:
+    """What a model's input needs; with a box, as many pixels inside of it, and memory for a copy of them."""
+    if box is None:
+        return DecodeCost(side=spec.size, min_side=sufficient_side(spec))
+    require_box(box)
+    share = min(box[2] - box[0], box[3] - box[1])
+    return DecodeCost(min_side=math.ceil(sufficient_side(spec) / share))
 
 
 @contextmanager

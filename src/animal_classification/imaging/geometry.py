@@ -6,9 +6,13 @@ of a photo of 16:9 the central one misses half.
 
 from __future__ import annotations
 
+import math
+
+from animal_classification.errors import UsageError
 from animal_classification.imaging.spec import PreprocessSpec
 
 Box = tuple[float, float, float, float]
+"""Left, top, right and bottom; in pixels, or in fractions of the upright photo where that is said."""
 
 
 # Longer than this times the shorter side is wide: 3:2, where cameras have always been, is not, by a rounded pixel.
@@ -64,3 +68,33 @@ def crop_box(width: int, height: int, spec: PreprocessSpec) -> Box:
     top = round((new_height - spec.size) / 2)
     x, y = width / new_width, height / new_height
     return left * x, top * y, (left + spec.size) * x, (top + spec.size) * y
+
+
+def require_box(box: Box) -> None:
+    """Make sure that some of a photo is inside of a box in fractions of it.
+
+    Raises:
+        UsageError: Nothing is.
+    """
+    left, top, right, bottom = box
+    if not (all(map(math.isfinite, box)) and max(left, 0) < min(right, 1) and max(top, 0) < min(bottom, 1)):
+        raise UsageError(
+            f"the box {box} holds nothing of the photo; wanted: left, top, right and bottom, as fractions from 0 to 1"
+        )
+
+
+def pixel_box(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """The whole pixels that a box holds, at least one, cut to the photo.
+
+    >>> pixel_box((0.25, 0.5, 0.5, 1.0), 400, 300)
+    (100, 150, 200, 300)
+
+    Args:
+        box: In fractions of the upright photo, as ``require_box`` lets through.
+        width: Of the upright photo, in pixels.
+        height: Of the upright photo, in pixels.
+
+    """
+    left, top, right, bottom = box
+    x, y = min(width - 1, round(max(left, 0) * width)), min(height - 1, round(max(top, 0) * height))
+    return x, y, max(x + 1, round(min(right, 1) * width)), max(y + 1, round(min(bottom, 1) * height))

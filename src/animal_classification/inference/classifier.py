@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from animal_classification import bundle as bundles
 from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
-from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError, UsageError
+from animal_classification.errors import ImageError, UsageError
 from animal_classification.inference.cam import Explainer
 from animal_classification.inference.engine import BATCH, Engine, start_engine
 from animal_classification.inference.multi_crop import infer_photos
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.results import FileResult, Prediction
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.stream import Item, SomeItem, Stream, decode_crops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from animal_classification.bundle import Bundle
     from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.common.parallel import Executor
     from animal_classification.imaging import ImageSource, Limits
-
-# Decoding and inferring take turns on a core, and each finds the caches full of the other: so the turns are long.
-CHUNK = 24
 
 
 class Classifier:
@@ -114,14 +113,9 @@ class Classifier:
                 :meth:`predict_paths`.
         """
         if isinstance(photos, (list, tuple)):
-            chunks = map_in_chunks(
-                lambda batch: self._classify(self._prepared(batch), top_k, embedding),
-                photos,
-                workers=self.threads,
-                chunk=CHUNK,
-            )
-            return list(chunks)
-        return self._classify(self._prepared([photos]), top_k, embedding)[0]  # type: ignore[list-item]
+            items = (Item("", photo) for photo in photos)
+            return [_usable(answer) for _, answer in self.predict_items(items, top_k=top_k, embedding=embedding)]
+        return self._classify([self.prepare(photos)], top_k, embedding)[0]  # type: ignore[arg-type]
 
     def predict_paths(
         self,
@@ -132,17 +126,43 @@ class Classifier:
     ) -> Iterator[FileResult]:
         """Classify any number of files, in order, with flat memory; a bad file gets a result that says why.
 
-        Each worker decodes a chunk and infers it, so decoding on one core overlaps inference on another.
-
         Args:
             paths: Pairs of the name that the result carries and the file to read.
             top_k: How many of the most probable labels to return.
             embedding: Attach embeddings.
         """
+        answers = self.predict_items((Item(*pair) for pair in paths), top_k=top_k, embedding=embedding)
+        return (FileResult.of(item.name, answer) for item, answer in answers)
+
+    def predict_items(
+        self,
+        items: Iterable[SomeItem],
+        *,
+        top_k: int = 5,
+        embedding: bool = False,
+        stopped: Callable[[], bool] | None = None,
+        executor: Executor | None = None,
+    ) -> Generator[tuple[SomeItem, Prediction | ImageError], None, None]:
+        """Classify any number of images or parts of them, in order, with flat memory.
+
+        Each thread decodes a chunk and infers it, so decoding on one core overlaps inference on another.
+
+        Args:
+            items: What to look at; see :class:`~animal_classification.inference.stream.Item`.
+            top_k: How many of the most probable labels to return.
+            embedding: Attach embeddings.
+            stopped: Asked after each item; when it says yes, the generator ends.
+            executor: Where the work is done, if not on threads of this process.
+
+        Yields:
+            Every item with its answer, or with the error that makes it unusable.
+        """
         _check_top_k(top_k)
-        return map_in_chunks(
-            lambda batch: self._classify_files(batch, top_k, embedding), paths, workers=self.threads, chunk=CHUNK
+        stream = Stream(
+            partial(decode_crops, spec=self._spec, limits=self._limits),
+            partial(self._classify, top_k=top_k, embedding=embedding),
         )
+        return stream.run(items, threads=self.threads, stopped=stopped, executor=executor)
 
     def prepare(self, photo: ImageSource, *, light: int | None = None) -> NDArray[np.uint8]:
         """Turn a photo into what :meth:`classify` takes: its crops, uint8 ``[crops, size, size, 3]``.
@@ -184,9 +204,6 @@ class Classifier:
         """
         return self._explainer.heatmap(photo, label_id)
 
-    def _prepared(self, photos: Sequence[ImageSource]) -> list[NDArray[np.uint8]]:
-        return [self.prepare(photo) for photo in photos]
-
     def _classify(
         self, photos: Sequence[NDArray[np.uint8]], top_k: int, embedding: bool, *, size: int = BATCH
     ) -> list[Prediction]:
@@ -196,20 +213,11 @@ class Classifier:
         outputs = infer_photos(self._engine, self._decider, photos, size=size)
         return self._decider.decide(outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=embedding)
 
-    def _classify_files(
-        self, batch: Sequence[tuple[str, str | os.PathLike[str]]], top_k: int, embedding: bool
-    ) -> list[FileResult]:
-        failed: dict[int, FileResult] = {}
-        prepared = []
-        for index, (name, path) in enumerate(batch):
-            try:
-                prepared.append(self.prepare(path))
-            except (ImageNotFoundError, ImageAccessError) as error:
-                failed[index] = FileResult(name, error=error.reason, reached=False)
-            except ImageError as error:
-                failed[index] = FileResult(name, error=error.reason)
-        predictions = iter(self._classify(prepared, top_k, embedding))
-        return [failed.get(index) or FileResult(name, next(predictions)) for index, (name, _) in enumerate(batch)]
+
+def _usable(answer: Prediction | ImageError) -> Prediction:
+    if isinstance(answer, ImageError):
+        raise answer
+    return answer
 
 
 def _check_top_k(top_k: int) -> None:

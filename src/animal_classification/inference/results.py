@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from animal_classification.errors import ImageAccessError, ImageError, ImageNotFoundError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -88,3 +90,11 @@ class FileResult:
     prediction: Prediction | None = None
     error: str | None = None
     reached: bool = True
+
+    @classmethod
+    def of(cls, name: str, answer: Prediction | ImageError) -> FileResult:
+        """From what a stream gives."""
+        if isinstance(answer, ImageError):
+            reached = not isinstance(answer, (ImageNotFoundError, ImageAccessError))
+            return cls(name, error=answer.reason, reached=reached)
+        return cls(name, answer)

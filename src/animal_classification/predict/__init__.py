@@ -1,1 +1,4 @@
-"""The parts of ``animals predict``: what was asked for, where rows go, and what is said meanwhile and at the end."""
+"""Predictions for whole folders: a request in, rows out, journal and resume between; nothing here prints.
+
+May import ``inference``, ``registry`` and what is below them.
+"""

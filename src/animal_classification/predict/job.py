@@ -1,81 +1,215 @@
-"""A run of ``animals predict``, from what was asked for to the exit code."""
+"""Predictions for files and folders: from a request to rows, whoever asks for them."""
 
 from __future__ import annotations
 
-import sys
+import os
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from animal_classification.common.console import complain, say
+from animal_classification.common.parallel import Executor
 from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.postprocess import unknown_name
-from animal_classification.predict.batch import Done, Tally, classify
-from animal_classification.predict.interrupts import sigterm_like_ctrl_c, stop_asked
-from animal_classification.predict.journal import JournalHeader
-from animal_classification.predict.progress_bar import ProgressBar
-from animal_classification.predict.sorting import Sorter, refuse_overlap
-from animal_classification.predict.summary import PredictSummary, listed
-from animal_classification.predict.writers.sinks import FileSink, ObjectSink, PlanSink, Sink, StreamSink, print_object
-from animal_classification.predict.writers.table_file import TableFile
+from animal_classification.inference.results import FileResult
+from animal_classification.inference.stream import Item
+from animal_classification.predict.journal import EarlierRow, FileState, JournalEntry, JournalHeader, file_state
+from animal_classification.predict.request import PredictRequest
+from animal_classification.predict.sorting import Placed, Sorter, refuse_overlap
+from animal_classification.predict.summary import PredictSummary, Tally, listed
+from animal_classification.predict.table import to_row
+from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from animal_classification.predict.request import PredictRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoItem(Item):
+    """A photo on its way through the model.
 
-INTERRUPTED = 130
+    Attributes:
+        path: Where it is.
+        state: Of the file before it was read.
+    """
+
+    path: str
+    state: FileState | None
+
+    @classmethod
+    def of(cls, photo: FoundPhoto) -> PhotoItem:
+        """What is at that place now."""
+        return cls(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedPhoto:
+    """One photo with its answer, and its row."""
+
+    result: FileResult
+    entry: JournalEntry
+    path: str
+
+
+class Sink:
+    """Where rows go that are not written to a table on disk; this one drops them."""
+
+    def start(self) -> None:
+        """The model is loaded; photos follow."""
+
+    def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
+        """Take the next photo, and where it was sorted into."""
+
+    def finish(self) -> None:
+        """The last photo has come, or the run was stopped."""
+
+
+class Listener:
+    """Told how far a run is, and asked whether it is to stop; this one says no."""
+
+    def start(self, photos: PhotoPaths, done: int) -> None:
+        """The model is loaded; ``done`` of the photos have a row already."""
+
+    def advance(self) -> None:
+        """One more photo has its row."""
+
+    def is_stopped(self) -> bool:
+        """Asked after each photo; the rows up to here are kept."""
+        return False
+
+    def finish(self) -> None:
+        """The last photo has come, or the run has failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """How a run ended.
+
+    Attributes:
+        summary: What was found.
+        problem: What makes the run a failure, in one line; ``None`` where it is none, or was stopped.
+        kept: Where the rows of a stopped run are that has a table.
+    """
+
+    summary: PredictSummary
+    problem: str | None = None
+    kept: State | None = None
+
+
+def run(
+    request: PredictRequest,
+    *,
+    sink: Sink | None = None,
+    listener: Listener | None = None,
+    executor: Executor | None = None,
+) -> PredictResult:
+    """Send photos through a model.
+
+    Args:
+        request: What to do.
+        sink: Where rows go if the request names no table; nowhere by default.
+        listener: Told how far it is; may stop the run.
+        executor: Where photos are decoded and inferred, if not on threads of this process.
+
+    Raises:
+        AnimalsError: It cannot be done.
+    """
+    request.check()
+    own = list(TableFile.files(str(request.output))) if request.writes_table else []
+    photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
+    if request.sort_into is not None:
+        refuse_overlap(request.sort_into, photos.folders)
+        photos.leave_out_folder(request.sort_into)
+    with ExitStack() as stack:
+        table = None
+        if request.writes_table:
+            table = TableFile(
+                str(request.output),
+                request.table_format,
+                resume=request.resume,
+                overwrite=request.overwrite,
+                threads=request.threads or 1,
+            )
+            stack.enter_context(closing(table))
+        classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
+        sorter = None
+        if request.sort_into is not None:
+            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
+        return PredictRun(request, photos, classifier, table, sorter, sink or Sink()).run(
+            listener or Listener(), executor
+        )
 
 
 @dataclass
-class PredictJob:
+class PredictRun:
     """A run with everything that it needs, and what it has found so far."""
 
     request: PredictRequest
     photos: PhotoPaths
     classifier: Classifier
-    sink: Sink
     table: TableFile | None
     sorter: Sorter | None
+    sink: Sink
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
 
-    def run(self) -> int:
-        """Do it; returns the exit code."""
-        done = self._begin()
-        rows_on_screen = self.request.target in ("stream", "screen", "plan") and sys.stdout.isatty()
-        progress = ProgressBar(self.photos, done=len(done), shown=not self.request.quiet and not rows_on_screen)
-        with stop_asked() as stopped, closing(progress):
-            waiting = (photo for photo in self.photos.walk(self.log) if self._is_wanted(photo, done))
-            found = classify(
-                self.classifier, waiting, top_k=self.request.top_k, log=self.log, stopped=stopped, again=done
-            )
-            for item in found:
-                # Sorted before it is noted down: what a journal holds never has to be sorted again.
-                prediction = item.result.prediction
-                placed = self.sorter.place(item.path, prediction.answer.name) if self.sorter and prediction else None
-                self.sink.add(item, placed)
-                if item.entry.again:
-                    self.tally.take_back(done[item.entry.row["path"]])
-                self.tally.add(item.entry)
-                progress.advance()
-            progress.close()
-            return self._end(progress, interrupted=stopped())
+    def run(self, listener: Listener, executor: Executor | None) -> PredictResult:
+        """Do it."""
+        earlier = self._begin()
+        listener.start(self.photos, len(earlier))
+        begun, new = time.monotonic(), 0
+        try:
+            waiting = (photo for photo in self.photos.walk(self.log) if self._needs_row(photo, earlier))
+            for photo in self._predicted(waiting, earlier, listener, executor):
+                self._keep(photo, earlier)
+                new += 1
+                listener.advance()
+        finally:
+            listener.finish()
+        return self._end(begun, new, interrupted=listener.is_stopped())
 
-    def _is_wanted(self, photo: FoundPhoto, done: Mapping[str, Done]) -> bool:
+    def _predicted(
+        self, photos: Iterable[FoundPhoto], earlier: Container[str], listener: Listener, executor: Executor | None
+    ) -> Iterator[PredictedPhoto]:
+        """Yield every photo with its row, in order; photos whose folder is gone go into the log instead."""
+        info = self.classifier.info
+        answers = self.classifier.predict_items(
+            map(PhotoItem.of, photos), top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor
+        )
+        with closing(answers):
+            for item, answer in answers:
+                result = FileResult.of(item.name, answer)
+                if not result.reached and (folder := _vanished_folder(item.path)):
+                    self.log.lost.setdefault(folder, "it is not there any more")
+                    continue
+                row = to_row(result, model=info.name, version=info.version)
+                yield PredictedPhoto(result, JournalEntry(row, item.state, again=item.name in earlier), item.path)
+
+    def _keep(self, photo: PredictedPhoto, earlier: Mapping[str, EarlierRow]) -> None:
+        """Sort, write down and count one photo."""
+        # Sorted before it is written down: what a journal holds never has to be sorted again.
+        prediction = photo.result.prediction
+        placed = self.sorter.place(photo.path, prediction.answer.name) if self.sorter and prediction else None
+        if self.table is not None:
+            self.table.append(photo.entry)
+        else:
+            self.sink.add(photo, placed)
+        if photo.entry.again:
+            self.tally.take_back(earlier[photo.entry.row["path"]])
+        self.tally.add(photo.entry)
+
+    def _needs_row(self, photo: FoundPhoto, earlier: Mapping[str, EarlierRow]) -> bool:
         """Whether a photo has no row yet, or one that does not count any more."""
-        known = done.get(photo.name)
+        known = earlier.get(photo.name)
         if known is None or (known.failed and self.request.retry_errors):
             return True
         return known.is_outdated(photo.path, self.table.time if self.table else None)
 
-    def _begin(self) -> dict[str, Done]:
-        """Start the table; returns what it says of the photos that have a row."""
-        done: dict[str, Done] = {}
+    def _begin(self) -> dict[str, EarlierRow]:
+        """Start the table, or the sink; returns what the table says of the photos that have a row."""
+        earlier: dict[str, EarlierRow] = {}
         if self.table is None:
-            return done
+            self.sink.start()
+            return earlier
         info = self.classifier.info
         header = JournalHeader(
             model=info.name,
@@ -88,58 +222,41 @@ class PredictJob:
         )
         guesses = min(self.request.top_k, len(info.labels))
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
-            done[entry.row["path"]] = Done.of(entry)
+            earlier[entry.row["path"]] = EarlierRow.of(entry)
             self.tally.add(entry)
-        return done
+        return earlier
 
-    def _end(self, progress: ProgressBar, *, interrupted: bool) -> int:
-        kept = ""
-        if self.table is not None and self.tally.photos == 0:
+    def _end(self, begun: float, new: int, *, interrupted: bool) -> PredictResult:
+        kept = None
+        if self.table is None:
+            self.sink.finish()
+        elif self.tally.photos == 0:
             self.table.close(discard=True)  # an empty table must not take the place of a full one
         elif interrupted:
-            kept = self.sink.stop()
+            kept = self.table.stop()
         else:
-            self.sink.finish()
-        self._report(self._summary(progress, interrupted=interrupted))
-        if interrupted:
-            total = progress.final_total()
-            of = "" if total is None else f" of {total}"
-            complain(f"interrupted: {self.tally.photos}{of} done{kept}")
-            return INTERRUPTED
-        trouble = self._trouble()
-        if trouble:
-            complain(trouble)
-        return 1 if trouble else 0
+            self.table.finish()
+        summary = self._summary(time.monotonic() - begun, new, interrupted=interrupted)
+        return PredictResult(summary=summary, problem=None if interrupted else self._problem(), kept=kept)
 
-    def _summary(self, progress: ProgressBar, *, interrupted: bool) -> PredictSummary:
+    def _summary(self, seconds: float, new: int, *, interrupted: bool) -> PredictSummary:
         info = self.classifier.info
         return PredictSummary(
             tally=self.tally,
             log=self.log,
             model=info.name,
             model_version=info.version,
-            seconds=progress.seconds,
-            rate=progress.rate,
+            unknown_name=unknown_name(info),
+            seconds=seconds,
+            rate=new / max(seconds, 1e-9),
             output=table_name(self.request.output or "") if self.table and self.tally.photos else None,
             sorter=self.sorter,
             dry_run=self.request.dry_run,
             interrupted=interrupted,
         )
 
-    def _report(self, summary: PredictSummary) -> None:
-        if self.request.as_json:
-            if isinstance(self.sink, ObjectSink):
-                self.sink.print_after(summary.as_object())
-            elif isinstance(self.sink, PlanSink):
-                print_object({**summary.as_object(), "moves": self.sink.moves})
-            else:
-                print_object(summary.as_object())
-        if not self.request.quiet and not summary.interrupted and self.tally.photos:
-            for line in summary.lines(unknown_name(self.classifier.info)):
-                say(line)
-
-    def _trouble(self) -> str | None:
-        """What makes the exit code 1, if anything does; the worst first."""
+    def _problem(self) -> str | None:
+        """What makes the run a failure, if anything does; the worst first."""
         if self.log.lost:
             folder, why = next(iter(self.log.lost.items()))
             more = f" and {len(self.log.lost) - 1} more" if len(self.log.lost) > 1 else ""
@@ -154,47 +271,6 @@ class PredictJob:
         return None
 
 
-def run(request: PredictRequest) -> int:
-    """Do what was asked for; returns the exit code.
-
-    Raises:
-        AnimalsError: It cannot be done.
-    """
-    request.check()
-    own = [] if request.target != "file" else list(TableFile.files(str(request.output)))
-    photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
-    if request.sort_into is not None:
-        refuse_overlap(request.sort_into, photos.folders)
-        photos.leave_out_folder(request.sort_into)
-    with ExitStack() as stack:
-        stack.enter_context(sigterm_like_ctrl_c())
-        table = None
-        if request.target == "file":
-            table = TableFile(
-                str(request.output),
-                request.table_format,
-                resume=request.resume,
-                overwrite=request.overwrite,
-                threads=request.threads or 1,
-            )
-            stack.enter_context(closing(table))
-        classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
-        sorter = None
-        if request.sort_into is not None:
-            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
-        sink = stack.enter_context(closing(_sink(request, table)))
-        return PredictJob(request, photos, classifier, sink, table, sorter).run()
-
-
-def _sink(request: PredictRequest, table: TableFile | None) -> Sink:
-    if table is not None:
-        return FileSink(table)
-    if request.target == "plan":
-        return PlanSink(as_json=request.as_json)
-    if request.target == "object":
-        return ObjectSink()
-    if request.target == "stream":
-        return StreamSink(request.table_format, request.top_k)
-    from animal_classification.predict.writers.screen import ScreenSink
-
-    return ScreenSink()
+def _vanished_folder(path: str) -> str | None:
+    folder = os.path.dirname(path) or "."  # noqa: PTH120 - only for photos that cannot be read
+    return None if os.path.isdir(folder) else folder  # noqa: PTH112 - Path.is_dir may raise

@@ -27,7 +27,6 @@ _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _LONGEST_HEADER = 16 * 1024 * 1024
 _SYNC_EVERY = 8 * 1024 * 1024
 
-
 FileState = tuple[int, int]
 
 
@@ -44,6 +43,45 @@ class JournalEntry:
     row: Row
     state: FileState | None = None
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRow:
+    """What the table of a resumed run says of a photo: enough to leave it as it is, or to do it again.
+
+    Attributes:
+        failed: It could not be read.
+        unknown: It is none of the labels.
+        answer: The name that was given.
+        state: Of the file that was read, if that was noted down.
+    """
+
+    failed: bool
+    unknown: bool
+    answer: str | None
+    state: FileState | None
+
+    @classmethod
+    def of(cls, entry: JournalEntry) -> EarlierRow:
+        """Of a row in the journal."""
+        row = entry.row
+        return cls(row["error"] is not None, row["unknown"] is True, row["answer"], entry.state)
+
+    def is_outdated(self, path: str, table_time: int | None) -> bool:
+        """Whether the file has changed since.
+
+        Args:
+            path: Where it is now.
+            table_time: When the row was written at the latest, in nanoseconds, where it has no state.
+        """
+        try:
+            status = os.stat(path)  # noqa: PTH116 - for every photo of a table
+        except OSError:
+            return False  # gone: what is known of it stays
+        if self.state is not None:
+            return self.state != (status.st_size, status.st_mtime_ns)
+        # Replacing a file may keep the time of its content, as copying from a card does, but not that of its inode.
+        return table_time is not None and max(status.st_mtime_ns, status.st_ctime_ns) > table_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +255,15 @@ class Journal:
                     return
                 end += len(line)
                 yield end, entry
+
+
+def file_state(path: str) -> FileState | None:
+    """Of a file as it is now; ``None`` where it is gone."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for every photo of a run
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def write_failed(path: Path, error: OSError, hint: str = "") -> OutputError:

@@ -1,54 +1,61 @@
-"""What was asked for, checked for contradictions before anything is read or loaded."""
+"""What a run of predictions is to do, checked for contradictions before anything is read or loaded."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import TYPE_CHECKING
 
 from animal_classification.errors import UsageError
 from animal_classification.predict.writers.text import Format, format_of
 
-Target = Literal["file", "stream", "screen", "object", "plan"]
+if TYPE_CHECKING:
+    from animal_classification.predict.sorting import Way
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictRequest:
-    """The options of ``animals predict``; see there."""
+    """What to do; the fields are options of ``animals predict``, and messages name them as such.
+
+    Attributes:
+        paths: Photos, folders and patterns.
+        model: A built-in name, a bundle's folder or URL, or a name in the registry.
+        engine: What runs the model.
+        threads: CPUs to use; all by default.
+        output: The table on disk; without it, rows go to a sink.
+        format: Of the table, whatever its name ends with.
+        top_k: How many guesses a photo.
+        resume: Go on with the table.
+        retry_errors: Look again at photos that could not be read.
+        overwrite: Replace a file that is no table of ours.
+        all_files: A row for every file, whatever its name ends with.
+        sort_into: Put the photos into a folder for each animal below this one.
+        way: How to sort; by copying if it is not said.
+        dry_run: Write nothing at all; rows go to the sink, with what sorting would do.
+    """
 
     paths: tuple[str, ...]
-    model: str
-    engine: str
-    threads: int | None
-    output: str | None
-    format: Format | None
-    top_k: int
-    resume: bool
+    model: str = "photos"
+    engine: str = "auto"
+    threads: int | None = None
+    output: str | None = None
+    format: Format | None = None
+    top_k: int = 5
+    resume: bool = False
     retry_errors: bool = False
     overwrite: bool = False
     all_files: bool = False
-    sort_into: str | None
-    way: Literal["copy", "link", "symlink"] | None
-    dry_run: bool
-    as_json: bool
-    quiet: bool
+    sort_into: str | None = None
+    way: Way | None = None
+    dry_run: bool = False
 
     @property
-    def target(self) -> Target:
-        """Where rows go."""
-        if self.dry_run:
-            return "plan"
-        if self.output not in (None, "-"):
-            return "file"
-        if self.as_json:
-            return "object"
-        if self.output == "-" or self.format is not None or not sys.stdout.isatty():
-            return "stream"
-        return "screen"
+    def writes_table(self) -> bool:
+        """Whether rows go into a table on disk."""
+        return self.output is not None and not self.dry_run
 
     @property
     def table_format(self) -> Format:
-        """The format of the table: as asked for, by the ending of the file, or csv."""
+        """The format of the table: the one given, by the ending of the file, or csv."""
         return self.format or (format_of(self.output) if self.output else None) or "csv"
 
     def check(self) -> None:
@@ -57,29 +64,28 @@ class PredictRequest:
         Raises:
             UsageError: There is one.
         """
-        to_file = self.output not in (None, "-")
-        if to_file and self.format is None and format_of(cast("str", self.output)) is None:
+        to_file = self.output is not None
+        if self.output is not None and self.format is None and format_of(self.output) is None:
             raise UsageError(
                 f"--output {self.output!r} ends in none of .csv, .xlsx, .json, .jsonl and .parquet; change it or add "
                 "--format"
             )
-        rules = (
+        refuse_any(
             (self.resume and not to_file, "--resume goes on with a file: name it with --output"),
             (self.retry_errors and not self.resume, "--retry-errors looks again at photos of a table: add --resume"),
             (self.overwrite and not to_file, "--overwrite replaces a file: name it with --output"),
             (self.overwrite and self.resume, "--resume goes on with a table, --overwrite replaces it: drop one"),
             (self.dry_run and self.sort_into is None, "--dry-run shows what --sort-into would do: add --sort-into DIR"),
             (self.way is not None and self.sort_into is None, f"--{self.way} says how to sort: add --sort-into DIR"),
-            (self.as_json and self.output == "-", "--json and --output - both want the standard output: drop one"),
-            (
-                self.as_json and self.format is not None and not to_file,
-                "--json prints one object, --format a table: drop one, or name a file with --output",
-            ),
-            (
-                self.target == "stream" and self.table_format in ("parquet", "xlsx"),
-                f"{self.table_format} cannot go to the standard output: name a file with --output",
-            ),
         )
-        for broken, message in rules:
-            if broken:
-                raise UsageError(message)
+
+
+def refuse_any(*rules: tuple[bool, str]) -> None:
+    """Raise the message of the first rule that is broken.
+
+    Raises:
+        UsageError: One is.
+    """
+    for broken, message in rules:
+        if broken:
+            raise UsageError(message)

@@ -1,29 +1,79 @@
-"""What was found, at the end: lines for a person, or an object for a script."""
+"""What a run found, counted: lines for a person, or an object for a script."""
+
+# Imported where they are used: rich takes 50 ms to load, and most runs for a script print no summary.
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.common.console import printable
+from animal_classification.predict.journal import EarlierRow, JournalEntry
 
 if TYPE_CHECKING:
     from animal_classification.data.discovery import WalkLog
-    from animal_classification.predict.batch import Tally
     from animal_classification.predict.sorting import Sorter
 
 KINDS_SHOWN = 20
 
 
+@dataclass
+class Tally:
+    """What a table holds, counted.
+
+    Attributes:
+        photos: Rows.
+        unreadable: Rows with an error.
+        unknown: Rows that are none of the labels.
+        animals: How often each name was given.
+    """
+
+    photos: int = 0
+    unreadable: int = 0
+    unknown: int = 0
+    animals: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entry: JournalEntry) -> None:
+        self._count(entry.row["error"] is not None, entry.row["unknown"] is True, entry.row["answer"], 1)
+
+    def take_back(self, earlier: EarlierRow) -> None:
+        """A row does not count any more."""
+        self._count(earlier.failed, earlier.unknown, earlier.answer, -1)
+
+    def _count(self, failed: bool, unknown: bool, answer: str | None, by: int) -> None:
+        self.photos += by
+        if failed:
+            self.unreadable += by
+        elif unknown:
+            self.unknown += by
+        elif answer is not None:
+            self.animals[answer] += by
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictSummary:
-    """Everything there is to say about a run."""
+    """Everything there is to say about a run.
+
+    Attributes:
+        tally: All rows of the table, those of earlier runs included.
+        log: Files that are no photos, and folders that could not be read.
+        model: The model's name.
+        model_version: Its version.
+        unknown_name: What a photo that is none of the labels is called.
+        seconds: How long the run took, without loading the model.
+        rate: Photos a second.
+        output: The table, where there is one with rows.
+        sorter: What photos were sorted by.
+        dry_run: Nothing was written.
+        interrupted: The run was stopped.
+    """
 
     tally: Tally
     log: WalkLog
     model: str
     model_version: str
+    unknown_name: str
     seconds: float
     rate: float
     output: str | None
@@ -52,23 +102,23 @@ class PredictSummary:
             found["sorted"] = {"into": into, "dry_run": self.dry_run, **self.sorter.outcomes}
         return found
 
-    def lines(self, not_known: str) -> list[str]:
-        """For people; ``not_known`` is what a photo that is none of the labels is called."""
+    def lines(self) -> list[str]:
+        """For people."""
         to = f" -> {printable(self.output)}" if self.output and not self.interrupted else ""
         lines = [f"{_counted(self.tally.photos, 'photo')} in {self.seconds:.1f} s ({self.rate:.0f}/s){to}"]
-        lines += _table(self._counts(not_known))
+        lines += _table(self._counts())
         if self.sorter is not None:
             lines.append(self._sorted())
         if self.log.skipped.total():
             lines.append(f"not looked at: {listed(self.log.skipped)} (--all-files gives each a row)")
         return lines
 
-    def _counts(self, not_known: str) -> list[tuple[str, int]]:
+    def _counts(self) -> list[tuple[str, int]]:
         kinds = sorted(self.tally.animals.items(), key=lambda kind: (-kind[1], kind[0]))
         shown = kinds[:KINDS_SHOWN]
         if rest := kinds[KINDS_SHOWN:]:
             shown.append((f"{_counted(len(rest), 'other kind')}", sum(number for _, number in rest)))
-        ends = [(not_known, self.tally.unknown), ("unreadable", self.tally.unreadable)]
+        ends = [(self.unknown_name, self.tally.unknown), ("unreadable", self.tally.unreadable)]
         return shown + [(name, number) for name, number in ends if number]
 
     def _sorted(self) -> str:

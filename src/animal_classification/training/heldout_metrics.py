@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,10 @@ from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.eval_set import Subject, independent_units, mark_seen
 from animal_classification.evaluation.scorecard import LabelledAnswers, Scorecard
 from animal_classification.imaging.geometry import is_wide
+from animal_classification.inference.engine import start_engine
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.reference import TrainingReference
+from animal_classification.inference.stream import decoded_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,18 +203,12 @@ def check_served(bundle: Bundle, witnesses: ReferenceLogits) -> None:
     Raises:
         AnimalsError: It answers otherwise.
     """
-    from animal_classification import imaging
-    from animal_classification.inference.engine import start_engine
-
-    chosen, pixels, limits = [], [], imaging.Limits.of_container()
-    for index, file in enumerate(witnesses.files):
-        with contextlib.suppress(ImageError):  # it is gone
-            pixels.append(imaging.preprocess(file, bundle.preprocess_spec, limits=limits))
-            chosen.append(index)
-    if not chosen:
+    found = enumerate(decoded_files(witnesses.files, bundle.preprocess_spec))
+    pixels = {index: one for index, one in found if not isinstance(one, ImageError)}  # the others are gone
+    if not pixels:
         return
-    logits = witnesses.logits[chosen]
-    served = start_engine(bundle, outputs=("logits",)).infer(np.stack(pixels))["logits"]
+    logits = witnesses.logits[list(pixels)]
+    served = start_engine(bundle, outputs=("logits",)).infer(np.stack(list(pixels.values())))["logits"]
     worst = float(np.abs(served - logits).max()) if served.shape == logits.shape else np.inf
     if not worst <= _TOLERANCE * max(1.0, float(np.abs(logits).max())):
         raise AnimalsError(

@@ -14,7 +14,7 @@ from animal_classification.tracking.factory import begin_imports, check_installe
 from animal_classification.tracking.model_registration import offer_to_registry
 from animal_classification.training.dataset import model_name, prepare
 from animal_classification.training.package import package
-from animal_classification.training.probe.scan_and_embed import looking
+from animal_classification.training.probe.scan_and_embed import open_embedder
 from animal_classification.training.recipe import RecipeInputs
 from animal_classification.training.recipes import find_recipe, pretrained_weights
 from animal_classification.training.run import locked_folder, open_run
@@ -85,7 +85,7 @@ def train(
     config = without_auto(config)
     check_installed(config)
     begin_imports(config)
-    with looking(config) as embedder:
+    with open_embedder(config) as embedder:
         dataset = prepare(config, progress, embedder=embedder)
     with _locked_run(config, dataset) as run:
         if warn is not None:

@@ -8,7 +8,6 @@ that embeddings proposed for animals22, 18 correlate above 0.92, and all 18 are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from animal_classification import imaging
-from animal_classification.common.limits import available_cpus
+from animal_classification.common.parallel import ordered_map
 from animal_classification.errors import ImageError
 
 SIMILAR = 0.75
@@ -42,9 +41,11 @@ def find_crops(files: Sequence[Path], embeddings: NDArray[np.float32]) -> list[t
     limits = imaging.Limits.of_container()
     kept = lru_cache(maxsize=4096)(lambda index: _load(files[index], limits))
     pairs = similar_pairs(embeddings)
-    with ThreadPoolExecutor(available_cpus(), thread_name_prefix="animals-crops") as pool:
-        same = pool.map(lambda pair: _is_same(kept(pair[0]), kept(pair[1])), pairs)
-        return [pair for pair, yes in zip(pairs, same, strict=True) if yes]
+
+    def compare(batch: Sequence[tuple[int, int]]) -> list[bool]:
+        return [_is_same(kept(first), kept(second)) for first, second in batch]
+
+    return [pair for pair, same in zip(pairs, ordered_map(compare, pairs), strict=True) if same]
 
 
 def similar_pairs(embeddings: NDArray[np.float32]) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape
 from torch import Tensor
 
 from animal_classification.common.limits import available_memory
+from animal_classification.common.parallel import ordered_map
 from animal_classification.common.progress import Progress
 from animal_classification.errors import AnimalsError
 from animal_classification.export.prunable_channels import ChannelGroup, bottlenecks, groups, without
@@ -22,8 +23,7 @@ from animal_classification.export.torch.distill import Distilled, DistillPlan, r
 from animal_classification.export.torch.from_onnx import GraphModule
 from animal_classification.export.torch.prune_scores import BATCH, Moments, Pack, cuts, moments, packs
 from animal_classification.export.weight_storage import parameters, widened
-from animal_classification.inference.engine import create_engine
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.engine import create_engine, infer_in_batches
 
 # Channels are taken where this many times as many parameters stand as are to go: behind the last place where that is
 # so, because what stands before it need not be computed again in every step.
@@ -31,7 +31,6 @@ _ROOM = 2.4
 _MEASURED_ON = 256
 # Of activations, for the photos of one step; as much again is needed for their gradients.
 _MOST_BYTES = 4e9
-_CHUNK = 4
 
 
 @dataclass(frozen=True)
@@ -159,13 +158,14 @@ def _views(
         engine = create_engine(path, outputs=(given,), threads=threads)
 
         def work(batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float16]]:
-            return list(engine.infer(np.stack(batch))[given].astype(np.float16))
+            return list(infer_in_batches(engine, np.stack(batch))[given].astype(np.float16))
 
-        flat, found = both.reshape(-1, *both.shape[2:]), []
-        for row in map_in_chunks(work, flat, workers=threads, chunk=_CHUNK):
-            found.append(row)
-            progress("looking at photos", len(found), len(flat))
-    rows = np.stack(found)
+        flat = both.reshape(-1, *both.shape[2:])
+
+        def told(done: int) -> None:
+            progress("looking at photos", done, len(flat))
+
+        rows = np.stack(list(ordered_map(work, flat, threads=threads, progress=told)))
     return torch.from_numpy(rows.reshape(2, len(photos), *rows.shape[1:]))
 
 

@@ -1,1 +1,1 @@
-"""Where rows go: a file of each format, the screen, one JSON object."""
+"""One file for each format of a table, and ``table_file``, which makes any of them on disk."""

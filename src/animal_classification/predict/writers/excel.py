@@ -1,5 +1,7 @@
 """Tables as Excel workbooks (extra ``excel``): written row by row with flat memory, and read back for ``--resume``."""
 
+# Imported where they are used: both libraries come with the extra ``excel`` only.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator

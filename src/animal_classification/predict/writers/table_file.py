@@ -1,11 +1,13 @@
 """A table on disk that grows row by row, survives being killed, and appears whole.
 
 While a run lasts, rows go to a journal beside the table; at the end the table is made from it under another name and
-renamed. May import ``bundle`` and ``errors``.
+renamed. Only a file that is such a table, in any of the formats, is replaced unasked.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +18,15 @@ from typing import Literal
 from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader, write_failed
-from animal_classification.predict.table import Row
-from animal_classification.predict.table_detection import is_own_table
+from animal_classification.predict.table import Row, columns, is_row
+from animal_classification.predict.writers import excel, parquet
 from animal_classification.predict.writers.excel import read_excel, require_excel, write_excel
 from animal_classification.predict.writers.parquet import read_parquet, write_parquet
 from animal_classification.predict.writers.text import Format, read_text, write_text
 
 State = Literal["written", "kept apart"]
+# A row is some hundred bytes, and a thousand guesses a hundred thousand.
+_LONGEST_LINE = 1 << 20
 
 
 class TableFile:
@@ -208,3 +212,56 @@ def _checked(path: str, kind: Format) -> Path:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def is_own_table(path: Path) -> bool:
+    """Whether a file has the columns that a table of predictions has, or nothing in it.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            first, second = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
+    except OSError as error:
+        raise OutputError(f"cannot read {str(path)!r}, which would be replaced: {error.strerror}") from error
+    if not first:
+        return True
+    if first.startswith(b"PAR1"):
+        return _has_columns(_parquet_columns(path))
+    if first.startswith(b"PK"):
+        return _has_columns(_workbook_columns(path))
+    try:
+        return _is_text_table(first.decode("utf-8"), second.decode("utf-8"))
+    except ValueError:
+        return False
+
+
+def _is_text_table(first: str, second: str) -> bool:
+    if first == "[\n":
+        return second == "]\n" or _is_row(second.rstrip(",\n"))
+    return _is_row(first) if first.startswith("{") else _has_columns(next(csv.reader([first]), []))
+
+
+def _is_row(line: str) -> bool:
+    try:
+        return is_row(json.loads(line))
+    except ValueError:
+        return False
+
+
+def _has_columns(names: list[str]) -> bool:
+    fixed = len(columns(1))
+    return len(names) >= fixed and names == columns(1 + (len(names) - fixed) // 2)
+
+
+def _workbook_columns(path: Path) -> list[str]:
+    require_excel()
+    return excel.read_columns(path)
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        return parquet.read_columns(path)
+    except UsageError:
+        return []

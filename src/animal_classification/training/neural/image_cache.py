@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,12 +20,12 @@ from animal_classification.common.atomic import new_file
 from animal_classification.common.progress import Progress
 from animal_classification.data.cache_folder import cache_error, default_directory
 from animal_classification.errors import AnimalsError, ImageError
+from animal_classification.inference.stream import decoded_files
 
 if TYPE_CHECKING:
     from animal_classification.imaging import PreprocessSpec
     from animal_classification.training.dataset import DatasetSplit
 
-_CHUNK = 256
 _CACHE_FORMAT = 1  # raise it when preprocess gives other pixels
 
 
@@ -103,26 +102,34 @@ class DecodedImages:
 
     files: Sequence[Path]
     spec: PreprocessSpec
-    pool: ThreadPoolExecutor
+    workers: int
     limits: imaging.Limits = field(default_factory=imaging.Limits.of_container)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return np.stack(list(self.pool.map(lambda index: decode(self.files[index], self.spec, self.limits), indices)))
+        files = [self.files[index] for index in indices]
+        return np.stack(list(_decoded(files, self.spec, self.workers, limits=self.limits)))
 
 
-def decode(file: Path, spec: PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
-    """One photo.
+def _decoded(
+    files: Sequence[Path],
+    spec: PreprocessSpec,
+    workers: int,
+    *,
+    limits: imaging.Limits | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """The photos, in order.
 
     Raises:
-        AnimalsError: It was usable when the photos were looked at, and is not any more.
+        AnimalsError: One was usable when the run began, and is not any more.
     """
-    try:
-        return imaging.preprocess(file, spec, limits=limits)
-    except ImageError as error:
-        raise AnimalsError(f"{error}; it could be read when the run began: put it back and start again") from error
+    for found in decoded_files(files, spec, limits=limits, threads=workers, progress=progress):
+        if isinstance(found, ImageError):
+            raise AnimalsError(f"{found}; it could be read when the run began: put it back and start again")
+        yield found
 
 
 def open_pixels(
@@ -150,8 +157,8 @@ def open_pixels(
     files = {row.sha256 or "": file for part in parts for row, file in zip(part.rows, part.files, strict=True)}
     shape = (len(files), spec.size, spec.size, 3)
     if not files or "" in files or int(np.prod(shape)) > limit:
-        pool, limits = ThreadPoolExecutor(workers), imaging.Limits.of_container()
-        return [DecodedImages(part.files, spec, pool, limits) for part in parts]
+        limits = imaging.Limits.of_container()
+        return [DecodedImages(part.files, spec, workers, limits) for part in parts]
     hashes = sorted(files)
     path = (cache or default_directory()) / "pixels" / f"{_key(hashes, spec)}.npy"
     array = _open(path, shape)
@@ -181,15 +188,15 @@ def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, progress: Progress) -> None:
     """Write the file, whole or not at all."""
-    limits = imaging.Limits.of_container()
+
+    def told(done: int) -> None:
+        progress("decoding photos", done, len(files))
+
     try:
-        with new_file(path) as temporary, temporary.open("wb") as out, ThreadPoolExecutor(workers) as pool:
+        with new_file(path) as temporary, temporary.open("wb") as out:
             shape = (len(files), spec.size, spec.size, 3)
             np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for start in range(0, len(files), _CHUNK):
-                chunk = files[start : start + _CHUNK]
-                for pixels in pool.map(lambda file: decode(file, spec, limits), chunk):
-                    out.write(pixels.tobytes())
-                progress("decoding photos", start + len(chunk), len(files))
+            for pixels in _decoded(files, spec, workers, progress=told):
+                out.write(pixels.tobytes())
     except OSError as error:
         raise cache_error(path.parent, error) from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from animal_classification.bundle import load as load_bundle
 from animal_classification.bundle.schema import MODEL_FILE
 from animal_classification.data.sources.animal_mnist import is_animal_mnist
 from animal_classification.errors import BundleInvalidError, ImageError, UsageError
+from animal_classification.inference.engine import create_engine, infer_in_batches
+from animal_classification.inference.stream import Stream, decode_square, files_as_items
 from animal_classification.registry import resolve_model, tracking_uri
 from animal_classification.training.probe.linear_models import LinearHead
 from animal_classification.training.probe.onnx_head import with_size
@@ -114,40 +116,24 @@ class BundleBackbone:
 
     def infer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings ``[N, D]`` of what ``spec`` asks for, uint8 ``[N, H, W, 3]``; from several threads at once."""
-        from animal_classification.inference.engine import infer_in_batches
-
         with self._starting:
             engine = self._engine
         return infer_in_batches(engine, pixels)["embedding"]
 
     @cached_property
     def _engine(self) -> Engine:
-        from animal_classification.inference.engine import create_engine
-
         return create_engine(self.bundle.model_path, outputs=("embedding",), content=self.model)
 
     def embed(self, files: Sequence[Path], *, mirrored: bool = False) -> Iterable[NDArray[np.float32] | None]:
         """An embedding for each file, in order; ``None`` for one that cannot be used."""
-        from animal_classification.common.limits import available_cpus
-        from animal_classification.inference.classifier import CHUNK
-        from animal_classification.inference.stream import map_in_chunks
+        decode = partial(decode_square, spec=self.spec, limits=imaging.Limits.of_container())
 
-        limits = imaging.Limits.of_container()
+        def infer(photos: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+            pixels = np.stack(photos)
+            return list(self.infer(pixels[:, :, ::-1] if mirrored else pixels))
 
-        def work(batch: Sequence[Path]) -> list[NDArray[np.float32] | None]:
-            pixels = [_pixels(file, self.spec, limits) for file in batch]
-            good = [picture[:, ::-1] if mirrored else picture for picture in pixels if picture is not None]
-            found: Iterator[NDArray[np.float32]] = iter(self.infer(np.stack(good)) if good else ())
-            return [None if picture is None else next(found) for picture in pixels]
-
-        return map_in_chunks(work, files, workers=available_cpus(), chunk=CHUNK)
-
-
-def _pixels(file: Path, spec: imaging.PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8] | None:
-    try:
-        return imaging.preprocess(file, spec, limits=limits)
-    except ImageError:
-        return None
+        results = Stream(decode, infer).run(files_as_items(files))
+        return (None if isinstance(found, ImageError) else found for _, found in results)
 
 
 def _require_its_network(config: Config) -> None:

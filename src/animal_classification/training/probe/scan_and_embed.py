@@ -1,4 +1,6 @@
-"""Photos are decoded once: while they are looked at, their embeddings are computed for whom will want them."""
+"""One decoding for two purposes: the scan of a data set hands its pixels to the backbone, which embeds them."""
+
+# Imported where they are used: only the recipe ``probe`` needs a backbone.
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def looking(config: Config) -> Iterator[Embedder | None]:
-    """Something that embeds photos as they are decoded, or ``None`` where the recipe needs no embeddings.
+def open_embedder(config: Config) -> Iterator[Embedder | None]:
+    """What embeds photos while they are scanned; ``None`` where the recipe needs no embeddings.
 
     Raises:
         BundleError: The backbone cannot be used.

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,16 @@ from torch import Tensor, nn
 
 from animal_classification import imaging
 from animal_classification.common.atomic import new_file
-from animal_classification.common.limits import available_cpus
 from animal_classification.common.text_files import cannot_write
 from animal_classification.errors import AnimalsError, ImageError
-from animal_classification.inference.engine import Engine, create_engine
-from animal_classification.inference.stream import map_in_chunks
+from animal_classification.inference.engine import Engine, create_engine, infer_in_batches
+from animal_classification.inference.stream import Stream, decode_square, files_as_items
 from animal_classification.training.neural.onnx_cleanup import tidied
 
 if TYPE_CHECKING:
     from animal_classification.common.progress import Progress
     from animal_classification.training.neural.finetune.network import FinetuneNetwork
 
-_CHUNK = 8
 _OPSET = 17
 _Pair = tuple[NDArray[np.float16], NDArray[np.float32]]
 
@@ -123,12 +122,11 @@ def _passed(
     mirrored: bool,
     progress: Progress,
 ) -> list[_Pair]:
-    limits = imaging.Limits.of_container()
+    decode = partial(decode_square, spec=spec, limits=imaging.Limits.of_container())
 
-    def work(batch: Sequence[Path]) -> list[_Pair]:
-        pixels = np.stack([_pixels(file, spec, limits) for file in batch])
-        looked_at = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
-        views = [engine.infer(view) for view in looked_at]
+    def infer(photos: Sequence[NDArray[np.uint8]]) -> list[_Pair]:
+        pixels = np.stack(photos)
+        views = [infer_in_batches(engine, view) for view in ((pixels, pixels[:, :, ::-1]) if mirrored else (pixels,))]
         embeddings = np.stack([view["embedding"] for view in views], axis=1)
         if not len(network.trunk):
             return [(np.empty((0, 0, 0), dtype=np.float16), embedding) for embedding in embeddings]
@@ -136,10 +134,14 @@ def _passed(
         activations = np.ascontiguousarray(np.moveaxis(both, 1, -1), dtype=np.float16)
         return list(zip(activations, embeddings, strict=True))
 
+    def told(done: int) -> None:
+        progress("looking at photos through the frozen layers", done, len(files))
+
     pairs = []
-    for pair in map_in_chunks(work, files, workers=available_cpus(), chunk=_CHUNK):
-        pairs.append(pair)
-        progress("looking at photos through the frozen layers", len(pairs), len(files))
+    for _, found in Stream(decode, infer).run(files_as_items(files), progress=told):
+        if isinstance(found, ImageError):
+            raise AnimalsError(f"{found}; photos changed since the run began: start again")
+        pairs.append(found)
     return pairs
 
 
@@ -159,13 +161,6 @@ def _exported(network: FinetuneNetwork, size: int) -> bytes:
             dynamo=False,
         )
     return tidied(stream.getvalue())
-
-
-def _pixels(file: Path, spec: imaging.PreprocessSpec, limits: imaging.Limits) -> NDArray[np.uint8]:
-    try:
-        return imaging.preprocess(file, spec, limits=limits)
-    except ImageError as error:
-        raise AnimalsError(f"{error}; photos changed since the run began: start again") from error
 
 
 def _save(file: Path, features: Features) -> None:

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from animal_classification.common.console import printable
+from animal_classification.predict.job import Sink
 
 if TYPE_CHECKING:
-    from animal_classification.predict.batch import Item
+    from animal_classification.inference.results import FileResult
+    from animal_classification.predict.job import PredictedPhoto
     from animal_classification.predict.sorting import Placed
 
 # So many rows are looked at before the widths of the columns are settled; after that, rows come as they are known.
@@ -21,7 +23,7 @@ NARROWEST = 40
 _HEAD = ("photo", "animal", "sure", "group")
 
 
-class ScreenSink:
+class ScreenSink(Sink):
     """Prints a table whose columns fit the terminal, however many rows there are."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -29,21 +31,14 @@ class ScreenSink:
         self._waiting: list[tuple[tuple[str, ...], str]] = []
         self._widths: list[int] | None = None
 
-    def add(self, item: Item, placed: Placed | None) -> None:
-        self._waiting.append(_cells(item))
+    def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
+        self._waiting.append(_cells(photo.result))
         if self._widths is not None or len(self._waiting) >= LOOKED_AT:
             self._print()
 
     def finish(self) -> None:
         if self._waiting:
             self._print()
-
-    def stop(self) -> str:
-        self.finish()
-        return ""
-
-    def close(self) -> None:
-        pass
 
     def _print(self) -> None:
         if self._widths is None:
@@ -96,11 +91,11 @@ def percent(probability: float) -> str:
     return "<1%" if probability < 0.01 else f"{probability:.0%}"
 
 
-def _cells(item: Item) -> tuple[tuple[str, ...], str]:
-    photo = printable(item.result.path)
-    prediction = item.result.prediction
+def _cells(result: FileResult) -> tuple[tuple[str, ...], str]:
+    photo = printable(result.path)
+    prediction = result.prediction
     if prediction is None:
-        return (photo, printable(item.result.error or "")), "red"
+        return (photo, printable(result.error or "")), "red"
     answer = prediction.answer
     beside = prediction.group or ""
     if prediction.unknown:

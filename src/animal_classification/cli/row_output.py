@@ -1,70 +1,42 @@
-"""Where rows go: a file, the standard output, one JSON object, or a plan of what sorting would do."""
+"""Rows on the standard output: as a table, in one JSON object, or as the plan of what sorting would do."""
+
+# Imported where they are used: rich takes 50 ms to load, and only a terminal needs it.
 
 from __future__ import annotations
 
 import json
 import sys
 import tempfile
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from animal_classification.common.console import printable
 from animal_classification.errors import OutputError
+from animal_classification.predict.job import Sink
+from animal_classification.predict.request import refuse_any
 from animal_classification.predict.writers.text import Format, TextWriter, to_json
 
 if TYPE_CHECKING:
-    from animal_classification.predict.batch import Item
+    from animal_classification.predict.job import PredictedPhoto
+    from animal_classification.predict.request import PredictRequest
     from animal_classification.predict.sorting import Placed
     from animal_classification.predict.table import Row
-    from animal_classification.predict.writers.table_file import TableFile
 
 
-class Sink(Protocol):
-    """Takes items one by one, then ``finish`` or, if the run was interrupted, ``stop``."""
-
-    def add(self, item: Item, placed: Placed | None) -> None: ...
-
-    def finish(self) -> None: ...
-
-    def stop(self) -> str:
-        """End early; returns where the rows are, to be continued with what comes next in the line."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class FileSink:
-    """Rows into a table on disk."""
-
-    def __init__(self, table: TableFile) -> None:
-        self._table = table
-
-    def add(self, item: Item, placed: Placed | None) -> None:
-        self._table.append(item.entry)
-
-    def finish(self) -> None:
-        self._table.finish()
-
-    def stop(self) -> str:
-        name = str(self._table.path)
-        if self._table.stop() == "kept apart":
-            return f", kept beside {name!r}, which stays as it was; go on with --resume"
-        return f", kept in {name!r}; go on with --resume"
-
-    def close(self) -> None:
-        self._table.close()
-
-
-class StreamSink:
+class StdoutSink(Sink):
     """Rows to the standard output, each as soon as it is known."""
 
     def __init__(self, kind: Format, top_k: int) -> None:
         self._writer = TextWriter(kind, top_k)
         self._is_csv = kind == "csv"
         self._out = Stdout()
+
+    def start(self) -> None:
         self._out.write(self._writer.start())
 
-    def add(self, item: Item, placed: Placed | None) -> None:
-        row = item.entry.row
+    def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
+        row = photo.entry.row
         if self._is_csv:
             self._out.write(self._writer.row(_printable(row) if self._out.is_terminal else row))
         else:
@@ -73,33 +45,20 @@ class StreamSink:
     def finish(self) -> None:
         self._out.write(self._writer.end())
 
-    def stop(self) -> str:
-        self.finish()
-        return ""
 
-    def close(self) -> None:
-        pass
-
-
-class ObjectSink:
+class ObjectSink(Sink):
     """Rows for ``--json``: kept in a temporary file, because the object begins with what is known last."""
 
     def __init__(self) -> None:
         self._rows: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._first = True
 
-    def add(self, item: Item, placed: Placed | None) -> None:
+    def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
         try:
-            self._rows.write((b"" if self._first else b",\n") + to_json(item.entry.row))
+            self._rows.write((b"" if self._first else b",\n") + to_json(photo.entry.row))
         except OSError as error:
             raise OutputError(f"cannot keep rows in {tempfile.gettempdir()!r}: {error.strerror}") from error
         self._first = False
-
-    def finish(self) -> None:
-        pass
-
-    def stop(self) -> str:
-        return ""
 
     def close(self) -> None:
         self._rows.close()
@@ -114,28 +73,19 @@ class ObjectSink:
         out.write(b"]}\n")
 
 
-class PlanSink:
+class PlanSink(Sink):
     """What sorting would do: a line per photo, or pairs for ``--json``."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.moves: list[dict[str, str]] = []
         self._out = None if as_json else Stdout()
 
-    def add(self, item: Item, placed: Placed | None) -> None:
-        name = item.entry.row["path"]
+    def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
+        name = photo.entry.row["path"]
         if self._out is not None:
-            self._out.write(f"{printable(_plan(name, item, placed))}\n".encode(errors="backslashreplace"))
+            self._out.write(f"{printable(_plan(name, photo, placed))}\n".encode(errors="backslashreplace"))
         elif placed is not None:
             self.moves.append({"path": name, "to": _readable(str(placed.target)), "outcome": placed.outcome})
-
-    def finish(self) -> None:
-        pass
-
-    def stop(self) -> str:
-        return ""
-
-    def close(self) -> None:
-        pass
 
 
 class Stdout:
@@ -168,13 +118,63 @@ class Stdout:
         self.write(_harmless(data) if self.is_terminal else data)
 
 
-def print_object(value: dict[str, Any]) -> None:
-    Stdout().write_json(to_json(value) + b"\n")
+def check_output(request: PredictRequest, *, to_stdout: bool, as_json: bool) -> None:
+    """Find contradictions, in the request and with the standard output.
+
+    Args:
+        request: What to do.
+        to_stdout: The table is to go there.
+        as_json: One object is to go there.
+
+    Raises:
+        UsageError: There is one.
+    """
+    request.check()
+    to_file = request.output is not None
+    table_there = not (request.dry_run or to_file or as_json)
+    refuse_any(
+        (as_json and to_stdout, "--json and --output - both want the standard output: drop one"),
+        (
+            as_json and request.format is not None and not to_file,
+            "--json prints one object, --format a table: drop one, or name a file with --output",
+        ),
+        (
+            table_there and request.format in ("parquet", "xlsx"),
+            f"{request.format} cannot go to the standard output: name a file with --output",
+        ),
+    )
 
 
-def _plan(name: str, item: Item, placed: Placed | None) -> str:
+@contextmanager
+def open_sink(request: PredictRequest, *, to_stdout: bool, as_json: bool) -> Iterator[Sink | None]:
+    """Where rows go that go into no table on disk; ``None`` where they do."""
+    if request.writes_table:
+        yield None
+    elif request.dry_run:
+        yield PlanSink(as_json=as_json)
+    elif as_json:
+        with closing(ObjectSink()) as sink:
+            yield sink
+    elif to_stdout or request.format is not None or not sys.stdout.isatty():
+        yield StdoutSink(request.table_format, request.top_k)
+    else:
+        from animal_classification.cli.screen_table import ScreenSink
+
+        yield ScreenSink()
+
+
+def print_object(summary: dict[str, Any], sink: Sink | None) -> None:
+    """Print what ``--json`` prints: the summary, and what the sink has kept."""
+    if isinstance(sink, ObjectSink):
+        sink.print_after(summary)
+        return
+    moves = {"moves": sink.moves} if isinstance(sink, PlanSink) else {}
+    Stdout().write_json(to_json({**summary, **moves}) + b"\n")
+
+
+def _plan(name: str, photo: PredictedPhoto, placed: Placed | None) -> str:
     if placed is None:
-        return f"{name}: stays where it is ({item.entry.row['error']})"
+        return f"{name}: stays where it is ({photo.entry.row['error']})"
     note = " (already there)" if placed.outcome == "already there" else ""
     return f"{name} -> {placed.target}{note}"
 
