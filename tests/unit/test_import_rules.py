@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -93,3 +94,28 @@ def test_there_is_no_cycle_not_even_through_functions() -> None:
         TopologicalSorter(edges()).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(map(short, error.args[1])))
+
+
+def imports_in_functions(tree: ast.AST) -> bool:
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return any(isinstance(node, ast.Import | ast.ImportFrom) for function in functions for node in ast.walk(function))
+
+
+def test_who_imports_inside_a_function_says_why() -> None:
+    silent = [
+        short(module)
+        for module, path in MODULES.items()
+        if path.name != "__init__.py"
+        and imports_in_functions(ast.parse(text := path.read_text(encoding="utf-8")))
+        and not re.search(r"^# Imported where (it is|they are) used: ", text, flags=re.MULTILINE)
+    ]
+    assert not silent, "one line at the top of the module: '# Imported where they are used: ' and the reason"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(short(module))
+    assert not {name: places for name, places in found.items() if len(places) > 1}

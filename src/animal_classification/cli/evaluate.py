@@ -21,7 +21,6 @@ from animal_classification.cli.options import (
 )
 from animal_classification.cli.output import print_json, print_lines, print_notes
 from animal_classification.common.progress import ProgressLine
-from animal_classification.inference.engine import installed_engine
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -71,6 +70,7 @@ def command(
     animals evaluate runs/new/bundle photos --compare runs/old/bundle
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from animal_classification.evaluation.metrics import require
+    from animal_classification.inference.engine import installed_engine
     from animal_classification.report.commands import load
     from animal_classification.report.report_inputs import ReportInputs, measure, reading_of
 

@@ -15,7 +15,6 @@ import click
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.common.console import complain, say
-from animal_classification.inference.engine import installed_engine
 from animal_classification.predict.writers.text import FORMATS
 
 if TYPE_CHECKING:
@@ -68,6 +67,7 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from animal_classification.cli.progress_bar import ProgressBar
     from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
+    from animal_classification.inference.engine import installed_engine
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 

@@ -25,7 +25,7 @@ from animal_classification.errors import UsageError
 LATEST = "latest"
 
 
-class Images(SettingsModel):
+class ContainerImages(SettingsModel):
     """Full names of what `make images` built, with a tag or, better, a digest."""
 
     api: Image
@@ -246,7 +246,7 @@ class DeploySettings(SettingsModel):
     repository: Name = "animals"
     github: GitHub | None = None
     keep_images: int = Field(default=10, ge=1)
-    images: Images
+    images: ContainerImages
     service: CloudRunService = CloudRunService()
     job: TrainingJob | None = None
     study: Study | None = None

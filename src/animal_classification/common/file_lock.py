@@ -1,5 +1,7 @@
 """A lock on a file that ends with the process that holds it, however that ends."""
 
+# Imported where it is used: each of the two modules exists on one kind of system only.
+
 from __future__ import annotations
 
 import errno

@@ -8,6 +8,8 @@ every group up to the root counts; within a cgroup namespace those that are visi
 What cannot be read sets no limit: these functions never raise.
 """
 
+# Imported where it is used: Windows has no such module.
+
 from __future__ import annotations
 
 import math

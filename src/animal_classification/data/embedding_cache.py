@@ -51,8 +51,8 @@ def embed(
         float32 ``[rows, D]``, in the manifest's order; NaN where there is no usable photo.
     """
     files = {row.sha256: manifest.file(row) for row in manifest.usable if row.sha256}
-    table = _Table(manifest)
-    with closing(_Store((cache or default_directory()), model)) as store:
+    table = _EmbeddingTable(manifest)
+    with closing(_EmbeddingDatabase((cache or default_directory()), model)) as store:
         for sha256, vector in store.find(files):
             table.put(sha256, vector)
         waiting = [sha256 for sha256 in files if sha256 not in table.known]
@@ -70,7 +70,7 @@ def embed(
     return table.rows
 
 
-class _Table:
+class _EmbeddingTable:
     """The result, filled row by row: kept apart as well, the vectors of many photos would take as much again."""
 
     def __init__(self, manifest: Manifest) -> None:
@@ -102,7 +102,7 @@ class Embedder:
     def __init__(self, infer: Infer, spec: PreprocessSpec, *, model: str, cache: Path | None = None) -> None:
         self.spec = spec
         self._infer = infer
-        self._store = _Store(cache or default_directory(), model)
+        self._store = _EmbeddingDatabase(cache or default_directory(), model)
         self._lock = Lock()
         self._known: set[str] = set()
         self._waiting: dict[str, NDArray[np.float32]] = {}
@@ -137,7 +137,7 @@ class Embedder:
         self._waiting = {}
 
 
-class _Store:
+class _EmbeddingDatabase:
     """A database of vectors; where it cannot be opened or written, nothing is remembered."""
 
     def __init__(self, folder: Path, model: str) -> None:

@@ -81,7 +81,7 @@ class _Unit:
 
 
 @dataclass
-class _Table:
+class _SplitCounts:
     """How many of each class every split should have, and has."""
 
     wanted: dict[str, dict[str, int]]
@@ -89,7 +89,7 @@ class _Table:
     have: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _DEALT})
 
     @classmethod
-    def of(cls, units: Sequence[_Unit], fractions: Mapping[str, float], seed: int) -> _Table:
+    def of(cls, units: Sequence[_Unit], fractions: Mapping[str, float], seed: int) -> _SplitCounts:
         """An empty one for these units."""
         counts = sum((unit.counts for unit in units), Counter())
         return cls(quotas(counts, fractions, seed), fractions)
@@ -146,7 +146,7 @@ def split(manifest: Manifest, facts: Sequence[Facts], plan: SplitPlan = _PLAN) -
     rows = [replace(row, split=None) for row in manifest] if plan.resplit else list(manifest.rows)
     units = _units(manifest.with_rows(rows), facts, plan.seed)
     given = [row.split for row in rows]
-    table = _Table.of([unit for unit in units if not unit.given], plan.fractions, plan.seed)
+    table = _SplitCounts.of([unit for unit in units if not unit.given], plan.fractions, plan.seed)
     for unit in units:
         # Beside copies that have a split already, that one: the most frequent, the smaller split among equals.
         name = max(_DEALT, key=unit.given.__getitem__) if unit.given else table.deal(unit)
@@ -169,7 +169,7 @@ def _deal_val(rows: list[ManifestRow], units: Sequence[_Unit], plan: SplitPlan) 
         return 0
     whole = [unit for unit in units if all(rows[index].split == "train" for index in unit.members)]
     share = plan.val / (1 - plan.test)  # of what would have been left beside the test
-    table = _Table.of(whole, {"test": 0.0, "val": share, "train": 1 - share}, plan.seed)
+    table = _SplitCounts.of(whole, {"test": 0.0, "val": share, "train": 1 - share}, plan.seed)
     chosen = [index for unit in whole if table.deal(unit) == "val" for index in unit.members]
     for index in chosen:
         rows[index] = replace(rows[index], split="val")

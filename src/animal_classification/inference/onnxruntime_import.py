@@ -4,6 +4,8 @@ Since 1.32 its wheels hold Microsoft's client for them on Linux, too: ``import o
 leaves the file ``.ses`` among the temporary files. The variable is read at that moment, here and in child processes.
 """
 
+# Imported where it is used: its usage statistics are switched off before it loads.
+
 from __future__ import annotations
 
 import os

@@ -4,6 +4,8 @@
 Here nothing is sent, and nothing forks in a program that has threads.
 """
 
+# Imported where it is used: its usage statistics are kept out while it loads.
+
 from __future__ import annotations
 
 import sys

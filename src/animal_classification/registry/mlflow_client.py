@@ -4,6 +4,8 @@ MLflow reads its settings from the environment of the process. What is set here 
 set stays.
 """
 
+# Imported where it is used: MLflow and SQLAlchemy are extras, and take seconds to load.
+
 from __future__ import annotations
 
 import os

@@ -104,7 +104,7 @@ class PhotosAtHand:
 
 
 @dataclass(frozen=True)
-class SimilarPhoto:
+class SimilarTrainingPhoto:
     """A training photo that is like a photo; ``similarity`` is at most 1."""
 
     picture: str
@@ -122,7 +122,7 @@ class Example:
     path: str
     says: str
     kind: str
-    nearest: Sequence[SimilarPhoto]
+    nearest: Sequence[SimilarTrainingPhoto]
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def _example(row: PhotoRow, pictures: Pictures) -> Example:
         says=_refused(row, says),
         kind="right" if row.correct else "wrong",
         nearest=[
-            SimilarPhoto(pictures.training_photo(one.path), one.path, one.label, decimal(one.similarity, 2))
+            SimilarTrainingPhoto(pictures.training_photo(one.path), one.path, one.label, decimal(one.similarity, 2))
             for one in row.nearest
         ],
     )

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification import bundle as bundles
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.evaluation.eval_set import Subject, independent_units, mark_seen
+from animal_classification.evaluation.model_outputs import compute_outputs
 from animal_classification.evaluation.scorecard import LabelledAnswers, Scorecard
 from animal_classification.imaging.geometry import is_wide
 from animal_classification.inference.engine import start_engine
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.reference import TrainingReference
 from animal_classification.inference.stream import decoded_files
+from animal_classification.training.dataset import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,9 +127,6 @@ class HeldOutOutputs:
     @classmethod
     def served(cls, job: RecipeInputs, places: NDArray[np.int64]) -> HeldOutOutputs:
         """Through the bundle and the engine that predictions go through."""
-        from animal_classification import bundle as bundles
-        from animal_classification.evaluation.model_outputs import compute_outputs
-
         outputs = compute_outputs(
             bundles.load(job.run.bundle),
             [job.dataset.test.files[place] for place in places.tolist()],
@@ -152,8 +152,6 @@ def measure(
         reference: The arrays of ``reference.npz``: what the rules need, and which photos training has used.
         outputs: What the network says of the photos.
     """
-    from animal_classification.training.dataset import cache_folder
-
     part, places = job.dataset.test, outputs.positions
     answers = LabelledAnswers.of(
         info, Postprocessor.from_arrays(info, reference), (outputs.logits, outputs.embedding), part.targets[places]

@@ -23,7 +23,7 @@ _CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
-class _Store:
+class _RemoteStore:
     url: str
     filesystem: Any
     root: str
@@ -71,7 +71,7 @@ def fetch(url: str, cache: Path) -> Path:
     return _mirror(store, _objects(store, found), cache)
 
 
-def _objects(store: _Store, found: dict[str, Any]) -> list[_Object]:
+def _objects(store: _RemoteStore, found: dict[str, Any]) -> list[_Object]:
     objects = []
     for path, info in sorted(found.items()):
         parts = safe_parts(path[len(store.root) :].lstrip("/"), store.url)
@@ -83,7 +83,7 @@ def _objects(store: _Store, found: dict[str, Any]) -> list[_Object]:
     return objects
 
 
-def _mirror(store: _Store, objects: list[_Object], cache: Path) -> Path:
+def _mirror(store: _RemoteStore, objects: list[_Object], cache: Path) -> Path:
     listing = "\n".join(f"{'/'.join(item.parts)} {item.token}" for item in objects)
     folder = cache / "folders" / hashlib.sha256(listing.encode()).hexdigest()[:32]
     if folder.is_dir():
@@ -98,7 +98,7 @@ def _mirror(store: _Store, objects: list[_Object], cache: Path) -> Path:
     return folder
 
 
-def _keep(store: _Store, item: _Object, cache: Path) -> Path:
+def _keep(store: _RemoteStore, item: _Object, cache: Path) -> Path:
     """One object as a local file; fetched files outlive an interrupted run, so that the next one goes on."""
     suffix = "".join(Path(item.path).suffixes[-2:])
     file = cache / "objects" / item.token[:2] / f"{item.token}{suffix}"
@@ -118,20 +118,20 @@ def _keep(store: _Store, item: _Object, cache: Path) -> Path:
     return file
 
 
-def _token(store: _Store, info: dict[str, Any]) -> str:
+def _token(store: _RemoteStore, info: dict[str, Any]) -> str:
     state = [str(info[key]) for key in _STATE if info.get(key) is not None]
     protocol = store.url.split("://")[0]
     return hashlib.sha256("\n".join([protocol, info["name"], str(info.get("size")), *state]).encode()).hexdigest()[:32]
 
 
-def _open(url: str) -> _Store | Path:
+def _open(url: str) -> _RemoteStore | Path:
     try:
         found = open_url(url, "reading")
     except UsageError:
         raise
     except Exception as error:
         raise _unreachable(url, error) from error
-    return found if isinstance(found, Path) else _Store(url, found[0], found[1].rstrip("/"))
+    return found if isinstance(found, Path) else _RemoteStore(url, found[0], found[1].rstrip("/"))
 
 
 def _unreachable(url: str, error: Exception) -> AnimalsError:
