@@ -120,6 +120,11 @@ class Settings:
     )
     log_url: str = setting("", "The log's database, sqlite:///… or postgresql://…; SQLite in the folder by default.")
     log_days: float = setting(90.0, "After how many days predictions are deleted; 0 for never.")
+    keep_corrections: bool = setting(
+        True,
+        "Keep predictions that people reviewed, and their photos, whatever their age; animals monitor forget deletes "
+        "single ones.",
+    )
     log_spool_bytes: int = setting(1024 * MIB, "Bytes of predictions that may wait on disk while the database is gone.")
     keep_photos: str = setting("no", "What is kept of photos for the review: no, thumbnail or original.")
     photos_url: str = setting(

@@ -21,11 +21,14 @@ from sqlalchemy import Engine, event
 
 from animal_classification.monitoring.status import status
 from animal_classification.prediction_log import feedback
+from animal_classification.prediction_log import feedback_queries as queries
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
 from animal_classification.prediction_log.feedback import Feedback
+from animal_classification.prediction_log.forgetting import Forgotten, forget
 from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import current, migrate, newest
+from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import waiting
 from animal_classification.prediction_log.store import delete_older, insert
@@ -37,7 +40,11 @@ from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
 from tests.unit.prediction_log.test_migrate import assert_a_log_of_before_says_the_same, differences, tables
-from tests.unit.prediction_log.test_sum_updates import assert_writers_agree
+from tests.unit.prediction_log.test_sum_updates import (
+    assert_forgotten_leaves_right_sums,
+    assert_those_of_what_is_there,
+    assert_writers_agree,
+)
 from tests.unit.prediction_log.test_writer import Counted
 
 CONCURRENCY = 16
@@ -105,6 +112,47 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
     migrate(engine, "base")
     fill(postgres.url)
     assert_says_what_is_there(LogLocation(folder=tmp_path, url=postgres.url))
+
+
+def test_what_people_said_is_kept_until_it_is_forgotten(engine: Engine, tmp_path: Path) -> None:
+    migrate(engine)
+    assert_forgotten_leaves_right_sums(engine)
+    old = [record(time=time.time() - (20 - number) * 86400, photo=f"{number:064x}") for number in range(8)]
+    insert(engine, old)
+    for number in (1, 4, 5):
+        said = feedback.add(engine, Feedback(prediction=old[number].id, verdict="corrected", label="dog"))
+        assert said is not None
+        if number == 5:
+            feedback.undo(engine, said["number"])
+    assert delete_older(engine, 9) == 6
+    assert delete_older(engine, 9) == 0
+    assert_those_of_what_is_there(engine)
+    assert feedback.reviewed_photos(engine, [item.photo for item in old]) == {old[1].photo, old[4].photo}
+    place = LogLocation(folder=tmp_path, photos_url=f"memory://forget/{tmp_path.name}")
+    photos = photos_at(place.photos)
+    photos.put(old[1].photo, b"lion")
+    done = Forgotten(photos=1, predictions=1, words=1)
+    assert forget(place, engine, photos, [old[1].photo]) == done
+    assert not forget(place, engine, photos, [old[1].photo])
+    assert_those_of_what_is_there(engine)
+    assert delete_older(engine, 9, keep_corrections=False) == 1
+
+
+def test_a_word_that_comes_while_retention_runs_saves_its_prediction(engine: Engine) -> None:
+    migrate(engine)
+    old = [record(time=time.time() - 20 * 86400, photo=f"{number:064x}") for number in range(3)]
+    insert(engine, old)
+    other = connect(engine.url.render_as_string(hide_password=False))
+    deleted: list[int] = []
+    with writing(engine) as connection:
+        word = {"prediction": old[1].id, "verdict": "none", "time": datetime.now(UTC)}
+        assert queries.insert_feedback(connection, word)
+        thread = threading.Thread(target=lambda: deleted.append(delete_older(other, 9)))
+        thread.start()
+        thread.join(60)
+        assert deleted == [2], "a row on which somebody is just saying something has its turn next time"
+    assert delete_older(other, 9) == 0
+    other.dispose()
 
 
 def test_sums_of_several_writers(engine: Engine, postgres: Postgres) -> None:

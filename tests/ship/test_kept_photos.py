@@ -14,7 +14,7 @@ def test_replicas_share_photos(bucket: str) -> None:
     first, second = (photos_at(f"{bucket}/kept") for _ in range(2))
     assert isinstance(first, PhotoBucket)
     names = [f"{number:064x}" for number in range(3)]
-    assert first.sweep(most_bytes=0, days=1) == 0, "there is nothing yet"
+    assert first.sweep(most_bytes=0, days=1).deleted == 0, "there is nothing yet"
     assert second.having(names) == set()
     keeper = PhotoKeeper(first, lambda data: data, most_bytes=10**6, days=1)
     for name in names:
@@ -25,7 +25,7 @@ def test_replicas_share_photos(bucket: str) -> None:
     assert second.read("f" * 64) is None
     assert second.touch(names[0])
     assert not second.touch("f" * 64)
-    assert second.sweep(most_bytes=10**6, days=1) == 0, "they are all of today"
-    assert second.sweep(most_bytes=900, days=1) == 1
-    assert first.sweep(most_bytes=0, days=0) == 2
+    assert second.sweep(most_bytes=10**6, days=1).deleted == 0, "they are all of today"
+    assert second.sweep(most_bytes=900, days=1).deleted == 1
+    assert first.sweep(most_bytes=0, days=0).deleted == 2
     assert first.having(names) == set()

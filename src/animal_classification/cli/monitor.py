@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log.database import connect, require_database
 from animal_classification.prediction_log.location import LogLocation, log_location
-from animal_classification.prediction_log.photo_store import photos_at
+from animal_classification.prediction_log.photo_store import is_hash, photos_at
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
@@ -160,6 +161,53 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     click.echo("animals: deleted")
     if left:
         click.echo("animals: a server is running and keeps what it answers meanwhile; stop it, and clear again")
+
+
+@command.command()
+@click.argument("photos", metavar="SHA256...", nargs=-1, required=True)
+@_where
+@json_option
+def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | None, as_json: bool) -> None:
+    """Delete all that is kept of single photos: the photo, its predictions, what people said, and rows that wait.
+
+    SHA256 is that of the photo's bytes in hex, as the log, the review and labels.csv have it, or a file that has them.
+    A server may run meanwhile. Exits with 1 where nothing is kept of any of them.
+    """
+    from animal_classification.prediction_log.deletion import database_of
+    from animal_classification.prediction_log.forgetting import forget as forget_photos
+
+    place = _place(log_folder, log_url)
+    hashes = tuple(dict.fromkeys(_hash(photo) for photo in photos))
+    with _opened(database_of(place)) as engine:
+        done = forget_photos(place, engine, photos_at(place.photos), hashes)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    elif done:
+        click.echo(
+            f"animals: deleted {done.predictions} predictions, {done.words} words on them, {done.photos} kept photos "
+            f"and {done.waiting} rows that waited"
+        )
+    else:
+        which = hashes[0] if len(hashes) == 1 else f"these {len(hashes)} photos"
+        click.echo(printable(f"animals: nothing is kept of {which} in {place.folder}"), err=True)
+    if done.held:
+        click.echo("animals: a server that cannot reach the database may still write a row; forget again", err=True)
+    if done.held or not done:
+        raise click.exceptions.Exit(1)
+
+
+def _hash(photo: str) -> str:
+    """SHA-256 in hex, of the bytes where it is a file."""
+    if is_hash(photo.lower()):
+        return photo.lower()
+    try:
+        with Path(photo).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"{photo!r} is neither the SHA-256 of a photo (64 digits in hex) nor a file that can be read "
+            f"({error.strerror})"
+        ) from error
 
 
 @contextmanager

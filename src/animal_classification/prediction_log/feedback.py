@@ -137,6 +137,18 @@ def all_feedback(engine: Engine) -> list[dict[str, Any]]:
         return queries.reviewed_predictions(connection)
 
 
+def reviewed_photos(engine: Engine, photos: Collection[str]) -> set[str]:
+    """Those of these photos (SHA-256) that have feedback which is not undone.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    from animal_classification.prediction_log import feedback_queries as queries
+
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return queries.reviewed_photos(connection, photos)
+
+
 def new_label_names(engine: Engine) -> list[str]:
     """Names of animals that people gave and the model did not know, in the order of the alphabet.
 

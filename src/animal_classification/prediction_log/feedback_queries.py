@@ -86,6 +86,13 @@ def _seen_again() -> ColumnElement[bool]:
     return again.correlate(predictions).exists()
 
 
+def reviewed_photos(connection: Connection, photos: Collection[str]) -> set[str]:
+    """Those of these photos that have feedback, on whichever of their predictions."""
+    joined = feedback.join(predictions, predictions.c.id == feedback.c.prediction)
+    said = select(predictions.c.photo).select_from(joined).where(feedback.c.undone.is_(None))
+    return set(photos) & set(connection.execute(said.distinct()).scalars())
+
+
 def count_reviewed(connection: Connection) -> int:
     """How many predictions have feedback."""
     said = select(func.count(func.distinct(feedback.c.prediction))).where(feedback.c.undone.is_(None))

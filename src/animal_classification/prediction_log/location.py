@@ -24,6 +24,7 @@ class LogLocation:
         spool_bytes: How many bytes of rows may wait, and how many may be set aside.
         photos_url: Where photos are kept; empty for a folder in the folder.
         days: After how many days rows are deleted; 0 for never.
+        keep_corrections: Rows on which people gave feedback stay, and so do their photos.
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class LogLocation:
     spool_bytes: int = 1024**3
     photos_url: str = ""
     days: float = 0.0
+    keep_corrections: bool = True
 
     @property
     def spool(self) -> Path:
@@ -65,6 +67,7 @@ def log_location(settings: Settings) -> LogLocation:
         spool_bytes=settings.log_spool_bytes,
         photos_url=settings.photos_url,
         days=settings.log_days,
+        keep_corrections=settings.keep_corrections,
     )
 
 

@@ -125,7 +125,7 @@ class Sums:
         self.latencies[bin_of(latency, SECONDS)] += sign
         if not row["unknown"]:
             self.labels[row["answer"]] += sign
-        self._use((row["model"], row["version"]), ModelUse(sign, time, time))
+        self.use((row["model"], row["version"]), ModelUse(sign, time, time))
 
     def merge(self, other: Sums) -> None:
         """Count what another period counted, too."""
@@ -139,12 +139,14 @@ class Sums:
         for label, count in other.labels.items():
             self.labels[label] += count
         for model, use in other.models.items():
-            self._use(model, use)
+            self.use(model, use)
 
-    def forget_before(self, time: float) -> None:
-        """Nothing older than this is left: what says that something was, is corrected."""
+    def forget_before(self, time: float, left: Mapping[tuple[str, str], ModelUse]) -> None:
+        """Nothing older than this is left but ``left``: what says that something else was, is corrected."""
         for model, use in self.models.items():
-            self.models[model] = use._replace(first=max(use.first, time), last=max(use.last, time))
+            older = left.get(model)
+            first, last = (older.first, older.last) if older else (max(use.first, time), time)
+            self.models[model] = use._replace(first=first, last=use.last if use.last >= time else last)
 
     def to_row(self, period: Period) -> dict[str, Any]:
         """For the table of sums."""
@@ -177,7 +179,8 @@ class Sums:
             models={(name, version): ModelUse(*use) for name, version, *use in row["models"]},
         )
 
-    def _use(self, model: tuple[str, str], use: ModelUse) -> None:
+    def use(self, model: tuple[str, str], use: ModelUse) -> None:
+        """Count how a model was used."""
         mine = self.models.get(model, use._replace(predictions=0))
         self.models[model] = ModelUse(
             mine.predictions + use.predictions, min(mine.first, use.first), max(mine.last, use.last)

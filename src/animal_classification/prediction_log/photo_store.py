@@ -15,14 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from animal_classification.common.atomic import write_bytes
 from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.errors import MissingExtraError, UsageError
 from animal_classification.prediction_log.database_errors import LogDatabaseError
+from animal_classification.prediction_log.photo_retention import Swept, Wanted, nothing_wanted, to_delete
 
-Item = TypeVar("Item")
 _HASH = re.compile(r"[0-9a-f]{64}")
 FOLDER_SWEEP_EVERY = 600.0  # seconds
 BUCKET_SWEEP_EVERY = 3600.0  # seconds: a listing costs money
@@ -81,8 +81,22 @@ class PhotoStore(Protocol):
         """
         ...
 
-    def sweep(self, *, most_bytes: int, days: float) -> int:
-        """Delete what is older than ``days`` (0: nothing is), then the oldest until the rest fits; returns how many."""
+    def delete(self, photo: str) -> bool:
+        """Delete a photo; returns whether it was there.
+
+        Raises:
+            PhotoStoreError: The place cannot be reached, or the photo not be deleted.
+        """
+        ...
+
+    def sweep(self, *, most_bytes: int, days: float, wanted: Wanted = nothing_wanted) -> Swept:
+        """Delete what is older than ``days`` (0: nothing is), then the oldest until the rest fits.
+
+        Args:
+            most_bytes: That may stay; less than none for nothing.
+            days: How old they may become.
+            wanted: Says which of some photos stay anyway; asked only where something has to go.
+        """
         ...
 
 
@@ -112,26 +126,6 @@ def _open_bucket(url: str) -> PhotoStore:
         return PhotoFolder(found)
     filesystem, root = found
     return PhotoBucket(url, filesystem, root.rstrip("/"))
-
-
-def too_much(kept: Iterable[tuple[float, int, Item]], *, most_bytes: int, days: float) -> list[Item]:
-    """What has to go, the oldest first: what is older than ``days`` (0: nothing is), and then what is too much.
-
-    Args:
-        kept: When each was last seen in seconds since 1970, its bytes, and what it is called.
-        most_bytes: That may stay; less than none for nothing.
-        days: How old they may become.
-    """
-    ordered = sorted(kept, key=lambda item: item[0])
-    size = sum(item[1] for item in ordered)
-    too_old = time.time() - 86400 * days if days else 0.0
-    gone = []
-    for seen, bytes_, item in ordered:
-        if seen >= too_old and size <= most_bytes:
-            break
-        gone.append(item)
-        size -= bytes_
-    return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +179,27 @@ class PhotoFolder:
         sizes = [size for _, size, _ in self._files()]
         return len(sizes), sum(sizes)
 
-    def sweep(self, *, most_bytes: int, days: float) -> int:
-        deleted = 0
-        for path in too_much(self._files(), most_bytes=most_bytes, days=days):
+    def delete(self, photo: str) -> bool:
+        path = self.path(photo)
+        if path is None:
+            return False
+        there = path.is_file()
+        try:
+            for file in path.parent.glob(f"*{photo}*"):  # and what is just being written of it
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise PhotoStoreError(f"{path}: the photo cannot be deleted ({error.strerror})") from error
+        return there
+
+    def sweep(self, *, most_bytes: int, days: float, wanted: Wanted = nothing_wanted) -> Swept:
+        files = [(seen, size, path.name, path) for seen, size, path in self._files()]
+        deleted, left = 0, sum(size for _, size, _, _ in files)
+        for _, size, _, path in to_delete(files, most_bytes=most_bytes, days=days, wanted=wanted):
+            left -= size  # where it cannot go now, it has its turn next time
             with suppress(OSError):
                 path.unlink()
                 deleted += 1
-        return deleted
+        return Swept(deleted, left)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         for path in self.root.glob("??/*"):
@@ -265,13 +273,26 @@ class PhotoBucket:
             raise PhotoStoreError(f"{self.url}: cannot be reached ({in_a_line(error)})") from error
         return len(sizes), sum(sizes)
 
-    def sweep(self, *, most_bytes: int, days: float) -> int:
-        deleted = 0
-        for path in too_much(self._objects(), most_bytes=most_bytes, days=days):
+    def delete(self, photo: str) -> bool:
+        if not is_hash(photo):
+            return False
+        try:
+            self.filesystem.rm_file(self._path(photo))
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise PhotoStoreError(f"{self.url}: a photo cannot be deleted ({in_a_line(error)})") from error
+        return True
+
+    def sweep(self, *, most_bytes: int, days: float, wanted: Wanted = nothing_wanted) -> Swept:
+        objects = [(seen, size, path.rpartition("/")[2], path) for seen, size, path in self._objects()]
+        deleted, left = 0, sum(size for _, size, _, _ in objects)
+        for _, size, _, path in to_delete(objects, most_bytes=most_bytes, days=days, wanted=wanted):
+            left -= size
             with suppress(FileNotFoundError):  # another replica was quicker
                 self.filesystem.rm_file(path)
                 deleted += 1
-        return deleted
+        return Swept(deleted, left)
 
     def _path(self, photo: str) -> str:
         return f"{self.root}/{photo[:2]}/{photo}"

@@ -73,7 +73,7 @@ class Spool:
 
     def look(self) -> None:
         """See how much waits in the files of others."""
-        others = sum(size for path, size, _ in _files(self.root) if not path.name.startswith(f"{self.name}."))
+        others = sum(size for path, size, _ in row_files(self.root) if not path.name.startswith(f"{self.name}."))
         with self._guard:
             self._others_bytes = others
 
@@ -201,7 +201,7 @@ def segments(root: Path, name: str) -> list[Path]:
 
 def waiting(root: Path) -> SpooledRows:
     """What waits under ``root``, of all processes, dead or alive."""
-    found = list(_files(root))
+    found = list(row_files(root))
     oldest = min((changed for _, _, changed in found), default=0.0)
     return SpooledRows(
         bytes=sum(size for _, size, _ in found),
@@ -267,7 +267,7 @@ def _names(root: Path) -> set[str]:
     return found
 
 
-def _files(root: Path) -> Iterator[tuple[Path, int, float]]:
+def row_files(root: Path) -> Iterator[tuple[Path, int, float]]:
     """All files with rows, their sizes, and when they were last changed."""
     for pattern in (f"*{_SUFFIX}", f"*/*{_SUFFIX}"):
         for path in root.glob(pattern):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from animal_classification.prediction_log import sum_updates
 from animal_classification.prediction_log.database import insert_or, writing
@@ -21,14 +21,15 @@ from animal_classification.prediction_log.database_errors import (
 )
 from animal_classification.prediction_log.period_sums import COUNTED
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.tables import embeddings, predictions
+from animal_classification.prediction_log.tables import embeddings, feedback, predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
 
 DELETED_AT_ONCE = 2000  # so that nobody waits long for the table
+_COLUMNS = tuple(predictions.c[name] for name in ("id", *COUNTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None
     sum_updates.count(connection, added=rows, seen=(before, sum_updates.last_seen(connection, photos)))
 
 
-def delete_older(engine: Engine, days: float, now: datetime | None = None, *, most: float = inf) -> int:
+def delete_older(
+    engine: Engine, days: float, now: datetime | None = None, *, most: float = inf, keep_corrections: bool = True
+) -> int:
     """Delete predictions that are older, and what was said of them, the oldest first; returns how many.
 
     Args:
@@ -90,6 +93,7 @@ def delete_older(engine: Engine, days: float, now: datetime | None = None, *, mo
         days: How old they may become.
         now: The time; the clock's by default.
         most: Stop after about so many.
+        keep_corrections: Those with feedback that is not undone stay, whatever their age.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
@@ -99,7 +103,7 @@ def delete_older(engine: Engine, days: float, now: datetime | None = None, *, mo
     with translated_errors(engine.url, rows=False):
         while True:
             with writing(engine) as connection:
-                count = _delete_some(connection, limit)
+                count = _delete_some(connection, limit, keep_corrections)
             deleted += count
             if count < DELETED_AT_ONCE or deleted >= most:
                 return deleted
@@ -115,18 +119,98 @@ def forget_fine_sums(engine: Engine) -> None:
         sum_updates.forget_fine(connection, time.time())
 
 
-def _delete_some(connection: Connection, limit: datetime) -> int:
+def delete_photos(engine: Engine, photos: Collection[str]) -> tuple[int, int]:
+    """Delete all predictions of these photos, with their embeddings and feedback; returns how many rows of both.
+
+    Args:
+        engine: The database.
+        photos: SHA-256 of each, in hex.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now. Some may be deleted; doing it again goes on.
+    """
+    deleted = words = 0
+    with translated_errors(engine.url, rows=False):
+        while True:
+            with writing(engine) as connection:
+                count, said = _delete_some_of(connection, photos)
+            deleted, words = deleted + count, words + said
+            if count < DELETED_AT_ONCE:
+                return deleted, words
+
+
+def clean_file(engine: Engine) -> None:
+    """Let nothing of deleted rows stay in SQLite's write-ahead log, as far as nobody reads it at the moment."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+def _delete_some(connection: Connection, limit: datetime, keep_corrections: bool) -> int:
 
     sum_updates.lock(connection)
-    columns = [predictions.c[name] for name in ("id", *COUNTED)]
-    old = select(*columns).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
+    old = select(*_COLUMNS).where(predictions.c.time < limit).order_by(predictions.c.time).limit(DELETED_AT_ONCE)
+    if keep_corrections:
+        said = select(feedback.c.number).where(feedback.c.prediction == predictions.c.id, feedback.c.undone.is_(None))
+        old = old.where(~said.exists())
     # A row on which somebody is just saying something has its turn next time.
     rows: Sequence[Mapping[Any, Any]] = connection.execute(old.with_for_update(skip_locked=True)).mappings().all()
+    older: Sequence[Mapping[Any, Any]] = ()
+    if keep_corrections:
+        # Somebody may have said something before the rows were locked, and after they were looked for.
+        standing = _standing(connection, rows)
+        rows = [row for row in rows if row["id"] not in standing]
+        older = _corrections_before(connection, limit) if rows else ()
+    if rows:
+        seen = _delete_rows(connection, rows)
+        sum_updates.count(connection, removed=rows, seen=seen, nothing_before=limit.timestamp(), older=older)
+    return len(rows)
+
+
+def _delete_some_of(connection: Connection, photos: Collection[str]) -> tuple[int, int]:
+    """Delete predictions of these photos; returns how many, and how much feedback on them."""
+    sum_updates.lock(connection)
+    if connection.dialect.name == "sqlite":  # else the rows would still be readable in the file
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    found = select(*_COLUMNS).where(predictions.c.photo.in_(photos)).limit(DELETED_AT_ONCE).with_for_update()
+    rows: Sequence[Mapping[Any, Any]] = connection.execute(found).mappings().all()
     if not rows:
-        return 0
+        return 0, 0
+    said = select(func.count()).where(feedback.c.prediction.in_([row["id"] for row in rows]))
+    words = int(connection.execute(said).scalar_one())
+    sum_updates.count(connection, removed=rows, seen=_delete_rows(connection, rows))
+    sum_updates.correct_uses(connection, rows)
+    return len(rows), words
+
+
+def _delete_rows(
+    connection: Connection, rows: Sequence[Mapping[Any, Any]]
+) -> tuple[sum_updates.Moments, sum_updates.Moments]:
+    """Delete predictions; returns when their photos were last seen before and after."""
     photos = {row["photo"] for row in rows}
     before = sum_updates.last_seen(connection, photos)
     connection.execute(delete(predictions).where(predictions.c.id.in_([row["id"] for row in rows])))
-    after = sum_updates.last_seen(connection, photos)
-    sum_updates.count(connection, removed=rows, seen=(before, after), nothing_before=limit.timestamp())
-    return len(rows)
+    return before, sum_updates.last_seen(connection, photos)
+
+
+def _standing(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> set[str]:
+    """Those of these predictions that have feedback."""
+    found = select(feedback.c.prediction).where(
+        feedback.c.prediction.in_([row["id"] for row in rows]), feedback.c.undone.is_(None)
+    )
+    return set(connection.execute(found).scalars())
+
+
+def _corrections_before(connection: Connection, limit: datetime) -> Sequence[Mapping[Any, Any]]:
+    """Predictions with feedback that stay although they are older; the query starts from the feedback."""
+    said = select(feedback.c.prediction).where(feedback.c.undone.is_(None))
+    columns = (predictions.c.time, predictions.c.model, predictions.c.version)
+    return (
+        connection.execute(select(*columns).where(predictions.c.id.in_(said), predictions.c.time < limit))
+        .mappings()
+        .all()
+    )

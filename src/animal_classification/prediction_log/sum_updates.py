@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, String, bindparam, delete, func, select, tuple_
 
 from animal_classification.prediction_log.database import insert_or
-from animal_classification.prediction_log.period_sums import COUNTED, Period, Sums
+from animal_classification.prediction_log.period_sums import COUNTED, ModelUse, Period, Sums
 from animal_classification.prediction_log.periods import DAY, GRAINS, KEPT, MINUTE, begin_of, periods_of
 from animal_classification.prediction_log.tables import predictions, sums
 
@@ -50,6 +50,7 @@ def count(
     removed: Sequence[Mapping[Any, Any]] = (),
     seen: tuple[Moments, Moments] = ({}, {}),
     nothing_before: float | None = None,
+    older: Sequence[Mapping[Any, Any]] = (),
 ) -> None:
     """Bring the sums to what the table of predictions is after a change.
 
@@ -58,7 +59,8 @@ def count(
         added: Predictions that came.
         removed: Predictions that went.
         seen: What :func:`last_seen` said of their photos before and after.
-        nothing_before: Nothing older than this is left, in seconds since 1970.
+        nothing_before: Nothing older than this is left but ``older``, in seconds since 1970.
+        older: Predictions with their ``time``, ``model`` and ``version``.
     """
     changes: defaultdict[Period, Sums] = defaultdict(Sums)
     for rows, sign in ((added, 1), (removed, -1)):
@@ -69,13 +71,34 @@ def count(
         if photos:
             changes[period].photos += photos
     present = _read(connection, list(changes))
+    left = _uses(older)
     for period, change in changes.items():
         before = present.get(period, Sums())
         before.merge(change)
         if nothing_before is not None:
-            before.forget_before(nothing_before)
+            before.forget_before(nothing_before, left.get(period, {}))
         changes[period] = before
     _write(connection, changes)
+
+
+def correct_uses(connection: Connection, removed: Sequence[Mapping[Any, Any]]) -> None:
+    """Find anew when models were first and last used in the periods that these predictions began or ended.
+
+    Args:
+        connection: In the transaction of the change, under :func:`lock`, after :func:`count`.
+        removed: Predictions that went.
+    """
+    gone: defaultdict[Period, set[float]] = defaultdict(set)
+    for row in removed:
+        moment = row["time"].timestamp()
+        for period in periods_of(moment):
+            gone[period].add(moment)
+    changed = {}
+    for period, value in _read(connection, list(gone)).items():
+        if any({use.first, use.last} & gone[period] for use in value.models.values()):
+            value.models = _uses_in(connection, period)
+            changed[period] = value
+    _write(connection, changed)
 
 
 def forget_fine(connection: Connection, now: float) -> None:
@@ -133,6 +156,26 @@ def _last_moments(connection: Connection) -> Iterator[datetime]:
     statement = select(func.max(predictions.c.time)).group_by(predictions.c.photo)
     for row in connection.execute(statement.execution_options(yield_per=5000)):
         yield row[0]
+
+
+def _uses(rows: Sequence[Mapping[Any, Any]]) -> dict[Period, dict[tuple[str, str], ModelUse]]:
+    """How these predictions used models, in each period."""
+    found: defaultdict[Period, Sums] = defaultdict(Sums)
+    for row in rows:
+        moment = row["time"].timestamp()
+        for period in periods_of(moment):
+            found[period].use((row["model"], row["version"]), ModelUse(1, moment, moment))
+    return {period: value.models for period, value in found.items()}
+
+
+def _uses_in(connection: Connection, period: Period) -> dict[tuple[str, str], ModelUse]:
+    """How models were used in a period, by the predictions that are in the table now."""
+    seconds, start = period
+    begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (start, start + seconds))
+    model, time = (predictions.c.model, predictions.c.version), predictions.c.time
+    statement = select(*model, func.count(), func.min(time), func.max(time)).where(time >= begin, time < end)
+    rows = connection.execute(statement.group_by(*model))
+    return {(row[0], row[1]): ModelUse(row[2], row[3].timestamp(), row[4].timestamp()) for row in rows}
 
 
 def _moved(before: Moments, after: Moments) -> Counter[Period]:

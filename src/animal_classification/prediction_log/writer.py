@@ -216,7 +216,10 @@ class PredictionLog:
         if not is_there(self._url):  # where nothing was ever kept, nothing is made
             return True
         forget_fine_sums(self.database())
-        deleted = delete_older(self.database(), self.place.days, most=FORGOTTEN_AT_ONCE) if self.place.days else 0
+        if not self.place.days:
+            return True
+        keep = self.place.keep_corrections
+        deleted = delete_older(self.database(), self.place.days, most=FORGOTTEN_AT_ONCE, keep_corrections=keep)
         return deleted < FORGOTTEN_AT_ONCE
 
     def _take_over(self) -> None:
@@ -290,6 +293,8 @@ def batches(segment: Path, size: int) -> Iterator[tuple[list[PredictionRecord], 
     damaged = 0
     with segment.open("rb") as file:
         for line in file:
+            if line.isspace():  # a row that was deleted from the file
+                continue
             record = PredictionRecord.from_line(line)
             if record is None:
                 damaged += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,14 +12,19 @@ import pytest
 
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log import photo_keeper
+from animal_classification.prediction_log.database_errors import LogDatabaseError
 from animal_classification.prediction_log.photo_keeper import PhotoKeeper
 from animal_classification.prediction_log.photo_store import (
     PhotoBucket,
     PhotoFolder,
+    PhotoStore,
     PhotoStoreError,
     changed,
     photos_at,
 )
+from tests.unit.prediction_log.test_writer import wait_until
+
+DAY = 86400.0
 
 
 def name(number: int) -> str:
@@ -43,9 +48,9 @@ def test_the_oldest_go_first_and_what_is_seen_again_is_young(tmp_path: Path) -> 
         assert path is not None
         os.utime(path, (time.time() - 1000 + number, time.time() - 1000 + number))
     assert folder.touch(name(0))
-    assert folder.sweep(most_bytes=450, days=0) == 6
+    assert folder.sweep(most_bytes=450, days=0).deleted == 6
     assert [number for number in range(10) if folder.having([name(number)])] == [0, 7, 8, 9]
-    assert folder.sweep(most_bytes=450, days=900 / 86400) == 3
+    assert folder.sweep(most_bytes=450, days=900 / 86400).deleted == 3
     assert folder.read(name(0)) == bytes(100)
 
 
@@ -79,6 +84,89 @@ def test_a_full_folder_makes_room_at_once(tmp_path: Path) -> None:
     keeper.close(30)
     size = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
     assert size <= 1100
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PhotoStore]:
+    if request.param == "folder":
+        yield PhotoFolder(tmp_path)
+    else:
+        store = photos_at("memory://zoo/photos")
+        assert isinstance(store, PhotoBucket)
+        yield store
+        store.filesystem.rm("/", recursive=True)
+
+
+def aged(store: PhotoStore, number: int, ago: float) -> None:
+    """As if the photo had been seen so many seconds ago."""
+    if isinstance(store, PhotoBucket):
+        seen(store, name(number), ago)
+    else:
+        assert isinstance(store, PhotoFolder)
+        path = store.path(name(number))
+        assert path is not None
+        os.utime(path, (time.time() - ago,) * 2)
+
+
+def test_photos_that_somebody_wants_stay_whatever_their_age(store: PhotoStore) -> None:
+    for number in range(10):
+        store.put(name(number), bytes(100))
+        aged(store, number, 10 * DAY - number)
+    asked: list[set[str]] = []
+
+    def wanted(photos: Collection[str]) -> Collection[str]:
+        asked.append(set(photos))
+        return {name(0), name(5)}
+
+    assert store.sweep(most_bytes=1000, days=20, wanted=wanted) == (0, 1000)
+    assert asked == [], "nobody is asked where nothing has to go"
+    assert store.sweep(most_bytes=450, days=0, wanted=wanted) == (6, 400)
+    assert store.having(map(name, range(10))) == {name(number) for number in (0, 5, 8, 9)}
+    assert store.sweep(most_bytes=10**6, days=5, wanted=wanted) == (2, 200)
+    assert store.sweep(most_bytes=0, days=5, wanted=wanted) == (0, 200)
+    assert store.having(map(name, range(10))) == {name(0), name(5)}
+    assert store.sweep(most_bytes=10**6, days=5, wanted=lambda _: ()) == (2, 0)
+
+
+def test_a_photo_is_deleted_once(store: PhotoStore) -> None:
+    store.put(name(1), b"lion")
+    store.put(name(2), b"lion")
+    assert store.delete(name(1))
+    assert not store.delete(name(1))
+    assert not store.delete("../../etc/passwd")
+    assert store.having([name(1), name(2)]) == {name(2)}
+
+
+def test_where_wanted_photos_fill_all_room_new_ones_are_not_kept(
+    store: PhotoStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        store.put(name(number), bytes(100))
+    wanted = {name(number) for number in range(3)}
+    keeper = PhotoKeeper(store, lambda data: data, most_bytes=250, days=0, wanted=lambda _: wanted)
+    wait_until(lambda: "new photos are not kept" in caplog.text)
+    keeper.keep(name(4), bytes(100))
+    keeper.close(30)
+    assert store.having(map(name, range(9))) == wanted
+    assert caplog.text.count("300 bytes, more than photo_bytes (250)") == 1
+    keeper = PhotoKeeper(store, lambda data: data, most_bytes=450, days=0, wanted=lambda _: wanted)
+    keeper.keep(name(4), bytes(100))
+    keeper.close(30)
+    assert store.having(map(name, range(9))) == {*wanted, name(4)}, "there is room again"
+
+
+def test_where_nobody_can_say_what_is_wanted_nothing_goes(store: PhotoStore, caplog: pytest.LogCaptureFixture) -> None:
+    def gone(_: Collection[str]) -> Collection[str]:
+        raise LogDatabaseError("the database is gone")
+
+    for number in range(3):
+        store.put(name(number), bytes(100))
+        aged(store, number, 10 * DAY)
+    keeper = PhotoKeeper(store, lambda data: data, most_bytes=250, days=1, wanted=gone)
+    wait_until(lambda: "old photos could not be deleted: the database is gone" in caplog.text)
+    keeper.keep(name(4), bytes(100))
+    keeper.close(30)
+    assert store.having(map(name, range(9))) == {name(0), name(1), name(2)}
 
 
 @pytest.fixture
@@ -115,12 +203,12 @@ def test_a_bucket_keeps_its_bounds_and_whatever_else_is_in_it(bucket: PhotoBucke
     others = ["zoo/photos/readme.txt", "zoo/other/" + name(3), "zoo/photos/" + name(4), "zoo/photos/zz/" + name(5)]
     for path in others:
         bucket.filesystem.pipe_file(path, bytes(1000))
-    assert bucket.sweep(most_bytes=450, days=0) == 6
+    assert bucket.sweep(most_bytes=450, days=0).deleted == 6
     assert bucket.having(map(name, range(10))) == {name(number) for number in range(6, 10)}
     seen(bucket, name(7), 86400)
-    assert bucket.sweep(most_bytes=450, days=0.5) == 1
+    assert bucket.sweep(most_bytes=450, days=0.5).deleted == 1
     assert all(bucket.filesystem.exists(path) for path in others)
-    assert PhotoBucket("memory://new", bucket.filesystem, "/new").sweep(most_bytes=0, days=1) == 0
+    assert PhotoBucket("memory://new", bucket.filesystem, "/new").sweep(most_bytes=0, days=1).deleted == 0
 
 
 def test_a_bucket_that_cannot_be_reached_is_told_of(bucket: PhotoBucket, caplog: pytest.LogCaptureFixture) -> None:

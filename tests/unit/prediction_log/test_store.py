@@ -14,8 +14,8 @@ from animal_classification.prediction_log.database_errors import LogDatabaseErro
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.store import delete_older, insert
+from animal_classification.prediction_log.tables import embeddings, predictions
 from animal_classification.prediction_log.tables import feedback as words
-from animal_classification.prediction_log.tables import predictions
 from tests.support.log_records import record
 
 
@@ -53,9 +53,36 @@ def test_what_is_old_goes_with_what_was_said_of_it(engine: Engine) -> None:
     insert(engine, [old, young])
     for item in (old, young):
         assert feedback.add(engine, Feedback(prediction=item.id, verdict="confirmed"))
-    assert delete_older(engine, 9) == 1
-    assert delete_older(engine, 9) == 0
+    assert delete_older(engine, 9, keep_corrections=False) == 1
+    assert delete_older(engine, 9, keep_corrections=False) == 0
     assert (count(engine, predictions), count(engine, words)) == (1, 1)
+
+
+def test_what_people_said_is_kept_until_they_take_it_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 3)
+    old = [record(time=time.time() - (20 - number) * 86400, photo=f"{number:064x}") for number in range(10)]
+    insert(engine, old)
+    verdicts: dict[int, feedback.Verdict] = {1: "corrected", 4: "confirmed", 5: "none", 7: "corrected"}
+    said = {
+        number: feedback.add(engine, Feedback(prediction=old[number].id, verdict=verdict))
+        for number, verdict in verdicts.items()
+    }
+    seven = said[7]
+    assert seven is not None
+    feedback.undo(engine, seven["number"])
+    assert delete_older(engine, 9) == 7
+    assert delete_older(engine, 9) == 0
+    kept = {old[number].id for number in (1, 4, 5)}
+    for table, column in ((predictions, "id"), (embeddings, "prediction"), (words, "prediction")):
+        with engine.connect() as connection:
+            assert set(connection.execute(select(table.c[column])).scalars()) == kept, table.name
+    photos = [item.photo for item in old]
+    assert feedback.reviewed_photos(engine, photos[:5]) == {photos[1], photos[4]}
+    one = said[1]
+    assert one is not None
+    feedback.undo(engine, one["number"])
+    assert delete_older(engine, 9) == 1
+    assert feedback.reviewed_photos(engine, photos) == {photos[4], photos[5]}
 
 
 def said(engine: Engine, identity: str) -> tuple[str, str | None] | None:

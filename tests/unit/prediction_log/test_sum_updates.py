@@ -13,10 +13,11 @@ from sqlalchemy import Engine, select
 
 from animal_classification.prediction_log import feedback, sum_updates
 from animal_classification.prediction_log.database import connect, writing
+from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.period_sums import from_bytes
 from animal_classification.prediction_log.periods import DAY, HOUR, KEPT, MINUTE, TEN_MINUTES
-from animal_classification.prediction_log.store import delete_older, forget_fine_sums, insert
+from animal_classification.prediction_log.store import delete_older, delete_photos, forget_fine_sums, insert
 from animal_classification.prediction_log.tables import predictions
 from animal_classification.prediction_log.tables import sums as table
 from tests.support.log_records import record, some
@@ -88,6 +89,39 @@ def test_what_goes_is_taken_away_again(engine: Engine, monkeypatch: pytest.Monke
     assert_those_of_what_is_there(engine)
     delete_older(engine, 0, datetime.fromtimestamp(time.time() + 1, UTC))
     assert kept(engine) == {}, "where nothing is there is no sum"
+
+
+def test_what_people_said_stays_in_the_sums(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 30)
+    rows = some(200, 4)
+    insert(engine, rows)
+    for item in rows[::9]:
+        feedback.add(engine, Feedback(prediction=item.id, verdict="confirmed"))
+    assert 60 < delete_older(engine, 1.3, datetime.fromtimestamp(NOW, UTC)) < 140
+    assert_those_of_what_is_there(engine)
+    insert(engine, some(50, 5))
+    assert_those_of_what_is_there(engine)
+    left = delete_older(engine, 0, datetime.fromtimestamp(time.time() + 1, UTC))
+    assert left > 50
+    assert_those_of_what_is_there(engine)
+    assert sum(row["predictions"] for (seconds, _), row in kept(engine).items() if seconds == DAY) == len(rows[::9])
+
+
+def test_what_is_forgotten_is_in_no_sum(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animal_classification.prediction_log.store.DELETED_AT_ONCE", 4)
+    assert_forgotten_leaves_right_sums(engine)
+
+
+def assert_forgotten_leaves_right_sums(engine: Engine) -> None:
+    rows = [*some(100, 6), *(record(time=NOW - hours * HOUR, photo="cd" * 32) for hours in range(50))]
+    insert(engine, rows)
+    feedback.add(engine, Feedback(prediction=rows[-1].id, verdict="confirmed"))
+    assert delete_photos(engine, {"cd" * 32}) == (50, 1)
+    assert_those_of_what_is_there(engine)
+    for photo in sorted({row.photo for row in rows[:100]}):
+        delete_photos(engine, {photo})
+    assert kept(engine) == {}
+    assert delete_photos(engine, {"cd" * 32}) == (0, 0)
 
 
 def test_late_rows_and_a_photo_that_comes_again_and_again(engine: Engine) -> None:

@@ -107,9 +107,9 @@ def test_photos_that_somebody_looks_at(windows: Windows, tmp_path: Path) -> None
     with path.open("rb"):
         folder.put(photo, b"lion")
         os.utime(path, (1, 1))
-        assert folder.sweep(most_bytes=0, days=1) == 0, "it has its turn next time"
+        assert folder.sweep(most_bytes=0, days=1).deleted == 0, "it has its turn next time"
     assert [item.name for item in path.parent.iterdir()] == [photo]
-    assert folder.sweep(most_bytes=0, days=1) == 1
+    assert folder.sweep(most_bytes=0, days=1).deleted == 1
     keeper.close(10)
 
 

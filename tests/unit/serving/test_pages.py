@@ -107,6 +107,8 @@ def test_what_becomes_of_photos_is_told_truly(tmp_path: Path) -> None:
     assert what_is_kept(Settings()) == "Photos go nowhere else and are not kept."
     assert "what I say of them is, for the review" in what_is_kept(logged(tmp_path))
     kept = what_is_kept(logged(tmp_path, keep_photos="thumbnail", photo_days=1))
+    assert kept.endswith("for 1 day, for the review; reviewed ones stay longer.")
+    kept = what_is_kept(logged(tmp_path, keep_photos="thumbnail", photo_days=1, keep_corrections=False))
     assert kept == "Photos go nowhere else; small copies of them are kept on this server for 1 day, for the review."
     assert "; they are kept on this server," in what_is_kept(logged(tmp_path, keep_photos="original", photo_days=0))
 

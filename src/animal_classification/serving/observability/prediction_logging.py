@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
+from animal_classification.prediction_log.database import is_there
+from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.location import log_location
 from animal_classification.prediction_log.photo_keeper import PhotoKeeper
+from animal_classification.prediction_log.photo_retention import nothing_wanted
 from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord, storable
 from animal_classification.prediction_log.writer import PredictionLog
@@ -21,7 +24,7 @@ from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.problem_details import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from animal_classification.serving.batching.inference_jobs import Answered
     from animal_classification.serving.observability.metrics import ServerMetrics
@@ -66,6 +69,7 @@ class PredictionLogger:
             (lambda data: data) if original else lambda data: thumbnail(data, limits),
             most_bytes=settings.photo_bytes,
             days=settings.photo_days,
+            wanted=self._reviewed if settings.keep_corrections else nothing_wanted,
         )
         for line in replica_warnings(settings, os.environ):
             logging.getLogger(__name__).warning(line)
@@ -100,6 +104,12 @@ class PredictionLogger:
         task = asyncio.ensure_future(in_thread(work))
         task.add_done_callback(lambda _: self._free_queries.release())
         return await asyncio.shield(task)
+
+    def _reviewed(self, photos: Collection[str]) -> Collection[str]:
+        """Those of these photos that people reviewed, and that are kept for that."""
+        if not is_there(self.log.place.database):  # nobody can have said anything yet, and nothing is made
+            return ()
+        return reviewed_photos(self.log.database(), photos)
 
     def close(self, timeout: float = 3.0) -> None:
         """Write the rows that wait; called when the last answer has left."""

@@ -191,7 +191,8 @@ def what_is_kept(settings: Settings) -> str:
         return f"Photos go nowhere else and are not kept{kept}."
     what = "small copies of them" if settings.keep_photos == "thumbnail" else "they"
     days = f" for {counted(round(settings.photo_days), 'day')}" if settings.photo_days else ""
-    return f"Photos go nowhere else; {what} are kept on this server{days}, for the review."
+    longer = "; reviewed ones stay longer" if days and settings.keep_corrections else ""
+    return f"Photos go nowhere else; {what} are kept on this server{days}, for the review{longer}."
 
 
 def _html(tab: Tab, tabs: Sequence[Tab], settings: Settings) -> str:
