@@ -209,3 +209,14 @@ def test_a_contract_breaks_where_it_should(tmp_path: Path, module: str, line: st
 
 def _run(*arguments: str, cwd: Path) -> None:
     subprocess.run([sys.executable, *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("pattern", ["*.md", "docs/**/*.md", ".github/**/*.yml"])
+def test_paths_into_the_package_are_there(pattern: str) -> None:
+    named = [
+        (path.name, found.replace("\\", "/").rstrip("./"))
+        for path in ROOT.glob(pattern)
+        if path.parent.name != "extend"  # these pages make files, and are followed by tests of their own
+        for found in re.findall(r"src[/\\]animal_classification[\w./\\-]*", path.read_text(encoding="utf-8"))
+    ]
+    assert [one for one in named if not (ROOT / one[1]).exists()] == []

@@ -16,7 +16,7 @@ OTHER_THREADS = {
     "common/parallel.py",
     "data/sources/remote.py",
     "prediction_log/photo_store.py",
-    "serving/models/warmup.py",
+    "serving/models/loader.py",
     "training/neural/dataloader.py",
     "training/probe/head.py",
 }
