@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from animal_classification.errors import OutputError
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.spool import orphans, row_files
 from animal_classification.prediction_log.store import clean_file, delete_photos
@@ -61,7 +61,7 @@ def forget(place: LogLocation, engine: Engine | None, store: PhotoStore, photos:
 
     Raises:
         LogDatabaseError: The database, or the place of the photos, cannot be used now. Some may be deleted.
-        OSError: A file of rows cannot be written.
+        OutputError: A file of rows cannot be written.
     """
     waiting = sum(erase_rows(path, photos) for files in orphans(place.spool, "") for path in files)
     waiting += sum(erase_rows(path, photos) for path in place.refused.glob("*.rows"))
@@ -85,17 +85,29 @@ def erase_rows(path: Path, photos: Collection[str]) -> int:
 
     Returns:
         How many rows.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
-    erased = 0
+    try:
+        with path.open("r+b", buffering=0) as file:
+            return _erase(file, photos)
+    except FileNotFoundError:  # a server has written it to the database meanwhile
+        return 0
+    except OSError as error:
+        raise OutputError(f"{path}: rows cannot be deleted from this file ({error.strerror})") from error
+
+
+def _erase(file: BinaryIO, photos: Collection[str]) -> int:
+
+    erased = begin = 0
     wanted = [photo.encode("ascii") for photo in photos]
-    with suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
-        begin = 0
-        for line in file.read().splitlines(keepends=True):
-            if line.endswith(b"\n") and any(photo in line for photo in wanted) and _is_of(line, photos):
-                file.seek(begin)
-                file.write(b" " * (len(line) - 1))
-                erased += 1
-            begin += len(line)
+    for line in file.read().splitlines(keepends=True):
+        if line.endswith(b"\n") and any(photo in line for photo in wanted) and _is_of(line, photos):
+            file.seek(begin)
+            file.write(b" " * (len(line) - 1))
+            erased += 1
+        begin += len(line)
     return erased
 
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from animal_classification.cli.monitor import command
+from animal_classification.errors import OutputError
 from animal_classification.prediction_log import feedback, forgetting
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.deletion import count_kept, database_of
@@ -170,3 +171,6 @@ def test_what_only_has_the_photo_s_hash_as_its_name_stays(tmp_path: Path) -> Non
     assert path.read_bytes().endswith(torn), "it is still being written"
     assert erase_rows(path, [SHA]) == 0
     assert erase_rows(tmp_path / "gone.rows", [SHA]) == 0
+    (tmp_path / "folder.rows").mkdir()
+    with pytest.raises(OutputError, match=r"folder\.rows: rows cannot be deleted"):
+        erase_rows(tmp_path / "folder.rows", [SHA])
