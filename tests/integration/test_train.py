@@ -24,6 +24,7 @@ from animal_classification.evaluation import model_outputs
 from animal_classification.inference import Classifier
 from animal_classification.inference.reference import read_arrays
 from animal_classification.tracking.tracker import NoTracker
+from animal_classification.training import heldout_metrics
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 from animal_classification.training.train import train
 from tests.support import colour_recipe
@@ -116,7 +117,7 @@ def test_wide_photos_are_measured_as_they_are_served(
         served.extend(files)
         return compute(bundle, files, **more)
 
-    monkeypatch.setattr(model_outputs, "compute_outputs", noted)
+    monkeypatch.setattr(heldout_metrics, "compute_outputs", noted)
     result = animals(f"data.path={photos}", "--json")
     assert result.code == 0, result.err
     said = json.loads(result.out)
