@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 # What each command is, said here so that listing them imports none of them.
 COMMANDS = {
     "predict": "Name the animals in photos: a table, or a folder per animal.",
+    "convert": "Make tables and exports of a run again, without a model.",
+    "cards": "See what is on memory cards, before any model runs.",
+    "detectors": "List, show and add what finds animals in a picture.",
+    "batch": "Name the animals in millions of photos, on many machines.",
     "up": "Start the web page and the API on this machine.",
     "serve": "Start the API with every production setting.",
     "keys": "Make, list and revoke a server's API keys.",
@@ -39,6 +43,7 @@ COMMANDS = {
     "export": "Make a model smaller or faster, and check that it is still as good.",
     "models": "See which models there are; put one into production, or back.",
     "monitor": "Watch a model in use: traffic, unknown photos, what people say of it.",
+    "loop": "Turn corrections into a better model in use, step by step.",
     "deploy": "Put the API and trainings onto Google Cloud or Kubernetes.",
     "bench": "Measure how fast this machine names animals.",
 }

@@ -1,0 +1,4 @@
+"""Work on many machines: batches in shards, and processes that are started together.
+
+May import ``predict``, ``evaluation`` and what is below them.
+"""
