@@ -221,7 +221,7 @@ class _Pair:
     def numbers_p(self) -> float:
         """P of the twelve numbers and of how far they are from usual, less the means of predicted classes."""
         stats = np.concatenate([self._window.stats, self._reference.stats]).astype(np.float64)
-        there = ~np.isnan(stats).any(axis=1, keepdims=True)[:, 0]
+        there = _complete(stats)
         if there[: len(self._window)].sum() < _FEWEST_WITH_STATS:
             return 1.0
         scaled = stats[there] / self._whole.deviations
@@ -278,5 +278,11 @@ class _Pair:
 def _with_stats(sample: PhotoSample) -> NDArray[np.float64]:
     """The twelve numbers of the photos that have them."""
     values = sample.stats.astype(np.float64)
-    kept: NDArray[np.float64] = values[np.isfinite(values).all(axis=1)]
+    kept: NDArray[np.float64] = values[_complete(values)]
     return kept
+
+
+def _complete(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Rows without NaN."""
+    result: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values), axis=1)
+    return result
