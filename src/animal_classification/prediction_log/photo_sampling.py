@@ -107,9 +107,9 @@ class AuditSampler:
             if self._scenes.has(record):
                 return record
             self._came += 1
+            rate = self._rate
             # Until there is a day to go by, each photo is taken for the last of its day: the first ones are all chosen.
-            rate = self._rate or AuditRate(min(1.0, self.per_day / self._came), max(record.doubt, 1e-6))
-        probability = rate.probability(record.doubt)
+            probability = rate.probability(record.doubt) if rate else min(1.0, self.per_day / self._came)
         return replace(record, audit=probability, audited=fraction(record.photo, "audit") < probability)
 
 

@@ -130,10 +130,12 @@ class Listeners:
     Attributes:
         before: Before the answer leaves: the prediction log.
         after: After it has left: the shadow.
+        canary: The answers are a canary's.
     """
 
     before: Callable[[Answered], None] | None = None
     after: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -277,7 +279,10 @@ class PhotoHandler:
             passed = time.monotonic() - job.arrived
             # The central crop, which the reference's photos are measured on too.
             pixels = item.pixels if item.pixels.ndim == 3 else item.pixels[0]
-            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed, pixels=pixels))
+            answered = Answered(
+                job.photo, outcome, self._predictor.info, passed, pixels=pixels, canary=self._listeners.canary
+            )
+            self._listeners.before(answered)
         return outcome
 
     @staticmethod

@@ -299,7 +299,8 @@ def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
     photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}
+    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
+    return chosen | own
 
 
 def _known(said: dict[str, Any]) -> dict[str, Any]:
