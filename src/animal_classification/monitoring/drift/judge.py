@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from animal_classification.errors import UsageError
-from animal_classification.monitoring.drift.accuracy_estimate import AccuracyModel, LearnedWeights
+from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGHTS, AccuracyModel, LearnedWeights
 from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, kind_of, largest_shift
 from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
 from animal_classification.monitoring.drift.two_sample_tests import (
@@ -64,7 +64,7 @@ class DriftJudge:
         model: The model's name.
         version: Its version.
         measured: Photos with true labels, from which accuracy is estimated; ``None`` where there are none.
-        learned: The learned estimate of accuracy.
+        learned: Weights of the learned estimate of accuracy.
         alpha: How many of clean windows may raise an alarm.
     """
 
@@ -73,7 +73,7 @@ class DriftJudge:
     model: str
     version: str
     measured: DriftReference | None = None
-    learned: LearnedWeights | None = None
+    learned: LearnedWeights = USUAL_WEIGHTS
     alpha: float = ALPHA
 
     @classmethod
@@ -97,7 +97,7 @@ class DriftJudge:
             model=info.name,
             version=info.version,
             measured=own if own is not None and (own.label != NO_LABEL).any() else None,
-            learned=LearnedWeights.of(info.metrics),
+            learned=LearnedWeights.of(info.metrics) or USUAL_WEIGHTS,
         )
 
     def judge(
@@ -143,6 +143,18 @@ class DriftJudge:
             tests=evidence.tests,
             accuracy=accuracy,
         )
+
+    def judge_in_turn(self, windows: Iterable[Window], *, size: int = WINDOW, source: str = "") -> list[Verdict]:
+        """Verdicts on windows that follow each other in time, each knowing the one before.
+
+        Raises:
+            TooFewPhotosError: One has fewer than 50 photos.
+        """
+        verdicts: list[Verdict] = []
+        for window in windows:
+            before = verdicts[-1].fired if verdicts else frozenset()
+            verdicts.append(self.judge(window, size=size, source=source, fired_before=before))
+        return verdicts
 
     def prepared(self, window: Window, size: int = WINDOW) -> Window:
         """The photos of a window that are judged: scenes once, the newest, no more than the reference has."""
