@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from animal_classification.errors import UsageError
+from animal_classification.imaging.statistics import NAMES
 from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGHTS, AccuracyModel, LearnedWeights
 from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, kind_of, largest_shift
 from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
@@ -170,7 +171,8 @@ class DriftJudge:
             image_of_known=known.numbers_p,
             look_of_known=known.look[1],
             strangers=pair.strangers,
-            strangers_shift=pair.strangers_shift,
+            shifts=pair.shifts,
+            strangers_shifts=pair.strangers_shifts,
             sources=window.source,
             alpha=self.alpha / _TESTS,
         )
@@ -204,7 +206,7 @@ class _Pair:
     def tests(self, labels: Sequence[str]) -> DriftTests:
         """The four tests."""
         look_effect, look_p = self.look[0], self.look[1]
-        name, shift = self._shift()
+        name, shift = largest_shift(self.shifts)
         window, reference = self.strangers, self.reference_strangers
         changes, variation = self._mix(labels)
         return DriftTests(
@@ -244,13 +246,13 @@ class _Pair:
         return largest_mean_difference(np.concatenate([left, np.abs(left)], axis=1), self._relabellings(there))
 
     @property
-    def strangers_shift(self) -> tuple[str, float]:
-        """The number in which the median of the window's strangers differs most from the reference's."""
+    def strangers_shifts(self) -> NDArray[np.float64]:
+        """How far the medians of the window's strangers are from the reference's, ``[12]``, in deviations."""
         stats, reference = _with_stats(self._window.take(self.strangers)), _with_stats(self._reference)
         if not len(stats) or not len(reference):
-            return "", 0.0
-        medians = np.median(stats, axis=0) - np.median(reference, axis=0)
-        return largest_shift(medians / self._whole.deviations)
+            return np.zeros(len(NAMES))
+        medians: NDArray[np.float64] = np.median(stats, axis=0) - np.median(reference, axis=0)
+        return medians / self._whole.deviations
 
     @property
     def _pred(self) -> NDArray[np.int64]:
@@ -268,12 +270,14 @@ class _Pair:
         smallest = min(kolmogorov_smirnov(window[:, one], reference[:, one])[1] for one in columns)
         return float(min(1.0, window.shape[1] * smallest))
 
-    def _shift(self) -> tuple[str, float]:
-        """The number whose mean moved most, in deviations of the whole reference."""
+    @cached_property
+    def shifts(self) -> NDArray[np.float64]:
+        """How far the means are from the reference's, ``[12]``, in deviations of the whole reference."""
         window, reference = _with_stats(self._window), _with_stats(self._reference)
         if not len(window) or not len(reference):
-            return "", 0.0
-        return largest_shift((window.mean(axis=0) - reference.mean(axis=0)) / self._whole.deviations)
+            return np.zeros(len(NAMES))
+        means: NDArray[np.float64] = window.mean(axis=0) - reference.mean(axis=0)
+        return means / self._whole.deviations
 
     def _mix(self, labels: Sequence[str]) -> tuple[tuple[tuple[str, float, float], ...], float]:
         """The labels whose share changed most, with both shares, and the total variation."""
