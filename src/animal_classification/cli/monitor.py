@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.monitor_drift import drift, reference
 from animal_classification.cli.options import apply, json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
@@ -49,6 +50,10 @@ def command() -> None:
 
     `animals up` keeps one in the user's data folder, `animals serve` where --prediction-log is given.
     """
+
+
+command.add_command(drift)
+command.add_command(reference)
 
 
 @command.command()

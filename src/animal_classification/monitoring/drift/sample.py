@@ -110,8 +110,12 @@ class Window:
         In order of time, a photo is left out that has the bytes of one kept, or, from the same source, an embedding
         whose cosine with one kept is at least 0.97. Bursts of five frames raise an alarm in every window without this.
         """
-        order = np.argsort(self.time, kind="stable")
-        return self.take(order[_first_of_scene(self.take(order))])
+        ordered = self.take(np.argsort(self.time, kind="stable"))
+        return ordered.take(ordered.scene_starts())
+
+    def scene_starts(self) -> NDArray[np.bool_]:
+        """Which photos thinning keeps of a window that is in order of time, ``[N]``."""
+        return _first_of_scene(self)
 
     def newest(self, count: int) -> Window:
         """The last ``count`` photos, in order of time."""
