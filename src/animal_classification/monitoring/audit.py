@@ -23,7 +23,7 @@ THIRDS = 3
 # Fewer answers give an interval so wide that it says nothing.
 FEWEST = 30
 _LEVEL = 0.95
-_DRAWS = 1000
+_DRAWS = 400
 _PRIOR = 0.5
 
 

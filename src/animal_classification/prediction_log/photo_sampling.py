@@ -64,7 +64,9 @@ class AuditRate:
         """
         mean = float(np.mean(doubts)) if len(doubts) else 0.1
         share = min(1.0, wanted / max(photos, 1.0))
-        if not len(doubts) or share >= 1.0:
+        if share >= 1.0:
+            return cls(1.0 / FLOOR, mean)  # all of them
+        if not len(doubts):
             return cls(share, mean)
         weights = FLOOR + (1.0 - FLOOR) * np.asarray(doubts, np.float64) / max(mean, 1e-6)
         low, high = 0.0, 1.0 / FLOOR
