@@ -1,9 +1,9 @@
 """How accurate a model in use is, from the photos that were chosen by chance and looked at.
 
 Each photo was chosen with a probability that depends on its doubt and is kept (``prediction_log.photo_sampling``). The
-estimate is model-assisted (Särndal, Swensson and Wretman 1992): the mean confidence of all photos, corrected by how wrong
-it is on those that were looked at, each weighted by one over its probability. It is right on average whatever the
-confidences are worth; the better they are, the narrower is the interval.
+estimate is model-assisted (Särndal, Swensson and Wretman 1992): the mean confidence of all photos, corrected by how
+wrong it is on those that were looked at, each weighted by one over its probability. It is right on average whatever
+the confidences are worth; the better they are, the narrower is the interval.
 
 People answer doubtful photos less often, so the correction is made in each third of doubt by itself. The interval is a
 weighted Bayesian bootstrap (Rubin 1981), with half a right and half a wrong photo added to each third, as Jeffreys'
@@ -23,7 +23,7 @@ THIRDS = 3
 # Fewer answers give an interval so wide that it says nothing.
 FEWEST = 30
 _LEVEL = 0.95
-_DRAWS = 400
+_DRAWS = 1000
 _PRIOR = 0.5
 
 
@@ -123,7 +123,8 @@ class _Stratum:
         self.answer_weights = self.weights[answered]
         self.errors = (right - sample.confidence[there])[answered]
         # What is known of all photos cannot be wrong; small samples spread more than their variance says.
-        small = np.sqrt(count / (count - 1)) if count > 1 else 1.0
+        size = self.answer_weights.sum() ** 2 / (self.answer_weights**2).sum() if count else 0.0
+        small = np.sqrt(size / (size - 1)) if size > 1 else 1.0
         self.answer_spread = small * np.sqrt(1.0 - np.minimum(1.0, probability[answered] * response))
         self.confidence = float(np.average(sample.confidence[there], weights=self.weights)) if len(right) else 0.5
 

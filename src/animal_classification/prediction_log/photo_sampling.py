@@ -1,7 +1,7 @@
 """Which photos are looked at more closely: by people, for the audit, and by the monitor, for their statistics.
 
 A choice depends on the photo's hash, so that the same photo is chosen, or not, wherever it comes in. For the audit its
-probability is kept with the prediction. That is what makes an unbiased accuracy of a few answers (``monitoring.audit``).
+probability is kept with the prediction, which makes an unbiased accuracy of a few answers (``monitoring.audit``).
 """
 
 from __future__ import annotations

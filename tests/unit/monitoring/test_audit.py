@@ -48,7 +48,9 @@ def held(
     for seed in seeds:
         sample, truth = month(seed, drift, photos, wanted)
         found = audited_accuracy(sample)
-        assert found.accuracy is not None and found.low is not None and found.high is not None
+        assert found.accuracy is not None
+        assert found.low is not None
+        assert found.high is not None
         inside.append(found.low <= truth <= found.high)
         off.append(found.accuracy - truth)
     return float(np.mean(inside)), np.array(off)

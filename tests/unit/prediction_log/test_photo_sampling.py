@@ -1,4 +1,4 @@
-"""Which photos are chosen: as many as asked for, doubtful ones more often, a burst once, the same photo always alike."""
+"""Which photos are chosen: as many as asked for, doubtful ones more often, a burst once, the same photo alike."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_came_is_counted_without_bursts(engine: Engine) -> None:
 def test_at_most_so_many_an_hour() -> None:
     share = HourlyShare(100, "stats")
     taken = [[share.takes(photo(hour * 10_000 + n), hour * 3600.0) for n in range(1000)] for hour in range(3)]
-    assert [sum(hour) for hour in taken][0] == 100
+    assert sum(taken[0]) == 100
     assert all(60 <= sum(hour) <= 100 for hour in taken)
     late = np.flatnonzero(taken[2])
     assert late.mean() > 350  # spread over the hour, not its beginning alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,8 @@ def source_of(scope: Scope) -> str:
     if not text:
         key = key_of(scope)
         return key.name[:MAX_SOURCE] if key else ""
-    try:
-        text = text.encode("latin-1").decode("utf-8")  # as people type it; HTTP itself knows no other letters
-    except UnicodeDecodeError:
-        pass
+    with suppress(UnicodeDecodeError):  # HTTP itself knows no other letters
+        text = text.encode("latin-1").decode("utf-8")
     if len(text) > MAX_SOURCE or not _PRINTABLE.match(text):
         detail = f"{SOURCE_HEADER} is the name of a camera or a site: at most {MAX_SOURCE} characters that can be read"
         raise ProblemError(422, detail, kind="invalid-source")

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from animal_classification.serving.http import model_routes, open_inference
-from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.photo_source import from_source, source_of
+from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
     MAX_SOURCE,
     Health,
