@@ -49,7 +49,7 @@ class LoggedPhotos:
         wanted = [predictions.c.model == self.model, predictions.c.version == self.version]
         wanted += [
             predictions.c.time >= self.since,
-            or_(predictions.c.canary.is_(None), predictions.c.canary.is_(False)),
+            not_of_a_canary(),
         ]
         if self.after is not None:
             wanted.append(predictions.c.time > self.after)
@@ -60,14 +60,17 @@ class LoggedPhotos:
         return and_(*wanted)
 
 
-def read_window(connection: Connection, asked: LoggedPhotos, label_ids: Sequence[str], dimensions: int) -> Window:
+def read_window(
+    connection: Connection, asked: LoggedPhotos, label_ids: Sequence[str], dimensions: int | None = None
+) -> Window:
     """Read the newest photos.
 
     Args:
         connection: To the log.
         asked: Which.
         label_ids: Ids of the model's labels, in its order.
-        dimensions: Of its embeddings; rows with others are of another network and left out.
+        dimensions: Of its embeddings, by default those of the newest; rows with others are of another network and left
+            out.
 
     Returns:
         The window, not thinned. Where there is a choice, only photos with statistics: they were drawn by chance.
@@ -80,10 +83,12 @@ def read_window(connection: Connection, asked: LoggedPhotos, label_ids: Sequence
         .order_by(predictions.c.time.desc(), predictions.c.id)
         .limit(asked.most)
     )
-    rows = [row for row in connection.execute(statement).mappings() if len(row["embedding"]) == 2 * dimensions]
+    found = connection.execute(statement).mappings().all()
+    width = dimensions or (len(found[0]["embedding"]) // 2 if found else 1)
+    rows = [row for row in found if len(row["embedding"]) == 2 * width]
     measured = [row for row in rows if row["stats"] is not None and len(row["stats"]) == 2 * len(NAMES)]
     chosen = measured if 2 * len(measured) >= min(len(rows), MOST_ROWS // 10) else rows
-    return _window(chosen[::-1], {name: place for place, name in enumerate(label_ids)}, dimensions, len(rows))
+    return _window(chosen[::-1], {name: place for place, name in enumerate(label_ids)}, width, len(rows))
 
 
 def newest_version(connection: Connection, model: str, since: datetime) -> str | None:

@@ -46,6 +46,7 @@ __all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
 Result = TypeVar("Result")
 MAX_RETRY_AFTER = 60
+OBSERVED_AT_ONCE = 16
 
 
 class ModelService:
@@ -228,6 +229,31 @@ class ModelService:
                 if self._heavy.depth:
                     self._heavy.withdraw()
                 raise
+
+    async def observe(
+        self, then: Callable[[PhotoOutcome], Result], photos: Sequence[UploadedPhoto], model: ServedModel
+    ) -> list[Result]:
+        """What a model makes of photos, with embeddings and pixels, for the monitor: nothing is counted or logged.
+
+        They wait in the same queue as everybody's, a few at a time, so that they never fill it.
+
+        Raises:
+            ProblemError: 503 where the queue has no room.
+        """
+        found: list[Result] = []
+        for begin in range(0, len(photos), OBSERVED_AT_ONCE):
+            loop = asyncio.get_running_loop()
+            jobs = [
+                InferenceJob(photo=photo, top_k=1, heatmap=False, then=then, future=loop.create_future(), observes=True)
+                for photo in photos[begin : begin + OBSERVED_AT_ONCE]
+            ]
+            _or_busy(partial(model.queue.put, jobs))
+            try:
+                found += await asyncio.gather(*(job.future for job in jobs))
+            except BaseException:
+                _abandon(model.queue, jobs)
+                raise
+        return found
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run ``work(*arguments)`` on one of the threads."""
