@@ -56,7 +56,7 @@ def _feedback(feedback: dict[str, Any]) -> str:
     if not feedback["predictions"]:
         return "none yet"
     return (
-        f"of {feedback['predictions']:,} looked at, {_percent(feedback['agreement'])} right: doubtful ones, more than all "
+        f"of {feedback['predictions']:,} looked at, {_percent(feedback['agreement'])} right: the doubtful ones "
         f"({feedback['confirmed']:,} confirmed, {feedback['corrected']:,} corrected, "
         f"{feedback['none']:,} no animal)"
     )

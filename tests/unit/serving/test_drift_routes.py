@@ -173,7 +173,7 @@ def test_who_may_ask(client_with: MakeClient, watched: Classifier, tmp_path: Pat
     assert_problem(client.post("/v1/drift", json=embedded(60)), 401, "no-key")
     assert client.post("/v1/drift", json=embedded(60), headers={"X-API-Key": predict}).status_code == 200
     for method, path in (("get", "/v1/drift"), ("post", "/v1/drift/judge")):
-        assert_problem(getattr(client, method)(path, headers={"X-API-Key": predict}), 403, "wrong-scope")
+        assert_problem(getattr(client, method)(path, headers={"X-API-Key": predict}), 403, "no-scope")
         assert getattr(client, method)(path, headers={"X-API-Key": admin}).status_code in (200, 503)
 
 
