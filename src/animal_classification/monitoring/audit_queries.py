@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, select
 
+from animal_classification.monitoring import queries
 from animal_classification.monitoring.audit import AuditSample
 from animal_classification.monitoring.logged_windows import not_of_a_canary
 from animal_classification.prediction_log.feedback_queries import latest_feedback
+from animal_classification.prediction_log.period_sums import confidence_of
+from animal_classification.prediction_log.periods import Window
 from animal_classification.prediction_log.tables import feedback, predictions
 
 if TYPE_CHECKING:
@@ -18,35 +21,42 @@ if TYPE_CHECKING:
 
 
 def read_audit(
-    connection: Connection, since: datetime, until: datetime, *, model: str | None = None, version: str | None = None
+    connection: Connection, since: float, until: float, *, model: str | None = None, version: str | None = None
 ) -> AuditSample:
     """The photos of a period that count for the audit: those chosen, and the mean of all.
 
+    It reads sums and the chosen photos, so that it costs the same however much is kept.
+
     Args:
         connection: To the log.
-        since: From when on.
+        since: From when on, in seconds since 1970; moved to the begin of a period, as ``periods.Window`` says.
         until: Up to, but not with.
         model: Answers of this model alone.
         version: Of this version alone.
     """
-    wanted = [predictions.c.time >= since, predictions.c.time < until]
-    wanted.append(not_of_a_canary())
+    window = Window.of(until, until - since)
+    uses = [
+        use
+        for (name, number), use in queries.total_of(
+            part for _, part in queries.periods(connection, window)
+        ).models.items()
+        if model in (None, name) and version in (None, number)
+    ]
+    counted = sum(use.counted for use in uses)
+    begin = queries.moment(window.since)
+    wanted = [predictions.c.time >= begin, predictions.c.time < queries.moment(until), not_of_a_canary()]
     wanted += [predictions.c.model == model] if model is not None else []
     wanted += [predictions.c.version == version] if version is not None else []
-    counted = and_(*wanted, predictions.c.audit.is_not(None))
-    # What the model itself says of its answer: of "unknown", how little it knows the photo.
-    confidence = case((predictions.c.unknown, 1.0 - predictions.c.known), else_=predictions.c.probability)
-    count, mean = connection.execute(select(func.count(), func.avg(confidence)).where(counted)).one()
     rows = _chosen(connection, and_(*wanted))
-    words = _words(connection, since) if rows else {}
+    words = _words(connection, begin) if rows else {}
     return AuditSample(
         photo=tuple(row["photo"] for row in rows),
         probability=np.array([row["audit"] for row in rows], np.float64),
         doubt=np.array([row["doubt"] for row in rows], np.float64),
-        confidence=np.array([_confidence(row) for row in rows], np.float64),
+        confidence=np.array([confidence_of(row) for row in rows], np.float64),
         right=np.array([_right(row, words.get(row["photo"])) for row in rows], np.float64),
-        mean_confidence=float(mean or 0.0),
-        photos=int(count),
+        mean_confidence=sum(use.confidence for use in uses) / counted if counted else 0.0,
+        photos=counted,
     )
 
 
@@ -88,7 +98,3 @@ def _right(row: RowMapping, word: RowMapping | None) -> float:
     if word["verdict"] == "confirmed":  # an answer that may be another one than this
         return float(row["label_id"] == word["answered"] and row["unknown"] == word["unknown"])
     return float(not row["unknown"] and row["label_id"] == word["label_id"])
-
-
-def _confidence(row: RowMapping) -> float:
-    return float(1.0 - row["known"] if row["unknown"] else row["probability"])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 6
 # An answer counts for the audit's accuracy for so long.
-AUDIT_PERIOD = timedelta(days=30)
+AUDIT_PERIOD = 30 * 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +237,7 @@ class LogJudge:
     ) -> LoggedVerdict:
         used = judge.prepared(window, self.rules.size)
         verdict = judge.judge(used, size=self.rules.size, source=source, fired_before=fired)
-        now = drift_records.now()
+        now = drift_records.now().timestamp()
         with translated_errors(engine.url, rows=False), reading(engine) as connection:
             sample = read_audit(connection, now - AUDIT_PERIOD, now, model=served.model, version=served.version)
         return LoggedVerdict(verdict.with_model(served.model, served.version), used, judge, audited_accuracy(sample))

@@ -111,8 +111,7 @@ def _audited(connection: Connection, window: Window) -> dict[str, Any]:
     from animal_classification.monitoring.audit import audited_accuracy
     from animal_classification.monitoring.audit_queries import read_audit
 
-    since, until = (_EPOCH + timedelta(seconds=moment) for moment in (window.since, window.until))
-    return audited_accuracy(read_audit(connection, since, until)).to_json()
+    return audited_accuracy(read_audit(connection, window.since, window.until)).to_json()
 
 
 def _models(total: Sums) -> list[dict[str, Any]]:

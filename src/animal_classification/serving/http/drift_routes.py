@@ -191,13 +191,13 @@ def _add_logged(router: APIRouter, api: DriftApi) -> None:
         log.log.flush(0.0)
         await log.query(lambda: log.log.flush(2.0))
         done: Round = await ask_database(log, rounds.run)
-        if done.failures and not done.verdicts and all(reason == "no-reference" for _, reason in done.failures):
+        if done.failures and not done.verdicts and all(reason == "no-reference" for _, reason, _ in done.failures):
             detail = "no model here has a reference for drift; animals monitor reference adds one"
             raise ProblemError(409, detail, kind="no-reference")
         answer = {
             "verdicts": [_told(one, ()) for one in done.verdicts],
             "waiting": done.waiting,
-            "failures": [{"model": name, "reason": reason} for name, reason in done.failures],
+            "failures": [{"model": name, "reason": reason} for name, reason, _ in done.failures],
             "busy": done.busy,
         }
         return _json(answer)

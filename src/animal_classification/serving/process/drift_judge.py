@@ -1,7 +1,8 @@
 """Judges drift beside a running server: on a thread of its own, every some minutes, in one process of all.
 
-The thread has the lowest priority where the system knows priorities of threads, reads at most 2,000 rows, and holds no
-lock that an answer waits for.
+A round reads at most 2,000 rows for a window and holds no lock that an answer waits for. The thread keeps the priority
+of the others: one of a lower priority that holds the interpreter's lock when a busy system takes its core away would
+hold up every answer until it runs again.
 """
 
 # Imported where it is used: the judge loads SQLAlchemy and Alembic, which a server without a log does not need.
@@ -18,7 +19,6 @@ from animal_classification.common.durations import seconds_of
 from animal_classification.errors import AnimalsError
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.database_errors import LogDatabaseError
-from animal_classification.serving.models.shadow import lower_priority
 from animal_classification.serving.observability.json_logs import FIELDS
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ class Round:
     Attributes:
         verdicts: New ones.
         waiting: Windows that have too few photos yet.
-        failures: Reasons, by model.
+        failures: For each model that could not be judged its name, the reason in a word, and in a sentence.
         busy: Another process judges, or has just judged.
     """
 
     verdicts: tuple[DriftRecord, ...] = ()
     waiting: int = 0
-    failures: tuple[tuple[str, str], ...] = ()
+    failures: tuple[tuple[str, str, str], ...] = ()
     busy: bool = False
 
 
@@ -90,7 +90,6 @@ class DriftRounds:
         self._metrics = metrics
         self._judge: LogJudge | None = None
         self._one_at_a_time = threading.Lock()
-        self._told: set[tuple[str, str]] = set()
 
     def run(self) -> Round:
         """One round.
@@ -102,13 +101,17 @@ class DriftRounds:
 
         if not is_there(self._log.place.database):
             return Round()
-        engine = self._log.database()
-        with self._one_at_a_time, judging(engine, self._log.place) as mine:
-            return self._judge_all() if mine else Round(busy=True)
+        if not self._one_at_a_time.acquire(blocking=False):
+            return Round(busy=True)
+        try:
+            with judging(self._log.database(), self._log.place) as mine:
+                return self._judge_all() if mine else Round(busy=True)
+        finally:
+            self._one_at_a_time.release()
 
     def _judge_all(self) -> Round:
         verdicts: list[DriftRecord] = []
-        failures: list[tuple[str, str]] = []
+        failures: list[tuple[str, str, str]] = []
         waiting = 0
         for served in self._served():
             for source in ("", *self._plan.sources):
@@ -117,7 +120,7 @@ class DriftRounds:
                 except LogDatabaseError:
                     raise
                 except AnimalsError as error:
-                    failures.append((served.model, self._failed(served.model, error)))
+                    failures.append((served.model, self._failed(error), str(error)))
                     break
                 waiting += found is None
                 verdicts += [] if found is None else [found]
@@ -133,14 +136,11 @@ class DriftRounds:
             self._judge = LogJudge(self._log.place, WindowRules(size=self._plan.size, patience=patience))
         return self._judge
 
-    def _failed(self, model: str, error: AnimalsError) -> str:
+    def _failed(self, error: AnimalsError) -> str:
         from animal_classification.monitoring.drift.judge import NoReferenceError
 
         reason = NO_REFERENCE if isinstance(error, NoReferenceError) else FAILED
         self._metrics.drift_failed(reason)
-        if (model, str(error)) not in self._told:  # once, and not every quarter of an hour
-            self._told.add((model, str(error)))
-            logging.getLogger(__name__).warning("drift of %s is not judged: %s", model, error)
         return reason
 
 
@@ -157,6 +157,7 @@ class DriftThread:
         self._rounds = rounds
         self._every = every
         self._metrics = metrics
+        self._told: set[tuple[str, str]] = set()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="animals-drift", daemon=True)
         self._thread.start()
@@ -167,16 +168,21 @@ class DriftThread:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        lower_priority()
         while not self._closing.wait(self._every):
             try:
-                self._rounds.run()
+                self._tell_failures(self._rounds.run())
             except LogDatabaseError as error:
                 self._metrics.drift_failed(LOG_UNAVAILABLE)
                 logging.getLogger(__name__).warning("drift is not judged now: %s", error)
             except Exception:  # a bug must not end the monitor
                 self._metrics.drift_failed(FAILED)
                 logging.getLogger(__name__).exception("drift could not be judged; it is tried again")
+
+    def _tell_failures(self, done: Round) -> None:
+        for model, _, why in done.failures:
+            if (model, why) not in self._told:  # once, and not every quarter of an hour
+                self._told.add((model, why))
+                logging.getLogger(__name__).warning("drift of %s is not judged: %s", model, why)
 
 
 def rounds_of(service: ModelService, predictions: PredictionLogger, settings: Settings) -> DriftRounds:
