@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from animal_classification.errors import AnimalsError, ImageError, UsageError
 from animal_classification.serving.http.request_path import path_below_root, speaks_open_inference
@@ -166,13 +167,20 @@ def _in_words(refused: Sequence[Mapping[str, str]]) -> str:
     return "; ".join(f"{item['where']}: {item['detail']}" for item in refused)
 
 
+def _methods(request: Request) -> list[str]:
+    """What is possible at a path: the framework names those of the first route there alone."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in there for method in route.methods or ()})
+
+
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
         return not_found(path_below_root(request.scope))
     if error.status_code == 405:
         detail = f"{request.method} is not possible here; see the Allow header"
-        return respond(request.scope, ProblemError(405, detail, headers=error.headers))
+        return respond(request.scope, ProblemError(405, detail, headers={"Allow": ", ".join(_methods(request))}))
     return respond(request.scope, ProblemError(error.status_code, str(error.detail), headers=error.headers))
 
 
