@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match
 
 from animal_classification.errors import AnimalsError, ImageError, UsageError
 from animal_classification.serving.http.request_path import path_below_root, speaks_open_inference
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # nginx's status for it; nobody receives it, but it stands in the log and in the metrics.
 CLIENT_GONE = 499
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
 # What a client can mend; any other error of ours is the server's own trouble, and its message may name local paths.
 STATUS_OF: dict[type[AnimalsError], int] = {ImageError: 422, UsageError: 422}
@@ -169,9 +170,11 @@ def _in_words(refused: Sequence[Mapping[str, str]]) -> str:
 
 def _methods(request: Request) -> list[str]:
     """What is possible at a path: the framework names those of the first route there alone."""
-    routes = (route for route in request.app.routes if isinstance(route, Route))
-    there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in there for method in route.methods or ()})
+    return [method for method in _METHODS if any(_takes(route, request, method) for route in request.app.routes)]
+
+
+def _takes(route: BaseRoute, request: Request, method: str) -> bool:
+    return route.matches({**request.scope, "method": method})[0] is Match.FULL
 
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:
