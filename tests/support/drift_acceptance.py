@@ -67,7 +67,8 @@ class Tally:
         for low, high in ((0.8, 1.01), (0.0, 0.8)):
             errors = self.errors(low, high)
             if len(errors):
-                yield f"estimate {low}-{high}: MAE {np.abs(errors).mean():.4f} bias {errors.mean():+.4f} n {len(errors)}"
+                missed = f"MAE {np.abs(errors).mean():.4f} bias {errors.mean():+.4f} n {len(errors)}"
+                yield f"estimate {low}-{high}: {missed}"
         yield f"covered {self.covered()}; with strangers {self.covered(strangers=True)}"
 
 

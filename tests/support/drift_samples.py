@@ -13,7 +13,13 @@ LABELS = ("cat", "dog", "lion")
 
 
 def made_sample(
-    count: int, seed: int, *, dark: float = 0.0, strangers: float = 0.0, shares: tuple[float, ...] = (0.4, 0.3, 0.3)
+    count: int,
+    seed: int,
+    *,
+    dark: float = 0.0,
+    strangers: float = 0.0,
+    shares: tuple[float, ...] = (0.4, 0.3, 0.3),
+    mistakes: float = 0.1,
 ) -> tuple[PhotoSample, NDArray[np.int64]]:
     """Photos and their true labels.
 
@@ -23,13 +29,14 @@ def made_sample(
         dark: Deviations by which the brightness is lower.
         strangers: Share of photos that the model does not know; their label is -1.
         shares: Of the classes.
+        mistakes: Share of wrong answers.
     """
     generator = np.random.default_rng(seed)
     label = generator.choice(3, count, p=shares)
     embedding = np.eye(3, 16)[label] + generator.normal(0, 0.25, (count, 16))
     strange = np.arange(count) < round(strangers * count)
     embedding[strange] = generator.normal(0, 0.5, (int(strange.sum()), 16))
-    wrong = generator.random(count) < 0.1
+    wrong = generator.random(count) < mistakes
     stats = generator.normal(0, 1, (count, 12)) * 5 + 50
     stats[:, 0] -= 5 * dark
     sample = PhotoSample(
@@ -42,8 +49,8 @@ def made_sample(
     return sample, np.where(strange, -1, label)
 
 
-def made_reference(count: int = 300, seed: int = 0) -> DriftReference:
-    sample, label = made_sample(count, seed)
+def made_reference(count: int = 300, seed: int = 0, *, mistakes: float = 0.1) -> DriftReference:
+    sample, label = made_sample(count, seed, mistakes=mistakes)
     return DriftReference(sample=sample, label=label)
 
 

@@ -31,7 +31,8 @@ def photo(seed: int, size: int = 224) -> Pixels:
         planes.append(plane / plane.std())
     grey, *colours = planes
     pixels = np.stack([115 + 50 * (0.85 * grey + 0.5 * colour) for colour in colours], axis=2)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    result: Pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+    return result
 
 
 def moved(change: str, seed: int) -> dict[str, float]:
