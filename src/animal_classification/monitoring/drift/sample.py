@@ -132,18 +132,29 @@ class Window:
 
 
 def _first_of_scene(window: Window) -> NDArray[np.bool_]:
-    embedding, keep = window.sample.embedding, np.zeros(len(window), np.bool_)
-    kept: dict[str, list[int]] = {}
+    keep = np.zeros(len(window), np.bool_)
+    sources = np.array(window.source)
     hashes: set[str] = set()
+    # All cosines of a source at once: one by one they would take ten times as long.
+    alike = {
+        source: (there := np.flatnonzero(sources == source), _same_scene(window.sample.embedding[there]))
+        for source in set(window.source)
+    }
+    position = dict.fromkeys(alike, 0)
     for place, (source, photo) in enumerate(zip(window.source, window.photo, strict=True)):
-        before = kept.setdefault(source, [])
-        copy = photo in hashes if photo else False
-        if copy or (before and float((embedding[before] @ embedding[place]).max()) >= SAME_SCENE):
+        there, same = alike[source]
+        row, position[source] = same[position[source]], position[source] + 1
+        if (photo and photo in hashes) or (row & keep[there]).any():
             continue
         keep[place] = True
-        before.append(place)
-        hashes.update({photo} - {""})
+        hashes.add(photo)
     return keep
+
+
+def _same_scene(embedding: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which photos show the same as which, ``[N, N]``."""
+    result: NDArray[np.bool_] = embedding @ embedding.T >= SAME_SCENE
+    return result
 
 
 def joined(windows: Sequence[Window]) -> Window:
