@@ -123,7 +123,8 @@ def labelled_photos(bundle: Bundle, source: str, options: SourceOptions, split: 
         UsageError: There is none.
     """
     manifest = read_source(source, options)
-    return HeldOutPhotos.selected(select(manifest, bundle.info, TrainingReference.of(bundle), wanted=split))
+    selection = select(manifest, bundle.info, TrainingReference.of(bundle), wanted=split)
+    return HeldOutPhotos.selected(selection.subjects)
 
 
 def unlabelled_photos(source: str) -> HeldOutPhotos:

@@ -66,8 +66,7 @@ def measure_robustness(
         UsageError: No photo has a label that the model knows.
     """
     usable = [one for one in subjects if one.row.problem is None and one.target != NO_TARGET]
-    target = np.array([one.target for one in usable], dtype=np.int64)
-    photos = HeldOutPhotos(tuple(one.file for one in usable), target, tuple(one.row.sha256 or "" for one in usable))
+    photos = HeldOutPhotos.selected(usable)
     chosen = photos.by_lot(_MOST)
     changes = tuple(CORRUPTIONS.values())
     reader = PhotoReader.of(bundle, engine=engine)
@@ -78,7 +77,7 @@ def measure_robustness(
     rows = [chosen[place] for place in readings.positions.tolist()]
     judge = _judge(bundle, readings, photos.take(rows))
     units = independent_units([usable[row] for row in rows]).all
-    found = _Photos(bundle, target[rows], units, readings, judge)
+    found = _Photos(bundle, photos.label[rows], units, readings, judge)
     return [_changed(found, view, change) for view, change in enumerate((_CLEAN, *changes))]
 
 
