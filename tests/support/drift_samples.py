@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from animal_classification.monitoring.drift.judge import DriftJudge
 from animal_classification.monitoring.drift.reference import DriftReference
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 
 LABELS = ("cat", "dog", "lion")
 
@@ -59,9 +59,9 @@ def made_judge(reference: DriftReference | None = None) -> DriftJudge:
     return DriftJudge(reference=found, labels=LABELS, model="zoo", version="3", measured=found)
 
 
-def as_window(sample: PhotoSample, *, source: tuple[str, ...] = (), photo: tuple[str, ...] = ()) -> Window:
+def as_window(sample: PhotoSample, *, source: tuple[str, ...] = (), photo: tuple[str, ...] = ()) -> DriftWindow:
     count = len(sample)
-    return Window(
+    return DriftWindow(
         sample=sample,
         ids=tuple(f"p{number}" for number in range(count)),
         time=1.7e9 + np.arange(count, dtype=np.float64),

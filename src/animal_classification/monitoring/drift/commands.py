@@ -1,5 +1,7 @@
 """What ``animals monitor drift`` and ``reference`` do, without a terminal."""
 
+# Imported where they are used: Jinja2 and all that pages need, which is an extra.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ from animal_classification.monitoring.drift.verdict import DriftTests, Estimated
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
-    from animal_classification.monitoring.drift.sample import PhotoSample, Window
+    from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 
 ALPHA = 0.01
 # Fewer photos than these, after thinning, are not judged.
@@ -102,7 +102,7 @@ class DriftJudge:
         )
 
     def judge(
-        self, window: Window, *, size: int = WINDOW, source: str = "", fired_before: Collection[str] = ()
+        self, window: DriftWindow, *, size: int = WINDOW, source: str = "", fired_before: Collection[str] = ()
     ) -> Verdict:
         """Compare a window with the reference. About 0.2 s of one processor for 200 photos against 350.
 
@@ -145,7 +145,7 @@ class DriftJudge:
             accuracy=accuracy,
         )
 
-    def judge_in_turn(self, windows: Iterable[Window], *, size: int = WINDOW, source: str = "") -> list[Verdict]:
+    def judge_in_turn(self, windows: Iterable[DriftWindow], *, size: int = WINDOW, source: str = "") -> list[Verdict]:
         """Verdicts on windows that follow each other in time, each knowing the one before.
 
         Raises:
@@ -157,11 +157,11 @@ class DriftJudge:
             verdicts.append(self.judge(window, size=size, source=source, fired_before=before))
         return verdicts
 
-    def prepared(self, window: Window, size: int = WINDOW) -> Window:
+    def prepared(self, window: DriftWindow, size: int = WINDOW) -> DriftWindow:
         """The photos of a window that are judged: scenes once, the newest, no more than the reference has."""
         return window.thinned().newest(min(size, len(self.reference)))
 
-    def _evidence(self, window: Window, generator: np.random.Generator) -> Evidence:
+    def _evidence(self, window: DriftWindow, generator: np.random.Generator) -> Evidence:
         pair = _Pair(window.sample, self.reference, generator)
         known = _Pair(window.sample.take(~pair.strangers), self.reference, generator, kept=~pair.reference_strangers)
         tests = pair.tests(self.labels)

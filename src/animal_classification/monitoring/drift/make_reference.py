@@ -20,7 +20,7 @@ from animal_classification.imaging.corruptions import CORRUPTIONS
 from animal_classification.monitoring.drift.accuracy_estimate import AccuracyModel, LearnedWeights, fit_learned
 from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.reference import FEWEST, MONITOR_FILE, MOST, NO_LABEL, DriftReference
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -86,7 +86,7 @@ def make_reference(sample: PhotoSample, photos: HeldOutPhotos) -> DriftReference
     Returns:
         ``None`` where fewer than 100 are left.
     """
-    window = Window(
+    window = DriftWindow(
         sample=sample,
         ids=tuple(map(str, photos.files)),
         time=np.arange(len(photos), dtype=np.float64),

@@ -63,7 +63,7 @@ class PhotoSample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class DriftWindow:
     """Photos of one stretch of time, all answered by one version of a model.
 
     Attributes:
@@ -93,7 +93,7 @@ class Window:
     def __len__(self) -> int:
         return len(self.sample)
 
-    def take(self, chosen: NDArray[Any]) -> Window:
+    def take(self, chosen: NDArray[Any]) -> DriftWindow:
         """Some of the photos, by position or by mask; ``read`` stays."""
         places = np.arange(len(self))[chosen].tolist()
         return replace(
@@ -105,7 +105,7 @@ class Window:
             photo=tuple(self.photo[i] for i in places),
         )
 
-    def thinned(self) -> Window:
+    def thinned(self) -> DriftWindow:
         """One photo of each scene: bursts and copies are one observation.
 
         In order of time, a photo is left out that has the bytes of one kept, or, from the same source, an embedding
@@ -118,7 +118,7 @@ class Window:
         """Which photos thinning keeps of a window that is in order of time, ``[N]``."""
         return _first_of_scene(self)
 
-    def newest(self, count: int) -> Window:
+    def newest(self, count: int) -> DriftWindow:
         """The last ``count`` photos, in order of time."""
         return self.take(np.argsort(self.time, kind="stable")[-count:] if count else np.empty(0, np.int64))
 
@@ -132,7 +132,10 @@ class Window:
         return int.from_bytes(digest[:8], "big")
 
 
-def _first_of_scene(window: Window) -> NDArray[np.bool_]:
+Window = DriftWindow  # until what reads the log says DriftWindow
+
+
+def _first_of_scene(window: DriftWindow) -> NDArray[np.bool_]:
     seen: set[str] = set()
     keep = np.ones(len(window), np.bool_)
     for place, photo in enumerate(window.photo):
@@ -161,14 +164,14 @@ def _first_alike(embedding: NDArray[np.float32]) -> NDArray[np.bool_]:
     return kept
 
 
-def joined(windows: Sequence[Window]) -> Window:
+def joined(windows: Sequence[DriftWindow]) -> DriftWindow:
     """Several windows as one.
 
     Raises:
         ValueError: There is none.
     """
     samples = [one.sample for one in windows]
-    return Window(
+    return DriftWindow(
         sample=PhotoSample(
             embedding=np.concatenate([one.embedding for one in samples]),
             stats=np.concatenate([one.stats for one in samples]),

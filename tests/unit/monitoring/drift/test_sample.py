@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animal_classification.monitoring.drift.photo_windows import in_turn
-from animal_classification.monitoring.drift.sample import PhotoSample, Window, joined
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample, joined
 from tests.support.drift_samples import as_window, made_sample
 
 
-def repeated(times: int, count: int = 60, **more: tuple[str, ...]) -> Window:
+def repeated(times: int, count: int = 60, **more: tuple[str, ...]) -> DriftWindow:
     sample, _ = made_sample(count, 1)
     return as_window(sample.take(np.repeat(np.arange(count), times)), **more)
 
@@ -57,7 +57,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes"):
         replace(sample, stats=sample.stats[:10])
     with pytest.raises(ValueError, match="as many ids"):
-        Window(sample=sample, ids=("a",), time=np.zeros(60))
+        DriftWindow(sample=sample, ids=("a",), time=np.zeros(60))
 
 
 def test_statistics_are_rounded_as_the_log_and_bundles_keep_them() -> None:
