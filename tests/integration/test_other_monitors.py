@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.store import insert
 from tests.support.drift_log import Scenes, ago, write_watched_bundle
 
+TOOLS = Path(__file__).parents[2] / ".tools/bin"  # where make puts it
 READERS = {
     "evidently": (
         ("evidently==0.7.23", "pandas<3", "plotly<6", "pyarrow"),
@@ -45,7 +47,7 @@ print(not calculator.fit(reference).calculate(current).to_df().empty)
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_the_tables_are_read(name: str, tmp_path: Path) -> None:
-    uv = shutil.which("uv")
+    uv = shutil.which("uv", path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         pytest.skip("uv makes the environments, and is not installed")
     bundle, place = write_watched_bundle(tmp_path / "tiny"), LogLocation(folder=tmp_path / "log")
