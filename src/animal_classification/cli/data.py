@@ -148,7 +148,8 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
         return
     from animal_classification.report.dataset_text import table_lines
 
-    print_lines(table_lines(counts, ("train", "val", "test")))
+    splits = [name for name in data.SPLITS if name != "fresh" or any(row[name] for row in counts.values())]
+    print_lines(table_lines(counts, splits))
     print_notes((*manifest.notes, *division.notes))
     left_out = len(manifest) - len(manifest.usable)
     if left_out:

@@ -18,7 +18,8 @@ from animal_classification.common.atomic import new_file
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import OutputError, UsageError
 
-SPLITS = ("train", "val", "test")
+FRESH = "fresh"
+SPLITS = ("train", "val", "test", FRESH)
 TYPES = {
     "path": "VARCHAR",
     "label": "VARCHAR",
@@ -39,7 +40,8 @@ class ManifestRow:
     Attributes:
         path: Relative to the manifest's root, with forward slashes.
         label: Name of its class; empty only together with a ``problem``.
-        split: ``train``, ``val``, ``test``, or ``None`` where nothing has been decided.
+        split: ``train``, ``val``, ``test``, ``fresh`` (labelled in a loop and kept out of training), or ``None`` where
+            nothing has been decided.
         group: What must not be divided between splits: a site, a sequence, an individual.
         sha256: Of the file's bytes; ``None`` where they could not be read.
         width: Of the upright photo, in pixels.
