@@ -29,7 +29,7 @@ _AT_LEAST_ONE = (
     "log_spool_bytes",
     "photo_bytes",
 )
-_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
+_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days", "audit_per_day")
 _FROM_THE_CONTAINER = ("max_memory_bytes", "max_decode_bytes")  # where they are 0
 _SECONDS = ("max_wait", "keep_alive", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -124,6 +124,9 @@ class Settings:
         True,
         "Keep predictions that people reviewed, and their photos, whatever their age; animals monitor forget deletes "
         "single ones.",
+    )
+    audit_per_day: float = setting(
+        50.0, "About how many photos a day are chosen for people to look at, so that accuracy is known; 0 for none."
     )
     log_spool_bytes: int = setting(1024 * MIB, "Bytes of predictions that may wait on disk while the database is gone.")
     keep_photos: str = setting("no", "What is kept of photos for the review: no, thumbnail or original.")

@@ -80,6 +80,8 @@ class Answered:
         info: Of the model that made it.
         seconds: From the photo's arrival.
         sha256: Of the photo's bytes, if it has been computed already.
+        pixels: That the model saw, uint8 ``[H, W, 3]``; ``None`` where the answer was known already.
+        canary: A canary made it.
     """
 
     photo: UploadedPhoto
@@ -87,6 +89,8 @@ class Answered:
     info: BundleInfo
     seconds: float
     sha256: bytes | None = None
+    pixels: NDArray[np.uint8] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -248,7 +252,7 @@ class PhotoHandler:
         share = (time.time_ns() - started) / 1e9 / len(decoded)
         results: list[tuple[asyncio.Future[Any], object]] = []
         for item, prediction in zip(decoded, predictions, strict=True):
-            outcome = self._named(item.job, prediction, item.seconds + share)
+            outcome = self._named(item, prediction, item.seconds + share)
             if isinstance(outcome, PhotoOutcome):
                 named.append((item.job.photo, outcome))
                 results.append((item.job.future, self._finished(item.job, outcome)))
@@ -256,7 +260,8 @@ class PhotoHandler:
                 results.append((item.job.future, outcome))
         return results
 
-    def _named(self, job: InferenceJob, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+    def _named(self, item: _Decoded, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+        job = item.job
         kept = prediction.top[:KEPT]
         prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
@@ -270,7 +275,9 @@ class PhotoHandler:
         outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, seconds, kept)
         if self._listeners.before is not None:
             passed = time.monotonic() - job.arrived
-            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
+            # The central crop, which the reference's photos are measured on too.
+            pixels = item.pixels if item.pixels.ndim == 3 else item.pixels[0]
+            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed, pixels=pixels))
         return outcome
 
     @staticmethod
