@@ -82,11 +82,11 @@ def extend(
     for index, unit in enumerate(units):
         members[unit].append(index)
     added = []
-    for unit in members.values():
-        joining = [together.rows[index] for index in unit if index >= old]
+    for places in members.values():
+        joining = [together.rows[index] for index in places if index >= old]
         if not joining:
             continue
-        before = {together.rows[index].split for index in unit if index < old} - {None}
+        before = {together.rows[index].split for index in places if index < old} - {None}
         where, why = _place(before, joining, fresh)
         refused += [Refused(row, why) for row in joining if where is None]
         added += [replace(row, split=where) for row in joining if where is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class GatePhotos:
 
     frozen: Manifest
     current: Manifest
-    strangers: Others = Others()
+    strangers: Others = field(default_factory=Others)
     cache: Path | None = None
 
 

@@ -76,7 +76,7 @@ def doubt_labels(photos: Sequence[LookedAt], new: Collection[str], training: Con
             scan([one.file for one in photos], cache=cache, embedder=embedder)
     backbone = BundleBackbone.of(training)
     vectors = embed(manifest, backbone.embed, model=backbone.key, cache=cache)
-    good = np.flatnonzero(np.isfinite(vectors).all(axis=1) if vectors.size else np.zeros(len(photos), dtype=np.bool_))
+    good = [index for index, vector in enumerate(vectors) if len(vector) and bool(np.isfinite(vector).all())]
     units = units_of(manifest, [one.facts for one in photos])
     issues = find_wrong_labels(
         [photos[index].row.label for index in good], vectors[good], [units[index] for index in good]

@@ -123,7 +123,8 @@ class Ledger:
             if one.sha != other.sha:
                 raise AnimalsError(
                     f"the loop's ledger contradicts itself: {one.cycle} {one.seq} is {one.state} in the database and "
-                    f"{other.state} in {str(self.folder(other.cycle) / AUDIT_FILE)!r}; see: animals loop history --verify"
+                    f"{other.state} in {str(self.folder(other.cycle) / AUDIT_FILE)!r}; see: animals loop "
+                    "history --verify"
                 )
         for missing in kept[len(written) :]:
             self._write_line(missing)

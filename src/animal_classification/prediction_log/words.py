@@ -74,7 +74,7 @@ def standing_words(engine: Engine) -> list[Word]:
         .order_by(feedback.c.number)
     )
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        found = [_word(row) for row in connection.execute(statement).mappings()]
+        found = [_word(dict(row)) for row in connection.execute(statement).mappings()]
     last = {(word.photo, word.speaker): word for word in found}
     return sorted(last.values(), key=lambda word: word.number)
 
@@ -94,9 +94,7 @@ def mark_collected(engine: Engine, numbers: Collection[int], cycle: str) -> None
 
 
 def _word(row: Mapping[str, Any]) -> Word:
-    said = {
-        name: row[f"said_{name}"] for name in ("number", "verdict", "label", "label_id", "who", "time", "collected")
-    }
+    said = {column.name: row[f"said_{column.name}"] for column in feedback.c}
     label = training_label({**row, "feedback": said})
     if said["verdict"] == "none":  # whatever else was said of it: it shows nothing that is a class
         label = NO_ANIMAL
