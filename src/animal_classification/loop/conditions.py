@@ -57,7 +57,7 @@ def due(situation: Situation, config: StartConfig) -> Due:
             return Due(False, f"{missing}, and drift: {situation.drift_says}".rstrip(": "), config.ask)
         return Due(begins=False, why=missing)
     reasons = [
-        (situation.labels >= config.enough, f"{situation.labels} new labels"),
+        (situation.labels >= config.enough, "enough of them"),
         (
             config.accuracy is not None
             and situation.accuracy_high is not None
@@ -70,5 +70,5 @@ def due(situation: Situation, config: StartConfig) -> Due:
     ]
     for holds, why in reasons:
         if holds:
-            return Due(begins=True, why=f"{why}, {situation.labels} new labels")
+            return Due(begins=True, why=f"{situation.labels} new labels, {why}")
     return Due(begins=False, why=f"{situation.labels} new labels, but no other reason to train yet")

@@ -23,6 +23,7 @@ from animal_classification.loop.config import GateConfig
 
 Verdict = Literal["pass", "fail", "undecided", "skipped"]
 RESAMPLES = 2000
+_CALIBRATION_RESAMPLES = 200
 MANY = 600  # frozen photos from which the smaller margin holds
 FEW_FRESH = 30  # fresh photos from which the candidate must be better, not only as good
 FEW_OF_CLASS = 10
@@ -218,10 +219,30 @@ def calibration_test(answers: PairedAnswers, config: GateConfig) -> GateTest:
         for confidence, right in zip(answers.confidence, answers.right, strict=True)
     )
     chance = calibration.error_by_chance(answers.confidence[1])
-    bad = 100 * (new - old) > config.calibration and new > chance
-    says = f"error {100 * old:.1f} to {100 * new:.1f} points; {100 * chance:.1f} by chance alone"
-    values = {"old": old, "new": new, "by_chance": chance}
+    surely = _least_rise(answers)
+    bad = 100 * (new - old) > config.calibration and new > chance and surely > 0
+    says = (
+        f"error {100 * old:.1f} to {100 * new:.1f} points ({100 * (new - old):+.1f}, at least {100 * surely:+.1f}); "
+        f"{100 * chance:.1f} by chance alone"
+    )
+    values = {"old": old, "new": new, "by_chance": chance, "least_rise": surely}
     return GateTest(name="calibration", verdict="fail" if bad else "pass", says=says, values=values)
+
+
+def _least_rise(answers: PairedAnswers, seed: int = 0) -> float:
+    """One-sided 95% bound of the rise of the calibration error, by a bootstrap over groups."""
+    _, code = np.unique(answers.units, return_inverse=True)
+    members = [np.flatnonzero(code == unit) for unit in range(int(code.max()) + 1)]
+    lot = np.random.default_rng(seed)
+    rises = []
+    for _ in range(_CALIBRATION_RESAMPLES):
+        drawn = np.concatenate([members[unit] for unit in lot.integers(0, len(members), len(members))])
+        old, new = (
+            calibration.calibration_error(calibration.reliability(confidence[drawn], right[drawn]))
+            for confidence, right in zip(answers.confidence, answers.right, strict=True)
+        )
+        rises.append(new - old)
+    return float(np.quantile(rises, ALPHA))
 
 
 def label_test(old: Sequence[str], new: Sequence[str], config: GateConfig) -> GateTest:

@@ -53,8 +53,10 @@ class LoopRun:
         """0: nothing is to be done, or it is done; 1: the candidate failed; 3: it waits for people."""
         if self.wait is not None and self.wait.whom == "people":
             return 3
-        ended = [move.decision.get("end") for move in self.moves if move.state == "closed"]
-        return 1 if "failed" in ended else 0
+        last = self.moves[-1].decision if self.moves else {}
+        if last.get("end") == "failed" or last.get("verdict") == "fail":
+            return 1
+        return 3 if last.get("verdict") == "undecided" else 0
 
 
 def run_loop(work: Workplace, *, until: Until | None = None) -> LoopRun:
