@@ -29,7 +29,17 @@ _AT_LEAST_ONE = (
     "log_spool_bytes",
     "photo_bytes",
 )
-_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days", "audit_per_day")
+_AT_LEAST_ZERO = (
+    "batch",
+    "cache_size",
+    "rate_limit",
+    "follow",
+    "drain",
+    "grace",
+    "log_days",
+    "photo_days",
+    "audit_per_day",
+)
 _FROM_THE_CONTAINER = ("max_memory_bytes", "max_decode_bytes")  # where they are 0
 _SECONDS = ("max_wait", "keep_alive", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")

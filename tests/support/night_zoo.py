@@ -157,7 +157,8 @@ def right(model: Classifier, photos: list[NightPhoto]) -> float:
 
 def build(root: Path, source: Path, *, base: int = 600, night: int = 204, classes: int = 12) -> NightZoo:
     """Make a zoo of photos: a model in production, and photos by night that it has not seen."""
-    folders = sorted(path for path in source.iterdir() if path.is_dir())[:classes]
+    found = [path for path in source.iterdir() if path.is_dir()]
+    folders = sorted(sorted(found, key=lambda path: (-len(list(path.iterdir())), path.name))[:classes])
     photos: list[NightPhoto] = []
     each, each_night = base // len(folders), night // len(folders)
     for folder in folders:

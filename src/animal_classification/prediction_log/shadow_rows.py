@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -55,13 +56,12 @@ class Disagreement:
     shadow: str | None
 
 
-def keep(engine: Engine, rows: Sequence[ShadowRow]) -> int:
-    """Keep rows whose predictions are in the database; returns how many that were.
+def keep(engine: Engine, rows: Sequence[ShadowRow]) -> set[str]:
+    """Keep rows whose predictions are in the database; returns the predictions that are not.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    kept = 0
     with translated_errors(engine.url), writing(engine) as connection:
         there = set(
             connection.execute(
@@ -72,8 +72,7 @@ def keep(engine: Engine, rows: Sequence[ShadowRow]) -> int:
             if row.prediction in there:
                 statement = insert_or(connection, shadow).values(**asdict(row)).on_conflict_do_nothing()
                 connection.execute(statement)
-                kept += 1
-    return kept
+    return {row.prediction for row in rows} - there
 
 
 def disagreements(engine: Engine, model: str, version: str | None = None) -> list[Disagreement]:
@@ -110,6 +109,40 @@ def disagreements(engine: Engine, model: str, version: str | None = None) -> lis
         )
         found.setdefault(one.photo, one)
     return list(found.values())
+
+
+def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict[str, Any]], int]:
+    """Photos on which two models differ and of which nobody has said anything, and how many there are in all.
+
+    Args:
+        engine: The database.
+        model: Name under which the other model answers.
+        limit: How many.
+
+    Returns:
+        Rows of predictions, each with ``choices``: the ids of the two labels (``None`` for unknown) in an order that
+        only the prediction's id decides, so that nobody sees which model said what.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    from animal_classification.prediction_log.feedback import reviewed_photos
+
+    found = disagreements(engine, model)
+    said = reviewed_photos(engine, [one.photo for one in found])
+    waiting = [one for one in found if one.photo not in said]
+    shown = {one.prediction: one for one in waiting[:limit]}
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        rows = connection.execute(select(predictions).where(predictions.c.id.in_(shown))).mappings()
+        by_id = {row["id"]: dict(row) for row in rows}
+    ordered = [by_id[identity] | {"choices": in_lot(one)} for identity, one in shown.items() if identity in by_id]
+    return ordered, len(waiting)
+
+
+def in_lot(one: Disagreement) -> list[str | None]:
+    """The two labels in an order that says nothing of who said which."""
+    lot = hashlib.sha256(f"{one.prediction}\norder".encode()).digest()[0] % 2
+    return [one.given, one.shadow] if lot else [one.shadow, one.given]
 
 
 def compared(engine: Engine, model: str, version: str) -> tuple[int, int, int]:
@@ -187,9 +220,3 @@ def _differ() -> ColumnElement[bool]:
 
 def _sum(column: Any) -> ColumnElement[Any]:
     return func.sum(case((column, 1), else_=0))
-
-
-def in_parts(rows: Sequence[ShadowRow], size: int = 200) -> Iterator[Sequence[ShadowRow]]:
-    """Cut rows into parts that fit into one statement."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
