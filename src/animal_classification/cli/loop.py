@@ -195,29 +195,29 @@ def gate(config_file: Path, as_json: bool, candidate: str | None, drop_label: tu
 @click.option("--trusted", multiple=True, metavar="WHO", help="Only words of these people; repeatable.")
 @click.option("--new-class", multiple=True, metavar="LABEL", help="A label that may become a class; repeatable.")
 @click.option("--min", "least", type=click.IntRange(min=1), help="Photos that a new class must have.")
+@click.option(
+    "--from",
+    "labels",
+    metavar="PLACE",
+    type=click.Path(path_type=Path),
+    help="Labels of Label Studio (.json), FiftyOne (folder), CVAT (.zip, .xml), or a .csv, in place of the review's.",
+)
 @click.option("--yes", is_flag=True, help="Agree to what the guards say.")
-def collect(
-    config_file: Path,
-    as_json: bool,
-    trusted: tuple[str, ...],
-    new_class: tuple[str, ...],
-    least: int | None,
-    yes: bool,
-) -> None:
+def collect(config_file: Path, as_json: bool, labels: Path | None, yes: bool, **rules: Any) -> None:
     """Begin a cycle with the labels that there are now, whatever the conditions say."""
     from animal_classification.loop.runner import begin
     from animal_classification.loop.situation import new_labels
 
     with _work(config_file, agreed=yes) as work:
-        rules = work.config.collect
+        before = work.config.collect
         changes = {
-            "trusted": (*rules.trusted, *trusted),
-            "new_classes": (*rules.new_classes, *new_class),
-            "min_class": least or rules.min_class,
+            "trusted": (*before.trusted, *rules["trusted"]),
+            "new_classes": (*before.new_classes, *rules["new_class"]),
+            "min_class": rules["least"] or before.min_class,
         }
-        config = work.config.model_copy(update={"collect": rules.model_copy(update=changes)})
+        config = work.config.model_copy(update={"collect": before.model_copy(update=changes)})
         ruled = replace(work, config=config)
-        done = begin(ruled, new_labels(ruled, work.cycles()), "asked for by a person")
+        done = begin(ruled, new_labels(ruled, work.cycles(), labels), "asked for by a person")
     _print_collected(done.moves[0], as_json=as_json)
 
 

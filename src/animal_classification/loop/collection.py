@@ -278,9 +278,15 @@ def _label_line(row: ManifestRow, one: LabelledPhoto) -> str:
 
 def _conflict_table(spoken: SpokenOf, relabelled: Sequence[Refused]) -> str:
     rows: list[tuple[object, ...]] = [
-        (photo, word.label or "", word.who, word.time.isoformat(timespec="seconds"), word.prediction)
-        for photo, words in spoken.conflicts
-        for word in words
+        (
+            said.photo,
+            said.label,
+            said.who,
+            said.time.isoformat(timespec="seconds") if said.time else "",
+            said.prediction,
+        )
+        for words in spoken.conflicts
+        for said in words
     ]
     rows += [(one.row.sha256, one.row.label, "", "", "in the data under another label") for one in relabelled]
     return _csv(("photo", "label", "who", "time", "prediction"), rows)

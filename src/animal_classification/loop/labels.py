@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from animal_classification.prediction_log.corrections import NO_ANIMAL
 
 if TYPE_CHECKING:
+    from animal_classification.data.exchange.imported import ImportedLabel
     from animal_classification.loop.config import CollectConfig
     from animal_classification.prediction_log.words import Word
 
@@ -53,6 +54,16 @@ class LabelledPhoto:
         return f"{self.time:%Y-%m-%d}" if self.time else ""
 
 
+class Said(NamedTuple):
+    """One word on a photo of which different things are said."""
+
+    photo: str
+    label: str
+    who: str
+    time: datetime | None
+    prediction: str
+
+
 @dataclass
 class SpokenOf:
     """What the words come to.
@@ -66,7 +77,7 @@ class SpokenOf:
     """
 
     labelled: list[LabelledPhoto] = field(default_factory=list)
-    conflicts: list[tuple[str, list[Word]]] = field(default_factory=list)
+    conflicts: list[tuple[Said, ...]] = field(default_factory=list)
     unnamed: int = 0
     untrusted: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
@@ -96,9 +107,38 @@ def from_words(words: Iterable[Word], classes: Sequence[str], config: CollectCon
         if not labels:
             found.unnamed += 1
         elif len(labels) > 1:
-            found.conflicts.append((photo, said))
+            words_on = (Said(photo, word.label or "", word.who, word.time, word.prediction) for word in said)
+            found.conflicts.append(tuple(words_on))
         else:
             found.labelled.append(_labelled(photo, named, names))
+    return admitted(found, classes, config)
+
+
+def from_imported(labels: Iterable[ImportedLabel], classes: Sequence[str], config: CollectConfig) -> SpokenOf:
+    """The same of what came back from a labelling tool."""
+    found = SpokenOf()
+    names = {plain(name): name for name in classes}
+    by_photo: dict[str, list[ImportedLabel]] = defaultdict(list)
+    for one in labels:
+        if config.trusted and one.who not in config.trusted:
+            found.untrusted += 1
+        else:
+            by_photo[one.sha256].append(one)
+    for photo, said in by_photo.items():
+        last = said[-1]
+        if len({plain(one.label) for one in said}) > 1:
+            found.conflicts.append(tuple(Said(photo, one.label, one.who, one.time, "") for one in said))
+            continue
+        found.labelled.append(
+            LabelledPhoto(
+                photo=photo,
+                label=names.get(plain(last.label), last.label),
+                who=tuple(dict.fromkeys(one.who for one in said if one.who)),
+                time=last.time,
+                verdict="imported",
+                file=next((one.file for one in said if one.file is not None), None),
+            )
+        )
     return admitted(found, classes, config)
 
 

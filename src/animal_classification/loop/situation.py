@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from animal_classification.data.exchange.reader import read_labels
 from animal_classification.evaluation.confidence_intervals import wilson
 from animal_classification.loop.conditions import Situation
-from animal_classification.loop.labels import SpokenOf, from_words
+from animal_classification.loop.labels import SpokenOf, from_imported, from_words
 from animal_classification.prediction_log.database import reading
 from animal_classification.prediction_log.database_errors import translated_errors
 from animal_classification.prediction_log.tables import drift
@@ -26,9 +28,20 @@ _LOOK_BACK = timedelta(days=31)
 FEW_AUDITED = 30
 
 
-def new_labels(work: Workplace, cycles: Sequence[Cycle]) -> SpokenOf:
-    """What people said since the last cycle, as labels."""
+def new_labels(work: Workplace, cycles: Sequence[Cycle], table: Path | None = None) -> SpokenOf:
+    """What people said since the last cycle, as labels.
+
+    Args:
+        work: Where.
+        cycles: All so far.
+        table: Labels from a labelling tool, in place of the words in the log.
+
+    Raises:
+        UsageError: The table holds no label.
+    """
     data = work.data(list(cycles), work.series())
+    if table is not None:
+        return from_imported(read_labels(table), data.classes, work.config.collect)
     return from_words(standing_words(work.engine), data.classes, work.config.collect)
 
 
