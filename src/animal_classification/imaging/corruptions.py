@@ -56,14 +56,16 @@ def blurred(pixels: Pixels, radius: float) -> Pixels:
 
 
 def dirty_lens(pixels: Pixels) -> Pixels:
-    """Three translucent smears, always in the same places."""
+    """Three translucent smears, always in the same places, and a veil over all."""
     height, width = pixels.shape[:2]
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     cover = np.zeros((height, width))
-    for across, down, size in ((0.3, 0.35, 0.2), (0.7, 0.6, 0.25), (0.45, 0.85, 0.15)):
-        cover = np.maximum(cover, 0.6 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / (2 * size * size)))
-    soft = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(4)), dtype=np.float32)
-    return _clipped(soft * (1 - cover[..., None]) + 150.0 * cover[..., None])
+    for across, down, size in ((0.3, 0.35, 0.12), (0.7, 0.6, 0.15), (0.45, 0.85, 0.1)):
+        cover = np.maximum(cover, np.exp(-((x - across) ** 2 + (y - down) ** 2) / (2 * size * size)))
+    soft = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)), dtype=np.float32)
+    smeared = cover[..., None]
+    seen = pixels * (1 - smeared) + (0.5 * soft + 65.0) * smeared
+    return _clipped(0.85 * seen + 20.0)
 
 
 def foggy(pixels: Pixels) -> Pixels:

@@ -1,7 +1,7 @@
 """Which photos are looked at more closely: by people, for the audit, and by the monitor, for their statistics.
 
 A choice depends on the photo's hash, so that the same photo is chosen, or not, wherever it comes in. For the audit its
-probability is kept with the prediction. That is what makes an unbiased accuracy of a few answers (``monitoring.audit``).
+probability is kept with the prediction, which makes an unbiased accuracy of a few answers (``monitoring.audit``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class AuditRate:
         """
         mean = float(np.mean(doubts)) if len(doubts) else 0.1
         share = min(1.0, wanted / max(photos, 1.0))
-        if not len(doubts) or share >= 1.0:
+        if share >= 1.0:
+            return cls(1.0 / FLOOR, mean)  # all of them
+        if not len(doubts):
             return cls(share, mean)
         weights = FLOOR + (1.0 - FLOOR) * np.asarray(doubts, np.float64) / max(mean, 1e-6)
         low, high = 0.0, 1.0 / FLOOR
@@ -107,9 +109,9 @@ class AuditSampler:
             if self._scenes.has(record):
                 return record
             self._came += 1
+            rate = self._rate
             # Until there is a day to go by, each photo is taken for the last of its day: the first ones are all chosen.
-            rate = self._rate or AuditRate(min(1.0, self.per_day / self._came), max(record.doubt, 1e-6))
-        probability = rate.probability(record.doubt)
+            probability = rate.probability(record.doubt) if rate else min(1.0, self.per_day / self._came)
         return replace(record, audit=probability, audited=fraction(record.photo, "audit") < probability)
 
 

@@ -88,6 +88,7 @@ def assert_says_what_is_there(place: LogLocation) -> None:
         "corrected": 2,
         "none": 2,
         "agreement": 0.625,
+        "biased": True,
     }
     times = [part["predictions"] for part in found["over_time"]]
     begins = [datetime.fromisoformat(part["time"]) for part in found["over_time"]]
@@ -103,7 +104,7 @@ def test_a_status(place: LogLocation) -> None:
     assert_says_what_is_there(place)
     text = render(read_status(place, seconds_of("24h"), now=NOW))
     assert "160" in text
-    assert "8 looked at, 62.5% of them right" in text
+    assert "of 8 looked at, 62.5% right" in text
     assert "waiting     nothing" in text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from animal_classification.errors import UsageError
-from animal_classification.monitoring.drift.accuracy_estimate import AccuracyModel, LearnedWeights
+from animal_classification.imaging.statistics import NAMES
+from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGHTS, AccuracyModel, LearnedWeights
 from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, kind_of, largest_shift
 from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
 from animal_classification.monitoring.drift.two_sample_tests import (
@@ -64,7 +65,7 @@ class DriftJudge:
         model: The model's name.
         version: Its version.
         measured: Photos with true labels, from which accuracy is estimated; ``None`` where there are none.
-        learned: The learned estimate of accuracy.
+        learned: Weights of the learned estimate of accuracy.
         alpha: How many of clean windows may raise an alarm.
     """
 
@@ -73,7 +74,7 @@ class DriftJudge:
     model: str
     version: str
     measured: DriftReference | None = None
-    learned: LearnedWeights | None = None
+    learned: LearnedWeights = USUAL_WEIGHTS
     alpha: float = ALPHA
 
     @classmethod
@@ -97,7 +98,7 @@ class DriftJudge:
             model=info.name,
             version=info.version,
             measured=own if own is not None and (own.label != NO_LABEL).any() else None,
-            learned=LearnedWeights.of(info.metrics),
+            learned=LearnedWeights.of(info.metrics) or USUAL_WEIGHTS,
         )
 
     def judge(
@@ -144,6 +145,18 @@ class DriftJudge:
             accuracy=accuracy,
         )
 
+    def judge_in_turn(self, windows: Iterable[Window], *, size: int = WINDOW, source: str = "") -> list[Verdict]:
+        """Verdicts on windows that follow each other in time, each knowing the one before.
+
+        Raises:
+            TooFewPhotosError: One has fewer than 50 photos.
+        """
+        verdicts: list[Verdict] = []
+        for window in windows:
+            before = verdicts[-1].fired if verdicts else frozenset()
+            verdicts.append(self.judge(window, size=size, source=source, fired_before=before))
+        return verdicts
+
     def prepared(self, window: Window, size: int = WINDOW) -> Window:
         """The photos of a window that are judged: scenes once, the newest, no more than the reference has."""
         return window.thinned().newest(min(size, len(self.reference)))
@@ -158,7 +171,8 @@ class DriftJudge:
             image_of_known=known.numbers_p,
             look_of_known=known.look[1],
             strangers=pair.strangers,
-            strangers_shift=pair.strangers_shift,
+            shifts=pair.shifts,
+            strangers_shifts=pair.strangers_shifts,
             sources=window.source,
             alpha=self.alpha / _TESTS,
         )
@@ -192,7 +206,7 @@ class _Pair:
     def tests(self, labels: Sequence[str]) -> DriftTests:
         """The four tests."""
         look_effect, look_p = self.look[0], self.look[1]
-        name, shift = self._shift()
+        name, shift = largest_shift(self.shifts)
         window, reference = self.strangers, self.reference_strangers
         changes, variation = self._mix(labels)
         return DriftTests(
@@ -232,13 +246,13 @@ class _Pair:
         return largest_mean_difference(np.concatenate([left, np.abs(left)], axis=1), self._relabellings(there))
 
     @property
-    def strangers_shift(self) -> tuple[str, float]:
-        """The number in which the median of the window's strangers differs most from the reference's."""
+    def strangers_shifts(self) -> NDArray[np.float64]:
+        """How far the medians of the window's strangers are from the reference's, ``[12]``, in deviations."""
         stats, reference = _with_stats(self._window.take(self.strangers)), _with_stats(self._reference)
         if not len(stats) or not len(reference):
-            return "", 0.0
-        medians = np.median(stats, axis=0) - np.median(reference, axis=0)
-        return largest_shift(medians / self._whole.deviations)
+            return np.zeros(len(NAMES))
+        medians: NDArray[np.float64] = np.median(stats, axis=0) - np.median(reference, axis=0)
+        return medians / self._whole.deviations
 
     @property
     def _pred(self) -> NDArray[np.int64]:
@@ -256,12 +270,14 @@ class _Pair:
         smallest = min(kolmogorov_smirnov(window[:, one], reference[:, one])[1] for one in columns)
         return float(min(1.0, window.shape[1] * smallest))
 
-    def _shift(self) -> tuple[str, float]:
-        """The number whose mean moved most, in deviations of the whole reference."""
+    @cached_property
+    def shifts(self) -> NDArray[np.float64]:
+        """How far the means are from the reference's, ``[12]``, in deviations of the whole reference."""
         window, reference = _with_stats(self._window), _with_stats(self._reference)
         if not len(window) or not len(reference):
-            return "", 0.0
-        return largest_shift((window.mean(axis=0) - reference.mean(axis=0)) / self._whole.deviations)
+            return np.zeros(len(NAMES))
+        means: NDArray[np.float64] = window.mean(axis=0) - reference.mean(axis=0)
+        return means / self._whole.deviations
 
     def _mix(self, labels: Sequence[str]) -> tuple[tuple[tuple[str, float, float], ...], float]:
         """The labels whose share changed most, with both shares, and the total variation."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.imaging.statistics import NAMES
+from animal_classification.monitoring.drift.likely_cause import likely_cause
 from animal_classification.monitoring.drift.verdict import DriftTests, Kind
 
 # Means of the twelve numbers that moved less say nothing, in deviations of the reference.
@@ -62,7 +63,8 @@ class Evidence:
         image_of_known: p of the numbers of photos that are no strangers, within predicted classes.
         look_of_known: p of their embeddings.
         strangers: Which photos of the window are strangers, ``[N]``.
-        strangers_shift: Of the number that differs most between strangers and the reference: (name, deviations).
+        shifts: How far the mean of each of the twelve numbers moved, ``[12]``, in deviations of the reference.
+        strangers_shifts: The same of the medians, for the strangers alone.
         sources: Where each photo of the window comes from, ``[N]``.
         alpha: What p must not exceed.
     """
@@ -72,7 +74,8 @@ class Evidence:
     image_of_known: float
     look_of_known: float
     strangers: NDArray[np.bool_]
-    strangers_shift: tuple[str, float]
+    shifts: NDArray[np.float64]
+    strangers_shifts: NDArray[np.float64]
     sources: tuple[str, ...]
     alpha: float
 
@@ -99,8 +102,8 @@ class KindOfDrift:
 def kind_of(evidence: Evidence) -> KindOfDrift:
     """The first kind whose condition holds."""
     tests, fired = evidence.tests, evidence.fired
-    shift = tests.image_shift
-    numbers = KindOfDrift("image", f"the photos {described(tests.image_largest, shift)}")
+    shift = largest_shift(evidence.shifts)[1]
+    numbers = KindOfDrift("image", f"the photos {described(evidence.shifts)}")
     if not fired:
         found = KindOfDrift("none", "the photos look like those that the model was measured on")
     elif evidence.image_of_known <= IMAGE_ALPHA and abs(shift) >= NOTABLE_SHIFT:
@@ -118,19 +121,24 @@ def kind_of(evidence: Evidence) -> KindOfDrift:
     return found
 
 
-def described(name: str, shift: float) -> str:
-    """What a number that moved means, in words."""
+def described(shifts: NDArray[np.float64]) -> str:
+    """What numbers that moved mean, in words: what the photos look like, or what the largest of them says."""
+    name, shift = largest_shift(shifts)
+    number = f"({name} {shift:+.1f} sd)"
+    cause = likely_cause(shifts)
+    if cause is not None:
+        return f"look as if {cause} {number}"
     what, why = _WORDS.get((name, shift > 0), ("differ", ""))
-    return f"{what} ({name} {shift:+.1f} sd){f': {why}' if why else ''}"
+    return f"{what} {number}{f': {why}' if why else ''}"
 
 
 def _strangers(evidence: Evidence) -> KindOfDrift:
     tests, source = evidence.tests, evidence.strangers_source
     share = tests.content_share
     where = f", nearly all from {source}," if source else ""
-    name, shift = evidence.strangers_shift
-    if abs(shift) >= STRANGE_LOOK:
-        return KindOfDrift("image", f"{share:.0%} of photos{where} {described(name, shift)}", share, source)
+    if abs(largest_shift(evidence.strangers_shifts)[1]) >= STRANGE_LOOK:
+        says = f"{share:.0%} of photos{where} {described(evidence.strangers_shifts)}"
+        return KindOfDrift("image", says, share, source)
     return KindOfDrift(
         "content",
         f"{share:.0%} of photos{where} show what the model does not know well ({tests.content_reference:.0%} before): "
@@ -146,6 +154,8 @@ def _changed_mix(tests: DriftTests) -> str:
 
 
 def largest_shift(shifts: NDArray[np.floating]) -> tuple[str, float]:
-    """The number that moved most, and by how many deviations."""
+    """The number that moved most, and by how many deviations; no name where none moved."""
+    if not shifts.any():
+        return "", 0.0
     place = int(np.abs(shifts).argmax())
     return NAMES[place], float(shifts[place])

@@ -1,5 +1,7 @@
 """Keeps this server's answers in the prediction log, and their photos where photos are kept."""
 
+# Imported where it is used: SQLAlchemy takes 120 ms to load, and a server may wait for its first row.
+
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.statistics import photo_statistics
-from animal_classification.prediction_log.audit_queries import what_came
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.location import log_location
@@ -117,6 +118,8 @@ class PredictionLogger:
         return await asyncio.shield(task)
 
     def _set_audit_rate(self, engine: Engine) -> None:
+        from animal_classification.prediction_log.audit_queries import what_came
+
         self._audit.set_rate(*what_came(engine))
 
     def _reviewed(self, photos: Collection[str]) -> Collection[str]:

@@ -17,6 +17,7 @@ _COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
     "audited": sa.Boolean(),
     "canary": sa.Boolean(),
 }
+_USE = ("model", "version", "predictions", "first", "last")
 
 
 def upgrade() -> None:
@@ -97,7 +98,19 @@ def _create_loop() -> None:
     )
 
 
+def _cut_sums() -> None:
+    """Of each model's use, the sums keep how often, first and last; the audit's counts go."""
+    sums = sa.table("animals_sums", sa.column("seconds"), sa.column("start"), sa.column("models", sa.JSON()))
+    connection = op.get_bind()
+    for seconds, start, models in connection.execute(sa.select(sums)).all():
+        there = sa.and_(sums.c.seconds == seconds, sums.c.start == start)
+        cut = [use[: len(_USE)] for use in models]
+        if cut != models:
+            connection.execute(sa.update(sums).where(there).values(models=cut))
+
+
 def downgrade() -> None:
+    _cut_sums()
     for table in ("animals_loop", "animals_shadow", "animals_drift"):
         op.drop_table(table)
     op.drop_column("animals_feedback", "collected")
