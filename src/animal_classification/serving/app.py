@@ -109,6 +109,8 @@ def create_app(
     metrics, limits = ServerMetrics(), photo_limits(settings)
     predictions = PredictionLogger(settings, metrics, limits) if settings.prediction_log else None
     service = ModelService(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
+    if predictions is not None:
+        service.on_compared = predictions.shadows.compared
     if classifier is not None:
         service.install(classifier)
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from animal_classification.imaging import Limits
     from animal_classification.serving.http.uploads import UploadedPhoto
+    from animal_classification.serving.models.shadow import OnCompared
     from animal_classification.serving.models.watcher import ModelWatcher
     from animal_classification.serving.models.watcher import Result as CheckResult
 
@@ -62,6 +63,7 @@ class ModelService:
         limits: Bounds on photos, with the memory in which all threads decode.
         models: Which model answers under which name.
         watchers: One for each model, canary and shadow.
+        on_compared: Gets what shadows say, on any thread.
         reload_other_workers: Has the other workers check a model for newer versions.
     """
 
@@ -78,6 +80,7 @@ class ModelService:
         self.models = ModelSlots()
         self.watchers: list[ModelWatcher] = []
         self.reload_other_workers: Callable[[str], None] = lambda _: None
+        self.on_compared: OnCompared | None = None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
         self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
@@ -132,7 +135,7 @@ class ModelService:
         slot = self.models.find(name)
         if slot.shadow is None:
             assert self._workers is not None
-            slot.shadow = Shadow(name, share, self._workers.spare, self.metrics.models)
+            slot.shadow = Shadow(name, share, self._workers.spare, self.metrics.models, self.on_compared)
         slot.shadow.install(loaded)
 
     def using(
