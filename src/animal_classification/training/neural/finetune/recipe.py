@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animal_classification.bundle import Calibration, Label
+from animal_classification.bundle import Calibration
 from animal_classification.config.schema import FinetuneConfig
 from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.evaluation.fit_postprocessing import HeldOut
 from animal_classification.imaging import PreprocessSpec
+from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
@@ -246,7 +247,7 @@ def _trained_model(job: RecipeInputs, state: FitState, tuned: FinetuneResult, he
     job.progress("exporting", 1, 1)
     return TrainedModel(
         model=model,
-        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        labels=labels_of(job.dataset.classes),
         preprocess=state.network.preprocess,
         calibration=Calibration(temperature=fit_temperature(held_out.logits, held_out.targets)),
         photos=len(targets),
