@@ -42,6 +42,7 @@ from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
+from animal_classification.training.neural.team import leading
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -93,14 +94,22 @@ def train(job: RecipeInputs) -> TrainedModel:
     torch.manual_seed(job.config.seed)
     state = _prepare(job, config, load_backbone(job.config.backbone))
     pretrained = copy_weights(state.learner)
+    with leading(job.config.trainer) as team:
+        state, tuned, held_out = _tune(replace(job, team=team), config, state, pretrained)
+    return _trained_model(job, state, tuned, held_out)
+
+
+def _tune(
+    job: RecipeInputs, config: FinetuneConfig, state: FitState, pretrained: Mapping[str, Tensor]
+) -> tuple[FitState, FinetuneResult, HeldOut]:
+    """All fits: what was decided, and the network with its final weights."""
     by_val = len(state.photos.val) > 0
     tuned = _tune_by_val(job, config, state) if by_val else _tune_by_halves(job, config, state)
     if config.refit or not by_val:
         state.learner.load_state_dict(pretrained)
         state = _merge_val(state) if by_val else state
         tuned = _refit(job, config, state, tuned)
-    held_out = tuned.held_out or _held_out(job, config, state, tuned, pretrained)
-    return _trained_model(job, state, tuned, held_out)
+    return state, tuned, tuned.held_out or _held_out(job, config, state, tuned, pretrained)
 
 
 def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) -> FitState:
