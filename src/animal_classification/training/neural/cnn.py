@@ -19,9 +19,9 @@ from animal_classification.training.neural.device import prepare_torch
 from animal_classification.training.neural.fit import fit
 from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
 from animal_classification.training.neural.image_cache import open_pixels
+from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.package import trained_model
-from animal_classification.training.neural.team import leading
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:

@@ -101,7 +101,12 @@ class MemoryMappedImages:
 
 
 def _mapped(file: str, places: NDArray[np.int64]) -> MemoryMappedImages:
-    return MemoryMappedImages(np.load(file, mmap_mode="r", allow_pickle=False), places)
+    try:
+        return MemoryMappedImages(np.load(file, mmap_mode="r", allow_pickle=False), places)
+    except (OSError, ValueError) as error:
+        raise AnimalsError(
+            f"{file!r} cannot be opened here ({error}): data.cache must be a folder that all machines see"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ photos: out of fold where only the head is fitted, else by cross-fitting.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
-from animal_classification.training.neural.finetune.features import features_of
+from animal_classification.training.neural.finetune.features import Features, features_of
 from animal_classification.training.neural.finetune.layer_training import (
     FitState,
     Schedule,
@@ -40,9 +41,10 @@ from animal_classification.training.neural.finetune.probe_head import EmbeddedSp
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
 from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
+from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
-from animal_classification.training.neural.team import leading
+from animal_classification.training.placement import placement_of
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -134,9 +136,9 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         for name, part in (("train", dataset.train), ("val", dataset.val))
     )
     loaded = FitPhotos(
-        train=train_features,
+        train=_shared(job, train_features, "train"),
         train_targets=dataset.train.targets,
-        val=val_features,
+        val=_shared(job, val_features, "val"),
         val_targets=dataset.val.targets,
         classes=classes,
     )
@@ -149,6 +151,12 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         photos=loaded,
         spec=spec,
     )
+
+
+def _shared(job: RecipeInputs, features: Features, name: str) -> Features:
+    """Where other processes can have them, if there are others."""
+    alone = placement_of(job.config.trainer, os.environ).world == 1
+    return features if alone else features.mapped(job.run.checkpoints / f"{name}-activations.npy")
 
 
 def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
