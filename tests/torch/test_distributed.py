@@ -20,15 +20,18 @@ import pytest
 from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
+from animal_classification.errors import AnimalsError
+from animal_classification.imaging import PreprocessSpec
 from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import Mixing, augment
+from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.fit import fit
 from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
 from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.team import Team
 from animal_classification.training.recipe import RecipeInputs
-from tests.torch.drawn import draw_photos, make_job, words
+from tests.torch.drawn import LIGHT, draw_photos, make_job, words
 
 PHOTOS, CLASSES, SIZE = 101, 3, 16
 BATCH = 20  # 20 steps in four epochs; a batch of one photo ends each
@@ -123,6 +126,34 @@ def test_less_val_photos_than_processes(drawn: Path, tmp_path: Path, team: Team)
     assert one.metrics == pytest.approx(two.metrics, abs=1e-5)
 
 
+def test_a_killed_process_ends_the_fit_and_one_alone_goes_on(drawn: Path, tmp_path: Path) -> None:
+    how = plan(mix=Mixing(0.4, 0.0))
+    calm, _ = fitted(one_job(drawn, tmp_path / "calm"), how)
+    job = one_job(drawn, tmp_path / "shaken", "trainer.devices=2", "trainer.checkpoint_every=0.0001")
+    with (
+        pytest.raises(AnimalsError, match="training stopped: process 1 ended by signal 9; give the same command again"),
+        leading(job.config.trainer) as two,
+    ):
+
+        def killing(title: str, position: int, _: int) -> None:
+            if (title, position) == ("epoch 2 of 4", 3):
+                two.helpers[0].process.kill()
+
+        fitted(replace(job, team=two, progress=killing), how)
+    alone, found = fitted(job, how)  # from within the second epoch
+    assert found.epochs == 4
+    assert distance(calm, alone) < 1e-5
+
+
+def test_photos_are_decoded_together(drawn: Path, tmp_path: Path, team: Team) -> None:
+    spec = PreprocessSpec(size=SIZE, crop_pct=1.0, interpolation="bicubic")
+    alone = load_photos(one_job(drawn, tmp_path / "one"), spec)
+    shared = load_photos(replace(one_job(drawn, tmp_path / "two"), team=team), spec)
+    every = np.arange(len(alone.train))
+    assert np.array_equal(alone.train.take(every), shared.train.take(every))
+    assert len(list((tmp_path / "two/cache/pixels").iterdir())) == 1
+
+
 def command(drawn: Path, output: Path, *more: str) -> list[str]:
     slow = ("recipe.epochs=30", "recipe.batch_size=4", "trainer.checkpoint_every=0.0001", "trainer.patience=0")
     return [sys.executable, "-m", "animal_classification.cli", "train", *words(drawn, output, *slow, *more), "--json"]
@@ -162,6 +193,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_a_killed_process_ends_all_and_the_same_command_goes_on(drawn: Path, tmp_path: Path) -> None:
     calm = finished(start(command(drawn, tmp_path / "calm")))
@@ -181,7 +213,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(drawn: Path, tmp
     helper = awaited(lambda: helpers_of(running.pid))[0]
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
-    awaited(lambda: not Path(f"/proc/{helper}").exists() or b"Z" in Path(f"/proc/{helper}/stat").read_bytes(), 30)
+    awaited(lambda: not Path(f"/proc/{helper}").exists() or b"Z" in Path(f"/proc/{helper}/stat").read_bytes())
     # And as many processes as one likes go on.
     resumed = finished(start(command(drawn, output)))
     assert resumed["resumed"]
@@ -189,6 +221,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(drawn: Path, tmp
     assert calm["accuracy"] == resumed["accuracy"]
 
 
+@pytest.mark.nightly
 def test_two_machines_run_the_same_command(drawn: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -200,3 +233,24 @@ def test_two_machines_run_the_same_command(drawn: Path, tmp_path: Path) -> None:
     assert finished(first)["accuracy"] >= 0
     out, err = second.communicate(timeout=60)
     assert (second.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(("recipe.epochs=6", "recipe.lr=0.01"), id="cnn"),
+        pytest.param(("recipe=finetune", "backbone.size=32", "recipe.epochs=2", "data.val=0"), id="finetune"),
+    ],
+)
+def test_a_recipe_reaches_the_same_accuracy(drawn: Path, tmp_path: Path, recipe: tuple[str, ...]) -> None:
+    common = (f"data.path={drawn}", "data=folder", "tracking=none", "trainer.threads=2")
+    words_ = list(words(drawn, tmp_path)[: len(LIGHT)]) if "recipe=finetune" not in recipe else []
+    found = []
+    for devices in (1, 2):
+        output = tmp_path / str(devices)
+        more = (f"output={output}", f"data.cache={output / 'cache'}", f"trainer.devices={devices}")
+        start_ = [sys.executable, "-m", "animal_classification.cli", "train", *words_, *common, *recipe, *more]
+        found.append(finished(start([*start_, "--json"])))
+    assert found[0]["accuracy"] == found[1]["accuracy"]
+    assert found[0]["metrics"]["test/loss"] == pytest.approx(found[1]["metrics"]["test/loss"], abs=1e-3)

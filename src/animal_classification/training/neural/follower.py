@@ -14,6 +14,7 @@ from animal_classification.config.schema import TrainerConfig
 from animal_classification.errors import AnimalsError
 from animal_classification.training.neural.device import prepare_torch
 from animal_classification.training.neural.fit import run_fit
+from animal_classification.training.neural.image_cache import DecodeTask
 from animal_classification.training.neural.team import following, placement_from
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ def follow(trainer: TrainerConfig, placement: Placement) -> None:
     """
     with following(trainer, placement, __name__) as team:
         while (task := team.receive()) is not None:
-            prepare_torch(task.config.trainer, placement.local_world)
-            run_fit(task, team)
+            if isinstance(task, DecodeTask):
+                task.decode(team.shard)
+                team.wait()
+            else:
+                prepare_torch(task.config.trainer, placement.local_world)
+                run_fit(task, team)
 
 
 def main() -> int:

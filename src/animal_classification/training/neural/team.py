@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +29,10 @@ from animal_classification.training.placement import Placement
 if TYPE_CHECKING:
     from animal_classification.config.schema import TrainerConfig
     from animal_classification.training.neural.fit_plan import FitTask
+    from animal_classification.training.neural.image_cache import DecodeTask
+    from animal_classification.training.recipe import RecipeInputs
+
+    TeamTask = FitTask | DecodeTask
 
 # Between two fits the leader may cross-validate and measure for long; a process that dies is noticed at once.
 _TIMEOUT = timedelta(hours=12)
@@ -80,14 +84,29 @@ class Team:
         """This process's part of each batch."""
         return Shard(self.placement.rank, self.placement.world)
 
-    def send(self, task: FitTask | None) -> None:
-        """Announce a fit to all others, or with ``None`` the end."""
+    def decode(self, task: DecodeTask, progress: Callable[[int], None]) -> None:
+        """Decode photos together; returns when the last is decoded.
+
+        Raises:
+            AnimalsError: One is gone, or a process of the team is.
+        """
+        with self.explained():
+            self.send(task)
+            task.decode(self.shard, lambda done: progress(done * self.placement.world))
+            self.wait()
+
+    def wait(self) -> None:
+        """For all others to come as far."""
+        self.shard.total(torch.zeros(1))
+
+    def send(self, task: TeamTask | None) -> None:
+        """Announce what is done next to all others, or with ``None`` the end."""
         if self.placement.world > 1:
             torch.distributed.broadcast_object_list([task], src=0, device=torch.device("cpu"))
 
-    def receive(self) -> FitTask | None:
+    def receive(self) -> TeamTask | None:
         """What the leader announces next."""
-        found: list[FitTask | None] = [None]
+        found: list[TeamTask | None] = [None]
         torch.distributed.broadcast_object_list(found, src=0, device=torch.device("cpu"))
         return found[0]
 
@@ -117,6 +136,11 @@ class Team:
                     return said
             time.sleep(0.05)
         return None
+
+
+def team_of(job: RecipeInputs) -> Team:
+    """The team that a recipe works in; of this process alone where it has none."""
+    return job.team if isinstance(job.team, Team) else Team(Placement())
 
 
 @contextmanager

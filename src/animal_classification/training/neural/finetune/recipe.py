@@ -9,7 +9,6 @@ photos: out of fold where only the head is fitted, else by cross-fitting.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -44,7 +43,7 @@ from animal_classification.training.neural.image_cache import ConcatImages, Imag
 from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
-from animal_classification.training.placement import placement_of
+from animal_classification.training.neural.team import team_of
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -94,10 +93,10 @@ def train(job: RecipeInputs) -> TrainedModel:
     assert isinstance(config, FinetuneConfig)
     prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
-    state = _prepare(job, config, load_backbone(job.config.backbone))
-    pretrained = copy_weights(state.learner)
     with leading(job.config.trainer) as team:
-        state, tuned, held_out = _tune(replace(job, team=team), config, state, pretrained)
+        shared = replace(job, team=team)
+        state = _prepare(shared, config, load_backbone(job.config.backbone))
+        state, tuned, held_out = _tune(shared, config, state, copy_weights(state.learner))
     return _trained_model(job, state, tuned, held_out)
 
 
@@ -155,8 +154,7 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
 
 def _shared(job: RecipeInputs, features: Features, name: str) -> Features:
     """Where other processes can have them, if there are others."""
-    alone = placement_of(job.config.trainer, os.environ).world == 1
-    return features if alone else features.mapped(job.run.checkpoints / f"{name}-activations.npy")
+    return features if team_of(job).shard.alone else features.mapped(job.run.checkpoints / f"{name}-activations.npy")
 
 
 def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
