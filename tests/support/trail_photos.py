@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 from datetime import datetime
 from pathlib import Path
@@ -23,10 +24,13 @@ def jpeg(
     *,
     exif: dict[int, Any] | None = None,
     gps: dict[int, Any] | None = None,
-    colour: tuple[int, int, int] = (90, 120, 60),
+    picture: str = "grass",
     format: str = "JPEG",
 ) -> bytes:
-    """A photo with tags of the first directory, of the Exif directory and of the GPS directory."""
+    """A photo with tags of the first directory, of the Exif directory and of the GPS directory.
+
+    The pixels are noise that depends on ``picture``.
+    """
     block = Image.Exif()
     block.update(tags or {})
     if exif:
@@ -34,14 +38,14 @@ def jpeg(
     if gps:
         block.get_ifd(IFD.GPSInfo).update(gps)
     stream = io.BytesIO()
-    Image.new("RGB", (16, 12), colour).save(stream, format, exif=block.tobytes())
+    Image.frombytes("RGB", (16, 12), random.Random(picture).randbytes(576)).save(stream, format, exif=block.tobytes())
     return stream.getvalue()
 
 
-def taken(moment: datetime, colour: tuple[int, int, int] = (90, 120, 60), **exif: Any) -> bytes:
+def taken(moment: datetime, picture: str = "grass", **exif: Any) -> bytes:
     """A photo of that time; further tags of the Exif directory as ``x9291="5"``."""
     tags = {int(tag[1:], 16): value for tag, value in exif.items()}
-    return jpeg(exif={0x9003: f"{moment:%Y:%m:%d %H:%M:%S}", **tags}, colour=colour)
+    return jpeg(exif={0x9003: f"{moment:%Y:%m:%d %H:%M:%S}", **tags}, picture=picture)
 
 
 def hyperfire(moment: datetime, *, event: int = 7, sequence: int = 4, length: int = 5, celsius: int = -5) -> bytes:
