@@ -6,8 +6,6 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from animal_classification.cli.card_table import card_lines, write_report
 from animal_classification.data.discovery import PhotoPaths
 from animal_classification.field.camera_clock import TimeRules
@@ -63,7 +61,8 @@ def test_clocks_that_are_wrong(tmp_path: Path) -> None:
         "1 file with zeros or nonsense for a time: the clock was never set",
         "1 file from the future: the clock is wrong",
         "1 file from before 2010: the clock began anew (new batteries?)",
-        "time runs backwards 2 times in the order of names, first at 'A/DCIM/100EK113/IMAG0003.JPG'",
+        "time runs backwards in the order of names: 2 times, first from 2026-05-01 14:00 to 2026-05-01 13:00 at "
+        "'A/DCIM/100EK113/IMAG0003.JPG'",
     ]
 
 
@@ -147,15 +146,15 @@ def test_the_sheet_puts_clocks_right_and_tells_what_is_outside_of_it(tmp_path: P
     assert told(report, "") == ["1 file in no deployment of the sheet: 'elsewhere'"]
 
 
-def test_the_screen_fits_a_narrow_terminal_and_shows_no_control_characters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def test_the_screen_fits_a_narrow_terminal_and_shows_no_control_characters(tmp_path: Path) -> None:
     long = "a long name of a station far to the north, which is written down in full"
     station(tmp_path, START, START + DAY, name=long)
     station(tmp_path, START, name="ヒグマ\x1b[31m")
-    head, first, second, *_ = card_lines(look(tmp_path))
-    assert max(map(len, (head, first, second))) <= 80
+    put(tmp_path, f"{long}/copy.JPG", (tmp_path / f"{long}/DCIM/100EK113/IMAG0001.JPG").read_bytes())
+    put(tmp_path, f"{long}/1.JPG", jpeg(picture="1"))
+    lines = list(card_lines(look(tmp_path), width=80))
+    assert max(map(len, lines)) <= 80
+    head, first, second, *_ = lines
     assert head.split() == ["deployment", "photos", "videos", "first", "last", "days", "longest", "gap"]
     assert "written down in full" in first
     assert "\\x1b[31m" in second
