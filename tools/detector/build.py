@@ -39,7 +39,7 @@ SIZE = 640
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, required=True, help="the detector's folder; one that is there is replaced")
+    parser.add_argument("--output", type=Path, required=True, help="the folder; a detector that is there is replaced")
     parser.add_argument("--wheel", type=Path, help=f"zamba {ZAMBA}'s wheel; downloaded by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

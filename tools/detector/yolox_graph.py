@@ -99,9 +99,10 @@ def yolox(weights: Mapping[str, NDArray[Any]], size: int) -> ModelProto:
     """The whole network for inputs of `size` x `size` pixels, in float32."""
     graph = Graph(weights)
     features = _neck(graph, *_backbone(graph, "images"))
-    levels = [_head(graph, of, level, size // stride, stride) for level, (of, stride) in enumerate(zip(features, STRIDES, strict=True))]
+    levels = [_head(graph, features[level], level, size // step, step) for level, step in enumerate(STRIDES)]
     boxes, scores = (graph.add("Concat", list(parts), axis=1) for parts in zip(*levels, strict=True))
-    graph.nodes += [helper.make_node("Identity", [boxes], ["boxes"]), helper.make_node("Identity", [scores], ["scores"])]
+    graph.nodes.append(helper.make_node("Identity", [boxes], ["boxes"]))
+    graph.nodes.append(helper.make_node("Identity", [scores], ["scores"]))
     places = sum((size // stride) ** 2 for stride in STRIDES)
     classes = len(weights["head.cls_preds.0.bias"])
     described = helper.make_graph(
@@ -164,7 +165,8 @@ def _head(graph: Graph, of: str, level: int, cells: int, stride: int) -> tuple[s
     grid = graph.constant(np.stack([columns.ravel(), rows.ravel()], axis=1)[None])
     step = graph.constant(np.array(stride))
     centre = graph.add("Mul", [graph.add("Add", [graph.part(offsets, [0], [2], [2]), grid]), step])
-    half = graph.add("Mul", [graph.add("Exp", [graph.part(offsets, [2], [4], [2])]), graph.constant(np.array(stride / 2))])
+    half_step = graph.constant(np.array(stride / 2))
+    half = graph.add("Mul", [graph.add("Exp", [graph.part(offsets, [2], [4], [2])]), half_step])
     corners = [graph.add("Sub", [centre, half]), graph.add("Add", [centre, half])]
     return graph.add("Concat", corners, axis=2), graph.add("Mul", [seen, of_class])
 

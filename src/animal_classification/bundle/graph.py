@@ -32,9 +32,7 @@ def parse_graph(data: bytes, where: str, name: str = MODEL_FILE) -> ModelProto:
         raise BundleInvalidError(f"{where}: {name} is not an ONNX file; export the model again") from error
     # Such a tensor names a path of its own, which no hash covers and which may lead out of the bundle.
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)):
-        raise BundleInvalidError(
-            f"{where}: {name} keeps weights in another file; export it with all weights inside"
-        )
+        raise BundleInvalidError(f"{where}: {name} keeps weights in another file; export it with all weights inside")
     if (twice := _twice(model)) is not None:
         raise BundleInvalidError(
             f"{where}: {name} has two values that are called {twice!r}, and engines differ in which they take; "

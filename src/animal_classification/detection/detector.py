@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class _Graph:
         wide = [np.asarray(value[0], dtype=np.float32) for value in values]
         return self._kind.read(wide, side, classes)
 
-    def _start(self) -> ort.InferenceSession:
+    def _start(self) -> Any:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

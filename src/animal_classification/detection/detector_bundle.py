@@ -102,10 +102,14 @@ def parse_detector_info(data: bytes, where: str) -> DetectorInfo:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise BundleInvalidError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; add the detector again") from error
+        raise BundleInvalidError(
+            f"{where}: {f'{key}: ' if key else ''}{first['msg']}; add the detector again"
+        ) from error
 
 
-def write_detector(folder: Path, info: DetectorInfo, graph: bytes, card: str, *, overwrite: bool = False) -> DetectorBundle:
+def write_detector(
+    folder: Path, info: DetectorInfo, graph: bytes, card: str, *, overwrite: bool = False
+) -> DetectorBundle:
     """Write a detector bundle; it appears whole, and verified, or not at all.
 
     Raises:
@@ -140,6 +144,10 @@ def _folder(name: str, known: dict[str, Path]) -> Path:
     if folder.suffix.lower() == ".onnx" and folder.is_file():
         raise BundleNotFoundError(f"{name}: is a bare graph; wrap it first: animals detectors add {name}")
     if folder.is_dir():
-        raise BundleNotFoundError(f"{name}: holds no {DETECTOR_INFO_FILE}, so it is no detector; see: animals detectors list")
+        raise BundleNotFoundError(
+            f"{name}: holds no {DETECTOR_INFO_FILE}, so it is no detector; see: animals detectors list"
+        )
     hint = nearest(name, known) or f" ({', '.join(known) or 'there is none'})"
-    raise BundleNotFoundError(f"{name}: no such detector; name a detector's folder or one of animals detectors list{hint}")
+    raise BundleNotFoundError(
+        f"{name}: no such detector; name a detector's folder or one of animals detectors list{hint}"
+    )

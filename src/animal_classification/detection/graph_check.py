@@ -22,18 +22,17 @@ def check_detector_graph(model: ModelProto, info: DetectorInfo, where: str) -> N
     inputs, outputs = graph_inputs(model), {value.name: value for value in model.graph.output}
     if len(inputs) != (2 if kind.sized else 1):
         names = ", ".join(value.name for value in inputs) or "none"
-        raise BundleInvalidError(
-            f"{where}: {DETECTOR_FILE}: a graph of kind {info.kind} has {2 if kind.sized else 1} input(s); it has: {names}"
-        )
-    _expect(inputs[0], *(
-        (("uint8",), (None, size, size, 3)) if info.kind == "animals" else (_FLOATS, (None, 3, size, size))
-    ), where)  # fmt: skip
+        wanted = "two inputs" if kind.sized else "one input"
+        raise BundleInvalidError(f"{where}: {DETECTOR_FILE}: kind {info.kind} has {wanted}; this graph has: {names}")
+    if info.kind == "animals":
+        _expect(inputs[0], ("uint8",), (None, size, size, 3), where)
+    else:
+        _expect(inputs[0], _FLOATS, (None, 3, size, size), where)
     missing = [name for name in kind.outputs if name not in outputs]
     if missing or not outputs:
         has = ", ".join(outputs) or "none"
-        raise BundleInvalidError(
-            f"{where}: {DETECTOR_FILE}: a graph of kind {info.kind} has the outputs {', '.join(kind.outputs)}; it has: {has}"
-        )
+        named = ", ".join(kind.outputs) or "an output"
+        raise BundleInvalidError(f"{where}: {DETECTOR_FILE}: kind {info.kind} has {named}; this graph has: {has}")
     for name, shape in _output_shapes(info).items():
         _expect(outputs[name] if name else model.graph.output[0], (*_FLOATS, "int64", "int32"), shape, where)
 
@@ -59,7 +58,7 @@ def element_type(value: ValueInfoProto) -> str:
 def _output_shapes(info: DetectorInfo) -> dict[str, Shape]:
     """By name; the name is empty where the first output is meant. ``None`` stands for any length."""
     classes = len(info.categories)
-    return {
+    shapes: dict[str, dict[str, Shape]] = {
         "animals": {"boxes": (None, None, 4), "scores": (None, None, classes)},
         "yolox": {"": (None, None, 5 + classes)},
         "yolov5": {"": (None, None, 5 + classes)},
@@ -68,13 +67,16 @@ def _output_shapes(info: DetectorInfo) -> dict[str, Shape]:
         "rtdetr": {"": (None, None, 4 + classes)},
         "rtdetrv2": {"labels": (None, None), "boxes": (None, None, 4), "scores": (None, None)},
         "rfdetr": {"dets": (None, None, 4), "labels": (None, None, None)},
-    }[info.kind]
+    }
+    return shapes[info.kind]
 
 
 def _expect(value: ValueInfoProto, types: tuple[str, ...], shape: Shape, where: str) -> None:
     """An axis of unknown length may turn out right; one that is known must be."""
     seen, of = shape_of(value), element_type(value)
-    fits = len(seen) == len(shape) and all(None in (is_, want) or is_ == want for is_, want in zip(seen, shape, strict=True))
+    fits = len(seen) == len(shape) and all(
+        None in (is_, want) or is_ == want for is_, want in zip(seen, shape, strict=True)
+    )
     if not fits or of not in types:
         words = ", ".join("?" if length is None else str(length) for length in seen)
         wanted = ", ".join("any" if length is None else str(length) for length in shape)

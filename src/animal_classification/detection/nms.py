@@ -14,7 +14,12 @@ _MOST_COMPARED = 2000
 
 
 def suppressed(
-    corners: NDArray[np.floating], scores: NDArray[np.floating], categories: NDArray[np.integer], *, iou: float, most: int
+    corners: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    categories: NDArray[np.integer],
+    *,
+    iou: float,
+    most: int,
 ) -> NDArray[np.intp]:
     """Greedy, within each category.
 
@@ -52,4 +57,5 @@ def intersection_over_union(one: NDArray[np.floating], others: NDArray[np.floati
 
 
 def _area(corners: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.clip(corners[:, 2:] - corners[:, :2], 0, None).prod(axis=1)
+    areas: NDArray[np.floating] = np.clip(corners[:, 2:] - corners[:, :2], 0, None).prod(axis=1)
+    return areas
