@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class NamedBox:
     """One box, and what is in it.
 
     Attributes:
@@ -33,25 +33,23 @@ class Scene:
     Attributes:
         width: Of the upright picture, in pixels.
         height: Of the upright picture, in pixels.
-        sightings: The surest box first.
+        boxes: The surest first.
         whole: What the classifier says of all of the picture; ``None`` where a box reaches the threshold.
         searched: Whether boxes were looked for, or given.
     """
 
     width: int
     height: int
-    sightings: tuple[Sighting, ...] = ()
+    boxes: tuple[NamedBox, ...] = ()
     whole: Prediction | None = None
     searched: bool = True
 
-    def strongest(self, threshold: float) -> Sighting | None:
+    def strongest(self, threshold: float) -> NamedBox | None:
         """The animal of the highest confidence x probability among those at the threshold; ``None`` without one."""
-        animals = [
-            one for one in self.sightings if one.prediction is not None and one.detection.confidence >= threshold
-        ]
+        animals = [one for one in self.boxes if one.prediction and one.detection.confidence >= threshold]
         return max(animals, key=_strength, default=None)
 
 
-def _strength(sighting: Sighting) -> float:
-    assert sighting.prediction is not None
-    return sighting.detection.confidence * sighting.prediction.answer.probability
+def _strength(box: NamedBox) -> float:
+    assert box.prediction is not None
+    return box.detection.confidence * box.prediction.answer.probability

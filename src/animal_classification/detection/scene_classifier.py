@@ -16,7 +16,7 @@ import numpy as np
 
 from animal_classification.data.detections import Detection
 from animal_classification.detection.crops import square_crop
-from animal_classification.detection.scene import Scene, Sighting
+from animal_classification.detection.scene import Scene, NamedBox
 from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.inference.stream import Item, Stream
@@ -60,7 +60,7 @@ class SceneClassifier:
     """Pictures to scenes.
 
     >>> scenes = SceneClassifier(Classifier.load("photos"), Detector.load("lite"))
-    >>> [one.prediction.label for one in scenes.look("trail.jpg").sightings]
+    >>> [one.prediction.label for one in scenes.look("trail.jpg").boxes]
     ['coyote']
 
     One instance may be used from several threads at once.
@@ -148,10 +148,10 @@ class SceneClassifier:
             searched = boxes is not None or self.detector is not None
             if boxes is None:
                 boxes = self.detector.find(photo) if self.detector else ()
-            sightings = self._sightings(boxes, size)
+            named = self._named_boxes(boxes, size)
             wants_whole = whole is None and not any(box.confidence >= self.threshold for box in boxes)
-            scene = Scene(*size, sightings, whole, searched)
-            crops = [one.crop for one in sightings if one.crop is not None]
+            scene = Scene(*size, named, whole, searched)
+            crops = [one.crop for one in named if one.crop is not None]
             all_of_it = (photo.crops_for_model(self.classifier.spec),) if wants_whole else ()
             if not self._too_coarse(photo, crops):
                 return PreparedScene(scene, (*(self._cut(photo, crop) for crop in crops), *all_of_it), wants_whole)
@@ -173,13 +173,13 @@ class SceneClassifier:
 
     def _named(self, seen: PreparedScene, named: Iterable[Prediction]) -> Scene:
         answers = iter(named)
-        sightings = tuple(
-            one if one.crop is None else replace(one, prediction=next(answers)) for one in seen.scene.sightings
+        named = tuple(
+            one if one.crop is None else replace(one, prediction=next(answers)) for one in seen.scene.boxes
         )
         whole = next(answers) if seen.wants_whole else seen.scene.whole
-        if any(one.detection.confidence >= self.threshold for one in sightings):
+        if any(one.detection.confidence >= self.threshold for one in named):
             whole = None
-        return replace(seen.scene, sightings=sightings, whole=whole)
+        return replace(seen.scene, boxes=named_boxes, whole=whole)
 
     def _prepared(self, item: Item, top_k: int) -> PreparedScene:
         return self.prepare(item.source, name=item.name, top_k=top_k)
@@ -194,10 +194,10 @@ class SceneClassifier:
         least = sufficient_side(self.classifier.spec)
         return max(least, self.detector.least_side) if self.detector else least
 
-    def _sightings(self, boxes: Sequence[Detection], size: tuple[int, int]) -> tuple[Sighting, ...]:
+    def _named_boxes(self, boxes: Sequence[Detection], size: tuple[int, int]) -> tuple[NamedBox, ...]:
         ordered = sorted(boxes, key=lambda box: -box.confidence)
         return tuple(
-            Sighting(box, crop=square_crop(box, *size) if box.category == "animal" else None) for box in ordered
+            NamedBox(box, crop=square_crop(box, *size) if box.category == "animal" else None) for box in ordered
         )
 
     def _too_coarse(self, photo: Photo, crops: Sequence[Box]) -> bool:
