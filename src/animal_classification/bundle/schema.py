@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 SCHEMA_VERSION = 1
 GROUP_SEPARATOR = " > "
+RANKS = ("class", "order", "family", "genus")
+NO_TAXON = "-"
 INFO_FILE = "bundle.json"
 MODEL_FILE = "model.onnx"
 
@@ -33,6 +35,7 @@ def _check_file_name(name: str) -> str:
     return name
 
 
+_TAXON = re.compile(rf"[A-Z][a-z]+(-[a-z]+)?|{NO_TAXON}")
 FileName = Annotated[
     str, AfterValidator(_check_file_name), WithJsonSchema({"type": "string", "pattern": f"^{_FILE_NAME}$"})
 ]
@@ -53,12 +56,16 @@ class Label(_Part):
         name: What people read.
         group: Coarser names, from coarse to fine, joined by ``" > "``: ``dog > retriever``.
         taxon: Scientific name, where there is one.
+        lineage: Scientific names of the class, order, family and genus, in this order, joined by ``" > "``; ``-``
+            where a rank between others has none. It ends where the label's own rank does: ``Mammalia > Carnivora >
+            Canidae``.
     """
 
     id: str = Field(min_length=1)
     name: str = Field(min_length=1)
     group: str | None = None
     taxon: str | None = None
+    lineage: str | None = None
 
     @field_validator("group")
     @classmethod
@@ -68,10 +75,29 @@ class Label(_Part):
                 raise ValueError(f"{group!r} is not a list of names joined by {GROUP_SEPARATOR!r}, coarse to fine")
         return group
 
+    @field_validator("lineage")
+    @classmethod
+    def _ranks_are_names(cls, lineage: str | None) -> str | None:
+        names = lineage.split(GROUP_SEPARATOR) if lineage is not None else []
+        if len(names) > len(RANKS) or names[-1:] == [NO_TAXON] or not all(map(_TAXON.fullmatch, names)):
+            raise ValueError(
+                f"{lineage!r} is not {GROUP_SEPARATOR.join(RANKS)}: scientific names joined by {GROUP_SEPARATOR!r}, "
+                f"{NO_TAXON!r} for a rank in between that has none"
+            )
+        return lineage
+
     @property
     def groups(self) -> tuple[str, ...]:
         """Coarser names, from coarse to fine; empty where the label has no group."""
         return tuple(self.group.split(GROUP_SEPARATOR)) if self.group else ()
+
+    @property
+    def ranks(self) -> tuple[str, str, str, str]:
+        """Scientific names of the class, order, family and genus; empty where the label has none."""
+        names = self.lineage.split(GROUP_SEPARATOR) if self.lineage else []
+        names += [NO_TAXON] * (len(RANKS) - len(names))
+        class_, order, family, genus = ("" if name == NO_TAXON else name for name in names)
+        return class_, order, family, genus
 
 
 class BackgroundClass(_Part):
