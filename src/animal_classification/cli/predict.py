@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.field_options import box_options, rule_options
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.common.console import complain, say
@@ -50,6 +51,8 @@ INTERRUPTED = 130
     show_default=True,
     help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
+@box_options
+@rule_options
 @engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @json_option
@@ -69,10 +72,12 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
     from animal_classification.inference.engine import installed_engine
     from animal_classification.predict.job import run
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.request import PredictRequest
 
     installed_engine(options["engine"])
-    request = PredictRequest(output=None if output == "-" else output, **options)
+    field = FieldRequest.of_options(options)
+    request = PredictRequest(output=None if output == "-" else output, field=field, **options)
     check_output(request, to_stdout=output == "-", as_json=as_json)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
         rows_on_screen = sys.stdout.isatty() and not isinstance(sink, (ObjectSink, NoneType))

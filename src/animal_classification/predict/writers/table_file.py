@@ -17,6 +17,7 @@ from typing import Literal
 
 from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.predict.field_columns import FILE_COLUMNS
 from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.table import Row, columns, is_row
 from animal_classification.predict.writers import excel, parquet
@@ -251,6 +252,9 @@ def _is_row(line: str) -> bool:
 
 
 def _has_columns(names: list[str]) -> bool:
+    more = [column.name for column in FILE_COLUMNS]
+    if names[-len(more) :] == more:
+        names = names[: -len(more)]
     fixed = len(columns(1))
     return len(names) >= fixed and names == columns(1 + (len(names) - fixed) // 2)
 
