@@ -1,4 +1,4 @@
-"""The options about pictures of trail cameras: of ``animals predict``, and of ``convert`` as far as no model is needed."""
+"""The options about pictures of trail cameras: of ``animals predict``, and of ``convert`` where no model is needed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed, Sorter, refuse_overlap
 from animal_classification.predict.summary import PredictSummary, Tally, listed
 from animal_classification.predict.table import to_row
-from animal_classification.predict.writers.field_table_file import FieldTableFile
+from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
 
@@ -156,6 +156,7 @@ class PredictRun:
     setup: FieldSetup | None = None
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
+    matched: int = 0
 
     def run(self, listener: Listener, executor: Executor | None) -> PredictResult:
         """Do it."""
@@ -200,6 +201,7 @@ class PredictRun:
         if photo.entry.again:
             self.tally.take_back(earlier[photo.entry.row["path"]])
         self.tally.add(photo.entry)
+        self.matched += bool(photo.entry.evidence and photo.entry.evidence.get("searched"))
 
     def _needs_row(self, photo: FoundPhoto, earlier: Mapping[str, EarlierRow]) -> bool:
         """Whether a photo has no row yet, or one that does not count any more."""
@@ -229,6 +231,7 @@ class PredictRun:
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
             earlier[entry.row["path"]] = EarlierRow.of(entry)
             self.tally.add(entry)
+            self.matched += bool(entry.evidence and entry.evidence.get("searched"))
         return earlier
 
     def _end(self, begun: float, new: int, *, interrupted: bool) -> PredictResult:
@@ -241,6 +244,8 @@ class PredictRun:
             kept = self.table.stop()
         else:
             self.table.finish()
+        if self._written is not None:
+            self.tally.decided(self._written.counts)
         summary = self._summary(time.monotonic() - begun, new, interrupted=interrupted)
         return PredictResult(summary=summary, problem=None if interrupted else self._problem(), kept=kept)
 
@@ -258,7 +263,21 @@ class PredictRun:
             sorter=self.sorter,
             dry_run=self.request.dry_run,
             interrupted=interrupted,
+            field=self._written.counts if self._written else None,
+            notes=self._notes(),
         )
+
+    @property
+    def _written(self) -> FieldWriting | None:
+        return self.table.written if isinstance(self.table, FieldTableFile) else None
+
+    def _notes(self) -> tuple[str, ...]:
+        """What was read beside the photos, and what of it met none."""
+        notes = self._written.notes if self._written else ()
+        given = self.setup.given if self.setup else None
+        if given is None:
+            return notes
+        return (f"{given.says}; {self.matched} of {self.tally.photos} photos matched", *given.notes, *notes)
 
     def _problem(self) -> str | None:
         """What makes the run a failure, if anything does; the worst first."""

@@ -191,6 +191,8 @@ class _ChosenLines:
 
 
 def _cell(name: str, value: Any) -> str:
+    if name == "offset":  # our own words, and no formula: +02:00
+        return str(value or "")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return csv_path(str(value)) if name == "path" else csv_cell(value)

@@ -48,7 +48,7 @@ class TableFile:
     def __init__(
         self, path: str, kind: Format, *, resume: bool = False, overwrite: bool = False, threads: int = 1
     ) -> None:
-        self.path = _checked(path, kind)
+        self.path = checked_target(path, kind)
         if not (resume or overwrite) and self.path.exists() and not is_own_table(self.path):
             raise UsageError(
                 f"{path!r} is there, and no table that animals predict wrote: give another --output, or --overwrite"
@@ -194,7 +194,13 @@ class TableFile:
         return read_text(self.path, self._kind, top_k)
 
 
-def _checked(path: str, kind: Format) -> Path:
+def checked_target(path: str, kind: Format) -> Path:
+    """Where a table goes, if one can be written there; links are followed.
+
+    Raises:
+        UsageError: It is no file, or the format needs an extra.
+        OutputError: It cannot be written there.
+    """
     target = Path(path).resolve()
     if kind == "xlsx":
         require_excel()
