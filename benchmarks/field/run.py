@@ -58,9 +58,8 @@ def trail(folder: Path, model: str, detector: str) -> None:
         "true boxes": FieldRequest(detections="truth.json", rules=ALONE),
     }
     print(f"{len(photos)} photos, {sum(bool(photo.label) for photo in photos)} with a label\n")
-    print(
-        "| | right group | right label | right answers | coarser | only animal | blank | wrong |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| | right group | right label | right answers | coarser | only animal | blank | wrong |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as place:
         truth = Path(place, "truth.json")
         truth.write_text(json.dumps(as_recognitions(photos)), encoding="utf-8")

@@ -28,12 +28,12 @@ def read_truth(folder: Path) -> list[TruePhoto]:
     """The photos of `truth.csv` whose group the built-in model knows."""
     with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "photo" and row["photos_group"]]
-    return [
-        TruePhoto(
-            row["file"], row["photos_group"], row["photos_label"], tuple(map(tuple, json.loads(row["boxes"] or "[]")))
-        )
-        for row in rows
-    ]
+    return [TruePhoto(row["file"], row["photos_group"], row["photos_label"], boxes_of(row["boxes"])) for row in rows]
+
+
+def boxes_of(text: str) -> tuple[tuple[float, float, float, float], ...]:
+    """A cell of the column `boxes`."""
+    return tuple((x, y, width, height) for x, y, width, height in json.loads(text or "[]"))
 
 
 def as_recognitions(photos: list[TruePhoto]) -> dict[str, Any]:
