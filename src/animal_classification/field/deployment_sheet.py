@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from animal_classification.common.suggest import close, did_you_mean
-from animal_classification.data.sources.tabular import Table, read_table
+from animal_classification.data.tabular import Table, read_table
 from animal_classification.errors import UsageError
 from animal_classification.field.camera_clock import parse_time
 from animal_classification.field.deployment import Deployment, Deployments, folded

@@ -17,7 +17,7 @@ from animal_classification.data.sources.imagefolder import has_metadata, list_im
 from animal_classification.data.sources.kaggle import fetch_kaggle, is_kaggle
 from animal_classification.data.sources.listing import ListedPhoto, Listing, SourceOptions, files_in, subfolders
 from animal_classification.data.sources.path_tables import list_table
-from animal_classification.data.sources.tabular import TABLE_SUFFIXES
+from animal_classification.data.tabular import TABLE_SUFFIXES
 from animal_classification.errors import UsageError
 
 KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
