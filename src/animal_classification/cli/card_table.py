@@ -16,7 +16,7 @@ from animal_classification.common.console import printable
 from animal_classification.common.text_files import write_text
 from animal_classification.field.card_report import COLUMNS, CardsReport, counted, gap_text
 from animal_classification.field.card_tally import CardTally
-from animal_classification.predict.writers.text import FORMULA_STARTS
+from animal_classification.predict.writers.text import csv_cell
 
 _HEAD = ("deployment", "photos", "videos", "first", "last", "days", "longest gap")
 _GAP = 2
@@ -128,11 +128,10 @@ def write_report(report: CardsReport, target: Path) -> None:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, list):
         value = " | ".join(value)
     elif isinstance(value, dict):
         value = " | ".join(f"{ending} {count}" for ending, count in value.items())
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+    return csv_cell(value)
