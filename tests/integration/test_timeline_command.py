@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_predict_makes_a_page_of_every_event(cards: Path, model: str, capsys: Ca
     assert main(["predict", "cards", "--model", model, "-o", "x.csv", "--html", "page.html"]) == 0
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<article ") == 3
-    assert page.count("<li") == 5, "every file is in it, also the dateless and the broken"
+    assert len(re.findall("<li[ >]", page)) == 5, "every file is in it, also the dateless and the broken"
     assert "3 events -> page.html" in capsys.readouterr().err
 
 

@@ -185,10 +185,10 @@ def unmatched_rows(deployments: Deployments, used: Iterable[str], folders: Itera
 
 
 def _nearest_folder(folder: str, left: dict[str, str]) -> str:
-    """The folder that ends like the wanted one, or is spelt nearly so."""
+    """The folder that is a part of the wanted one, or the other way round, or is spelt nearly so."""
     wanted = folded(folder)
     for path, name in left.items():
-        if path.endswith(f"/{wanted}") or f"/{wanted}/" in f"/{path}/":
+        if f"/{wanted}/" in f"/{path}/" or f"/{path}/" in f"/{wanted}/":
             return did_you_mean([name])
     near = close(wanted, left)
     return did_you_mean([left[near[0]]]) if near else ""

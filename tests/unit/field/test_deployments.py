@@ -153,11 +153,12 @@ def test_a_file_that_is_no_sheet_is_said(tmp_path: Path) -> None:
 
 
 def test_rows_without_files_are_told_with_the_nearest_folder() -> None:
-    deployments = sheet("StatonA", "Station B", "Station Z")
-    lines = unmatched_rows(deployments, used=["d3"], folders=["StationA", "cards/Station Z", "elsewhere"])
+    deployments = sheet("StatonA", "Station B", "Station Z", "season/Fen")
+    lines = unmatched_rows(deployments, used=["d3"], folders=["StationA", "cards/Station Z", "elsewhere", "Fen"])
     assert lines == [
         "row 2: no file is in 'StatonA'; did you mean 'StationA'?",
         "row 4: no file is in 'Station Z'; did you mean 'cards/Station Z'?",
+        "row 5: no file is in 'season/Fen'; did you mean 'Fen'?",
     ]
 
 
