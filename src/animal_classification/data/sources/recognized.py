@@ -33,8 +33,13 @@ class _Labelled:
     photo: str
     entry: RecognizedFile
     boxes: tuple[tuple[Detection, str], ...]
-    group: str | None
+    place: str
     blank: bool
+
+    @property
+    def group(self) -> str:
+        """What must not be divided: the place, else the burst, else the photo, which may show several animals."""
+        return self.place or self.entry.sequence or self.photo
 
 
 def list_recognized(place: Path, options: SourceOptions, *, photos: Path, cache: Path) -> Listing:
@@ -103,9 +108,8 @@ class _FieldListing:
         labelled = tuple((box, label) for box, label in animals if label)
         self._without_label += len(animals) - len(labelled)
         nothing = found is not None and found.boxes is not None and not counted
-        return _Labelled(
-            name, entry, labelled, entry.place or folder_place(name), entry.blank or (nothing and not entry.label)
-        )
+        blank = entry.blank or (nothing and not entry.label)
+        return _Labelled(name, entry, labelled, entry.place or folder_place(name), blank)
 
     def _cut(self, photos: Sequence[_Labelled]) -> Iterable[ListedPhoto]:
         """A listed photo for each crop; an empty picture is cut where an animal was in another one."""
@@ -148,12 +152,12 @@ class _FieldListing:
             yield _counted(
                 sum(photo.blank for photo in photos), "empty photos were left out; --blanks makes them a class"
             )
-        if not any(photo.group for photo in photos):
+        if not any(photo.place for photo in photos):
             yield "no place is known, so photos of one camera may be in train and in test"
 
 
-def folder_place(photo: str) -> str | None:
-    """The place that a photo's folder stands for: the part before a card's own folders.
+def folder_place(photo: str) -> str:
+    """The place that a photo's folder stands for, the part before a card's own folders; empty where there is none.
 
     >>> folder_place("north/DCIM/100RECNX/IMG_1.JPG")
     'north'
@@ -163,7 +167,7 @@ def folder_place(photo: str) -> str | None:
         if _CARD.fullmatch(part):
             break
         kept.append(part)
-    return "/".join(kept) or None
+    return "/".join(kept)
 
 
 def _counted(count: int, what: str) -> str:
