@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.field_options import box_options, rule_options
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
+from animal_classification.cli.output import print_notes
 from animal_classification.common.console import complain, say
 from animal_classification.predict.writers.text import FORMATS
 
@@ -50,6 +52,8 @@ INTERRUPTED = 130
     show_default=True,
     help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
+@box_options
+@rule_options
 @engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @json_option
@@ -68,22 +72,42 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     from animal_classification.cli.progress_bar import ProgressBar
     from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
     from animal_classification.inference.engine import installed_engine
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 
     installed_engine(options["engine"])
-    request = PredictRequest(output=None if output == "-" else output, **options)
+    field = FieldRequest.of_options(options)
+    request = PredictRequest(output=None if output == "-" else output, field=field, **options)
     check_output(request, to_stdout=output == "-", as_json=as_json)
+    if field is not None and not request.writes_table:
+        return _without_table(request, to_stdout=output == "-", as_json=as_json, quiet=quiet)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
         rows_on_screen = sys.stdout.isatty() and not isinstance(sink, (ObjectSink, NoneType))
         with closing(ProgressBar(shown=not quiet and not rows_on_screen)) as bar:
             result = run(request, sink=sink, listener=bar)
             if as_json:
                 print_object(result.summary.as_object(), sink)
-            if not quiet and not result.summary.interrupted and result.summary.tally.photos:
-                for line in result.summary.lines():
-                    say(line)
+            _say(result, quiet=quiet)
             return _exit_code(result, request, bar)
+
+
+def _without_table(request: PredictRequest, *, to_stdout: bool, as_json: bool, quiet: bool) -> int:
+    """A field run to the standard output: bursts and events are known at its end, so its rows come then."""
+    from animal_classification.cli.field_output import field_rows_to_stdout
+    from animal_classification.cli.progress_bar import ProgressBar
+
+    with sigterm_like_ctrl_c(), closing(ProgressBar(shown=not quiet)) as bar:
+        result = field_rows_to_stdout(request, bar, to_stdout=to_stdout, as_json=as_json)
+        _say(result, quiet=quiet)
+        return _exit_code(result, request, bar)
+
+
+def _say(result: PredictResult, *, quiet: bool) -> None:
+    print_notes(result.summary.notes)
+    if not quiet and not result.summary.interrupted and result.summary.tally.photos:
+        for line in result.summary.lines():
+            say(line)
 
 
 def _exit_code(result: PredictResult, request: PredictRequest, bar: ProgressBar) -> int:

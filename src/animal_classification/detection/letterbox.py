@@ -54,7 +54,7 @@ class Letterbox:
         return canvas
 
     def to_picture(self, corners: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Corners in pixels of the input as fractions of the picture, cut to it: left, top, right, bottom, ``[K, 4]``."""
+        """Corners ``[K, 4]`` in pixels of the input as fractions of the picture, cut to it."""
         offset = np.array([self.left, self.top, self.left, self.top], dtype=np.float64)
         scale = np.array([self.width, self.height, self.width, self.height], dtype=np.float64)
         return np.clip((np.asarray(corners, dtype=np.float64) - offset) / scale, 0.0, 1.0)

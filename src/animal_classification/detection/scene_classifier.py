@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
@@ -16,7 +16,7 @@ import numpy as np
 
 from animal_classification.data.detections import Detection
 from animal_classification.data.square_crop import square_crop
-from animal_classification.detection.scene import Scene, NamedBox
+from animal_classification.detection.scene import NamedBox, Scene
 from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.imaging.decoding import opened, sufficient_side
 from animal_classification.inference.stream import Item, Stream
@@ -165,21 +165,18 @@ class SceneClassifier:
         Raises:
             EngineError: The engine failed.
         """
-        named = iter(self._classified([one for each in seen for one in each.pixels], top_k))
-        return [self._named(one, named) for one in seen]
+        answers = iter(self._classified([one for each in seen for one in each.pixels], top_k))
+        return [self._named(one, answers) for one in seen]
 
     def _classified(self, photos: Sequence[NDArray[np.uint8]], top_k: int) -> list[Prediction]:
         return self.classifier.classify_in_batches(photos, top_k=top_k)
 
-    def _named(self, seen: PreparedScene, named: Iterable[Prediction]) -> Scene:
-        answers = iter(named)
-        named = tuple(
-            one if one.crop is None else replace(one, prediction=next(answers)) for one in seen.scene.boxes
-        )
+    def _named(self, seen: PreparedScene, answers: Iterator[Prediction]) -> Scene:
+        named = tuple(one if one.crop is None else replace(one, prediction=next(answers)) for one in seen.scene.boxes)
         whole = next(answers) if seen.wants_whole else seen.scene.whole
         if any(one.detection.confidence >= self.threshold for one in named):
             whole = None
-        return replace(seen.scene, boxes=named_boxes, whole=whole)
+        return replace(seen.scene, boxes=named, whole=whole)
 
     def _prepared(self, item: Item, top_k: int) -> PreparedScene:
         return self.prepare(item.source, name=item.name, top_k=top_k)

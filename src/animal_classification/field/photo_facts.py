@@ -28,7 +28,7 @@ Kind = Literal["photo", "video"]
 TimeSource = Literal["", "exif", "makernote", "container", "name", "date_only", "bad"]
 
 # A JPEG's EXIF begins within its first bytes and has at most 65,535.
-_HEAD = 72 << 10
+HEAD_BYTES = 72 << 10
 _MOST = 1 << 20
 # Makers that cameras were seen to write into the place of the model.
 _MAKERS = frozenset({"bolymedia", "browning", "bushnell", "cuddeback", "moultrie", "reconyx", "scoutguard", "spypoint"})
@@ -128,7 +128,7 @@ def read_photo_facts(path: str | os.PathLike[str], name: str, rules: TimeRules) 
         rules: Which times count.
     """
     try:
-        data, size = read_head(path, _HEAD)
+        data, size = read_head(path, HEAD_BYTES)
         if size > len(data) and not data.startswith(b"\xff\xd8"):  # other formats keep EXIF behind the pixels
             data, _ = read_head(path, _MOST)
     except ImageError:

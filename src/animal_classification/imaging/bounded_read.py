@@ -64,6 +64,17 @@ def read_head(path: str | os.PathLike[str], count: int) -> tuple[bytes, int]:
         return file.read(count), size
 
 
+def read_tail(path: str | os.PathLike[str], count: int) -> bytes:
+    """Read the last ``count`` bytes of a regular file of any size; all of a shorter one.
+
+    Raises:
+        ImageError: As from ``read_photo``, but for the size.
+    """
+    with _opened(path) as (file, size):
+        file.seek(max(size - count, 0))
+        return file.read(count)
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file and its size in bytes; what the system refuses is an ``ImageError``."""

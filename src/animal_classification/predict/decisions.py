@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from animal_classification.taxonomy import AllowedLabels, Decision, Taxonomy
 
 
+_NO_LINEAGE = Lineage()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalAnswer:
     """What is said of a box, or of a file, and why.
 
     Attributes:
         answer: What people read.
-        level: ``label``, ``group``, a rank, ``animal``, ``person``, ``vehicle``, ``blank``, ``unknown``; empty for none.
+        level: ``label``, ``group``, a rank, ``animal``, ``person``, ``vehicle``, ``blank``, ``unknown``, or empty.
         probability: Of the answer; ``None`` where nothing was answered.
         scientific_name: Of the finest taxon that holds the answer.
         lineage: Of that taxon.
@@ -38,7 +41,7 @@ class FinalAnswer:
     level: str = ""
     probability: float | None = None
     scientific_name: str = ""
-    lineage: Lineage = Lineage()
+    lineage: Lineage = _NO_LINEAGE
     decision: str = "none"
     why: str = ""
     raw_answer: str = ""
@@ -91,7 +94,6 @@ class Decider:
         threshold: Confidence from which a box counts.
         smooth: Whether the pictures of a burst decide together.
         blank_if_unknown: Whether a picture that the model does not know is blank.
-        unknown_name: What it is called otherwise.
     """
 
     taxonomy: Taxonomy
@@ -99,13 +101,14 @@ class Decider:
     threshold: float
     smooth: bool
     blank_if_unknown: bool
-    unknown_name: str
 
     def decide(self, burst: Sequence[FileEvidence]) -> list[DecidedPicture]:
         """The final answers, in the order of the pictures."""
         vectors = [vector for file in burst for vector in self._vectors(file)]
         decided = iter(self._finals(vectors))
-        return [self._picture(file, {id(vector.answer): next(decided) for vector in self._vectors(file)}) for file in burst]
+        return [
+            self._picture(file, {id(vector.answer): next(decided) for vector in self._vectors(file)}) for file in burst
+        ]
 
     def _vectors(self, file: FileEvidence) -> list[_Weighted]:
         """All that is decided in a picture: animal boxes, then the whole picture."""
@@ -163,13 +166,14 @@ class Decider:
     ) -> DecidedPicture:
         whole = file.whole
         if whole is None:
-            why = f"no box reaches {self.threshold:g}, and the whole picture was not named: run again with that --threshold"
+            why = f"no box reaches {self.threshold:g}, and the run did not name the whole picture: run again"
             return DecidedPicture(FinalAnswer(why=why), boxes, None)
         if whole.unknown:
             return DecidedPicture(self._unknown(file, whole), boxes, whole, self.blank_if_unknown)
         final = finals[id(whole)]
-        if file.searched and final.decision in ("label", "animal") or file.searched and final.decision.startswith("rollup_"):
-            final = _renamed(final, f"no box reaches {self.threshold:g}; whole picture: {final.why}")
+        if file.searched and not final.decision.startswith(("list_", "smoothed")):
+            why = f"no box reaches {self.threshold:g}; whole picture: {final.why}"
+            final = replace(final, decision="whole_picture", why=why)
         return DecidedPicture(final, boxes, whole)
 
     def _unknown(self, file: FileEvidence, whole: AnsweredVector) -> FinalAnswer:
@@ -217,10 +221,6 @@ def _final(decision: Decision, rule: str, why: str, raw: Decision) -> FinalAnswe
         raw_answer=raw.answer,
         raw_probability=raw.probability,
     )
-
-
-def _renamed(final: FinalAnswer, why: str) -> FinalAnswer:
-    return replace(final, decision="whole_picture", why=why)
 
 
 def _of_detector(detection: Detection) -> FinalAnswer:

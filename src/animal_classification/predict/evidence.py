@@ -163,4 +163,6 @@ def _answer(prediction: Prediction | None, labels: int) -> Record | None:
 def _read_answer(record: Record | None) -> AnsweredVector | None:
     if record is None:
         return None
-    return AnsweredVector({name: value for name, value in record.items() if name != "probabilities"}, unpack(record["probabilities"]))
+    return AnsweredVector(
+        {name: value for name, value in record.items() if name != "probabilities"}, unpack(record["probabilities"])
+    )

@@ -100,7 +100,10 @@ class FieldRequest:
         looks = self.detector is not None or self.detections is not None
         rules = (
             (bool(self.detector and self.detections), "--detector finds boxes, --detections brings them: drop one"),
-            (self.detect == "unsure" and self.detector is None, "--detect unsure saves a detector's time: add --detector"),
+            (
+                self.detect == "unsure" and self.detector is None,
+                "--detect unsure saves detector time: add --detector",
+            ),
             (self.rules.threshold is not None and not looks, "--threshold is of boxes: add --detector or --detections"),
         )
         for broken, message in rules:

@@ -1,4 +1,4 @@
-"""What a field run was made with, as the journal's first line says it: enough to make its tables again without a model."""
+"""What a field run was made with, as its journal begins: enough to make its tables again without a model."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from animal_classification.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.results import Prediction
-    from animal_classification.predict.field_request import FieldRequest, FieldRules
+    from animal_classification.predict.field_request import FieldRequest
 
 # Where a file with boxes does not say what counts: MegaDetector's own, https://github.com/agentmorris/MegaDetector.
 _USUAL_THRESHOLD = 0.2
@@ -49,21 +49,21 @@ class FieldSetup:
         detector = None if request.detector is None else Detector.load(request.detector, threads=classifier.threads)
         given = None if request.detections is None else read_recognitions(request.detections)
         source = _source(request, detector, given)
+        threshold = request.rules.threshold
+        if threshold is None and source is not None:
+            threshold = source.typical
         scenes = SceneClassifier(
             classifier,
             detector,
-            threshold=request.rules.threshold if source is None or request.rules.threshold is not None else source.typical,
+            threshold=request.rules.threshold
+            if source is None or request.rules.threshold is not None
+            else source.typical,
             when=request.detect,
             is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
             given=None if given is None else given.of,
         )
-        photos = FieldPhotos(scenes, times_of(request.rules))
+        photos = FieldPhotos(scenes, TimeRules(from_names=request.rules.time_from == "name"))
         return cls(photos, FieldRun.of(classifier.info, source, request.detect), given)
-
-
-def times_of(rules: FieldRules) -> TimeRules:
-    """Which times count."""
-    return TimeRules(from_names=rules.time_from == "name")
 
 
 @dataclass(frozen=True)

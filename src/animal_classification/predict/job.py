@@ -13,32 +13,17 @@ from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.postprocess import unknown_name
 from animal_classification.inference.results import FileResult
-from animal_classification.inference.stream import Item
-from animal_classification.predict.journal import EarlierRow, FileState, JournalEntry, JournalHeader, file_state
+from animal_classification.predict.field_rules import ReadRules
+from animal_classification.predict.field_setup import FieldSetup
+from animal_classification.predict.journal import EarlierRow, JournalEntry, JournalHeader
+from animal_classification.predict.looking import WholePhotos
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed, Sorter, refuse_overlap
 from animal_classification.predict.summary import PredictSummary, Tally, listed
 from animal_classification.predict.table import to_row
+from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoItem(Item):
-    """A photo on its way through the model.
-
-    Attributes:
-        path: Where it is.
-        state: Of the file before it was read.
-    """
-
-    path: str
-    state: FileState | None
-
-    @classmethod
-    def of(cls, photo: FoundPhoto) -> PhotoItem:
-        """What is at that place now."""
-        return cls(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +99,48 @@ def run(
         AnimalsError: It cannot be done.
     """
     request.check()
-    own = list(TableFile.files(str(request.output))) if request.writes_table else []
+    kind = FieldTableFile if request.field else TableFile
+    own = list(kind.files(str(request.output))) if request.writes_table else []
     photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
     if request.sort_into is not None:
         refuse_overlap(request.sort_into, photos.folders)
         photos.leave_out_folder(request.sort_into)
     with ExitStack() as stack:
         table = None
-        if request.writes_table:
-            table = TableFile(
-                str(request.output),
-                request.table_format,
-                resume=request.resume,
-                overwrite=request.overwrite,
-                threads=request.threads or 1,
-            )
-            stack.enter_context(closing(table))
+        if request.writes_table and request.field is None:
+            table = stack.enter_context(closing(_table(request)))
         classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
+        setup = FieldSetup.of(request.field, classifier) if request.field else None
+        if request.writes_table and setup is not None:
+            table = stack.enter_context(closing(_field_table(request, setup)))
         sorter = None
         if request.sort_into is not None:
             sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
-        return PredictRun(request, photos, classifier, table, sorter, sink or Sink()).run(
+        return PredictRun(request, photos, classifier, table, sorter, sink or Sink(), setup).run(
             listener or Listener(), executor
         )
+
+
+def _table(request: PredictRequest) -> TableFile:
+    return TableFile(
+        str(request.output),
+        request.table_format,
+        resume=request.resume,
+        overwrite=request.overwrite,
+        threads=request.threads or 1,
+    )
+
+
+def _field_table(request: PredictRequest, setup: FieldSetup) -> TableFile:
+    assert request.field is not None
+    return FieldTableFile(
+        str(request.output),
+        request.table_format,
+        rules=ReadRules.of(request.field.rules, setup.run),
+        resume=request.resume,
+        overwrite=request.overwrite,
+        threads=request.threads or 1,
+    )
 
 
 @dataclass
@@ -149,8 +153,10 @@ class PredictRun:
     table: TableFile | None
     sorter: Sorter | None
     sink: Sink
+    setup: FieldSetup | None = None
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
+    matched: int = 0
 
     def run(self, listener: Listener, executor: Executor | None) -> PredictResult:
         """Do it."""
@@ -172,17 +178,16 @@ class PredictRun:
     ) -> Iterator[PredictedPhoto]:
         """Yield every photo with its row, in order; photos whose folder is gone go into the log instead."""
         info = self.classifier.info
-        answers = self.classifier.predict_items(
-            map(PhotoItem.of, photos), top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor
-        )
-        with closing(answers):
-            for item, answer in answers:
-                result = FileResult.of(item.name, answer)
+        looking = self.setup.photos if self.setup else WholePhotos(self.classifier)
+        looked = looking.look(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
+        with closing(looked):
+            for item, result, evidence in looked:
                 if not result.reached and (folder := _vanished_folder(item.path)):
                     self.log.lost.setdefault(folder, "it is not there any more")
                     continue
                 row = to_row(result, model=info.name, version=info.version)
-                yield PredictedPhoto(result, JournalEntry(row, item.state, again=item.name in earlier), item.path)
+                again = item.name in earlier
+                yield PredictedPhoto(result, JournalEntry(row, item.state, again, evidence), item.path)
 
     def _keep(self, photo: PredictedPhoto, earlier: Mapping[str, EarlierRow]) -> None:
         """Sort, write down and count one photo."""
@@ -196,6 +201,7 @@ class PredictRun:
         if photo.entry.again:
             self.tally.take_back(earlier[photo.entry.row["path"]])
         self.tally.add(photo.entry)
+        self.matched += bool(photo.entry.evidence and photo.entry.evidence.get("searched"))
 
     def _needs_row(self, photo: FoundPhoto, earlier: Mapping[str, EarlierRow]) -> bool:
         """Whether a photo has no row yet, or one that does not count any more."""
@@ -219,11 +225,13 @@ class PredictRun:
             format=self.request.table_format,
             paths=self.photos.describe(),
             sort_into=f"{self.request.way or 'copy'} {table_name(str(self.sorter.into))}" if self.sorter else None,
+            field=self.setup.run.to_record() if self.setup else None,
         )
         guesses = min(self.request.top_k, len(info.labels))
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
             earlier[entry.row["path"]] = EarlierRow.of(entry)
             self.tally.add(entry)
+            self.matched += bool(entry.evidence and entry.evidence.get("searched"))
         return earlier
 
     def _end(self, begun: float, new: int, *, interrupted: bool) -> PredictResult:
@@ -236,6 +244,8 @@ class PredictRun:
             kept = self.table.stop()
         else:
             self.table.finish()
+        if self._written is not None:
+            self.tally.decided(self._written.counts)
         summary = self._summary(time.monotonic() - begun, new, interrupted=interrupted)
         return PredictResult(summary=summary, problem=None if interrupted else self._problem(), kept=kept)
 
@@ -253,7 +263,21 @@ class PredictRun:
             sorter=self.sorter,
             dry_run=self.request.dry_run,
             interrupted=interrupted,
+            field=self._written.counts if self._written else None,
+            notes=self._notes(),
         )
+
+    @property
+    def _written(self) -> FieldWriting | None:
+        return self.table.written if isinstance(self.table, FieldTableFile) else None
+
+    def _notes(self) -> tuple[str, ...]:
+        """What was read beside the photos, and what of it met none."""
+        notes = self._written.notes if self._written else ()
+        given = self.setup.given if self.setup else None
+        if given is None:
+            return notes
+        return (f"{given.says}; {self.matched} of {self.tally.photos} photos matched", *given.notes, *notes)
 
     def _problem(self) -> str | None:
         """What makes the run a failure, if anything does; the worst first."""

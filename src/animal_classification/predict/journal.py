@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError, UsageError
@@ -274,6 +274,47 @@ class Journal:
                     return
                 end += len(line)
                 yield end, entry
+
+
+def stored_entries(path: Path) -> Iterator[tuple[int, JournalEntry]]:
+    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``."""
+    with path.open("rb") as file:
+        place = len(file.readline(_LONGEST_HEADER))
+        for line in file:
+            entry = _parse(line)
+            if entry is None:
+                return
+            yield place, entry
+            place += len(line)
+
+
+def entry_at(file: IO[bytes], place: int) -> JournalEntry:
+    """One row of a journal that is open.
+
+    Raises:
+        OutputError: The file has changed since.
+    """
+    file.seek(place)
+    entry = _parse(file.readline())
+    if entry is None:
+        raise OutputError(f"{file.name!r} changed while it was read; try again when no run writes it")
+    return entry
+
+
+def stored_header(path: Path) -> JournalHeader:
+    """The first line of a journal, which is not locked.
+
+    Raises:
+        UsageError: It is no journal, or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            values = json.loads(file.readline(_LONGEST_HEADER))
+        if values.pop(_MARK) == VERSION:
+            return JournalHeader(**values)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        pass
+    raise UsageError(f"{str(path)!r} is no journal that this version of animals predict wrote")
 
 
 def file_state(path: str) -> FileState | None:

@@ -72,9 +72,7 @@ class WholePhotos:
             PhotoItem(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
             for photo in photos
         )
-        with closing(
-            self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)
-        ) as answers:
+        with closing(self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)) as answers:
             for item, answer in answers:
                 yield item, FileResult.of(item.name, answer), None
 

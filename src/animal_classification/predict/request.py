@@ -9,6 +9,7 @@ from animal_classification.errors import UsageError
 from animal_classification.predict.writers.text import Format, format_of
 
 if TYPE_CHECKING:
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.sorting import Way
 
 
@@ -31,6 +32,7 @@ class PredictRequest:
         sort_into: Put the photos into a folder for each animal below this one.
         way: How to sort; by copying if it is not said.
         dry_run: Write nothing at all; rows go to the sink, with what sorting would do.
+        field: Animals in boxes, times, events; ``None``: every photo as a whole, and nothing else.
     """
 
     paths: tuple[str, ...]
@@ -47,6 +49,7 @@ class PredictRequest:
     sort_into: str | None = None
     way: Way | None = None
     dry_run: bool = False
+    field: FieldRequest | None = None
 
     @property
     def writes_table(self) -> bool:
@@ -64,6 +67,8 @@ class PredictRequest:
         Raises:
             UsageError: There is one.
         """
+        if self.field is not None:
+            self.field.check()
         to_file = self.output is not None
         if self.output is not None and self.format is None and format_of(self.output) is None:
             raise UsageError(
