@@ -276,8 +276,17 @@ class PredictRun:
         notes = self._written.notes if self._written else ()
         given = self.setup.given if self.setup else None
         if given is None:
-            return notes
+            return (*self._wants_crops(), *notes)
         return (f"{given.says}; {self.matched} of {self.tally.photos} photos matched", *given.notes, *notes)
+
+    def _wants_crops(self) -> tuple[str, ...]:
+        info, field = self.classifier.info, self.request.field
+        if not info.data.crops or (field is not None and field.detector is not None):
+            return ()
+        return (
+            f"{info.name} learned from animals cut out of photos, and these were whole: add --detector lite, or "
+            "--detections FILE with the boxes of another program",
+        )
 
     def _problem(self) -> str | None:
         """What makes the run a failure, if anything does; the worst first."""

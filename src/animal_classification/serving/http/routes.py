@@ -93,7 +93,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         except ValidationError as error:
             return invalid_values(error.errors())
         if options.detections and service.detector is None:
-            raise ProblemError(422, NO_DETECTOR, kind="no-detector")
+            raise ProblemError(404, NO_DETECTOR, kind="no-detector")
         charge(request.scope, len(form.photos))
         with service.using(options.model, form.photos) as model:
             named = service.predict_as(
