@@ -276,7 +276,16 @@ class PredictRun:
     def _notes(self) -> tuple[str, ...]:
         """What was read beside the photos, and what of it met none."""
         read = self.setup.notes if self.setup else ()
-        return (*read, *(self._written.notes if self._written else ()))
+        return (*self._wants_crops(), *read, *(self._written.notes if self._written else ()))
+
+    def _wants_crops(self) -> tuple[str, ...]:
+        info, field = self.classifier.info, self.request.field
+        if not info.data.crops or (field is not None and field.detector is not None):
+            return ()
+        return (
+            f"{info.name} learned from animals cut out of photos, and these were whole: add --detector lite, or "
+            "--detections FILE with the boxes of another program",
+        )
 
     def _problem(self) -> str | None:
         """What makes the run a failure, if anything does; the worst first."""
