@@ -280,7 +280,7 @@ class PredictRun:
 
     def _wants_crops(self) -> tuple[str, ...]:
         info, field = self.classifier.info, self.request.field
-        if not info.data.crops or (field is not None and field.detector is not None):
+        if not info.data.crops or (field is not None and (field.detector or field.detections)):
             return ()
         return (
             f"{info.name} learned from animals cut out of photos, and these were whole: add --detector lite, or "
