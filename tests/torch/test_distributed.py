@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from animal_classification.errors import AnimalsError
-from animal_classification.training.neural import checkpoints, optimizers
+from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import Mixing, augment
 from animal_classification.training.neural.fit import fit
 from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan

@@ -201,7 +201,7 @@ class Classifier:
         _check_top_k(top_k)
         if not photos:
             return []
-        outputs = infer_photos(self._engine, self._decider, photos, size=BATCH)
+        outputs = infer_photos(self._engine, self._decider, photos, size=None)
         return self._decider.decide(
             outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=False, probabilities=True
         )
