@@ -46,9 +46,9 @@ class _Graph:
 
     def box(self, red: str, green: str, blue: str, wanted: int, size: int) -> str:
         """Corners ``[N, 1, 4]`` around the pixels whose channel ``wanted`` is high and whose others are low."""
-        half = self.constant(0.5)
+        high, low = self.constant(0.7), self.constant(0.3)  # grey is neither, whatever a JPEG makes of it
         marks = [
-            self.add("Greater", one, half) if index == wanted else self.add("Less", one, half)
+            self.add("Greater", one, high) if index == wanted else self.add("Less", one, low)
             for index, one in enumerate((red, green, blue))
         ]
         mask = self.add("Cast", self.add("And", self.add("And", *marks[:2]), marks[2]), to=TensorProto.FLOAT)

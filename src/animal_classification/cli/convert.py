@@ -48,8 +48,12 @@ def command(table: str, output: str | None, as_json: bool, **options: Any) -> No
     counts, notes = result.written.counts, result.written.notes
     if as_json:
         fields = {"output": result.output, "files": counts.files, "unreadable": counts.unreadable}
-        fields |= {"blank": counts.blank, "detections": counts.detections, "events": counts.events}
-        fields |= {"dateless": counts.dateless}
+        fields |= {
+            "blank": counts.blank,
+            "detections": counts.detections,
+            "events": counts.events,
+            "dateless": counts.dateless,
+        }
         print_json({**fields, "smoothed": counts.smoothed, "answers": dict(counts.answers), "notes": list(notes)})
         return
     print_notes(notes)

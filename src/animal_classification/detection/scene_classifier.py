@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 import numpy as np
 
 from animal_classification.data.detections import Detection
-from animal_classification.detection.crops import square_crop
+from animal_classification.data.square_crop import square_crop
 from animal_classification.detection.scene import NamedBox, Scene
 from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.imaging.decoding import opened, sufficient_side

@@ -120,3 +120,8 @@ def detection(
         label=label,
         label_probability=label_probability,
     )
+
+
+def is_turned(written: Size, upright: Size) -> bool:
+    """Whether boxes were measured on a picture that nobody had turned by its EXIF orientation."""
+    return (written[0] < written[1]) != (upright[0] < upright[1]) and written[0] != written[1]

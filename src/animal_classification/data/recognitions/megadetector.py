@@ -98,7 +98,8 @@ class _MegaDetectorReading:
 
     def failures(self) -> tuple[str, ...]:
         """A note about the pictures that the other program could not read."""
-        return (f"{self._failed:,} could not be read by the program that wrote it",) if self._failed else ()
+        files = "file" if self._failed == 1 else "files"
+        return (f"{self._failed:,} {files} could not be read by the program that wrote it",) if self._failed else ()
 
     def _box(self, item: Object, name: str) -> WrittenBox | None:
         number = as_text(item.get("category"))

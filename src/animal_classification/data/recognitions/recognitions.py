@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from animal_classification.data.detections import Detection
-from animal_classification.data.recognitions.entry import RecognizedFile, Size
+from animal_classification.data.recognitions.entry import RecognizedFile, Size, is_turned
 from animal_classification.data.recognitions.matching import Match, PathIndex, repeated
 from animal_classification.errors import UsageError
 
@@ -90,7 +90,7 @@ class Recognitions:
             if size is None:
                 raise UsageError(f"{self.where}: its boxes are in pixels; the size of {entry.name!r} is needed")
             boxes = tuple(one for box in entry.pixel_boxes if (one := box.of_size(size)) is not None)
-        elif boxes and entry.size and size and _is_turned(entry.size, size):
+        elif boxes and entry.size and size and is_turned(entry.size, size):
             return None
         return None if boxes is None else tuple(sorted(boxes, key=lambda box: -box.confidence))
 
@@ -120,8 +120,3 @@ def last_of_each(entries: Iterable[RecognizedFile]) -> tuple[tuple[RecognizedFil
         return tuple(listed), ()
     count = f"{len(twice):,} files are" if len(twice) > 1 else "1 file is"
     return tuple(last.values()), (f"{count} in it more than once: the last entry counts; first: {twice[0]!r}",)
-
-
-def _is_turned(written: Size, upright: Size) -> bool:
-    """Whether boxes were measured on a picture that nobody had turned by its EXIF orientation."""
-    return (written[0] < written[1]) != (upright[0] < upright[1]) and written[0] != written[1]

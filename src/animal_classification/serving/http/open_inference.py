@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
+from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http.open_inference_tensors import (
     BODY,
     JSON_LENGTH,
@@ -47,7 +48,11 @@ INPUT = {"name": "photos", "datatype": "BYTES", "shape": [-1]}
 DOCUMENTED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}}
 ERRORS = errors(400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
 FACT_ERRORS = errors(401, 403, 404, 422, 503)
-PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
+PLATFORMS = {
+    "onnxruntime": "onnx_onnxv1",
+    "onnxruntime-cuda": "onnx_onnxv1",
+    "openvino": "openvino_onnxv1",
+}
 
 
 def make_router(service: ModelService, settings: Settings) -> APIRouter:
@@ -76,7 +81,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
                 lambda outcome: as_entry(outcome, model.info),
                 photos,
                 top_k=options.top_k,
-                heatmap=options.heatmap,
+                extras=Extras(heatmap=options.heatmap),
                 model=model,
             )
             entries = await while_connected(request, named)

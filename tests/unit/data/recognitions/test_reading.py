@@ -78,7 +78,7 @@ def test_a_picture_that_failed_is_to_be_classified_whole_and_one_without_boxes_i
     assert found.of("a.jpg") == ()
     assert found.of("b.jpg") is None
     assert found.of("c.jpg") is None
-    assert any("1 could not be read" in note for note in found.notes)
+    assert any("1 file could not be read" in note for note in found.notes)
 
 
 def test_boxes_are_cut_to_the_picture_and_empty_ones_counted(tmp_path: Path) -> None:
