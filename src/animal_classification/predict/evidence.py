@@ -123,7 +123,7 @@ def unpack(text: str) -> NDArray[np.float64]:
     """
     try:
         return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=_HALF).astype(np.float64)
-    except zlib.error as error:
+    except (zlib.error, ValueError) as error:
         raise ValueError(f"damaged probabilities: {error}") from error
 
 
