@@ -34,7 +34,13 @@ class FakeClassifier:
     """Reads one file ahead; what is not a file cannot be reached, and what is empty is damaged."""
 
     info = SimpleNamespace(
-        name="fake", version="7", rollup=SimpleNamespace(threshold=0.65), background=(), labels=[None], unknown=None
+        name="fake",
+        version="7",
+        rollup=SimpleNamespace(threshold=0.65),
+        background=(),
+        labels=[None],
+        unknown=None,
+        data=SimpleNamespace(crops=False),
     )
     bundle = SimpleNamespace(sha256="0" * 64)
     closed = False
