@@ -40,11 +40,12 @@ class Item:
 
 
 SomeItem = TypeVar("SomeItem", bound=Item)
+Decoded = TypeVar("Decoded")
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Stream(Generic[Row]):
+class Stream(Generic[SomeItem, Decoded, Row]):
     """What becomes of items: each is decoded by itself, and a few at a time become rows.
 
     Calling it with a chunk of items does both on this thread; that call is what an executor runs.
@@ -54,8 +55,8 @@ class Stream(Generic[Row]):
         infer: Takes what was decoded and returns as many rows. Called from several threads at once.
     """
 
-    decode: Callable[[Item], Pixels]
-    infer: Callable[[Sequence[Pixels]], Sequence[Row]]
+    decode: Callable[[SomeItem], Decoded]
+    infer: Callable[[Sequence[Decoded]], Sequence[Row]]
 
     def run(
         self,
@@ -89,7 +90,7 @@ class Stream(Generic[Row]):
             (item, one if isinstance(one, ImageError) else next(rows)) for item, one in zip(chunk, decoded, strict=True)
         ]
 
-    def _decode(self, item: Item) -> Pixels | ImageError:
+    def _decode(self, item: SomeItem) -> Decoded | ImageError:
         try:
             return self.decode(item)
         except ImageError as error:

@@ -16,7 +16,8 @@ from animal_classification.data.discovery import PhotoPaths
 from animal_classification.errors import CorruptImageError, ImageError, ImageNotFoundError
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import Answer, Candidate, Prediction
-from animal_classification.predict.job import Listener, PhotoItem, PredictedPhoto, PredictRun, Sink
+from animal_classification.predict.job import Listener, PredictedPhoto, PredictRun, Sink
+from animal_classification.predict.looking import PhotoItem
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed
 from animal_classification.predict.writers.table_file import TableFile
@@ -33,7 +34,13 @@ class FakeClassifier:
     """Reads one file ahead; what is not a file cannot be reached, and what is empty is damaged."""
 
     info = SimpleNamespace(
-        name="fake", version="7", rollup=SimpleNamespace(threshold=0.65), background=(), labels=[None], unknown=None
+        name="fake",
+        version="7",
+        rollup=SimpleNamespace(threshold=0.65),
+        background=(),
+        labels=[None],
+        unknown=None,
+        data=SimpleNamespace(crops=False),
     )
     bundle = SimpleNamespace(sha256="0" * 64)
     closed = False
