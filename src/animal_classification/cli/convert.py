@@ -40,8 +40,13 @@ def command(table: str, output: str | None, as_json: bool, **options: Any) -> No
     result = convert(ConvertRequest(table=table, output=output, format=form, overwrite=overwrite, rules=rules))
     counts, notes = result.written.counts, result.written.notes
     if as_json:
-        fields = {"output": result.output, "files": counts.files, "unreadable": counts.unreadable, "blank": counts.blank}
-        fields |= {"detections": counts.detections, "events": counts.events, "dateless": counts.dateless}
+        fields = {"output": result.output, "files": counts.files, "unreadable": counts.unreadable}
+        fields |= {
+            "blank": counts.blank,
+            "detections": counts.detections,
+            "events": counts.events,
+            "dateless": counts.dateless,
+        }
         print_json({**fields, "smoothed": counts.smoothed, "answers": dict(counts.answers), "notes": list(notes)})
         return
     print_notes(notes)

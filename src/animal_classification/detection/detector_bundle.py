@@ -148,6 +148,4 @@ def _folder(name: str, known: dict[str, Path]) -> Path:
             f"{name}: holds no {DETECTOR_INFO_FILE}, so it is no detector; see: animals detectors list"
         )
     hint = nearest(name, known) or f" ({', '.join(known) or 'there is none'})"
-    raise BundleNotFoundError(
-        f"{name}: no such detector; name a detector's folder or one of animals detectors list{hint}"
-    )
+    raise BundleNotFoundError(f"{name}: no such detector; name a folder, or one of: animals detectors list{hint}")

@@ -27,6 +27,9 @@ class DetectorInput(_Part):
 
     Attributes:
         size: Its side in pixels.
+        multiple: The input need not be square: its sides are the smallest multiples of this that hold the picture.
+            ``None`` where the graph takes squares only.
+        enlarge: Whether a picture that is smaller than the input is enlarged to it.
         fit: ``pad_end`` and ``pad_around`` keep the proportions and fill what is left, on the right and below or on all
             sides; ``stretch`` does not keep them.
         fill: Grey of what is left, 0 to 255.
@@ -35,6 +38,8 @@ class DetectorInput(_Part):
 
     size: int = Field(ge=32, le=4096)
     fit: FitName
+    multiple: int | None = Field(default=None, ge=1)
+    enlarge: bool = True
     fill: int = Field(default=114, ge=0, le=255)
     interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bilinear"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.hashes import hash_file
-from animal_classification.data.recognitions import Recognitions, read_recognitions
+from animal_classification.data.recognitions import Match, Recognitions, read_recognitions
 from animal_classification.detection.detector import Detector
 from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.field.camera_clock import TimeRules
@@ -17,6 +17,8 @@ from animal_classification.predict.looking import FieldPhotos
 from animal_classification.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
+    from animal_classification.data.detections import Detection
+    from animal_classification.data.discovery import PhotoPaths
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.results import Prediction
     from animal_classification.predict.field_request import FieldRequest
@@ -32,16 +34,16 @@ class FieldSetup:
     Attributes:
         photos: Looks at them.
         run: What tables are made from later.
-        given: The other program's file, if boxes come from one.
+        notes: What the user should know of a file with boxes, a line each.
     """
 
     photos: FieldPhotos
     run: FieldRun
-    given: Recognitions | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, request: FieldRequest, classifier: Classifier) -> FieldSetup:
-        """Load and read what the request names.
+    def of(cls, request: FieldRequest, classifier: Classifier, photos: PhotoPaths) -> FieldSetup:
+        """Load and read what the request names; boxes of another program are matched with all photos at once.
 
         Raises:
             AnimalsError: Something of it cannot be used.
@@ -49,6 +51,8 @@ class FieldSetup:
         detector = None if request.detector is None else Detector.load(request.detector, threads=classifier.threads)
         given = None if request.detections is None else read_recognitions(request.detections)
         source = _source(request, detector, given)
+        matched = None if given is None else MatchedBoxes.of(given, photos)
+        notes = () if given is None or matched is None else (given.says_of(matched.match), *given.notes)
         threshold = request.rules.threshold
         if threshold is None and source is not None:
             threshold = source.typical
@@ -60,10 +64,31 @@ class FieldSetup:
             else source.typical,
             when=request.detect,
             is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
-            given=None if given is None else given.of,
+            given=matched,
         )
-        photos = FieldPhotos(scenes, TimeRules(from_names=request.rules.time_from == "name"))
-        return cls(photos, FieldRun.of(classifier.info, source, request.detect), given)
+        looking = FieldPhotos(scenes, TimeRules(from_names=request.rules.time_from == "name"))
+        return cls(looking, FieldRun.of(classifier.info, source, request.detect), notes)
+
+
+@dataclass(frozen=True)
+class MatchedBoxes:
+    """Boxes of another program by the names of photos: no entry goes to two of them."""
+
+    recognitions: Recognitions
+    match: Match
+
+    @classmethod
+    def of(cls, recognitions: Recognitions, photos: PhotoPaths) -> MatchedBoxes:
+        """For all photos of a run.
+
+        Raises:
+            UsageError: Which entry belongs to which photo is ambiguous.
+        """
+        return cls(recognitions, recognitions.match(photo.name for photo in photos.walk()))
+
+    def __call__(self, name: str, size: tuple[int, int]) -> tuple[Detection, ...] | None:
+        position = self.match.entry_of.get(name)
+        return None if position is None else self.recognitions.boxes_of(self.recognitions.entries[position], size)
 
 
 @dataclass(frozen=True)

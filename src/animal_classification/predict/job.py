@@ -110,7 +110,7 @@ def run(
         if request.writes_table and request.field is None:
             table = stack.enter_context(closing(_table(request)))
         classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
-        setup = FieldSetup.of(request.field, classifier) if request.field else None
+        setup = FieldSetup.of(request.field, classifier, photos) if request.field else None
         if request.writes_table and setup is not None:
             table = stack.enter_context(closing(_field_table(request, setup)))
         sorter = None
@@ -156,7 +156,6 @@ class PredictRun:
     setup: FieldSetup | None = None
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
-    matched: int = 0
 
     def run(self, listener: Listener, executor: Executor | None) -> PredictResult:
         """Do it."""
@@ -201,7 +200,6 @@ class PredictRun:
         if photo.entry.again:
             self.tally.take_back(earlier[photo.entry.row["path"]])
         self.tally.add(photo.entry)
-        self.matched += bool(photo.entry.evidence and photo.entry.evidence.get("searched"))
 
     def _needs_row(self, photo: FoundPhoto, earlier: Mapping[str, EarlierRow]) -> bool:
         """Whether a photo has no row yet, or one that does not count any more."""
@@ -231,7 +229,6 @@ class PredictRun:
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
             earlier[entry.row["path"]] = EarlierRow.of(entry)
             self.tally.add(entry)
-            self.matched += bool(entry.evidence and entry.evidence.get("searched"))
         return earlier
 
     def _end(self, begun: float, new: int, *, interrupted: bool) -> PredictResult:
@@ -273,15 +270,12 @@ class PredictRun:
 
     def _notes(self) -> tuple[str, ...]:
         """What was read beside the photos, and what of it met none."""
-        notes = self._written.notes if self._written else ()
-        given = self.setup.given if self.setup else None
-        if given is None:
-            return (*self._wants_crops(), *notes)
-        return (f"{given.says}; {self.matched} of {self.tally.photos} photos matched", *given.notes, *notes)
+        read = self.setup.notes if self.setup else ()
+        return (*self._wants_crops(), *read, *(self._written.notes if self._written else ()))
 
     def _wants_crops(self) -> tuple[str, ...]:
         info, field = self.classifier.info, self.request.field
-        if not info.data.crops or (field is not None and field.detector is not None):
+        if not info.data.crops or (field is not None and (field.detector or field.detections)):
             return ()
         return (
             f"{info.name} learned from animals cut out of photos, and these were whole: add --detector lite, or "
