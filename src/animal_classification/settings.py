@@ -74,7 +74,7 @@ class Settings:
     detector: str = setting(
         "", "Finds animals as boxes where a request asks for detections: lite, or a detector's name or folder."
     )
-    engine: str = setting("auto", "auto, openvino or onnxruntime.")
+    engine: str = setting("auto", "auto, onnxruntime, openvino or onnxruntime-cuda.")
     page: bool = setting(True, "Serve the Classify page at / beside the API.")
     gradio: bool = setting(False, "Serve Gradio's front end at /gradio as well; with one worker, and without keys.")
     root_path: str = setting("", "The path prefix under which a proxy serves this, such as /animals.")

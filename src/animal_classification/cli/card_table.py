@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,29 @@ from animal_classification.common.console import printable
 from animal_classification.common.text_files import write_text
 from animal_classification.field.card_report import COLUMNS, CardsReport, counted, gap_text
 from animal_classification.field.card_tally import CardTally
-from animal_classification.predict.writers.text import FORMULA_STARTS
+from animal_classification.predict.writers.text import csv_cell
 
 _HEAD = ("deployment", "photos", "videos", "first", "last", "days", "longest gap")
 _GAP = 2
 _NARROWEST = 12
 
 
-def card_lines(report: CardsReport) -> Iterator[str]:
-    """A table with one line for each deployment, then what to look into."""
+def card_lines(report: CardsReport, width: int | None = None) -> Iterator[str]:
+    """A table with one line for each deployment, then what to look into.
+
+    Args:
+        report: What was found.
+        width: Of the terminal, which lines keep to; None for a file or a pipe.
+    """
     rows = [_HEAD, *(_cells(name, tally) for name, tally in report.tallies.items())]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    room = shutil.get_terminal_size().columns - sum(widths[1:]) - _GAP * (len(_HEAD) - 1)
-    widths[0] = min(widths[0], max(room, _NARROWEST))
+    if width is not None:
+        widths[0] = min(widths[0], max(width - sum(widths[1:]) - _GAP * (len(_HEAD) - 1), _NARROWEST))
     for row in rows:
         cells = [_padded(text, widths[column], column) for column, text in enumerate(row)]
         yield (" " * _GAP).join(cells).rstrip()
     yield ""
-    yield _total(report)
+    yield from _wrapped(_total(report), "", width)
     if not report.warnings:
         yield "Nothing to look into."
         return
@@ -43,7 +48,13 @@ def card_lines(report: CardsReport) -> Iterator[str]:
         if warning.deployment != before:
             yield f"  {printable(warning.deployment)}" if warning.deployment else "  deployment sheet"
         before = warning.deployment
-        yield f"    {printable(warning.message)}"
+        yield from _wrapped(printable(warning.message), "    ", width)
+
+
+def _wrapped(text: str, indent: str, width: int | None) -> list[str]:
+    if width is None:
+        return [indent + text]
+    return textwrap.wrap(text, max(width, 40), initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
 def _cells(name: str, tally: CardTally) -> tuple[str, ...]:
@@ -117,11 +128,10 @@ def write_report(report: CardsReport, target: Path) -> None:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, list):
         value = " | ".join(value)
     elif isinstance(value, dict):
         value = " | ".join(f"{ending} {count}" for ending, count in value.items())
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+    return csv_cell(value)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +73,7 @@ def command(paths: tuple[str, ...], output: str | None, as_json: bool, quiet: bo
     if as_json:
         print_json(report_object(report))
     else:
-        print_lines(card_lines(report))
+        print_lines(card_lines(report, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     return _exit_code(report, log, paths)
 
 

@@ -45,6 +45,12 @@ INTERRUPTED = 130
 @click.option("--copy", "way", flag_value="copy", default=None, help="Sort by copying (the default).")
 @click.option("--link", "way", flag_value="link", help="Sort by hard links, which take no space.")
 @click.option("--symlink", "way", flag_value="symlink", help="Sort by symbolic links.")
+@click.option(
+    "--keep-folders",
+    is_flag=True,
+    default=None,
+    help="Sort into DIR/ANIMAL/FOLDERS of the photo.  [default: with a field option, if two names are equal]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what --sort-into would do; write nothing at all.")
 @click.option(
     "--model",

@@ -141,6 +141,8 @@ class TrainerConfig(ConfigModel):
     cache_bytes: int = Field(ge=0)
     profile: bool
     deterministic: bool = True
+    devices: int = Field(default=1, ge=1, le=1024)
+    nodes: int = Field(default=1, ge=1, le=1024)
 
 
 TrackerName = Literal["auto", "mlflow", "wandb", "tensorboard", "csv"]
@@ -229,3 +231,9 @@ class Config(ConfigModel):
     unknown: UnknownConfig = UnknownConfig()
     tracking: TrackingConfig
     sweep: SweepConfig
+
+    @model_validator(mode="after")
+    def _several_processes_have_something_to_do(self) -> Config:
+        if self.recipe.name == "probe" and (self.trainer.devices > 1 or self.trainer.nodes > 1):
+            raise ValueError("trainer.devices and trainer.nodes are for recipe=finetune and recipe=cnn")
+        return self

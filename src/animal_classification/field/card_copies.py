@@ -62,7 +62,7 @@ class CopyFinder:
         for print_, others in self._again.items():
             by_end: dict[bytes, list[_Place]] = defaultdict(list)
             for place in (self._first[print_], *others):
-                by_end[end_fingerprint(place.path)].append(place)
+                by_end[end_fingerprint(place.path, print_[0])].append(place)
             found += [places for end, places in by_end.items() if end and len(places) > 1]
         return found
 

@@ -190,9 +190,11 @@ def _clock_warnings(tally: CardTally, row: Deployment | None) -> Iterator[str]:
         if tally.before_2010 == tally.dated:
             why = "old photos, or a clock that was never set?"
         yield f"{counted(tally.before_2010, 'file')} from before 2010: {why}"
-    if tally.backwards:
-        times = "once" if tally.backwards == 1 else f"{tally.backwards:,} times"
-        yield f"time runs backwards {times} in the order of names, first at {tally.first_backwards!r}"
+    if tally.first_backwards:
+        name, before, after = tally.first_backwards
+        times = "once" if tally.backwards == 1 else f"{tally.backwards:,} times, first"
+        jump = f"from {before:%Y-%m-%d %H:%M} to {after:%Y-%m-%d %H:%M}"
+        yield f"time runs backwards in the order of names: {times} {jump} at {name!r}"
 
 
 def _span_warnings(tally: CardTally, row: Deployment | None) -> Iterator[str]:

@@ -113,9 +113,14 @@ def _pixels_at(head: bytes) -> int:
     return at if head[at : at + 2] == _START_OF_SCAN else 0
 
 
-def end_fingerprint(path: str) -> bytes:
-    """A fingerprint of the end of a file, which copies share; empty if it cannot be read."""
+def end_fingerprint(path: str, length: int) -> bytes:
+    """A fingerprint of the end of a file, which copies share; empty if it cannot be read.
+
+    Args:
+        path: Where it is.
+        length: Of the part that its fingerprint is of, in bytes: what is before it may differ.
+    """
     try:
-        return hashlib.blake2b(read_tail(path, _TAIL), digest_size=16).digest()
+        return hashlib.blake2b(read_tail(path, min(_TAIL, length)), digest_size=16).digest()
     except ImageError:
         return b""

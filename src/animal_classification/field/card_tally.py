@@ -29,12 +29,12 @@ class CardTally:
         others: All other files, by their ending.
         empty: Photos and videos of 0 bytes.
         unreadable: Photos and videos that the system refuses to read, with the reason of one of them.
-        dateless: Photos without any time; videos only count where their name has one.
+        dateless: Photos without any time, but for those of 0 bytes.
         future: Times after tomorrow.
         before_2010: Times before 2010.
         no_moment: What stands where the time should be, and is none: zeros, month 13.
         backwards: How often a photo is more than a minute older than the one before it by name.
-        first_backwards: Name of the first of these.
+        first_backwards: The first of these: its name, the time before it, and its own.
         night: Photos taken between 21:00 and 5:00.
         cameras: Makes, models and serial numbers that were seen.
     """
@@ -49,7 +49,7 @@ class CardTally:
     before_2010: int = 0
     no_moment: int = 0
     backwards: int = 0
-    first_backwards: str = ""
+    first_backwards: tuple[str, datetime, datetime] | None = None
     night: int = 0
     cameras: set[str] = field(default_factory=set)
     _seconds: array[int] = field(default_factory=lambda: array("q"))
@@ -82,7 +82,7 @@ class CardTally:
             self._take_time(facts.time, file)
         elif facts.time_source == "bad":
             self._take_bad(facts.camera_time, rules)
-        elif file.kind == "photo":
+        elif file.kind == "photo" and file.size:
             self.dateless += 1
 
     def _take_time(self, time: datetime, file: CardFile) -> None:
@@ -91,7 +91,7 @@ class CardTally:
         self.night += file.kind == "photo" and (time.hour >= NIGHT[0] or time.hour < NIGHT[1])
         if self._before is not None and time < self._before - _BACKWARDS:
             self.backwards += 1
-            self.first_backwards = self.first_backwards or file.name
+            self.first_backwards = self.first_backwards or (file.name, self._before, time)
         self._before = time
 
     def _take_bad(self, said: str, rules: TimeRules) -> None:

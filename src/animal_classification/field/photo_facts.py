@@ -29,7 +29,7 @@ TimeSource = Literal["", "exif", "makernote", "container", "name", "date_only", 
 
 # A JPEG's EXIF begins within its first bytes and has at most 65,535.
 HEAD_BYTES = 72 << 10
-_MOST = 1 << 20
+_MOST = 32 << 20
 # Makers that cameras were seen to write into the place of the model.
 _MAKERS = frozenset({"bolymedia", "browning", "bushnell", "cuddeback", "moultrie", "reconyx", "scoutguard", "spypoint"})
 

@@ -18,7 +18,7 @@ from animal_classification.predict.field_setup import FieldSetup
 from animal_classification.predict.journal import EarlierRow, JournalEntry, JournalHeader
 from animal_classification.predict.looking import WholePhotos
 from animal_classification.predict.request import PredictRequest
-from animal_classification.predict.sorting import Placed, Sorter, refuse_overlap
+from animal_classification.predict.sorting import Placed, Sorter, names_repeat, refuse_overlap
 from animal_classification.predict.summary import PredictSummary, Tally, listed
 from animal_classification.predict.table import to_row
 from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
@@ -115,7 +115,10 @@ def run(
             table = stack.enter_context(closing(_field_table(request, setup)))
         sorter = None
         if request.sort_into is not None:
-            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
+            keep = request.keep_folders
+            if keep is None:
+                keep = request.field is not None and names_repeat(photo.path for photo in photos.walk())
+            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run, keep_folders=keep)
         return PredictRun(request, photos, classifier, table, sorter, sink or Sink(), setup).run(
             listener or Listener(), executor
         )
@@ -192,7 +195,9 @@ class PredictRun:
         """Sort, write down and count one photo."""
         # Sorted before it is written down: what a journal holds never has to be sorted again.
         prediction = photo.result.prediction
-        placed = self.sorter.place(photo.path, prediction.answer.name) if self.sorter and prediction else None
+        placed = None
+        if self.sorter and prediction:
+            placed = self.sorter.place(photo.path, prediction.answer.name, photo.result.path)
         if self.table is not None:
             self.table.append(photo.entry)
         else:

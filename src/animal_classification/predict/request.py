@@ -31,6 +31,8 @@ class PredictRequest:
         all_files: A row for every file, whatever its name ends with.
         sort_into: Put the photos into a folder for each animal below this one.
         way: How to sort; by copying if it is not said.
+        keep_folders: Whether sorted photos keep the folders that they are in; if it is not said, they do in a field run
+            in which two photos have one name, as on every card.
         dry_run: Write nothing at all; rows go to the sink, with what sorting would do.
         field: Animals in boxes, times, events; ``None``: every photo as a whole, and nothing else.
     """
@@ -48,6 +50,7 @@ class PredictRequest:
     all_files: bool = False
     sort_into: str | None = None
     way: Way | None = None
+    keep_folders: bool | None = None
     dry_run: bool = False
     field: FieldRequest | None = None
 
@@ -82,6 +85,10 @@ class PredictRequest:
             (self.overwrite and self.resume, "--resume goes on with a table, --overwrite replaces it: drop one"),
             (self.dry_run and self.sort_into is None, "--dry-run shows what --sort-into would do: add --sort-into DIR"),
             (self.way is not None and self.sort_into is None, f"--{self.way} says how to sort: add --sort-into DIR"),
+            (
+                bool(self.keep_folders) and self.sort_into is None,
+                "--keep-folders says how to sort: add --sort-into DIR",
+            ),
         )
 
 

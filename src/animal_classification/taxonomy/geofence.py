@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _RANKS = 5
 _COUNTRY_LETTERS = 3
 _REGION_LETTERS = 2
+_ORDER = 1
+# What SpeciesNet's taxonomy calls an order of ours.
+_SAME_ORDER: Mapping[str, str] = {"cetartiodactyla": "artiodactyla"}
 # Class and the finest name: orders and families differ from author to author (Cetartiodactyla, Artiodactyla).
 _Key = tuple[str, int, str]
 _Places = Mapping[str, frozenset[str]]
@@ -137,6 +140,7 @@ def _rule(path: Path, key: str, value: Any) -> tuple[_Key, _Rule]:
         raise UsageError(f"{path.name}: {key!r} must be an object with allow, block or both")
     places = {word: _places(path, key, value.get(word) or {}) for word in ("allow", "block")}
     rank = max(position for position, name in enumerate(names) if name)
+    names[_ORDER] = _SAME_ORDER.get(names[_ORDER], names[_ORDER])
     finest = f"{names[3]} {names[4]}" if rank == _RANKS - 1 else names[rank]
     return (names[0], rank, finest), _Rule(**places)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from animal_classification.taxonomy.decision import AnswerLevel, Decision, Rule
-from animal_classification.taxonomy.explanation import Explainer
+from animal_classification.taxonomy.decision_text import DecisionText
 from animal_classification.taxonomy.lineage import Lineage, scientific_name
 from animal_classification.taxonomy.taxa import TaxonSums, taxa_of
 
@@ -58,7 +58,7 @@ class Taxonomy:
         self.taxa = taxa_of(self.labels)
         self._sums = TaxonSums([taxon.members for taxon in self.taxa])
         self._sizes = np.array([len(taxon.members) for taxon in self.taxa], np.intp)
-        self._explainer = Explainer(self.labels, self.taxa, threshold)
+        self._text = DecisionText(self.labels, self.taxa, threshold)
 
     @classmethod
     def of(cls, info: BundleInfo, threshold: float | None = None) -> Taxonomy:
@@ -100,11 +100,11 @@ class Taxonomy:
     ) -> Decision:
         sure = bool(row[top] >= self.threshold)
         if sure and (allowed is None or allowed.mask[top]):
-            return self._label(top, row[top], "label", self._explainer.label(top, row[top]), top)
+            return self._label(top, row[top], "label", self._text.label(top, row[top]), top)
         reached = np.flatnonzero(sums >= self.threshold)
         plain = None if sure else self._finest(reached, sums)
         chosen = plain if allowed is None else self._finest(self._holding(reached, allowed), sums)
-        why = self._explainer.chain(row, sums, top, chosen, allowed)
+        why = self._text.chain(row, sums, top, chosen, allowed)
         if chosen is None:
             rule: Rule = "list_none" if sure or plain is not None else "animal"
             return Decision(ANIMAL, "animal", _unit(row.sum()), "", Lineage(), rule, why, None, top)

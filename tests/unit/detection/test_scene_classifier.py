@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from animal_classification.data.detections import Detection
-from animal_classification.detection.crops import MARGIN, square_crop
+from animal_classification.data.square_crop import MARGIN, square_crop
 from animal_classification.detection.detector import Detector
 from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.errors import ImageError

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from animal_classification.predict.field_columns import Column
 
 _TYPES = {"text": "VARCHAR", "time": "TIMESTAMP", "real": "DOUBLE", "whole": "BIGINT", "truth": "BOOLEAN"}
+_PATHS = ("path", "best_path")  # to be found in the table of files, they are spelt as there
 _WIDTHS = {"path": 40, "best_path": 40, "answer": 24, "label": 24, "error": 40, "decision_why": 40, "time": 19}
 
 
@@ -195,4 +196,4 @@ def _cell(name: str, value: Any) -> str:
         return str(value or "")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return csv_path(str(value)) if name == "path" else csv_cell(value)
+    return csv_path(str(value)) if name in _PATHS else csv_cell(value)

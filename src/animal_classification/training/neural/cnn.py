@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
 from animal_classification.training.neural.image_cache import open_pixels
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.package import trained_model
+from animal_classification.training.neural.team import leading
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -43,9 +45,9 @@ def train(job: RecipeInputs) -> TrainedModel:
             f"recipe.size={size} is halved {len(config.channels)} times, which leaves nothing; it must be at least "
             f"{2 ** len(config.channels)}, or recipe.channels shorter"
         )
+    prepare_torch(job.config.trainer)
     spec = PreprocessSpec(size=size, crop_pct=1.0, interpolation="bicubic")
     photos = load_photos(job, spec)
-    prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
     network = AnimalClassificationCNN(
         photos.classes, size=size, channels=config.channels, hidden=config.hidden, dropout=config.dropout
@@ -57,7 +59,9 @@ def train(job: RecipeInputs) -> TrainedModel:
         balance=config.balance,
         augment=partial(augment, strength=config.augment) if config.augment else None,
     )
-    fitted = fit(job, network, optimizers.groups(network.parameters(), job.config.optim), photos, plan)
+    with leading(job.config.trainer) as team:
+        groups = optimizers.groups(network.parameters(), job.config.optim)
+        fitted = fit(replace(job, team=team), network, groups, photos, plan)
     return trained_model(job, network, fitted, photos, spec)
 
 

@@ -89,11 +89,19 @@ class MemoryMappedImages:
     array: NDArray[np.uint8]
     places: NDArray[np.int64]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process maps the same file."""
+        return _mapped, (str(getattr(self.array, "filename")), self.places)  # noqa: B009 - a memmap's
+
     def __len__(self) -> int:
         return len(self.places)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         return np.asarray(self.array[self.places[indices]])
+
+
+def _mapped(file: str, places: NDArray[np.int64]) -> MemoryMappedImages:
+    return MemoryMappedImages(np.load(file, mmap_mode="r", allow_pickle=False), places)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animal_classification.bundle import Calibration, Label
+from animal_classification.bundle import Calibration
 from animal_classification.config.schema import FinetuneConfig
 from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.evaluation.fit_postprocessing import HeldOut
 from animal_classification.imaging import PreprocessSpec
+from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
@@ -41,6 +42,7 @@ from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
+from animal_classification.training.neural.team import leading
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -92,14 +94,22 @@ def train(job: RecipeInputs) -> TrainedModel:
     torch.manual_seed(job.config.seed)
     state = _prepare(job, config, load_backbone(job.config.backbone))
     pretrained = copy_weights(state.learner)
+    with leading(job.config.trainer) as team:
+        state, tuned, held_out = _tune(replace(job, team=team), config, state, pretrained)
+    return _trained_model(job, state, tuned, held_out)
+
+
+def _tune(
+    job: RecipeInputs, config: FinetuneConfig, state: FitState, pretrained: Mapping[str, Tensor]
+) -> tuple[FitState, FinetuneResult, HeldOut]:
+    """All fits: what was decided, and the network with its final weights."""
     by_val = len(state.photos.val) > 0
     tuned = _tune_by_val(job, config, state) if by_val else _tune_by_halves(job, config, state)
     if config.refit or not by_val:
         state.learner.load_state_dict(pretrained)
         state = _merge_val(state) if by_val else state
         tuned = _refit(job, config, state, tuned)
-    held_out = tuned.held_out or _held_out(job, config, state, tuned, pretrained)
-    return _trained_model(job, state, tuned, held_out)
+    return state, tuned, tuned.held_out or _held_out(job, config, state, tuned, pretrained)
 
 
 def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) -> FitState:
@@ -246,7 +256,7 @@ def _trained_model(job: RecipeInputs, state: FitState, tuned: FinetuneResult, he
     job.progress("exporting", 1, 1)
     return TrainedModel(
         model=model,
-        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        labels=labels_of(job.dataset.classes),
         preprocess=state.network.preprocess,
         calibration=Calibration(temperature=fit_temperature(held_out.logits, held_out.targets)),
         photos=len(targets),

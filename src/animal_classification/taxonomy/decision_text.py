@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,12 +15,11 @@ if TYPE_CHECKING:
     from animal_classification.taxonomy.allowed import AllowedLabels
     from animal_classification.taxonomy.taxa import Taxon
 
-# A taxon that adds less than this to the one before it explains nothing.
-_WORTH_SAYING = 0.005
 _DIGITS = (2, 3, 4)
+_FINEST = 10_000
 
 
-class Explainer:
+class DecisionText:
     """Writes ``decision_why``.
 
     Args:
@@ -65,8 +65,8 @@ class Explainer:
             if position == chosen or (chosen is not None and len(self._taxa[position].members) >= self._size(chosen)):
                 break
             total = float(sums[position])
-            if total - said >= _WORTH_SAYING or (said < self._threshold <= total):
-                words.append(self._short(self._taxa[position].name, total, "holds no label that is allowed"))
+            if self._number(total) != self._number(said):
+                words.append(self._short(self._taxa[position].name, total, "holds no allowed label"))
                 said = total
         words.append(self._end(sums, chosen, allowed))
         return "; ".join(word for word in words if word)
@@ -93,8 +93,7 @@ class Explainer:
     def _number(self, probability: float) -> str:
         """As few digits as show on which side of the threshold it is, and that it is less than 1."""
         for digits in _DIGITS:
-            text = f"{probability:.{digits}f}"
-            shown = float(text)
+            shown = float(f"{probability:.{digits}f}")
             if (shown >= self._threshold) == (probability >= self._threshold) and (shown < 1 or probability >= 1):
-                break
-        return text
+                return f"{probability:.{digits}f}"
+        return f"{math.floor(probability * _FINEST) / _FINEST:.4f}"
