@@ -79,7 +79,7 @@ def unpack(wheel: Path, folder: Path) -> tuple[Path, str]:
 
 
 def lite_input() -> DetectorInput:
-    return KINDS["animals"].input(SIZE).model_copy(update={"multiple": MULTIPLE})
+    return KINDS["animals"].input(SIZE).model_copy(update={"multiple": MULTIPLE, "enlarge": False})
 
 
 def write(graph: ModelProto, output: Path) -> DetectorBundle:

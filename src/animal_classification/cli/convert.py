@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from animal_classification.cli.field_options import rule_options
+from animal_classification.cli.field_options import html_option, rule_options
 from animal_classification.cli.options import json_option
 from animal_classification.cli.output import print_json, print_notes
 from animal_classification.common.console import printable, say
@@ -21,18 +20,10 @@ from animal_classification.predict.writers.text import FORMATS
 @click.option("-o", "--output", metavar="FILE", help="The table to write.  [default: TABLE, made again]")
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the table, whatever FILE ends with.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE even if it is no table that animals wrote.")
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write a page of the events too, with pictures.",
-)
-@click.option("--photos", metavar="DIR", type=click.Path(path_type=Path), help="Where the photos are, for that page.")
 @rule_options
+@html_option
 @json_option
-def command(
-    table: str, output: str | None, html: Path | None, photos: Path | None, as_json: bool, **options: Any
-) -> None:
+def command(table: str, output: str | None, as_json: bool, **options: Any) -> None:
     """Make the tables of a run again, without a model: with other thresholds, gaps, lists and clocks.
 
     TABLE is what animals predict wrote with --detector, --detections or another option of the field. What was found in
@@ -41,19 +32,19 @@ def command(
     \b
     animals convert animals.csv --threshold 0.3
     animals convert animals.csv -o animals.xlsx --event-gap 1h --species-list list.txt
-    animals convert animals.csv --html events.html --photos cards
     """  # noqa: D301 - \b is click's mark for lines that stay apart
-    from animal_classification.predict.convert import ConvertRequest, convert
-    from animal_classification.predict.events_page import EventsPage
+    from animal_classification.predict.convert import ConvertRequest, convert, find_journal
     from animal_classification.predict.field_request import FieldRules
+    from animal_classification.predict.timeline import TimelineTarget, timeline_of
 
-    if photos is not None and html is None:
-        raise click.UsageError("--photos is for the page of events: add --html FILE")
-    form, overwrite = options.pop("format"), options.pop("overwrite")
+    form, overwrite, html = options.pop("format"), options.pop("overwrite"), options.pop("html")
     rules = FieldRules(**options)
-    page = EventsPage(html, photos, overwrite) if html is not None else None
-    request = ConvertRequest(table=table, output=output, format=form, overwrite=overwrite, rules=rules, page=page)
-    result = convert(request)
+    page = TimelineTarget(html, overwrite) if html is not None else None
+    if page is not None:
+        page.check()
+    result = convert(ConvertRequest(table=table, output=output, format=form, overwrite=overwrite, rules=rules))
+    if page is not None:
+        timeline_of(find_journal(table), rules, page)
     counts, notes = result.written.counts, result.written.notes
     if as_json:
         fields = {"output": result.output, "files": counts.files, "unreadable": counts.unreadable}
@@ -68,5 +59,4 @@ def command(
     print_notes(notes)
     files = f"{counts.files} file{'' if counts.files == 1 else 's'}"
     found = f"{counts.events} events, {counts.detections} boxes, {counts.blank} blank"
-    also = "" if html is None else f" and {printable(str(html))}"
-    say(f"{files}, {found} -> {printable(result.output)}{also}")
+    say(f"{files}, {found} -> {printable(result.output)}{f' and {printable(page.path)}' if page else ''}")

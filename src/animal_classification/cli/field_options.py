@@ -19,6 +19,11 @@ box_options = apply(
 )
 
 
+html_option = click.option(
+    "--html", metavar="FILE", help="Write the events to FILE as well: a page with a picture of each, day by day."
+)
+
+
 def rule_options(function: Command) -> Command:
     """What decides after the model: bursts, events, lists, clocks."""
     return apply(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.field_options import box_options, rule_options
+from animal_classification.cli.field_options import box_options, html_option, rule_options
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.cli.output import print_notes
-from animal_classification.common.console import complain, say
+from animal_classification.common.console import complain, printable, say
 from animal_classification.predict.writers.text import FORMATS
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ INTERRUPTED = 130
 )
 @box_options
 @rule_options
+@html_option
 @engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @json_option
@@ -83,9 +84,14 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     from animal_classification.predict.request import PredictRequest
 
     installed_engine(options["engine"])
+    page = options.pop("html")
     field = FieldRequest.of_options(options)
+    if page is not None and field is None:
+        field = FieldRequest()
     request = PredictRequest(output=None if output == "-" else output, field=field, **options)
     check_output(request, to_stdout=output == "-", as_json=as_json)
+    if page is not None:
+        _check_page(page, request)
     if field is not None and not request.writes_table:
         return _without_table(request, to_stdout=output == "-", as_json=as_json, quiet=quiet)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
@@ -95,7 +101,31 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
             if as_json:
                 print_object(result.summary.as_object(), sink)
             _say(result, quiet=quiet)
+            if page is not None and result.succeeded:
+                _write_page(page, request, quiet=quiet)
             return _exit_code(result, request, bar)
+
+
+def _check_page(page: str, request: PredictRequest) -> None:
+    """Refuse a page that cannot be made, before any work is done."""
+    from animal_classification.errors import UsageError
+    from animal_classification.predict.timeline import TimelineTarget
+
+    if not request.writes_table:
+        raise UsageError("--html is made from a table and its journal: name it with --output, without --dry-run")
+    TimelineTarget(page, request.overwrite).check()
+
+
+def _write_page(page: str, request: PredictRequest, *, quiet: bool) -> None:
+    """The timeline of a run that is done."""
+    from animal_classification.predict.convert import find_journal
+    from animal_classification.predict.timeline import TimelineTarget, timeline_of
+
+    assert request.field is not None
+    target = TimelineTarget(page, request.overwrite)
+    events = timeline_of(find_journal(str(request.output)), request.field.rules, target, threads=request.threads)
+    if not quiet:
+        say(f"{events} event{'' if events == 1 else 's'} -> {printable(page)}")
 
 
 def _without_table(request: PredictRequest, *, to_stdout: bool, as_json: bool, quiet: bool) -> int:

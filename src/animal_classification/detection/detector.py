@@ -46,7 +46,7 @@ class Detector:
     def __init__(self, bundle: DetectorBundle, *, threads: int | None = None) -> None:
         self.bundle = bundle
         self._kind = KINDS[bundle.info.kind]
-        self._graph = _Graph(bundle, threads or available_cpus())
+        self._graph = _DetectorGraph(bundle, threads or available_cpus())
 
     @classmethod
     def load(cls, name: str, *, threads: int | None = None) -> Detector:
@@ -113,7 +113,7 @@ class Detector:
 
 
 @dataclass
-class _Graph:
+class _DetectorGraph:
     """A graph in ONNX Runtime, with whatever its inputs are called and hold."""
 
     bundle: DetectorBundle

@@ -18,11 +18,11 @@ DETECTOR_INFO_FILE = "detector.json"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Part(BaseModel):
+class _DetectorPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DetectorInput(_Part):
+class DetectorInput(_DetectorPart):
     """How a picture becomes the graph's square input.
 
     Attributes:
@@ -44,7 +44,7 @@ class DetectorInput(_Part):
     interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bilinear"
 
 
-class DetectorThreshold(_Part):
+class DetectorThreshold(_DetectorPart):
     """From which confidence a box counts.
 
     Attributes:
@@ -56,14 +56,14 @@ class DetectorThreshold(_Part):
     conservative: Share
 
 
-class NonMaximumSuppression(_Part):
+class NonMaximumSuppression(_DetectorPart):
     """Of boxes of one category that overlap by more than ``iou``, the surest stays; ``max`` of them at most."""
 
     iou: Share = 0.45
     max: int = Field(default=300, ge=1)
 
 
-class DetectorInfo(_Part):
+class DetectorInfo(_DetectorPart):
     """All of ``detector.json``.
 
     Attributes:

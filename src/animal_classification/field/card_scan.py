@@ -20,6 +20,7 @@ from animal_classification.imaging.bounded_read import read_head, read_tail
 FingerPrint = tuple[int, bytes]
 _COMPARED = 16 << 10  # bytes from where the pixels begin; almost no camera fills them alike twice
 _TAIL = 64 << 10
+_SMALLEST = 128  # bytes; what is smaller is no picture, and equal by chance
 _START_OF_SCAN = b"\xff\xda"
 
 
@@ -33,7 +34,7 @@ class CardFile:
         kind: What it is by its ending.
         size: In bytes.
         facts: Of a photo, and of a video what its name says.
-        fingerprint: Of its content; None for an empty file and for other files.
+        fingerprint: Of its content; None for other files, and for what is too small to be a picture.
         problem: Why it could not be read; empty if it could.
     """
 
@@ -82,7 +83,7 @@ def _look(file: FoundPhoto, rules: TimeRules) -> CardFile:
     except ImageError as error:
         return CardFile(file.name, file.path, kind, 0, photo_facts(b"", file.name, rules), problem=error.reason)
     facts = photo_facts(head, file.name, rules) if kind == "photo" else video_facts(file.name, rules)
-    return CardFile(file.name, file.path, kind, size, facts, fingerprint(head, size) if size else None)
+    return CardFile(file.name, file.path, kind, size, facts, fingerprint(head, size) if size >= _SMALLEST else None)
 
 
 def _kind(name: str) -> Literal["photo", "video", "other"]:

@@ -29,6 +29,7 @@ CAMTRAP_DP = (
 )
 # fmt: on
 _SUFFIXES = (".csv", ".tsv", ".xlsx")
+_FEW = 3
 _MAX_SHIFT = timedelta(days=36_525)
 
 
@@ -175,20 +176,21 @@ def unmatched_rows(deployments: Deployments, used: Iterable[str], folders: Itera
     """
     known = set(used)
     left = {folded(folder): folder for folder in folders}
-    lines = []
-    for deployment in deployments.by_id.values():
-        if deployment.id in known:
-            continue
-        near = _nearest_folder(deployment.folder, left)
-        lines.append(f"row {deployment.row}: no file is in {deployment.folder!r}{near}")
-    return lines
+    missing = [row for row in deployments.by_id.values() if row.id not in known]
+    near = [(row, _nearest_folder(row.folder, left)) for row in missing]
+    lines = [f"row {row.row}: no file is in {row.folder!r}{hint}" for row, hint in near if hint]
+    lost = [row for row, hint in near if not hint]
+    if len(lost) <= _FEW:
+        return lines + [f"row {row.row}: no file is in {row.folder!r}" for row in lost]
+    named = ", ".join(repr(row.folder) for row in lost[:_FEW])
+    return [*lines, f"{len(lost)} rows have no file, from row {lost[0].row} to row {lost[-1].row}: {named} …"]
 
 
 def _nearest_folder(folder: str, left: dict[str, str]) -> str:
-    """The folder that ends like the wanted one, or is spelt nearly so."""
+    """The folder that is a part of the wanted one, or the other way round, or is spelt nearly so."""
     wanted = folded(folder)
     for path, name in left.items():
-        if path.endswith(f"/{wanted}") or f"/{wanted}/" in f"/{path}/":
+        if f"/{wanted}/" in f"/{path}/" or f"/{path}/" in f"/{wanted}/":
             return did_you_mean([name])
     near = close(wanted, left)
     return did_you_mean([left[near[0]]]) if near else ""

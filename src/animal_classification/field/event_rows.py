@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -129,47 +129,40 @@ def event_rows(
         sightings: What counts in them, in any order.
     """
     times = sorted(file.time for file in files if file.time is not None)
-    start, end = (times[0], times[-1]) if times else (None, None)
+    seen = any(file.readable for file in files)
+    nothing = EventRow(
+        event=event,
+        deployment=deployment,
+        start=times[0] if times else None,
+        end=times[-1] if times else None,
+        files=len(files),
+        answer=BLANK if seen else UNREADABLE,
+        answer_level=BLANK if seen else "",
+        best_path=min(file.path for file in files),
+    )
     taxa: dict[tuple[str, str, str], list[Sighting]] = defaultdict(list)
     for sighting in sightings:
         taxa[sighting.category, sighting.answer, sighting.scientific_name].append(sighting)
-    if not taxa:
-        seen = any(file.readable for file in files)
-        return [
-            EventRow(
-                event=event,
-                deployment=deployment,
-                start=start,
-                end=end,
-                files=len(files),
-                answer=BLANK if seen else UNREADABLE,
-                answer_level=BLANK if seen else "",
-                best_path=min(file.path for file in files),
-            )
-        ]
-    rows = []
-    for found in taxa.values():
-        best = max(found, key=lambda sighting: (sighting.confidence * sighting.probability, _reversed(sighting.path)))
-        at_once = Counter((sighting.path, sighting.frame) for sighting in found)
-        rows.append(
-            EventRow(
-                event=event,
-                deployment=deployment,
-                start=start,
-                end=end,
-                files=len(files),
-                files_with=len({sighting.path for sighting in found}),
-                category=best.category,
-                answer=best.answer,
-                answer_level=best.answer_level,
-                probability=best.probability,
-                scientific_name=best.scientific_name,
-                lineage=best.lineage,
-                count=max(at_once.values()),
-                best_path=best.path,
-            )
-        )
+    rows = [_with_taxon(nothing, found) for found in taxa.values()] or [nothing]
     return sorted(rows, key=lambda row: (-row.files_with, -row.count, row.category, row.answer, row.scientific_name))
+
+
+def _with_taxon(row: EventRow, found: Sequence[Sighting]) -> EventRow:
+    """The row of an event for one taxon, by all sightings of it."""
+    best = max(found, key=lambda sighting: (sighting.confidence * sighting.probability, _reversed(sighting.path)))
+    at_once = Counter((sighting.path, sighting.frame) for sighting in found)
+    return replace(
+        row,
+        files_with=len({sighting.path for sighting in found}),
+        category=best.category,
+        answer=best.answer,
+        answer_level=best.answer_level,
+        probability=best.probability,
+        scientific_name=best.scientific_name,
+        lineage=best.lineage,
+        count=max(at_once.values()),
+        best_path=best.path,
+    )
 
 
 def _reversed(path: str) -> tuple[int, ...]:

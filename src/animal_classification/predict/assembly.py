@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
+from animal_classification.errors import UsageError
 from animal_classification.field.camera_clock import time_text
 from animal_classification.field.deployment_sheet import unmatched_rows
 from animal_classification.field.event_rows import EventFile, Sighting, event_rows
@@ -178,7 +179,7 @@ class Assembly:
         taken: list[EventFile] = []
         for _, burst in groupby(files, key=lambda item: item[1].burst):
             entries = [(entry_at(self._source, at[path]), place) for path, place in burst]
-            evidence = [FileEvidence.of(entry.evidence or {"facts": {}}) for entry, _ in entries]
+            evidence = [self._evidence(entry) for entry, _ in entries]
             pictures = self.rules.decider.decide(evidence)
             for (entry, place), picture in zip(entries, pictures, strict=True):
                 facts = self._facts(entry, entry.row["path"])
@@ -188,6 +189,13 @@ class Assembly:
         self.counts.events += 1
         for row in event_rows(event, deployment, taken, seen):
             self._events.write(to_json(row.values()) + b"\n")
+
+    def _evidence(self, entry: JournalEntry) -> FileEvidence:
+        try:
+            return FileEvidence.of(entry.evidence or {"facts": {}})
+        except (KeyError, TypeError, ValueError) as error:
+            path = entry.row["path"]
+            raise UsageError(f"{str(self.journal)!r} is damaged where it is about {path!r}: {error!r}") from error
 
     def _keep(
         self, entry: JournalEntry, picture: DecidedPicture, facts: PhotoFacts, place: EventPlace, deployment: str

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.data.discovery import table_name
 from animal_classification.errors import UsageError
-from animal_classification.predict.assembly import Assembly
-from animal_classification.predict.events_page import EventsPage
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables
@@ -39,7 +37,6 @@ class ConvertRequest:
         format: Of that, whatever its name ends with.
         overwrite: Replace a file there even if it is no table of ours.
         rules: What decides.
-        page: A page of the events, if one is wanted.
     """
 
     table: str
@@ -47,7 +44,6 @@ class ConvertRequest:
     format: Format | None = None
     overwrite: bool = False
     rules: FieldRules
-    page: EventsPage | None = None
 
 
 @dataclass(frozen=True)
@@ -79,16 +75,10 @@ def convert(request: ConvertRequest) -> ConvertResult:
     tables = FieldTables(target, kind, header.top_k)
     refuse_foreign(tables, overwrite=request.overwrite)
     rules = ReadRules.of(request.rules, FieldRun.from_record(header.field))
-    if request.page is not None:
-        request.page.check()
     with ExitStack() as held:
         if not journal.name.endswith(KEPT):  # of an unfinished run, which may be writing it
             held.enter_context(closing(Journal(journal)))
-        written = write_field_tables(journal, header, rules, tables)
-        if request.page is not None:
-            with Assembly(journal, FieldRun.from_record(header.field), rules) as assembly:
-                written = replace(written, notes=(*written.notes, *request.page.write(assembly)))
-        return ConvertResult(table_name(output), written)
+        return ConvertResult(table_name(output), write_field_tables(journal, header, rules, tables))
 
 
 def find_journal(table: str) -> Path:

@@ -14,7 +14,7 @@ from animal_classification.taxonomy.lineage import Lineage
 
 if TYPE_CHECKING:
     from animal_classification.data.detections import Detection
-    from animal_classification.predict.evidence import AnsweredVector, FileEvidence, FoundBox
+    from animal_classification.predict.evidence import AnsweredVector, FileEvidence, StoredBox
     from animal_classification.taxonomy import AllowedLabels, Decision, Taxonomy
 
 
@@ -58,7 +58,7 @@ class DecidedBox:
         counts: Whether it reaches the threshold.
     """
 
-    found: FoundBox
+    found: StoredBox
     final: FinalAnswer
     counts: bool
 

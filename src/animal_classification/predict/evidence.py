@@ -48,7 +48,7 @@ class AnsweredVector:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundBox:
+class StoredBox:
     """A box and its answer; people and vehicles have none."""
 
     detection: Detection
@@ -68,7 +68,7 @@ class FileEvidence:
     """
 
     size: tuple[int, int] | None = None
-    boxes: tuple[FoundBox, ...] = ()
+    boxes: tuple[StoredBox, ...] = ()
     whole: AnsweredVector | None = None
     searched: bool = False
     facts: Mapping[str, Any]
@@ -123,7 +123,7 @@ def unpack(text: str) -> NDArray[np.float64]:
     """
     try:
         return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=_HALF).astype(np.float64)
-    except zlib.error as error:
+    except (zlib.error, ValueError) as error:
         raise ValueError(f"damaged probabilities: {error}") from error
 
 
@@ -138,7 +138,7 @@ def _box(box: NamedBox, labels: int) -> Record:
     return {**record, "answer": _answer(box.prediction, labels)}
 
 
-def _read_box(record: Record) -> FoundBox:
+def _read_box(record: Record) -> StoredBox:
     x, y, width, height = record["box"]
     detection = Detection(
         category=record["category"],
@@ -151,7 +151,7 @@ def _read_box(record: Record) -> FoundBox:
         label=record.get("label", ""),
         label_probability=record.get("label_probability"),
     )
-    return FoundBox(detection, _read_answer(record["answer"]))
+    return StoredBox(detection, _read_answer(record["answer"]))
 
 
 def _answer(prediction: Prediction | None, labels: int) -> Record | None:

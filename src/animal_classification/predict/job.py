@@ -79,6 +79,11 @@ class PredictResult:
     problem: str | None = None
     kept: State | None = None
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether all of it was done."""
+        return self.problem is None and not self.summary.interrupted
+
 
 def run(
     request: PredictRequest,

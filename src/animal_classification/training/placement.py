@@ -44,6 +44,7 @@ class Placement:
         address: Where rank 0 listens.
         port: On which port; 0 where rank 0 has yet to choose one.
         starts: Processes that this one starts on its machine, after itself.
+        by_torchrun: PyTorch's launcher started all of them, and keeps the store in which they find each other.
     """
 
     rank: int = 0
@@ -53,6 +54,7 @@ class Placement:
     address: str = _LOCALHOST
     port: int = 0
     starts: int = 0
+    by_torchrun: bool = False
 
     @property
     def nodes(self) -> int:
@@ -95,8 +97,8 @@ def _of_torchrun(environment: Mapping[str, str]) -> Placement:
         local_rank=_number(environment, "LOCAL_RANK"),
         local_world=_number(environment, "LOCAL_WORLD_SIZE"),
         address=environment["MASTER_ADDR"],
-        # torchrun's own store listens on that port.
-        port=_number(environment, "MASTER_PORT") + 1,
+        port=_number(environment, "MASTER_PORT"),
+        by_torchrun=True,
     )
 
 

@@ -135,3 +135,20 @@ def test_the_built_in_detector_says_what_it_cannot_find() -> None:
     assert info.license == "MIT"
     assert "no people" in info.training
     assert CATEGORIES == ("animal", "person", "vehicle")
+
+
+@pytest.mark.photos
+@pytest.mark.parametrize(
+    ("name", "boxes"),
+    [
+        ("southwest/2021-07-24_SYFR0655_coyote.JPG", [(0.886, 0.152, 0.437, 0.244, 0.227)]),
+        ("small/equid.webp", [(0.639, 0.343, 0.34, 0.6, 0.44)]),
+    ],
+)
+def test_the_built_in_detector_finds_what_it_found_when_it_was_measured(
+    photos_dir: Path, name: str, boxes: list[tuple[float, ...]]
+) -> None:
+    detector = Detector.load("lite", threads=1)
+    with opened(photos_dir / "field" / "photos" / name, min_side=detector.least_side) as photo:
+        found = [one for one in detector.find(photo) if one.confidence >= detector.info.threshold.typical]
+    assert [(one.confidence, *corners(one)) for one in found] == [pytest.approx(box, abs=0.01) for box in boxes]

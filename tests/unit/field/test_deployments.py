@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
 
-from animal_classification.errors import UsageError
+from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.field.deployment import HERE, Deployment, Deployments, deployment_folder
 from animal_classification.field.deployment_sheet import read_deployments, unmatched_rows
 
@@ -153,12 +156,30 @@ def test_a_file_that_is_no_sheet_is_said(tmp_path: Path) -> None:
 
 
 def test_rows_without_files_are_told_with_the_nearest_folder() -> None:
-    deployments = sheet("StatonA", "Station B", "Station Z")
-    lines = unmatched_rows(deployments, used=["d3"], folders=["StationA", "cards/Station Z", "elsewhere"])
+    deployments = sheet("StatonA", "Station B", "Station Z", "season/Fen")
+    lines = unmatched_rows(deployments, used=["d3"], folders=["StationA", "cards/Station Z", "elsewhere", "Fen"])
     assert lines == [
         "row 2: no file is in 'StatonA'; did you mean 'StationA'?",
         "row 4: no file is in 'Station Z'; did you mean 'cards/Station Z'?",
+        "row 5: no file is in 'season/Fen'; did you mean 'Fen'?",
     ]
+
+
+def test_a_sheet_of_another_season_is_one_line() -> None:
+    deployments = sheet(*[f"2019-{number:02d}" for number in range(40)])
+    (line,) = unmatched_rows(deployments, used=[], folders=["Beech ridge"])
+    assert line == "40 rows have no file, from row 2 to row 41: '2019-00', '2019-01', '2019-02' …"
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='deploymntIDfr,;\n"0123456789-:. ', max_size=200).map(str.encode))
+def test_no_sheet_ends_in_anything_but_one_line(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sheet.csv")
+        path.write_bytes(b"deploymentID,latitude,longitude,deploymentStart,timezone\n" + data)
+        try:
+            read_deployments(path)
+        except AnimalsError as error:
+            assert "\n" not in str(error)
 
 
 @pytest.mark.photos

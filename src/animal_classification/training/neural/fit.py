@@ -23,8 +23,7 @@ from animal_classification.training.neural.fit_plan import FitTask
 from animal_classification.training.neural.lightning_module import FitModule
 from animal_classification.training.neural.placed_environment import PlacedEnvironment
 from animal_classification.training.neural.profiler import Profiling
-from animal_classification.training.neural.team import Team
-from animal_classification.training.placement import Placement
+from animal_classification.training.neural.team import Team, team_of
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
@@ -47,7 +46,7 @@ def fit(job: RecipeInputs, network: nn.Module, groups: Groups, photos: FitPhotos
         OutputError: A checkpoint cannot be written; the last one is good.
         AnimalsError: The loss is not a number any more, or a photo vanished.
     """
-    team = job.team if isinstance(job.team, Team) else Team(Placement())
+    team = team_of(job)
     state = checkpoints.load(job.run.checkpoints / f"{plan.stage}.ckpt")
     task = FitTask(config=job.config, network=network, groups=groups, photos=photos, plan=plan, state=state)
     prepare_torch(job.config.trainer, team.placement.local_world)

@@ -10,13 +10,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from animal_classification.config.schema import TrainerConfig
 from animal_classification.errors import AnimalsError
 from animal_classification.training.neural.device import prepare_torch
 from animal_classification.training.neural.fit import run_fit
+from animal_classification.training.neural.image_cache import DecodeTask
 from animal_classification.training.neural.team import following, placement_from
 
 if TYPE_CHECKING:
-    from animal_classification.config.schema import TrainerConfig
     from animal_classification.training.placement import Placement
 
 
@@ -26,16 +27,18 @@ def follow(trainer: TrainerConfig, placement: Placement) -> None:
     Raises:
         AnimalsError: A process of the team ended, or a photo vanished.
     """
-    with following(trainer, placement) as team:
+    with following(trainer, placement, __name__) as team:
         while (task := team.receive()) is not None:
-            prepare_torch(task.config.trainer, placement.local_world)
-            run_fit(task, team)
+            if isinstance(task, DecodeTask):
+                task.decode(team.shard)
+                team.wait()
+            else:
+                prepare_torch(task.config.trainer, placement.local_world)
+                run_fit(task, team)
 
 
 def main() -> int:
     """Started by a leader on the same machine, with its trainer configuration on standard input."""
-    from animal_classification.config.schema import TrainerConfig
-
     trainer = TrainerConfig.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_leader, daemon=True).start()
     try:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,13 +24,16 @@ from torch.distributed import TCPStore
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.training.neural.device import accelerator
 from animal_classification.training.neural.shard import Shard
-from animal_classification.training.placement import Placement, placement_of
+from animal_classification.training.placement import Placement
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import TrainerConfig
     from animal_classification.training.neural.fit_plan import FitTask
+    from animal_classification.training.neural.image_cache import DecodeTask
+    from animal_classification.training.recipe import RecipeInputs
 
-FOLLOWER = "animal_classification.training.neural.follower"
+    TeamTask = FitTask | DecodeTask
+
 # Between two fits the leader may cross-validate and measure for long; a process that dies is noticed at once.
 _TIMEOUT = timedelta(hours=12)
 _GRACE = 10.0  # seconds
@@ -81,14 +84,29 @@ class Team:
         """This process's part of each batch."""
         return Shard(self.placement.rank, self.placement.world)
 
-    def send(self, task: FitTask | None) -> None:
-        """Announce a fit to all others, or with ``None`` the end."""
+    def decode(self, task: DecodeTask, progress: Callable[[int], None]) -> None:
+        """Decode photos together; returns when the last is decoded.
+
+        Raises:
+            AnimalsError: One is gone, or a process of the team is.
+        """
+        with self.explained():
+            self.send(task)
+            task.decode(self.shard, lambda done: progress(done * self.placement.world))
+            self.wait()
+
+    def wait(self) -> None:
+        """For all others to come as far."""
+        self.shard.total(torch.zeros(1))
+
+    def send(self, task: TeamTask | None) -> None:
+        """Announce what is done next to all others, or with ``None`` the end."""
         if self.placement.world > 1:
             torch.distributed.broadcast_object_list([task], src=0, device=torch.device("cpu"))
 
-    def receive(self) -> FitTask | None:
+    def receive(self) -> TeamTask | None:
         """What the leader announces next."""
-        found: list[FitTask | None] = [None]
+        found: list[TeamTask | None] = [None]
         torch.distributed.broadcast_object_list(found, src=0, device=torch.device("cpu"))
         return found[0]
 
@@ -120,51 +138,49 @@ class Team:
         return None
 
 
-@contextmanager
-def leading(trainer: TrainerConfig) -> Iterator[Team]:
-    """The team of a training, led by this process, while the block lasts.
-
-    Raises:
-        UsageError: There are not as many devices, or this process is not the first.
-        AnimalsError: A process of the team ended.
-    """
-    placement = placement_of(trainer, os.environ)
-    if placement.rank:
-        raise UsageError(f"this is process {placement.rank} of a training, and only `animals train` joins it")
-    if placement.world == 1:
-        yield Team(placement)
-        return
-    check_devices(trainer, placement)
-    store = TCPStore(placement.address, placement.port, placement.world, is_master=True, wait_for_workers=False)
-    with _joined(trainer, replace(placement, port=store.port), store) as team:
-        yield team
-        team.send(None)
+def team_of(job: RecipeInputs) -> Team:
+    """The team that a recipe works in; of this process alone where it has none."""
+    return job.team if isinstance(job.team, Team) else Team(Placement())
 
 
 @contextmanager
-def following(trainer: TrainerConfig, placement: Placement) -> Iterator[Team]:
+def following(trainer: TrainerConfig, placement: Placement, follower: str) -> Iterator[Team]:
     """The team of a training that another process leads.
+
+    Args:
+        trainer: Its devices.
+        placement: Of this process.
+        follower: The module that further processes on this machine run.
 
     Raises:
         UsageError: There are not as many devices.
         AnimalsError: A process of the team ended, or the leader cannot be reached.
     """
     check_devices(trainer, placement)
-    try:
-        store = TCPStore(placement.address, placement.port, placement.world, is_master=False, timeout=_TIMEOUT)
-    except RuntimeError as error:
-        where = f"{placement.address}:{placement.port}"
-        raise AnimalsError(f"cannot reach the first process of the training at {where}: is it running?") from error
-    with _joined(trainer, placement, store) as team:
+    store = None if placement.by_torchrun else _found_store(placement)
+    with joined(trainer, placement, store, follower) as team:
         yield team
 
 
+def _found_store(placement: Placement) -> TCPStore:
+    try:
+        return TCPStore(placement.address, placement.port, placement.world, is_master=False, timeout=_TIMEOUT)
+    except RuntimeError as error:
+        where = f"{placement.address}:{placement.port}"
+        raise AnimalsError(f"cannot reach the first process of the training at {where}: is it running?") from error
+
+
 @contextmanager
-def _joined(trainer: TrainerConfig, placement: Placement, store: TCPStore) -> Iterator[Team]:
+def joined(trainer: TrainerConfig, placement: Placement, store: TCPStore | None, follower: str) -> Iterator[Team]:
+    """A team whose processes have found each other; those that were started here end with the block.
+
+    Raises:
+        AnimalsError: One ended before.
+    """
     team = Team(placement)
     try:
         with team.explained():
-            team.helpers = [_start(trainer, placement, number) for number in range(1, placement.starts + 1)]
+            team.helpers = [_start(trainer, placement, number, follower) for number in range(1, placement.starts + 1)]
             _join(trainer, placement, store)
             yield team
     finally:
@@ -174,17 +190,20 @@ def _joined(trainer: TrainerConfig, placement: Placement, store: TCPStore) -> It
             torch.distributed.destroy_process_group()
 
 
-def _join(trainer: TrainerConfig, placement: Placement, store: TCPStore) -> None:
+def _join(trainer: TrainerConfig, placement: Placement, store: TCPStore | None) -> None:
     backend = "gloo"
     if accelerator(trainer) == "cuda":
         torch.cuda.set_device(placement.local_rank)
         backend = "cpu:gloo,cuda:nccl"
-    torch.distributed.init_process_group(
-        backend, store=store, rank=placement.rank, world_size=placement.world, timeout=_TIMEOUT
-    )
+    if store is None:
+        torch.distributed.init_process_group(backend, timeout=_TIMEOUT)
+    else:
+        torch.distributed.init_process_group(
+            backend, store=store, rank=placement.rank, world_size=placement.world, timeout=_TIMEOUT
+        )
 
 
-def _start(trainer: TrainerConfig, placement: Placement, number: int) -> Helper:
+def _start(trainer: TrainerConfig, placement: Placement, number: int, follower: str) -> Helper:
     """A further process on this machine; it ends when this one does."""
     rank = placement.rank + number
     path = os.pathsep.join(filter(None, sys.path))  # so that it finds whatever this process has imported
@@ -195,7 +214,7 @@ def _start(trainer: TrainerConfig, placement: Placement, number: int) -> Helper:
     }
     complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
     process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-        [sys.executable, "-m", FOLLOWER],
+        [sys.executable, "-m", follower],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=complaints,
@@ -209,25 +228,28 @@ def _start(trainer: TrainerConfig, placement: Placement, number: int) -> Helper:
     return Helper(rank, process, complaints)
 
 
-_VARIABLES: Mapping[str, str] = {
-    "rank": "RANK",
-    "world": "WORLD_SIZE",
-    "local_rank": "LOCAL_RANK",
-    "local_world": "LOCAL_WORLD_SIZE",
-    "address": "MASTER_ADDR",
-    "port": "MASTER_PORT",
-}
-
-
 def environment_of(placement: Placement) -> dict[str, str]:
     """A placement as environment variables, by torch's names."""
-    return {name: str(getattr(placement, field)) for field, name in _VARIABLES.items()}
+    return {
+        "RANK": str(placement.rank),
+        "WORLD_SIZE": str(placement.world),
+        "LOCAL_RANK": str(placement.local_rank),
+        "LOCAL_WORLD_SIZE": str(placement.local_world),
+        "MASTER_ADDR": placement.address,
+        "MASTER_PORT": str(placement.port),
+    }
 
 
 def placement_from(environment: Mapping[str, str]) -> Placement:
     """Back again."""
-    numbers = {field: int(environment[name]) for field, name in _VARIABLES.items() if field != "address"}
-    return Placement(address=environment["MASTER_ADDR"], **numbers)
+    return Placement(
+        rank=int(environment["RANK"]),
+        world=int(environment["WORLD_SIZE"]),
+        local_rank=int(environment["LOCAL_RANK"]),
+        local_world=int(environment["LOCAL_WORLD_SIZE"]),
+        address=environment["MASTER_ADDR"],
+        port=int(environment["MASTER_PORT"]),
+    )
 
 
 def check_devices(trainer: TrainerConfig, placement: Placement) -> None:

@@ -27,7 +27,7 @@ from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
-from animal_classification.training.neural.finetune.features import features_of
+from animal_classification.training.neural.finetune.features import Features, features_of
 from animal_classification.training.neural.finetune.layer_training import (
     FitState,
     Schedule,
@@ -40,9 +40,10 @@ from animal_classification.training.neural.finetune.probe_head import EmbeddedSp
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
 from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
+from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
-from animal_classification.training.neural.team import leading
+from animal_classification.training.neural.team import team_of
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ def train(job: RecipeInputs) -> TrainedModel:
     assert isinstance(config, FinetuneConfig)
     prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
-    state = _prepare(job, config, load_backbone(job.config.backbone))
-    pretrained = copy_weights(state.learner)
     with leading(job.config.trainer) as team:
-        state, tuned, held_out = _tune(replace(job, team=team), config, state, pretrained)
+        shared = replace(job, team=team)
+        state = _prepare(shared, config, load_backbone(job.config.backbone))
+        state, tuned, held_out = _tune(shared, config, state, copy_weights(state.learner))
     return _trained_model(job, state, tuned, held_out)
 
 
@@ -134,9 +135,9 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         for name, part in (("train", dataset.train), ("val", dataset.val))
     )
     loaded = FitPhotos(
-        train=train_features,
+        train=_shared(job, train_features, "train"),
         train_targets=dataset.train.targets,
-        val=val_features,
+        val=_shared(job, val_features, "val"),
         val_targets=dataset.val.targets,
         classes=classes,
     )
@@ -149,6 +150,11 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         photos=loaded,
         spec=spec,
     )
+
+
+def _shared(job: RecipeInputs, features: Features, name: str) -> Features:
+    """Where other processes can have them, if there are others."""
+    return features if team_of(job).shard.alone else features.mapped(job.run.checkpoints / f"{name}-activations.npy")
 
 
 def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
