@@ -40,7 +40,7 @@ class FakeClassifier:
         background=(),
         labels=[None],
         unknown=None,
-        data=SimpleNamespace(crops=False),
+        data=SimpleNamespace(crops=None),
     )
     bundle = SimpleNamespace(sha256="0" * 64)
     closed = False
