@@ -38,6 +38,14 @@ class Item:
     source: ImageSource
     box: Box | None = None
 
+    def ready(self) -> Item:
+        """The same with its source at hand; called once, by the thread that decodes it.
+
+        Raises:
+            ImageError: It cannot be had.
+        """
+        return self
+
 
 SomeItem = TypeVar("SomeItem", bound=Item)
 Row = TypeVar("Row")
@@ -91,7 +99,7 @@ class Stream(Generic[Row]):
 
     def _decode(self, item: Item) -> Pixels | ImageError:
         try:
-            return self.decode(item)
+            return self.decode(item.ready())
         except ImageError as error:
             # As it was raised, it would keep every frame that it went through, with the pixels in them.
             return type(error)(error.reason, error.where)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from animal_classification.common.parallel import Executor
 from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
@@ -30,15 +31,39 @@ class PhotoItem(Item):
     Attributes:
         path: Where it is.
         state: Of the file before it was read.
+        fetch: Brings it, where a path alone does not.
     """
 
     path: str
-    state: FileState | None
+    state: FileState | None = None
+    fetch: Callable[[], bytes | str] | None = None
 
     @classmethod
     def of(cls, photo: FoundPhoto) -> PhotoItem:
         """What is at that place now."""
+        if photo.fetch is not None:
+            return cls(name=photo.name, source=photo.path, path=photo.path, fetch=photo.fetch)
         return cls(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
+
+    def ready(self) -> PhotoItem:
+        return self if self.fetch is None else replace(self, source=self.fetch(), fetch=None)
+
+
+class PhotoSource(Protocol):
+    """Where photos come from: the words of a call (:class:`PhotoPaths`), or the shard of a batch."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that are read."""
+        ...
+
+    def describe(self) -> list[str]:
+        """What the names in the table depend on: for telling two calls apart."""
+        ...
+
+    def walk(self, log: WalkLog | None = None) -> Iterator[FoundPhoto]:
+        """Every photo once; what else is met goes into ``log``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +91,7 @@ class Sink:
 class Listener:
     """Told how far a run is, and asked whether it is to stop; this one says no."""
 
-    def start(self, photos: PhotoPaths, done: int) -> None:
+    def start(self, photos: PhotoSource, done: int) -> None:
         """The model is loaded; ``done`` of the photos have a row already."""
 
     def advance(self) -> None:
@@ -144,7 +169,7 @@ class PredictRun:
     """A run with everything that it needs, and what it has found so far."""
 
     request: PredictRequest
-    photos: PhotoPaths
+    photos: PhotoSource
     classifier: Classifier
     table: TableFile | None
     sorter: Sorter | None
@@ -178,7 +203,7 @@ class PredictRun:
         with closing(answers):
             for item, answer in answers:
                 result = FileResult.of(item.name, answer)
-                if not result.reached and (folder := _vanished_folder(item.path)):
+                if not result.reached and item.fetch is None and (folder := _vanished_folder(item.path)):
                     self.log.lost.setdefault(folder, "it is not there any more")
                     continue
                 row = to_row(result, model=info.name, version=info.version)
