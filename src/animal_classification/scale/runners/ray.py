@@ -7,6 +7,7 @@ Why not Ray Data: it fails, or loses, a whole block for one broken file, and tak
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter, deque
@@ -105,10 +106,11 @@ def _connected(address: str | None) -> Iterator[Any]:
         raise MissingExtraError("--runner ray", "scale") from error
     ours = not ray.is_initialized()
     where = address or ("auto" if "RAY_ADDRESS" in os.environ else None)
-    more = {} if where else {"object_store_memory": OBJECT_STORE}
+    more = {} if where else {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    logging.getLogger("ray").setLevel(logging.ERROR)  # what it says at a start is for its programmers
     try:
         if ours:
-            ray.init(address=where, include_dashboard=False if not where else None, log_to_driver=False, **more)
+            ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise AnimalsError(f"no Ray cluster at {where or 'this machine'!r}: {str(error).splitlines()[0]}") from error
     try:
