@@ -229,8 +229,8 @@ def _root(word: str, *, alone: bool) -> Root:
     if mode is None:
         if word.startswith(("gs://", "s3://")):
             raise UsageError(
-                f"{word} is in a bucket, which animals batch reads: animals batch plan {word} --output DIR, then animals "
-                "batch run DIR and animals batch merge DIR --output FILE"
+                f"{word} is in a bucket, which animals batch reads: animals batch plan {word} --output DIR, then "
+                "animals batch run DIR and animals batch merge DIR --output FILE"
             )
         if not is_pattern(word):
             raise UsageError(f"no such file or folder: {word!r}{nearest_file(Path(word))}")

@@ -24,7 +24,7 @@ from animal_classification.scale.worker import Worker
 
 ENDED = 143
 LOCAL_POLL_SECONDS = 0.25
-BUCKET_POLL_SECONDS = 5.0
+BUCKET_POLLS = 4  # in a heartbeat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def build(task: WorkerTask, listener: Listener) -> Worker:
     plan = load_plan(folder)
     request = plan.request(engine=task.engine, threads=task.threads)
     job = ShardJob.load(folder, plan, request, listener=listener, heartbeat=task.heartbeat)
-    poll = LOCAL_POLL_SECONDS if isinstance(folder, LocalFolder) else BUCKET_POLL_SECONDS
+    poll = LOCAL_POLL_SECONDS if isinstance(folder, LocalFolder) else task.heartbeat / BUCKET_POLLS
     return Worker(job, Leases(folder, task.name, task.heartbeat), task.start, poll)
 
 
