@@ -123,18 +123,10 @@ def check(cloud: Cloud, batch: str, trouble: Trouble, model: Path, tmp_path: Pat
 
 
 def chaos(
-    cloud: Cloud,
-    model: Path,
-    tmp_path: Path,
-    number: int,
-    *,
-    shard: int,
-    seconds: float | None = None,
-    pack: bool = False,
+    cloud: Cloud, model: Path, tmp_path: Path, number: int, shard: int, *, seconds: float = 0, pack: bool = False
 ) -> None:
-    trouble = plant_trouble(
-        tmp_path / "photos", number, broken=number // 50, vanishing=number // 200 + 1, fatal=seconds is not None
-    )
+    broken, vanishing = number // 50, number // 200 + 1
+    trouble = plant_trouble(tmp_path / "photos", number, broken=broken, vanishing=vanishing, fatal=seconds > 0)
     photos, batch = cloud.upload(trouble.folder), f"{cloud.url}/batch"
     words = ("plan", photos, "--output", batch, "--model", model, "--shard", shard, "--json")
     planned = run("batch", *words, *(["--pack"] if pack else []))
@@ -150,7 +142,7 @@ def chaos(
     with process, Kills(process, due) as kills:
         out, err = process.communicate(timeout=2000)
     assert process.returncode == 0, err.decode()
-    assert json.loads(out)["deaths"] >= max(1, kills.count)
+    assert json.loads(out)["deaths"] >= kills.count >= 1
     assert sum(cloud.proxy.faults.values()) > 5
     check(cloud, batch, trouble, model, tmp_path)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from animal_classification.cli.main import main
-from tests.support.batches import plant_trouble, start_batch, table
+from tests.support.batches import Trouble, plant_trouble, start_batch, table
 from tests.support.predicting import run
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -22,12 +22,13 @@ ENGINE = ("--engine", "onnxruntime")
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head that takes no work, as on KubeRay, and two nodes of one CPU."""
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A head that takes no work, as on KubeRay, and two nodes of one CPU, whose decoder has a fault."""
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTHONPATH", Trouble(tmp_path).environment(tmp_path / "plugins")["PYTHONPATH"])
     small = {"object_store_memory": 80 * 1024 * 1024}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     made.small = small
@@ -55,7 +56,7 @@ def chaos(cluster: Any, model: Path, tmp_path: Path, number: int, *, shard: int,
     assert run("batch", *words).returncode == 0
     trouble.vanish()
     process = start_batch(
-        *("run", batch, "--runner", "ray", "--address", cluster.address, "--heartbeat", 1, *ENGINE, "--json")
+        *("run", batch, "--runner", "ray", "--address", cluster.address, "--heartbeat", 1, *ENGINE, "--json"),
     )
     shards = -(-number // shard)
     for death in range(1, deaths + 1):
@@ -79,3 +80,9 @@ def chaos(cluster: Any, model: Path, tmp_path: Path, number: int, *, shard: int,
 
 def test_a_node_dies(cluster: Any, model: Path, tmp_path: Path) -> None:
     chaos(cluster, model, tmp_path, 600, shard=20, deaths=1)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+def test_nodes_die_again_and_again_and_a_file_ends_processes(cluster: Any, model: Path, tmp_path: Path) -> None:
+    chaos(cluster, model, tmp_path, 2000, shard=50, deaths=3)

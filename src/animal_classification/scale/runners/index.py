@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ VARIABLES = (
     ("AWS_BATCH_JOB_ARRAY_INDEX", "ANIMALS_TASK_COUNT", None),
     ("ANIMALS_TASK_INDEX", "ANIMALS_TASK_COUNT", None),
 )
+
+CLUSTER = "CLUSTER_SPEC"  # JSON of Vertex AI: the machines of each pool, and which of them this is
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,21 @@ def task_index(environment: Mapping[str, str]) -> TaskIndex:
             if not 0 <= index < count:
                 raise UsageError(f"{name} is task {index} of {count} ({count_name}): that cannot be")
             return TaskIndex(index, count)
-    names = ", ".join(name for name, *_ in VARIABLES)
+    if CLUSTER in environment:
+        return _vertex_task(environment[CLUSTER])
+    names = ", ".join([*(name for name, *_ in VARIABLES), CLUSTER])
     raise UsageError(f"--runner index is for numbered tasks, and none of {names} is set: use --runner local")
+
+
+def _vertex_task(text: str) -> TaskIndex:
+    """By Vertex AI's description of its cluster: pools are counted in the order of their names."""
+    try:
+        found = json.loads(text)
+        pools = {name: len(machines) for name, machines in sorted(found["cluster"].items())}
+        before = sum(count for name, count in pools.items() if name < found["task"]["type"])
+        return TaskIndex(before + int(found["task"]["index"]), sum(pools.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{CLUSTER} is not what Vertex AI writes there: {text[:80]!r}") from error
 
 
 def _mirrored(index: int) -> int:

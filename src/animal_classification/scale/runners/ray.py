@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,7 +89,8 @@ def run_on_ray(
         AnimalsError: There is no plan, or no cluster.
     """
     plan = load_plan(open_folder(url))
-    with _connected(address) as ray:
+    # Ray tells of nodes that die on stdout, which is our caller's.
+    with redirect_stdout(sys.stderr), _connected(address) as ray:
         left = sorted(set(range(plan.shards)) - done_shards(open_folder(url)))
         cpus = int(ray.cluster_resources().get("CPU", 1))
         count = max(1, min(options.workers or cpus // options.threads, len(left)))
