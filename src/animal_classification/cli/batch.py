@@ -232,6 +232,7 @@ def _ended(batch: str, report: RunReport, *, as_json: bool) -> int:
                     "shards": report.shards,
                     "rows": report.rows,
                     "deaths": report.deaths,
+                    "start_cpu_seconds": round(report.start_cpu, 3),
                     "errors": report.errors,
                 }
             )

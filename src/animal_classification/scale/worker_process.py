@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
@@ -92,6 +93,7 @@ def main() -> int:
         worker = build(WorkerTask(**json.loads(sys.stdin.readline())), listener)
         worker.sleep = listener.sleep
         worker.told = lambda shard, rows: _say(shard=shard, rows=rows)
+        _say(ready=time.process_time())
         result = worker.run()
     except AnimalsError as error:
         _say(error=str(error))

@@ -48,6 +48,7 @@ class RunReport:
     Attributes:
         shards: Done by this run.
         rows: In these.
+        start_cpu: Processor time of all workers until their model was loaded, in seconds.
         deaths: Processes that died and were followed by others.
         errors: Why shards or workers failed, each reason once.
         stopped: It was told to end.
@@ -55,6 +56,7 @@ class RunReport:
 
     shards: int = 0
     rows: int = 0
+    start_cpu: float = 0.0
     deaths: int = 0
     errors: list[str] = field(default_factory=list)
     stopped: bool = False
@@ -170,6 +172,9 @@ class LocalRunner:
                 self._report.rows += said["rows"]
                 self._in_vain = 0
             self._told(said["rows"])
+        if "ready" in said:
+            with self._lock:
+                self._report.start_cpu += said["ready"]
         if "error" in said:
             self._note(said["error"])
 
