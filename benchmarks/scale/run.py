@@ -76,9 +76,8 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
                 for workers in options.workers:
                     batch = Path(temporary, f"{runner}{workers}-{number}")
                     turn = _turn(options, photos, batch, runner, workers)
-                    say(
-                        f"{runner}, {workers} workers: {turn.photos / turn.seconds:.0f} photos/s, {turn.cpu:.1f} s of CPU"
-                    )
+                    rate = turn.photos / turn.seconds
+                    say(f"{runner}, {workers} workers: {rate:.0f} photos/s, {turn.cpu:.1f} s of processor time")
                     turns.append(turn)
     return {"machine": describe(), "shard": options.shard, "turns": [asdict(turn) for turn in turns]}
 

@@ -1,16 +1,14 @@
 """A batch on many machines, simulated: from what one machine measured, and limits that Google and Amazon publish.
 
-Time goes in steps. In each, every worker that has a shard goes on with it, as fast as its processor, its reads in flight, the
-store's rate of requests and the network's bandwidth allow; the last two are shared by all. Shards are taken as `animals batch`
-takes them: by whoever is free. First the simulation has to say what was measured here; only then does it project.
-
-    python -m benchmarks.scale.sim            with the measurements of docs/batch.md
+Time goes in steps. In each, every worker that has a shard goes on with it, as fast as its processor, its reads in
+flight, the store's rate of requests and the network's bandwidth allow; the last two are shared by all. Shards are taken
+as `animals batch` takes them: by whoever is free. First the simulation has to say what was measured here; only then
+does it project. `python -m benchmarks.scale` prints the table for any processor time of a photo.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
@@ -22,7 +20,9 @@ TOLERANCE = 0.05
 WORKERS = (100, 1_000, 10_000)
 PHOTOS = 10_000_000
 SHARD = 2_000
-STEPS = 4_000  # that a simulated batch takes, about
+STEPS = 50  # for the fastest shard
+LONGEST_STEP = 5.0  # seconds
+IDLE_STEP = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +74,17 @@ HERE: dict[str, float] = {
 """One machine with the photos on its disk."""
 
 SOURCES = {
-    "reads_per_second, doubles_seconds": "Google Cloud Storage, 'Request rate and access distribution guidelines': a bucket begins "
-    "at about 5,000 reads a second, and load should double no faster than every 20 minutes",
-    "S3": "Amazon S3, 'Best practices design patterns: optimizing performance': at least 5,500 GET a second for each prefix; it grows "
-    "with load, at a pace that is not published, so that none is assumed here",
-    "bytes_per_second": "Google Cloud Storage, 'Quotas and limits': 200 Gbit/s of reads for a project and region, by default",
+    "reads_per_second, doubles_seconds": (
+        "Google Cloud Storage, 'Request rate and access distribution guidelines': a bucket begins at about 5,000 reads "
+        "a second, and load should double no faster than every 20 minutes"
+    ),
+    "Amazon": (
+        "Amazon S3, 'Best practices design patterns: optimizing performance': at least 5,500 GET a second for each "
+        "prefix; it grows with load, at a pace that is not published, so that none is assumed here"
+    ),
+    "bytes_per_second": (
+        "Google Cloud Storage, 'Quotas and limits': 200 Gbit/s of reads for a project and region, by default"
+    ),
 }
 
 
@@ -107,10 +113,7 @@ def simulate(photos: int, shard: int, workers: int, given: Assumptions, *, seed:
     queue = photos // shard + (photos % shard > 0)
     extra = given.shard_seconds * 1000 / given.cpu_ms
     last = photos - (queue - 1) * shard
-    shortest = photos / (workers * 1000 / given.cpu_ms)
-    step = max(min(shortest / STEPS, shard * given.cpu_ms / 1000 / 20), 1e-3)
     waiting: list[float] = []  # when shards of lost machines become free
-    lost_share = given.taken_per_hour / 3600 * step
     now, done, taken, starts, used = 0.0, 0, 0, workers, 0.0
     while done < queue:
         idle = np.flatnonzero((left <= 0) & (ready <= now))
@@ -127,17 +130,19 @@ def simulate(photos: int, shard: int, workers: int, given: Assumptions, *, seed:
                 left[chosen[-1]] = last + extra
         busy = np.flatnonzero((left > 0) & (ready <= now))
         if not len(busy):
-            now += step
+            now += IDLE_STEP
             continue
         rates = per_second[busy] * min(1.0, _shared(given, now, float(per_second[busy].sum())))
+        step = min(shard / float(rates.max()) / STEPS, LONGEST_STEP)
         progress = np.minimum(rates * step, left[busy])
         used += float((progress / speeds[busy]).sum()) * given.cpu_ms / 1000
         left[busy] -= progress
         finished = busy[left[busy] <= 1e-9]
         left[finished] = 0
         done += len(finished)
-        if lost_share:
-            gone = busy[(chance.random(len(busy)) < lost_share) & (left[busy] > 0)]
+        if given.taken_per_hour:
+            lost = given.taken_per_hour / 3600 * step
+            gone = busy[(chance.random(len(busy)) < lost) & (left[busy] > 0)]
             left[gone] = 0
             ready[gone] = now + given.machine_seconds + given.start_seconds
             starts += len(gone)
@@ -207,12 +212,3 @@ def rows(given: Assumptions, workers: Sequence[int] = WORKERS) -> list[dict[str,
                 told = simulate(PHOTOS, SHARD, count, here)
                 found.append({"workers": count, "how": name, "store": store, **asdict(told)})
     return found
-
-
-if __name__ == "__main__":
-    from benchmarks.scale.report import projection_lines
-
-    measured = Assumptions(
-        cpu_ms=float(sys.argv[1]) if len(sys.argv) > 1 else 14.0, start_seconds=1.0, shard_seconds=0.5
-    )
-    print("\n".join(projection_lines({"assumptions": asdict(measured), "rows": rows(measured)})))

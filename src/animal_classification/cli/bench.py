@@ -190,9 +190,7 @@ def serve(
 @click.option("--workers", default="1,2", show_default=True, help="Numbers of workers of one thread, interleaved.")
 @click.option("--shard", type=click.IntRange(min=1), default=50, show_default=True, help="Photos in a shard.")
 @click.option("--ray", is_flag=True, help="Ray's actors as well (extra: scale).")
-@click.option(
-    "--project/--no-project", default=True, show_default=True, help="Simulate more machines from what came out."
-)
+@click.option("--project/--no-project", default=True, show_default=True, help="Simulate more machines from it.")
 @_repeat
 @json_option
 @_update_docs
@@ -210,8 +208,8 @@ def batch(
 ) -> None:
     """Measure what a batch loses when several workers share the work, and simulate more machines.
 
-    FOLDER holds full-size photos; by default it is imagenet_animals in $ANIMALS_TEST_DATA. What holds on a busy machine is
-    processor time; photos a second want the machine to themselves.
+    FOLDER holds full-size photos; by default it is imagenet_animals in $ANIMALS_TEST_DATA. What holds on a busy
+    machine is processor time; photos a second want the machine to themselves.
     """
     module = find_benchmark("scale")
     options = module.run.Options(
