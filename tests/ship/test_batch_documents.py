@@ -24,7 +24,10 @@ SCHEMA = Path(__file__).parent / "schemas/rayjob-v1.json.gz"
 
 
 def documents(on: Platform) -> dict[str, Document]:
-    return {one.file: one for one in render("batch", load_settings(EXAMPLE), on=on)}
+    rendered = render("batch", load_settings(EXAMPLE), on=on)
+    found = {one.file: one for one in rendered}
+    assert len(found) == len(rendered), "documents have names of their own"
+    return found
 
 
 def strict(schema: dict[str, Any]) -> dict[str, Any]:

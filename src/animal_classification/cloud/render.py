@@ -10,14 +10,14 @@ from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.server_environment import check_settings
 
-TARGETS = ("cloudrun", "vertex", "k8s", "batch")
+TARGETS = ("cloudrun", "vertex", "k8s")
 
 
 def render(target: str, settings: DeploySettings, *, on: Platform | None = None) -> list[Document]:
     """The documents of a target, in the order in which they can be applied.
 
     Args:
-        target: One of ``TARGETS``.
+        target: One of ``TARGETS``, or ``batch``.
         settings: What is deployed.
         on: Where a batch is to run.
 

@@ -244,7 +244,8 @@ def read_shard(folder: BatchFolder, plan: Plan, number: int) -> list[PlannedPhot
 def _write_shard(folder: BatchFolder, plan: Plan, number: int, photos: Sequence[PlannedPhoto]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, "shard.parquet")
-        write_table(file, map(asdict, photos), _TYPES, json.dumps(_about(plan, number)))
+        rows = ({name: getattr(photo, name) for name in _TYPES} for photo in photos)  # asdict takes five times as long
+        write_table(file, rows, _TYPES, json.dumps(_about(plan, number)))
         folder.put(shard_name(number), file.read_bytes())
 
 

@@ -37,7 +37,7 @@ class WorkerResult:
 
 
 @dataclass
-class Worker:
+class BatchWorker:
     """One process's part in a batch.
 
     Attributes:

@@ -21,7 +21,7 @@ from animal_classification.scale.lease import HEARTBEAT_SECONDS, Leases
 from animal_classification.scale.plan import load_plan
 from animal_classification.scale.shard_job import ShardJob
 from animal_classification.scale.storage import LocalFolder, open_folder
-from animal_classification.scale.worker import Worker
+from animal_classification.scale.worker import BatchWorker
 
 ENDED = 143
 LOCAL_POLL_SECONDS = 0.25
@@ -70,7 +70,7 @@ class StopListener(Listener):
         self.stop.set()
 
 
-def build(task: WorkerTask, listener: Listener) -> Worker:
+def build(task: WorkerTask, listener: Listener) -> BatchWorker:
     """A worker with its model loaded.
 
     Raises:
@@ -81,7 +81,7 @@ def build(task: WorkerTask, listener: Listener) -> Worker:
     request = plan.request(engine=task.engine, threads=task.threads)
     job = ShardJob.load(folder, plan, request, listener=listener, heartbeat=task.heartbeat)
     poll = LOCAL_POLL_SECONDS if isinstance(folder, LocalFolder) else task.heartbeat / BUCKET_POLLS
-    return Worker(job, Leases(folder, task.name, task.heartbeat), task.start, poll)
+    return BatchWorker(job, Leases(folder, task.name, task.heartbeat), task.start, poll)
 
 
 def main() -> int:
