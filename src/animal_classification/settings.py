@@ -71,7 +71,7 @@ class Settings:
         10.0, "Seconds between two checks for newer versions of the models; 0 to keep those of the start."
     )
     tracking_uri: str = setting("", "MLflow's address, for the model registry.")
-    engine: str = setting("auto", "auto, openvino or onnxruntime.")
+    engine: str = setting("auto", "auto, onnxruntime, openvino or onnxruntime-cuda.")
     page: bool = setting(True, "Serve the Classify page at / beside the API.")
     gradio: bool = setting(False, "Serve Gradio's front end at /gradio as well; with one worker, and without keys.")
     root_path: str = setting("", "The path prefix under which a proxy serves this, such as /animals.")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from animal_classification.config.compose import compose
@@ -94,3 +94,12 @@ def test_without_pytorch_the_extra_is_named(recipe: str, tmp_path: Path) -> None
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert re.fullmatch(rf'animals: recipe={recipe} needs an extra: pip install ".*\[train\]"\n', done.stderr)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")
+def test_a_device_that_is_not_there_is_one_line(recipe: str, tmp_path: Path) -> None:
+    for kind, name in enumerate(("ant", "bee")):
+        draw(tmp_path / "photos" / name, 4, kind)
+    with pytest.raises(UsageError, match=r"trainer\.accelerator=cuda: PyTorch .* finds none; install its wheel"):
+        run(recipe, tmp_path / "photos", tmp_path, "trainer.accelerator=cuda")

@@ -16,7 +16,7 @@ from animal_classification import data
 
 Command = Callable[..., Any]
 
-ENGINES = ("auto", "openvino", "onnxruntime")
+ENGINES = ("auto", "openvino", "onnxruntime", "onnxruntime-cuda")
 SPLITS = ("test", "val", "train", "all")
 SOURCE_KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
 

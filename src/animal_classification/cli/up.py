@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.options import ENGINES
 from animal_classification.errors import MissingExtraError
 from animal_classification.prediction_log.location import log_location
 from animal_classification.settings import KEEP_PHOTOS, PREFIX, Settings
@@ -42,7 +43,7 @@ THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all of this machine's.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.  [default: 8080]")
 @click.option("--model", help="A built-in name, a bundle's folder or URL, or NAME@ALIAS.  [default: photos]")
-@click.option("--engine", type=click.Choice(["auto", "openvino", "onnxruntime"]), help="[default: auto]")
+@click.option("--engine", type=click.Choice(ENGINES), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPUs to use; 0 for all.  [default: 0]")
 @click.option("--page/--no-page", default=None, help="Serve the page at / beside the API.  [default: page]")
 @click.option("--gradio/--no-gradio", default=None, help="Serve Gradio's front end at /gradio.  [default: no-gradio]")

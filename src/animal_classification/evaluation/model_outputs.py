@@ -15,7 +15,7 @@ from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import ImageError
-from animal_classification.inference.engine import BATCH, Engine, start_engine
+from animal_classification.inference.engine import Engine, start_engine
 from animal_classification.inference.multi_crop import infer_photos
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.stream import Stream, decode_crops, files_as_items
@@ -79,7 +79,7 @@ def compute_outputs(
     decode = partial(decode_crops, spec=bundle.preprocess_spec, limits=imaging.Limits.of_container())
 
     def infer(photos: Sequence[NDArray[np.uint8]]) -> list[_Row]:
-        outputs = infer_photos(used, decider, photos, size=BATCH)
+        outputs = infer_photos(used, decider, photos)
         brightness = [float(crops[0].mean()) for crops in photos]
         return list(zip(outputs["logits"], outputs["embedding"], brightness, strict=True))
 

@@ -12,7 +12,7 @@ from animal_classification import imaging
 from animal_classification.common.limits import available_cpus
 from animal_classification.errors import ImageError, UsageError
 from animal_classification.inference.cam import Explainer
-from animal_classification.inference.engine import BATCH, Engine, start_engine
+from animal_classification.inference.engine import Engine, start_engine
 from animal_classification.inference.multi_crop import infer_photos
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.results import FileResult, Prediction
@@ -205,7 +205,7 @@ class Classifier:
         return self._explainer.heatmap(photo, label_id)
 
     def _classify(
-        self, photos: Sequence[NDArray[np.uint8]], top_k: int, embedding: bool, *, size: int = BATCH
+        self, photos: Sequence[NDArray[np.uint8]], top_k: int, embedding: bool, *, size: int | None = None
     ) -> list[Prediction]:
         _check_top_k(top_k)
         if not photos:

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from animal_classification.bundle import Bundle
 
-EngineName = Literal["auto", "openvino", "onnxruntime"]
+EngineName = Literal["auto", "openvino", "onnxruntime", "onnxruntime-cuda"]
 # Two photos in each call of the engine, one call to a core: what the layers hand on stays in the core's own cache.
 BATCH = 2
+# A GPU waits for whoever gives it little: a whole chunk of the stream in each call.
+CUDA_BATCH = 24
 ENGINES: tuple[str, ...] = get_args(EngineName)
-# What ``auto`` takes: the first that is installed. ONNX Runtime is in the core, OpenVINO an extra (docs/engines.md).
+# What ``auto`` takes: the first that is installed. ONNX Runtime is in the core, OpenVINO an extra (docs/engines.md). A
+# GPU is taken by name only.
 PREFERRED = ("onnxruntime", "openvino")
 
 
@@ -39,8 +42,16 @@ class Engine(Protocol):
         ...
 
 
-def infer_in_batches(engine: Engine, images: NDArray[np.uint8], *, size: int = BATCH) -> dict[str, NDArray[np.float32]]:
+def batch_size(engine: Engine) -> int:
+    """How many images a call of the engine should have at most."""
+    return CUDA_BATCH if engine.name == "onnxruntime-cuda" else BATCH
+
+
+def infer_in_batches(
+    engine: Engine, images: NDArray[np.uint8], *, size: int | None = None
+) -> dict[str, NDArray[np.float32]]:
     """Return the outputs for any number of images, uint8 ``[N, H, W, 3]``, on this thread, a few in each call."""
+    size = size or batch_size(engine)
     parts = [engine.infer(images[start : start + size]) for start in range(0, len(images), size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -58,14 +69,15 @@ def create_engine(
     Args:
         model: The bundle's ``model.onnx``.
         outputs: Which of the graph's outputs are computed and copied out.
-        name: ``onnxruntime``, ``openvino``, or ``auto`` for the first of the two that is installed.
+        name: ``onnxruntime``, ``openvino``, ``onnxruntime-cuda`` for a GPU of NVIDIA, or ``auto`` for the first of the
+            former two that is installed.
         threads: How many CPUs it may use, and how many calls of ``infer`` run side by side; all CPUs by default.
         content: What the file held when it was verified: the file may have changed since. Read from it by default.
 
     Raises:
         UsageError: The name is not one of the engines, or ``threads`` is below one.
         MissingExtraError: The engine is an extra that is not installed.
-        EngineError: ONNX Runtime is not installed, or the engine refuses the graph.
+        EngineError: ONNX Runtime or its part for GPUs is not installed, or the engine refuses the graph.
     """
     chosen = installed_engine(name)
     if threads is not None and threads < 1:
@@ -79,13 +91,18 @@ def installed_engine(name: str) -> str:
     Raises:
         UsageError: The name is not one of the engines.
         MissingExtraError: It is an extra that is not installed.
-        EngineError: ONNX Runtime is not installed.
+        EngineError: ONNX Runtime is not installed, or without the part that GPUs need.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: choose one of {', '.join(ENGINES)}")
     for candidate in PREFERRED if name == "auto" else (name,):
-        if importlib.util.find_spec(candidate) is not None:
-            return candidate
+        if importlib.util.find_spec(candidate.removesuffix("-cuda")) is None:
+            continue
+        if candidate == "onnxruntime-cuda":
+            from animal_classification.inference.onnxruntime_import import require_cuda
+
+            require_cuda()
+        return candidate
     if name == "openvino":
         raise MissingExtraError("the engine openvino", "openvino")
     raise EngineError("ONNX Runtime is not installed: pip install onnxruntime")
@@ -108,6 +125,7 @@ def _start(name: str, model: Path, content: bytes | None, outputs: tuple[str, ..
         from animal_classification.inference.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(model, outputs, threads, content)
-    from animal_classification.inference.onnxruntime_engine import OnnxRuntimeEngine
+    from animal_classification.inference.onnxruntime_engine import CudaEngine, OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(model, outputs, threads, content)
+    engine = CudaEngine if name == "onnxruntime-cuda" else OnnxRuntimeEngine
+    return engine(model, outputs, threads, content)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def infer_photos(
-    engine: Engine, postprocessor: Postprocessor, photos: Sequence[NDArray[np.uint8]], *, size: int
+    engine: Engine, postprocessor: Postprocessor, photos: Sequence[NDArray[np.uint8]], *, size: int | None = None
 ) -> dict[str, NDArray[np.float32]]:
     """Infer photos of which each is one or several crops.
 
@@ -35,7 +35,7 @@ def infer_photos(
         engine: With the outputs ``logits`` and ``embedding`` at least.
         postprocessor: Says how familiar a crop is.
         photos: For each its crops, uint8 ``[crops, size, size, 3]``, the central one first; at least one photo.
-        size: Crops in each call of the engine.
+        size: Crops in each call of the engine; what is best for it by default.
 
     Returns:
         The engine's outputs, a row for each photo.

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from animal_classification.errors import EngineError
+
 _NO_STATISTICS = "ORT_DISABLE_TELEMETRY"
 
 
@@ -20,3 +22,16 @@ def import_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def require_cuda() -> None:
+    """Refuse ONNX Runtime's wheel for CPUs, which has no part for GPUs.
+
+    Raises:
+        EngineError: It is the one that is installed.
+    """
+    if "CUDAExecutionProvider" not in import_onnxruntime().get_available_providers():
+        raise EngineError(
+            "the engine onnxruntime-cuda needs ONNX Runtime's wheel for GPUs, and the one for CPUs is installed: pip "
+            "uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )

@@ -9,10 +9,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from animal_classification.errors import EngineError, UsageError
-from animal_classification.inference.engine import ENGINES, create_engine
+from animal_classification.inference.engine import PREFERRED, create_engine, infer_in_batches
 from tests.support.tiny_bundle import write_tiny_bundle
 
 
@@ -28,18 +29,18 @@ def images() -> np.ndarray:
 
 def test_engines_agree(model: Path, images: np.ndarray) -> None:
     outputs = ("logits", "embedding", "features")
-    first, second = (create_engine(model, outputs=outputs, name=name).infer(images) for name in ENGINES[1:])
+    first, second = (create_engine(model, outputs=outputs, name=name).infer(images) for name in PREFERRED)
     for name in outputs:
         assert first[name].dtype == np.float32
         np.testing.assert_allclose(first[name], second[name], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", PREFERRED)
 def test_only_what_is_asked_for_is_given(model: Path, images: np.ndarray, name: str) -> None:
     assert set(create_engine(model, outputs=("logits",), name=name).infer(images)) == {"logits"}
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", PREFERRED)
 def test_answers_do_not_depend_on_the_batch(model: Path, images: np.ndarray, name: str) -> None:
     engine = create_engine(model, name=name)
     together = engine.infer(images)["logits"]
@@ -47,7 +48,7 @@ def test_answers_do_not_depend_on_the_batch(model: Path, images: np.ndarray, nam
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", PREFERRED)
 def test_an_earlier_answer_is_not_overwritten_by_a_later_call(model: Path, images: np.ndarray, name: str) -> None:
     engine = create_engine(model, name=name, threads=1)
     first = engine.infer(images)["logits"]
@@ -56,7 +57,7 @@ def test_an_earlier_answer_is_not_overwritten_by_a_later_call(model: Path, image
     np.testing.assert_array_equal(first, kept)
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", PREFERRED)
 def test_many_threads_share_one_engine(model: Path, images: np.ndarray, name: str) -> None:
     engine = create_engine(model, name=name, threads=2)
     expected = engine.infer(images)["logits"]
@@ -77,7 +78,7 @@ def test_many_threads_share_one_engine(model: Path, images: np.ndarray, name: st
     assert not wrong
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", PREFERRED)
 def test_a_broken_graph_gives_one_clear_line(tmp_path: Path, name: str) -> None:
     broken = tmp_path / "model.onnx"
     broken.write_bytes(b"not a graph")
@@ -87,7 +88,7 @@ def test_a_broken_graph_gives_one_clear_line(tmp_path: Path, name: str) -> None:
 
 
 def test_wrong_calls_say_what_is_allowed(model: Path) -> None:
-    with pytest.raises(UsageError, match="choose one of auto, openvino, onnxruntime"):
+    with pytest.raises(UsageError, match="choose one of auto, openvino, onnxruntime, onnxruntime-cuda"):
         create_engine(model, name="tensorrt")
     with pytest.raises(UsageError, match="at least 1"):
         create_engine(model, threads=0)
@@ -118,3 +119,42 @@ create_engine(Path({str(model)!r}), name="onnxruntime")
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
     assert list(temporary.iterdir()) == []
+
+
+def test_the_wheel_for_cpus_has_no_engine_for_gpus(model: Path) -> None:
+    with pytest.raises(EngineError, match="the one for CPUs is installed: pip uninstall onnxruntime, then pip install"):
+        create_engine(model, name="onnxruntime-cuda")
+
+
+def test_a_wheel_for_gpus_without_a_gpu_is_refused_rather_than_slow(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the wheel for GPUs does where it finds none: it says so on stderr, and the session computes on the CPU.
+    session = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda source, options, providers: session(source, options, providers=[providers[-1]]),
+    )
+    with pytest.raises(EngineError, match=r"found no GPU that it can use: see that nvidia-smi lists one and that CUDA"):
+        create_engine(model, name="onnxruntime-cuda")
+
+
+def test_a_gpu_gets_a_chunk_in_each_call_and_a_cpu_two_images() -> None:
+    calls: list[int] = []
+
+    class Counting:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def infer(self, images: np.ndarray) -> dict[str, np.ndarray]:
+            calls.append(len(images))
+            return {"logits": np.zeros((len(images), 3), np.float32)}
+
+    photos = np.zeros((30, 2, 2, 3), np.uint8)
+    assert len(infer_in_batches(Counting("onnxruntime-cuda"), photos)["logits"]) == 30
+    assert calls == [24, 6]
+    calls.clear()
+    assert len(infer_in_batches(Counting("onnxruntime"), photos)["logits"]) == 30
+    assert calls == [2] * 15

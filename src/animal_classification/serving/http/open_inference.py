@@ -47,7 +47,11 @@ INPUT = {"name": "photos", "datatype": "BYTES", "shape": [-1]}
 DOCUMENTED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}}
 ERRORS = errors(400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
 FACT_ERRORS = errors(401, 403, 404, 422, 503)
-PLATFORMS = {"onnxruntime": "onnx_onnxv1", "openvino": "openvino_onnxv1"}
+PLATFORMS = {
+    "onnxruntime": "onnx_onnxv1",
+    "onnxruntime-cuda": "onnx_onnxv1",
+    "openvino": "openvino_onnxv1",
+}
 
 
 def make_router(service: ModelService, settings: Settings) -> APIRouter:

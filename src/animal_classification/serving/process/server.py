@@ -208,8 +208,9 @@ async def _start(app: FastAPI, run: _Run) -> None:
     if service.draining:
         return
     # What is there now stays. Looked through for garbage again and again, while clients come and go, it holds up
-    # everybody for a tenth of a second each time.
+    # everybody for a tenth of a second each time. And thousands of clients a second are no reason to look that often.
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     classifier = service.predictor
     run.on_ready(
         ServerStarted(

@@ -43,9 +43,9 @@ def train(job: RecipeInputs) -> TrainedModel:
             f"recipe.size={size} is halved {len(config.channels)} times, which leaves nothing; it must be at least "
             f"{2 ** len(config.channels)}, or recipe.channels shorter"
         )
+    prepare_torch(job.config.trainer)
     spec = PreprocessSpec(size=size, crop_pct=1.0, interpolation="bicubic")
     photos = load_photos(job, spec)
-    prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
     network = AnimalClassificationCNN(
         photos.classes, size=size, channels=config.channels, hidden=config.hidden, dropout=config.dropout

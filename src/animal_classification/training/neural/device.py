@@ -7,20 +7,36 @@ from typing import TYPE_CHECKING
 import torch
 
 from animal_classification.common.limits import available_cpus
+from animal_classification.errors import UsageError
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import TrainerConfig
 
 
 def prepare_torch(trainer: TrainerConfig) -> None:
-    """Threads, and algorithms that give the same sums each time."""
+    """Threads, and algorithms that give the same sums each time.
+
+    Raises:
+        UsageError: The device that is wanted cannot be used.
+    """
+    accelerator(trainer)
     torch.set_num_threads(trainer.threads or available_cpus())
     torch.utils.deterministic.fill_uninitialized_memory = False  # only hides bugs, and costs time
 
 
 def accelerator(trainer: TrainerConfig) -> str:
-    """``cuda``, ``mps`` or ``cpu``."""
+    """``cuda``, ``mps`` or ``cpu``.
+
+    Raises:
+        UsageError: The one that is wanted cannot be used.
+    """
     if trainer.accelerator != "auto":
+        usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not usable[trainer.accelerator]:
+            raise UsageError(
+                f"trainer.accelerator={trainer.accelerator}: PyTorch {torch.__version__} finds none; install its wheel "
+                "for this device, or leave trainer.accelerator=auto"
+            )
         return trainer.accelerator
     if torch.cuda.is_available():
         return "cuda"

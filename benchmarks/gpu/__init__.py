@@ -1,0 +1,1 @@
+"""One GPU: how fast it trains and predicts, and whether it waits."""
