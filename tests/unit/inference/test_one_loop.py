@@ -11,7 +11,7 @@ import animal_classification
 PACKAGE = Path(animal_classification.__file__).parent
 # Who may turn one image into what a model sees: the stream, one photo of a request, and the scan, which has its bytes.
 DECODE_FOR_A_MODEL = {"inference/stream.py", "inference/classifier.py", "inference/cam.py", "data/scanner.py"}
-# Threads for something else than photos: downloads and uploads, fits of a classifier, a batch ahead of the graphics card.
+# Threads for something else than photos: down- and uploads, fits of a classifier, a batch ahead of the graphics card.
 OTHER_THREADS = {
     "common/parallel.py",
     "data/sources/remote.py",
