@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from animal_classification.prediction_log.database import insert_or, reading, writing
 from animal_classification.prediction_log.database_errors import translated_errors
+from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.tables import predictions, shadow
 
 if TYPE_CHECKING:
@@ -126,8 +127,6 @@ def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    from animal_classification.prediction_log.feedback import reviewed_photos
-
     found = disagreements(engine, model)
     said = reviewed_photos(engine, [one.photo for one in found])
     waiting = [one for one in found if one.photo not in said]

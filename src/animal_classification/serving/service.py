@@ -256,7 +256,9 @@ class ModelService:
         for begin in range(0, len(photos), OBSERVED_AT_ONCE):
             loop = asyncio.get_running_loop()
             jobs = [
-                InferenceJob(photo=photo, top_k=1, heatmap=False, then=then, future=loop.create_future(), observes=True)
+                InferenceJob(
+                    photo=photo, top_k=1, extras=NO_EXTRAS, then=then, future=loop.create_future(), observes=True
+                )
                 for photo in photos[begin : begin + OBSERVED_AT_ONCE]
             ]
             _or_busy(partial(model.queue.put, jobs))
