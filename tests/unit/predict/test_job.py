@@ -40,7 +40,7 @@ class FakeClassifier:
         background=(),
         labels=[None],
         unknown=None,
-        data=SimpleNamespace(crops=False),
+        data=SimpleNamespace(crops=None),
     )
     bundle = SimpleNamespace(sha256="0" * 64)
     closed = False
@@ -186,3 +186,12 @@ def test_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, name, closed)
     assert prepared(folder(tmp_path, a="x"), Rows()).run(Listener(), None).summary.tally.photos == 1
     assert prepared(folder(tmp_path, a="x")).run(Listener(), None).summary.tally.photos == 1  # without a sink
+
+
+@pytest.mark.parametrize("crops", [True, None])
+def test_a_model_of_crops_that_is_shown_whole_photos_says_so_once(tmp_path: Path, crops: bool | None) -> None:
+    run = prepared(folder(tmp_path, a="x", b="x"))
+    run.classifier.info = SimpleNamespace(**{**vars(FakeClassifier.info), "data": SimpleNamespace(crops=crops)})  # type: ignore[misc,assignment]
+    notes = run.run(Listener(), None).summary.notes
+    said = "fake learned from animals cut out of photos, and these were whole: add --detector lite, or --detections "
+    assert notes == ((f"{said}FILE with the boxes of another program",) if crops else ())

@@ -76,7 +76,7 @@ class PlainWords(BaseModel):
     taxon: str | None = Field(description="Scientific name, where known and sure.")
 
 
-class FoundBox(BaseModel):
+class DetectedBox(BaseModel):
     """An animal, a person or a vehicle in a photo. Positions are fractions of the upright photo."""
 
     category: str = Field(description="`animal`, `person` or `vehicle`.")
@@ -111,7 +111,7 @@ class PhotoPrediction(BaseModel):
         default=None,
         description="With a heatmap: it covers the central square, whose side is this share of the shorter one.",
     )
-    detections: list[FoundBox] | None = Field(
+    detections: list[DetectedBox] | None = Field(
         default=None, description="On request: what was found, the surest first; empty where nothing was."
     )
     model: str
