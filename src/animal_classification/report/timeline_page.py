@@ -62,6 +62,13 @@ class TimelineAnswer:
     probability: float | None
     scientific_name: str = ""
 
+    @property
+    def sure(self) -> str:
+        """The probability for people, who should not read certainty into rounding; empty for people and vehicles."""
+        if self.probability is None or self.category != "animal":
+            return ""
+        return ">99%" if self.probability > 0.99 else f"{self.probability:.0%}"
+
 
 @dataclass(slots=True, kw_only=True)
 class TimelineEvent:

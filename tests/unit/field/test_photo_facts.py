@@ -166,6 +166,16 @@ def test_a_shift_rescues_a_clock_that_began_anew_and_cannot_make_a_time_impossib
     assert future.shifted(timedelta(days=-1), RULES).time == MOMENT - timedelta(days=1)
 
 
+def test_a_name_stands_in_for_a_time_that_cannot_be_and_for_no_other() -> None:
+    name = "IMG_20251112_100312.jpg"
+    lost = facts(jpeg(exif={ORIGINAL: "1980:01:01 00:10:00"}))
+    found = lost.dated_by_name(name, NAMES)
+    assert (found.time, found.time_source, found.camera_time) == (datetime(2025, 11, 12, 10, 3, 12), "name", "")
+    assert lost.dated_by_name(name, RULES) == lost
+    assert lost.dated_by_name("IMG_20251112.jpg", NAMES) == lost, "a day is less than what the camera said"
+    assert facts(taken(MOMENT)).dated_by_name(name, NAMES) == facts(taken(MOMENT))
+
+
 def test_a_videos_time() -> None:
     assert video_facts("a.mp4", RULES, creation_time="2021-04-11T20:43:09").time == MOMENT
     assert video_facts("a.mp4", RULES, creation_time="1904-01-01T00:00:00.000000Z").time_source == ""
