@@ -144,10 +144,12 @@ def event_rows(
     for sighting in sightings:
         taxa[sighting.category, sighting.answer, sighting.scientific_name].append(sighting)
     found = [(_with_taxon(nothing, one), max(map(_evidence, one))) for one in taxa.values()] or [(nothing, 0.0)]
-    found.sort(
-        key=lambda pair: (-pair[0].files_with, -pair[0].count, -pair[1], pair[0].answer, pair[0].scientific_name)
-    )
-    return [row for row, _ in found]
+    return [row for row, _ in sorted(found, key=_rank)]
+
+
+def _rank(pair: tuple[EventRow, float]) -> tuple[int, int, float, str, str, str]:
+    row, evidence = pair
+    return -row.files_with, -row.count, -evidence, row.category, row.answer, row.scientific_name
 
 
 def _with_taxon(row: EventRow, found: Sequence[Sighting]) -> EventRow:
