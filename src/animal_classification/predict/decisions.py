@@ -153,7 +153,7 @@ class Decider:
         )
         animals = [one for one in boxes if one.counts and one.found.answer is not None]
         if animals:
-            best = max(animals, key=lambda one: one.found.detection.confidence * (one.final.probability or 0.0))
+            best = max(animals, key=_strength)
             return DecidedPicture(best.final, boxes, best.found.answer)
         if others := [one for one in boxes if one.counts]:
             return DecidedPicture(others[0].final, boxes, None)
@@ -207,6 +207,12 @@ class _Weighted:
     answer: AnsweredVector
     weight: float
     counts: bool
+
+
+def _strength(box: DecidedBox) -> tuple[bool, float]:
+    """Which animal speaks for a picture: one that the classifier takes for none of its labels comes after all others."""
+    known = box.found.answer is not None and not box.found.answer.unknown
+    return known, box.found.detection.confidence * (box.final.probability or 0.0)
 
 
 def _final(decision: Decision, rule: str, why: str, raw: Decision) -> FinalAnswer:
