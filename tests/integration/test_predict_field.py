@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_colour_detector(tmp_path_factory.mktemp("detector") / "colours").path
+    return write_colour_detector(tmp_path_factory.mktemp("detector") / "colours", size=160).path
 
 
 def draw(
