@@ -304,6 +304,8 @@ def test_a_finished_run_goes_on_with_new_photos(
     assert "columns" in capfd.readouterr().err
     assert main([*words, "--resume", "--detector", str(detector), "--detect", "unsure"]) == 2
     assert "was begun with --detector colours" in capfd.readouterr().err
+    assert (tmp_path / "a.csv.run.jsonl").is_file()  # a refused call leaves everything as it was
+    assert not (tmp_path / "a.csv.partial").exists()
     assert main([*words, "--resume", "--detector", str(detector), "--threshold", "0.3"]) == 0
     assert [row["answer"] for row in rows(output)] == ["cat", "cat"]
 
