@@ -48,8 +48,8 @@ class Graph:
     def focus(self, of: str, name: str) -> str:
         """Focus and the convolution of 3 x 3 after it: together one of 6 x 6 over every second pixel.
 
-        Focus puts the four phases of a picture, each with three colours, side by side; by row and column (0, 0), (1, 0),
-        (0, 1), (1, 1). Here the colours are turned as well: blue comes first in the weights, red in the input.
+        Focus puts the four phases of a picture side by side, by row and column (0, 0), (1, 0), (0, 1) and (1, 1), each
+        with three colours. These are turned as well: blue comes first in the weights, red in the input.
         """
         kernel = self.weights[f"{name}.conv.weight"]
         phases = kernel.reshape(len(kernel), 4, 3, 3, 3)[:, :, ::-1]

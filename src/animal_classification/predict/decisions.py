@@ -210,7 +210,7 @@ class _Weighted:
 
 
 def _strength(box: DecidedBox) -> tuple[bool, float]:
-    """Which animal speaks for a picture: one that the classifier takes for none of its labels comes after all others."""
+    """Which animal speaks for a picture; what the classifier takes for none of its labels comes after all others."""
     known = box.found.answer is not None and not box.found.answer.unknown
     return known, box.found.detection.confidence * (box.final.probability or 0.0)
 
