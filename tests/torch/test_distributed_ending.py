@@ -20,6 +20,7 @@ from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
 from animal_classification.errors import AnimalsError
+from animal_classification.training.neural import leader
 from animal_classification.training.neural.augmentation import Mixing
 from animal_classification.training.neural.fit_plan import FitPlan
 from animal_classification.training.neural.leader import leading
@@ -53,6 +54,16 @@ def test_a_killed_process_ends_the_fit_and_one_alone_goes_on(drawn: Path, tmp_pa
     alone, found = fitted(job, how)  # from within the second epoch
     assert found.epochs == 4
     assert distance(calm, alone) < 1e-5
+
+
+def test_a_process_that_cannot_start_is_not_waited_for(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = one_job(drawn, tmp_path, "trainer.devices=2")
+    monkeypatch.setattr(leader, "FOLLOWER", "animal_classification.no_such_module")
+    said = "training did not begin: process 1 ended: .*No module named animal_classification.no_such_module"
+    with pytest.raises(AnimalsError, match=said), leading(job.config.trainer):
+        pass
 
 
 def command(drawn: Path, output: Path, *more: str) -> list[str]:
