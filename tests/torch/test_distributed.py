@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from animal_classification.errors import UsageError
 from animal_classification.imaging import PreprocessSpec
+from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import Mixing
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.finetune.stages import UncutNetwork
+from animal_classification.training.neural.fit import run_fit
+from animal_classification.training.neural.fit_plan import FitTask
 from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.team import Team
+from animal_classification.training.placement import Placement
 from tests.torch.drawn import draw_photos, make_job, words
-from tests.torch.small_fits import CLASSES, SIZE, Whole, distance, fitted, one_job, plan
+from tests.torch.small_fits import CLASSES, SIZE, Whole, distance, fitted, one_job, photos, plan
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,17 @@ def test_photos_are_decoded_together(drawn: Path, tmp_path: Path, team: Team) ->
     every = np.arange(len(alone.train))
     assert np.array_equal(alone.train.take(every), shared.train.take(every))
     assert len(list((tmp_path / "two/cache/pixels").iterdir())) == 1
+
+
+def test_batch_norms_that_learn_are_refused(drawn: Path, tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Flatten())
+    config = one_job(drawn, tmp_path).config
+    task = FitTask(
+        config=config,
+        network=network,
+        groups=optimizers.groups(network.parameters(), config.optim),
+        photos=photos(),
+        plan=plan(average=False),
+    )
+    with pytest.raises(UsageError, match="batch norms learn from the photos of a batch"):
+        run_fit(task, Team(Placement(world=2)))
