@@ -104,5 +104,5 @@ def test_batch_norms_that_learn_are_refused(drawn: Path, tmp_path: Path) -> None
         photos=photos(),
         plan=plan(average=False),
     )
-    with pytest.raises(UsageError, match="batch norms learn from the photos of a batch"):
+    with pytest.raises(UsageError, match="batch norms learn from a batch's photos"):
         run_fit(task, Team(Placement(world=2)))
