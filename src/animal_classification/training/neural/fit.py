@@ -80,8 +80,8 @@ def _refuse_own_statistics(network: nn.Module) -> None:
     """Batch norms that learn would see each process's photos only, and the result depend on their number."""
     if any(isinstance(module, NORMS) and module.training for module in network.modules()):
         raise UsageError(
-            "this network's batch norms learn from a batch's photos, which several processes would divide: keep them in "
-            "evaluation mode, as recipe=finetune does, or train with trainer.devices=1"
+            "this network's batch norms learn from a batch's photos, which several processes would divide: keep them "
+            "in evaluation mode, as recipe=finetune does, or train with trainer.devices=1"
         )
 
 
