@@ -203,12 +203,13 @@ class Rollup(_Part):
 
 
 class Data(_Part):
-    """What the model learned from."""
+    """What the model learned from; ``crops``: animals cut out of photos, so whole pictures are new to it."""
 
     version: str
     n_train: int | None = Field(default=None, ge=0)
     n_test: int | None = Field(default=None, ge=0)
     classes: int = Field(ge=1)
+    crops: bool | None = None
 
 
 class Code(_Part):

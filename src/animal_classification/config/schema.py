@@ -35,6 +35,8 @@ class DataConfig(ConfigModel):
     kind: str = "auto"
     root: Place | None = None
     columns: ColumnsConfig = ColumnsConfig()
+    boxes: Place | None = None
+    blanks: bool = False
     test: Fraction = 0.2
     val: Fraction = 0.1
     resplit: bool = False

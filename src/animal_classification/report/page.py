@@ -76,14 +76,17 @@ class PageData(BaseModel):
         return _BLOCK.format(text)
 
 
-def require() -> None:
+def require(what: str = "a report") -> None:
     """Refuse to go on without Jinja2.
+
+    Args:
+        what: What cannot be made without it.
 
     Raises:
         MissingExtraError: It is not installed.
     """
     if find_spec("jinja2") is None:
-        raise MissingExtraError("a report", _EXTRA)
+        raise MissingExtraError(what, _EXTRA)
 
 
 def render(data: PageData, bundle: Bundle | None, pictures: Pictures) -> str:
@@ -137,6 +140,8 @@ def _context(data: PageData, bundle: Bundle | None, pictures: Pictures) -> dict[
         "unknown": tables.unknown_rows(result),
         "refusals": summary.something_else(unknown),
         "slices": tables.slice_lines(result),
+        "changed": tables.changed_rows(result),
+        "found_sizes": tables.found_sizes(result),
         "comparison": provenance.comparison(result.comparison),
         "photos": provenance.data_facts(result),
         "provenance": provenance.provenance(result, bundle, data.inputs),

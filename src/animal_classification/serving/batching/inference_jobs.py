@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -17,11 +18,12 @@ from animal_classification.serving.batching.slow_work import deliver
 from animal_classification.serving.observability import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.detection.scene import Scene
     from animal_classification.inference import Prediction
     from animal_classification.inference.results import Candidate
     from animal_classification.serving.http.uploads import UploadedPhoto
@@ -51,6 +53,26 @@ class Predictor(Protocol):
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
 
 
+FindAnimals = Callable[[Predictor, bytes, int], "Scene | None"]
+"""From a model, a photo and how many labels are wanted to what is in the photo; ``None`` where no detector is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a request wants beside the names.
+
+    Attributes:
+        heatmap: Where the model looked.
+        detections: The animals as boxes, each with its name; the strongest one is then the photo's answer.
+    """
+
+    heatmap: bool = False
+    detections: bool = False
+
+
+NO_EXTRAS = Extras()
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
     """The outcome for one photo.
@@ -61,13 +83,17 @@ class PhotoOutcome:
         seconds: Core time of its decoding and of its share of a batch; ``None`` where nothing was computed.
         top: The most probable labels for the prediction log, however few the request wants.
         id: Of this answer; unique.
+        scene: The animals in it, where asked for.
+        pixels: That the model saw, for a job that only observes.
     """
 
     result: FileResult
     heatmap: NDArray[np.uint8] | None = None
+    scene: Scene | None = None
     seconds: float | None = None
     top: tuple[Candidate, ...] = ()
     id: str = field(default_factory=lambda: str(uuid4()))
+    pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +106,8 @@ class Answered:
         info: Of the model that made it.
         seconds: From the photo's arrival.
         sha256: Of the photo's bytes, if it has been computed already.
+        pixels: That the model saw, uint8 ``[H, W, 3]``; ``None`` where the answer was known already.
+        canary: A canary made it.
     """
 
     photo: UploadedPhoto
@@ -87,6 +115,8 @@ class Answered:
     info: BundleInfo
     seconds: float
     sha256: bytes | None = None
+    pixels: NDArray[np.uint8] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -96,20 +126,22 @@ class InferenceJob:
     Attributes:
         photo: With bytes and without an error.
         top_k: How many of the most probable labels to return.
-        heatmap: Whether to show where the model looked.
+        extras: What is wanted beside names.
         then: Converts the outcome for ``future``; called on the thread, to keep the event loop free.
         future: Cancelled when nobody waits for the answer any more.
         arrived: When it was made, by ``time.monotonic``.
         trace: Of its request, where traces are on.
+        observes: The answer is for nobody: with its embedding and pixels, and neither counted nor logged.
     """
 
     photo: UploadedPhoto
     top_k: int
-    heatmap: bool
+    extras: Extras
     then: Callable[[PhotoOutcome], Any]
     future: asyncio.Future[Any]
     arrived: float = field(default_factory=time.monotonic)
     trace: tracing.RequestTrace | None = field(default_factory=tracing.current)
+    observes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +158,12 @@ class Listeners:
     Attributes:
         before: Before the answer leaves: the prediction log.
         after: After it has left: the shadow.
+        canary: The answers are a canary's.
     """
 
     before: Callable[[Answered], None] | None = None
     after: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -164,6 +198,7 @@ class PhotoHandler:
         answers: Where its answers are.
         listeners: Called for each photo that was named.
         put_off: Queues a heavy photo; called on the event loop.
+        find_animals: Finds boxes and names what is in them.
     """
 
     def __init__(
@@ -173,12 +208,14 @@ class PhotoHandler:
         answers: VersionMetrics,
         listeners: Listeners,
         put_off: Callable[[HeavyJob], None],
+        find_animals: FindAnimals = lambda *_: None,
     ) -> None:
         self._predictor = predictor
         self._metrics = metrics
         self._answers = answers
         self._listeners = listeners
         self._put_off = put_off
+        self._find_animals = find_animals
 
     def __call__(self, jobs: Sequence[InferenceJob]) -> None:
         """Answer photos, except heavy ones."""
@@ -198,9 +235,7 @@ class PhotoHandler:
                 loop.call_soon_threadsafe(self._put_off, HeavyJob(job, self._answer))
                 continue
             except ImageError as error:
-                self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
-                outcome = PhotoOutcome(FileResult(job.photo.name, error=error.reason))
-                results.append((job.future, self._finished(job, outcome)))
+                results.append((job.future, self._finished(job, self._unusable(job, error))))
             except Exception as error:  # a bug, or no memory: only this photo fails
                 results.append((job.future, error))
             self._waited(job, began)
@@ -239,7 +274,7 @@ class PhotoHandler:
                 predictions = self._predictor.classify(
                     [item.pixels for item in decoded],
                     top_k=max(KEPT, *(item.job.top_k for item in decoded)),
-                    embedding=self._listeners.before is not None,
+                    embedding=self._listeners.before is not None or any(item.job.observes for item in decoded),
                 )
         except Exception as error:
             return [(item.job.future, error) for item in decoded]
@@ -248,30 +283,59 @@ class PhotoHandler:
         share = (time.time_ns() - started) / 1e9 / len(decoded)
         results: list[tuple[asyncio.Future[Any], object]] = []
         for item, prediction in zip(decoded, predictions, strict=True):
-            outcome = self._named(item.job, prediction, item.seconds + share)
+            outcome = self._named(item, prediction, item.seconds + share)
             if isinstance(outcome, PhotoOutcome):
-                named.append((item.job.photo, outcome))
+                if not item.job.observes and outcome.result.prediction is not None:
+                    named.append((item.job.photo, outcome))
                 results.append((item.job.future, self._finished(item.job, outcome)))
             else:
                 results.append((item.job.future, outcome))
         return results
 
-    def _named(self, job: InferenceJob, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
-        kept = prediction.top[:KEPT]
-        prediction = replace(prediction, top=prediction.top[: job.top_k])
+    def _named(self, item: _Decoded, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+        job = item.job
+        # The central crop, which the reference's photos are measured on too.
+        pixels = item.pixels if item.pixels.ndim == 3 else item.pixels[0]
+        if job.observes:
+            return PhotoOutcome(FileResult(job.photo.name, prediction), pixels=pixels)
         try:
-            heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
-        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
-            logging.getLogger(__name__).warning("no heatmap: %s", error)
-            heatmap = None
+            scene = self._scene(job)
+            if scene is not None and (strongest := scene.strongest(0.0)) is not None and strongest.prediction:
+                # The embedding stays that of the whole photo: the log compares it with those of other photos.
+                prediction = replace(strongest.prediction, embedding=prediction.embedding)
+            heatmap = self._heatmap(job, prediction.label_id)
+        except ImageError as error:
+            return self._unusable(job, error)
         except Exception as error:
             return error
+        kept = prediction.top[:KEPT]
+        prediction = replace(prediction, top=prediction.top[: job.top_k])
         self._answers.predicted(prediction)
-        outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, seconds, kept)
+        outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, scene, seconds, kept)
         if self._listeners.before is not None:
             passed = time.monotonic() - job.arrived
-            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
+            answered = Answered(
+                job.photo, outcome, self._predictor.info, passed, pixels=pixels, canary=self._listeners.canary
+            )
+            self._listeners.before(answered)
         return outcome
+
+    def _unusable(self, job: InferenceJob, error: ImageError) -> PhotoOutcome:
+        self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
+        return PhotoOutcome(FileResult(job.photo.name, error=error.reason))
+
+    def _scene(self, job: InferenceJob) -> Scene | None:
+        """The animals as boxes, where they are wanted; decodes the photo once more, within the same memory."""
+        if not job.extras.detections:
+            return None
+        return self._find_animals(self._predictor, job.photo.data, max(KEPT, job.top_k))
+
+    def _heatmap(self, job: InferenceJob, label_id: str) -> NDArray[np.uint8] | None:
+        try:
+            return self._predictor.heatmap(job.photo.data, label_id) if job.extras.heatmap else None
+        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
+            logging.getLogger(__name__).warning("no heatmap: %s", error)
+            return None
 
     @staticmethod
     def _finished(job: InferenceJob, outcome: PhotoOutcome) -> object:

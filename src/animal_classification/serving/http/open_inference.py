@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
+from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http.open_inference_tensors import (
     BODY,
     JSON_LENGTH,
@@ -23,6 +24,7 @@ from animal_classification.serving.http.open_inference_tensors import (
     parse,
     render,
 )
+from animal_classification.serving.http.photo_source import from_source, source_of
 from animal_classification.serving.http.problem_details import ClientGoneError
 from animal_classification.serving.http.schemas import as_entry
 from animal_classification.serving.middleware.auth import charge
@@ -74,13 +76,14 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         body = await _whole_body(request)
         asked, photos = await service.run(parse, body, json_length, settings)
         charge(request.scope, len(photos))
+        photos = from_source(photos, source_of(request.scope))
         options = options_of(asked)
         with service.using(name, photos, version) as model:
             named = service.predict_as(
                 lambda outcome: as_entry(outcome, model.info),
                 photos,
                 top_k=options.top_k,
-                heatmap=options.heatmap,
+                extras=Extras(heatmap=options.heatmap),
                 model=model,
             )
             entries = await while_connected(request, named)
