@@ -46,6 +46,7 @@ __all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
 Result = TypeVar("Result")
 MAX_RETRY_AFTER = 60
+OBSERVED_AT_ONCE = 16
 
 
 class ModelService:
@@ -123,7 +124,7 @@ class ModelService:
     def install_canary(self, name: str, loaded: LoadedModel | None, share: float) -> None:
         """Let a model answer a share of the requests for ``name``; ``None`` ends that."""
         before = [slot.canary for known, slot in self.models if known == name and slot.canary is not None]
-        self.models.install_canary(name, None if loaded is None else self._served(loaded), share)
+        self.models.install_canary(name, None if loaded is None else self._served(loaded, canary=True), share)
         self._count_retired(before)
 
     def install_shadow(self, name: str, loaded: LoadedModel | None, share: float) -> None:
@@ -229,6 +230,31 @@ class ModelService:
                     self._heavy.withdraw()
                 raise
 
+    async def observe(
+        self, then: Callable[[PhotoOutcome], Result], photos: Sequence[UploadedPhoto], model: ServedModel
+    ) -> list[Result]:
+        """What a model makes of photos, with embeddings and pixels, for the monitor: nothing is counted or logged.
+
+        They wait in the same queue as everybody's, a few at a time, so that they never fill it.
+
+        Raises:
+            ProblemError: 503 where the queue has no room.
+        """
+        found: list[Result] = []
+        for begin in range(0, len(photos), OBSERVED_AT_ONCE):
+            loop = asyncio.get_running_loop()
+            jobs = [
+                InferenceJob(photo=photo, top_k=1, heatmap=False, then=then, future=loop.create_future(), observes=True)
+                for photo in photos[begin : begin + OBSERVED_AT_ONCE]
+            ]
+            _or_busy(partial(model.queue.put, jobs))
+            try:
+                found += await asyncio.gather(*(job.future for job in jobs))
+            except BaseException:
+                _abandon(model.queue, jobs)
+                raise
+        return found
+
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run ``work(*arguments)`` on one of the threads."""
         self.models.find()
@@ -236,17 +262,21 @@ class ModelService:
         return await self._workers.run(work, *arguments)
 
     def _served(
-        self, loaded: LoadedModel, on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+        self,
+        loaded: LoadedModel,
+        on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None,
+        *,
+        canary: bool = False,
     ) -> ServedModel:
         predictor = loaded.predictor
         if self._workers is None:
             self._workers = InferenceWorkers(threads=predictor.threads, on_depth=lambda _: self._count_waiting())
         metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
-        listeners = Listeners(self._on_answer, on_answered)
+        listeners = Listeners(self._on_answer, on_answered, canary=canary)
         handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy)
         queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
-        return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics)
+        return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics, canary=canary)
 
     def _queue_heavy(self, heavy: HeavyJob) -> None:
         """Let a photo that takes long to decode wait for the one thread for such photos."""
@@ -287,7 +317,7 @@ class ModelService:
             return
         model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
-            self._on_answer(Answered(photo, cached, model.info, 0.0, key[0]))
+            self._on_answer(Answered(photo, cached, model.info, 0.0, key[0], canary=model.canary))
 
 
 def _caching(

@@ -101,7 +101,7 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
             note=word.note or None,
             who=key.name if (key := key_of(request.scope)) else word.who,
         )
-        said = await _ask(predictions, lambda: store.add(predictions.log.database(), kept))
+        said = await ask_database(predictions, lambda: store.add(predictions.log.database(), kept))
         if said is None:
             raise _no_such_prediction()
         return _json(
@@ -117,14 +117,17 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
         """Take a word back; the one before it, if there is one, stands again. A key takes back its own words only."""
         key = key_of(request.scope)
         own = None if key is None or key.allows(ADMIN) else key.name
-        within = 0 < number < 2**63
-        said = await _ask(predictions, lambda: store.undo(predictions.log.database(), number, own)) if within else None
+        said = (
+            await ask_database(predictions, lambda: store.undo(predictions.log.database(), number, own))
+            if 0 < number < 2**63
+            else None
+        )
         if said is None:
             raise ProblemError(404, "there is no feedback of that number", kind="no-such-feedback")
         if said["undone"] is None:
             raise ProblemError(403, "this is not a word of this key's: only an admin may undo it", kind="not-yours")
         identity = said["prediction"]
-        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        found = await ask_database(predictions, lambda: store.prediction(predictions.log.database(), identity))
         stands = found and found["feedback"]
         return _json(
             FeedbackOut(
@@ -147,7 +150,7 @@ def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
         from animal_classification.monitoring.status import seconds_of, status
 
         seconds, place = seconds_of(since), predictions.log.place
-        found = await _ask(predictions, lambda: status(predictions.log.database(), place, seconds))
+        found = await ask_database(predictions, lambda: status(predictions.log.database(), place, seconds))
         # Where a database is, is nobody's business.
         shown = {name: value for name, value in found.items() if name != "database"}
         return JSONResponse(shown, headers={"Cache-Control": "no-store"})
@@ -176,7 +179,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
 
         if after is None:
             await predictions.query(lambda: predictions.log.flush(3.0))
-        rows, total = await _ask(predictions, look)
+        rows, total = await ask_database(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
@@ -190,7 +193,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         """What a correction can say."""
         info = (model_named(service, model) if model else None) or service.models.find(model).current.info
         entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
-        others = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
+        others = await ask_database(predictions, lambda: store.new_label_names(predictions.log.database()))
         return _json(Labels(labels=entries, others=others))
 
     @router.get(
@@ -207,7 +210,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             return as_csv(cells(row, row["file"], _class_of(row)) for row in rows)
 
         headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="reviewed.csv"'}
-        return Response(await _ask(predictions, read), media_type="text/csv", headers=headers)
+        return Response(await ask_database(predictions, read), media_type="text/csv", headers=headers)
 
     @router.get(
         "/v1/review/{prediction}/photo",
@@ -223,7 +226,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             data = predictions.photos.read(found["photo"]) if found else None
             return _showable(data or b"", predictions.limits)
 
-        shown, kind = await _ask(predictions, look)
+        shown, kind = await ask_database(predictions, look)
         if not shown:
             raise ProblemError(404, "this photo is not kept (any more)", kind="no-such-photo")
         headers = {
@@ -236,7 +239,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
 
 async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]:
     for number in range(TRIES):
-        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        found = await ask_database(predictions, lambda: store.prediction(predictions.log.database(), identity))
         if found is not None:
             return found
         if number == 0:
@@ -246,7 +249,7 @@ async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]
     raise _no_such_prediction()
 
 
-async def _ask(predictions: PredictionLogger, query: Callable[[], Result]) -> Result:
+async def ask_database(predictions: PredictionLogger, query: Callable[[], Result]) -> Result:
     """Ask the database, beside the event loop.
 
     Raises:
@@ -275,7 +278,7 @@ async def _meant(
     if known is not None:
         return known[1], known[0]
     wanted = new_name(word.label)
-    given = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
+    given = await ask_database(predictions, lambda: store.new_label_names(predictions.log.database()))
     return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
 
 
@@ -299,7 +302,8 @@ def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
     photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}
+    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
+    return chosen | own
 
 
 def _known(said: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from animal_classification.serving.http import model_routes, open_inference
+from animal_classification.serving.http.photo_source import from_source, source_of
 from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
+    MAX_SOURCE,
     Health,
     PredictOptions,
     PredictQuery,
@@ -51,6 +53,7 @@ PREDICT_BODY: dict[str, Any] = {
                             "description": "One photo or many.",
                         },
                         "model": {"type": "string", "minLength": 1, "maxLength": 255},
+                        "source": {"type": "string", "minLength": 1, "maxLength": MAX_SOURCE},
                         "top_k": OPTIONS["top_k"],
                         "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
                         "words": OPTIONS["words"] | YES_OR_NO,
@@ -91,10 +94,11 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         except ValidationError as error:
             return invalid_values(error.errors())
         charge(request.scope, len(form.photos))
-        with service.using(options.model, form.photos) as model:
+        photos = from_source(form.photos, options.source or source_of(request.scope))
+        with service.using(options.model, photos) as model:
             named = service.predict_as(
                 lambda outcome: encoded_entry(outcome, model.info, words=options.words),
-                form.photos,
+                photos,
                 top_k=options.top_k,
                 heatmap=options.heatmap,
                 model=model,

@@ -31,6 +31,7 @@ SCRIPTS = (
     "classify.js",
     "common.js",
     "csv.js",
+    "drift.js",
     "intake.js",
     "keeping.js",
     "model.js",
