@@ -10,7 +10,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from animal_classification.common.atomic import new_file
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import OutputError, UsageError
 
-SPLITS = ("train", "val", "test")
+FRESH = "fresh"
+SPLITS = ("train", "val", "test", FRESH)
 TYPES = {
     "path": "VARCHAR",
     "label": "VARCHAR",
@@ -39,7 +40,8 @@ class ManifestRow:
     Attributes:
         path: Relative to the manifest's root, with forward slashes.
         label: Name of its class; empty only together with a ``problem``.
-        split: ``train``, ``val``, ``test``, or ``None`` where nothing has been decided.
+        split: ``train``, ``val``, ``test``, ``fresh`` (labelled in a loop and kept out of training), or ``None`` where
+            nothing has been decided.
         group: What must not be divided between splits: a site, a sequence, an individual.
         sha256: Of the file's bytes; ``None`` where they could not be read.
         width: Of the upright photo, in pixels.
@@ -68,12 +70,14 @@ class Manifest:
         root: The folder that the paths are relative to.
         empty_classes: Classes that the source names without a photo.
         notes: Remarks on how the source was read, a line each; not stored.
+        crops: Whether the photos are animals cut out of larger ones.
     """
 
     rows: tuple[ManifestRow, ...]
     root: Path
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    crops: bool = False
 
     @classmethod
     def of(
@@ -95,13 +99,17 @@ class Manifest:
         """
         return read_manifest(Path(path), None if root is None else Path(root))
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, *, place: Path | None = None) -> None:
         """Write the manifest as Parquet; a file of that name is replaced in one step.
+
+        Args:
+            path: The file.
+            place: The folder in which it will lie, if it is moved there afterwards.
 
         Raises:
             OutputError: The system refuses.
         """
-        write_manifest(self, Path(path))
+        write_manifest(self, Path(path), place)
 
     def __iter__(self) -> Iterator[ManifestRow]:
         return iter(self.rows)
@@ -115,7 +123,7 @@ class Manifest:
 
     def with_rows(self, rows: Iterable[ManifestRow]) -> Manifest:
         """The same source with other rows."""
-        return Manifest.of(rows, self.root, empty_classes=self.empty_classes, notes=self.notes)
+        return replace(self, rows=Manifest.of(rows, self.root).rows)
 
     @cached_property
     def usable(self) -> tuple[ManifestRow, ...]:
@@ -150,15 +158,15 @@ def _content(row: ManifestRow) -> list[str | bool | None]:
     return [row.sha256, name, unicodedata.normalize("NFC", row.label), row.split, group, row.problem is None]
 
 
-def write_manifest(manifest: Manifest, target: Path) -> None:
-    """Write a manifest as Parquet, whole or not at all.
+def write_manifest(manifest: Manifest, target: Path, place: Path | None = None) -> None:
+    """Write a manifest as Parquet, whole or not at all; ``place`` is the folder that it will lie in, if another.
 
     Raises:
         OutputError: The system refuses.
     """
     import duckdb
 
-    about = json.dumps(_about(manifest, target.absolute().parent))
+    about = json.dumps(_about(manifest, (place or target.parent).absolute()))
     try:
         if target.is_dir():
             raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
@@ -192,7 +200,8 @@ def read_manifest(path: Path, root: Path | None) -> Manifest:
         if row.split is not None and row.split not in SPLITS:
             raise UsageError(f"{str(path)!r}: the split {row.split!r} is none of {', '.join(SPLITS)}")
     found = root if root is not None else _find_root(path.absolute().parent, about, rows)
-    return Manifest.of(rows, found, empty_classes=about.get("empty_classes", ()))
+    manifest = Manifest.of(rows, found, empty_classes=about.get("empty_classes", ()))
+    return replace(manifest, crops=about.get("crops", False))
 
 
 def is_manifest(path: Path) -> bool:
@@ -217,6 +226,7 @@ def _about(manifest: Manifest, folder: Path) -> dict[str, object]:
         "root_from_here": relative,
         "version": manifest.version,
         "empty_classes": list(manifest.empty_classes),
+        **({"crops": True} if manifest.crops else {}),
     }
 
 

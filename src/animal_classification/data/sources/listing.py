@@ -13,6 +13,7 @@ from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 from animal_classification.imaging.folder_identity import FolderId, folder_id
 
+LOOP_MARK = "collected-by-animals-loop.txt"  # in the folder with photos that people labelled in use
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -44,12 +45,14 @@ class Listing:
         entries: The photos.
         empty_classes: Classes without any.
         notes: What was left out and why, a line each.
+        crops: Whether the photos are animals cut out of larger ones.
     """
 
     root: Path
     entries: tuple[ListedPhoto, ...]
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    crops: bool = False
 
     def noting(self, *notes: str) -> Listing:
         """The same with further notes."""
@@ -100,6 +103,8 @@ class SourceOptions:
         workers: Threads for scanning.
         progress: Told about every file scanned.
         embedder: Gets the pixels of every file scanned.
+        boxes: A file of another program with boxes, for a source that has only labels.
+        blanks: Whether pictures without anything are a class of their own.
     """
 
     kind: str = "auto"
@@ -109,6 +114,8 @@ class SourceOptions:
     workers: int | None = None
     progress: Progress = silent
     embedder: Embedder | None = None
+    boxes: Path | None = None
+    blanks: bool = False
 
 
 @dataclass(slots=True)
@@ -145,12 +152,12 @@ def walk_photos(folder: Path) -> FolderContent:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Visible folders directly in a folder, sorted.
+    """Visible folders directly in a folder, sorted; what a loop collected beside the classes is none of them.
 
     Raises:
         AnimalsError: The folder may not be listed.
     """
-    return [entry for entry in _entries(folder) if entry.is_dir()]
+    return [entry for entry in _entries(folder) if entry.is_dir() and not (entry / LOOP_MARK).is_file()]
 
 
 def files_in(folder: Path) -> Iterator[Path]:

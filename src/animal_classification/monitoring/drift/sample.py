@@ -132,9 +132,6 @@ class DriftWindow:
         return int.from_bytes(digest[:8], "big")
 
 
-Window = DriftWindow  # until what reads the log says DriftWindow
-
-
 def _first_of_scene(window: DriftWindow) -> NDArray[np.bool_]:
     seen: set[str] = set()
     keep = np.ones(len(window), np.bool_)

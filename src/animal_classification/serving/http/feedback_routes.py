@@ -19,6 +19,8 @@ from animal_classification.imaging.file_type import Format, identify
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
+from animal_classification.prediction_log.shadow_rows import to_decide
+from animal_classification.serving.http.blind_review import blind, shown_choices
 from animal_classification.serving.http.feedback_schemas import (
     ID_LENGTH,
     FeedbackIn,
@@ -39,6 +41,7 @@ from animal_classification.serving.ui.pages import EXAMPLES, example_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from animal_classification.bundle import BundleInfo
     from animal_classification.serving.observability.prediction_logging import PredictionLogger
     from animal_classification.serving.service import ModelService
 
@@ -57,6 +60,7 @@ def make_router(service: ModelService, predictions: PredictionLogger) -> APIRout
     router = APIRouter(tags=["feedback"], route_class=ScopedRoute)
     _add_words(router, service, predictions)
     _add_review(router, service, predictions)
+    _add_review_files(router, service, predictions)
     _add_monitor(router, predictions)
     return router
 
@@ -163,11 +167,19 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
+        queue: Annotated[
+            Literal["doubt", "disagree"],
+            Query(description="`disagree`: photos of which a shadow says something else, without who said what."),
+        ] = "doubt",
+        model: Annotated[str | None, Query(max_length=200, description="For `disagree`: beside which model.")] = None,
     ) -> JSONResponse:
         """Predictions for a person to look at: uncertain and unknown ones first, or what was said last.
 
         A photo is asked about once, by its last answer; the samples of the page are not asked about.
         """
+        if queue == "disagree":
+            info = service.models.find(model).current.info
+            return await _disagreements(predictions, info, limit)
 
         def look() -> tuple[list[dict[str, Any]], int]:
             samples = sample_photos()
@@ -183,6 +195,8 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
+
+def _add_review_files(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
     @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 429, 503))
     @requires(FEEDBACK)
     async def labels(
@@ -235,6 +249,20 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             "Content-Security-Policy": "default-src 'none'; sandbox",
         }
         return Response(shown, media_type=kind, headers=headers)
+
+
+async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit: int) -> JSONResponse:
+    """Photos on which a model and its shadow differ, blind: two answers, and nothing that tells which is whose."""
+    names = {label.id: label.name for label in info.labels}
+
+    def look() -> tuple[list[dict[str, Any]], int]:
+        rows, total = to_decide(predictions.log.database(), info.name, limit=limit)
+        kept = predictions.photos.having(row["photo"] for row in rows)
+        return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
+
+    await predictions.query(lambda: predictions.log.flush(3.0))
+    rows, total = await ask_database(predictions, look)
+    return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
 
 
 async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from animal_classification.detection.detector import Detector
 from animal_classification.errors import BundleNotFoundError, UsageError
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
 from animal_classification.serving.models.loader import ModelLoader
 from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, TrafficShare
 from animal_classification.serving.models.shadow import lower_priority
+from animal_classification.serving.models.tagged_canary import TaggedCanary
 from animal_classification.serving.models.watcher import ModelWatcher, WatchedModel
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ async def install_models(service: ModelService, settings: Settings) -> None:
     loaded = await in_thread(lambda: [bootstrap.loader.load(source) for source in plan.models], patience=PATIENCE)
     names = [item.predictor.info.name for item in loaded]
     _require_distinct(names)
+    if settings.detector:
+        threads = loaded[0].predictor.threads
+        service.detector = await in_thread(lambda: Detector.load(settings.detector, threads=threads), patience=PATIENCE)
     beside = [await bootstrap.load_canary_or_shadow(traffic, "canary", names) for traffic in plan.canaries]
     beside += [await bootstrap.load_canary_or_shadow(traffic, "shadow", names) for traffic in plan.shadows]
     for name, source, item in zip(names, plan.models, loaded, strict=True):
@@ -73,6 +78,9 @@ class _Bootstrap:
             raise UsageError(f"{role} {traffic.source.model!r}: there is no model {name!r} here; {', '.join(names)}")
         if any((watcher.name, watcher.role) == (name, role) for watcher in self._service.watchers):
             raise UsageError(f"{role} {traffic.source.model!r}: {name!r} has a {role} already")
+        if traffic.share is None:
+            return await self._load_by_tag(traffic, name)
+        share = traffic.share
         load = partial(self._load, traffic.source, role)
         try:
             now: LoadedModel | None = await in_thread(lambda: load(None), patience=PATIENCE)
@@ -86,8 +94,26 @@ class _Bootstrap:
             role=role,
             fingerprint=partial(self.loader.fingerprint, traffic.source),
             load=load,
-            install=lambda loaded: install(name, loaded, traffic.share),
+            install=lambda loaded: install(name, loaded, share),
             optional=traffic.source.alias is not None,
+        )
+        self._add(model, now)
+        return partial(model.install, now)
+
+    async def _load_by_tag(self, traffic: TrafficShare, name: str) -> partial[None]:
+        """A canary whose share is a tag in the registry: another share is a new state, which loads nothing."""
+        canary = TaggedCanary(self.loader, traffic.source)
+        try:
+            now: LoadedModel | None = await in_thread(lambda: canary.load(None), patience=PATIENCE)
+        except BundleNotFoundError:
+            now = None
+        model = WatchedModel(
+            name=name,
+            role="canary",
+            fingerprint=canary.fingerprint,
+            load=canary.load,
+            install=lambda loaded: self._service.install_canary(name, loaded, canary.share),
+            optional=True,
         )
         self._add(model, now)
         return partial(model.install, now)

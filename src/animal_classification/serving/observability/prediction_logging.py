@@ -26,6 +26,7 @@ from animal_classification.prediction_log.record import PredictionRecord, storab
 from animal_classification.prediction_log.writer import PredictionLog
 from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.observability.shadow_logging import ShadowLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -67,6 +68,7 @@ class PredictionLogger:
         self._audit = AuditSampler(settings.audit_per_day)
         self._with_statistics = HourlyShare(max(1, STATISTICS_AN_HOUR // settings.workers), "stats")
         self.log = PredictionLog(place, metrics, hourly=self._set_audit_rate if settings.audit_per_day else None)
+        self.shadows = ShadowLog(self.log.database)
         self.photos = photos_at(place.photos)
         self.limits = limits
         self._free_queries = asyncio.Semaphore(MAX_QUERIES)
@@ -129,6 +131,8 @@ class PredictionLogger:
     def close(self, timeout: float = 3.0) -> None:
         """Write the rows that wait; called when the last answer has left."""
         self._keeper.close(timeout)
+        self.log.flush(timeout)  # what shadows say belongs to answers that are in the database
+        self.shadows.close(timeout)
         self.log.close(timeout)
 
 
