@@ -261,7 +261,7 @@ async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit:
         return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
 
     await predictions.query(lambda: predictions.log.flush(3.0))
-    rows, total = await _ask(predictions, look)
+    rows, total = await ask_database(predictions, look)
     return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
 
 
