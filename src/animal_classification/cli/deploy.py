@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-TARGETS = ("cloudrun", "vertex", "k8s")
+APPLIED = ("cloudrun", "vertex", "k8s")
+TARGETS = (*APPLIED, "github")
 _DIFFERENT = 1  # what `kubectl diff` ends with where something would change
 
 
@@ -31,7 +32,8 @@ def command() -> None:
     \b
     cloudrun   the API on Cloud Run, with its accounts, rights, image repository, builds and alerts
     vertex     a training, or a study of many, on Vertex AI
-    k8s        the API on a cluster
+    k8s        the API on a cluster, and the loop on a schedule
+    github     the loop as a workflow; a file for .github/workflows, so it is rendered and never applied
 
     Everything comes from one settings file; deploy/example.yaml is an example.
     """  # noqa: D301 - \b is click's mark for lines that stay apart
@@ -78,6 +80,8 @@ def render(target: str, settings: Path, output: Path | None, check: bool) -> Non
 @click.option("--revision", metavar="NAME", help="cloudrun, with --rollback: to this revision.")
 def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool, revision: str | None) -> None:
     """Show how TARGET differs from what is there, ask, and change it."""
+    if target not in APPLIED:
+        raise UsageError(f"{target} is not applied: animals deploy render {target} -o .github/workflows, and commit it")
     documents, deployment = _render(target, settings)
     if rollback and dry_run:
         raise UsageError("--dry-run does not go with --rollback, which moves requests at once")

@@ -14,6 +14,7 @@ from animal_classification.cloud.settings_model import (
     File,
     Host,
     Image,
+    LoopSchedule,
     Memory,
     Name,
     Secret,
@@ -237,6 +238,7 @@ class DeploySettings(SettingsModel):
         repository: In Artifact Registry, for the images.
         github: Whose workflows may push images and read data.
         keep_images: Versions that the repository keeps of each image.
+        loop: When `animals loop run` runs; nowhere without it.
     """
 
     project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
@@ -253,6 +255,7 @@ class DeploySettings(SettingsModel):
     build: Build | None = None
     alerts: Alerts = Alerts()
     kubernetes: Kubernetes = Kubernetes()
+    loop: LoopSchedule | None = None
 
     @property
     def parent(self) -> str:

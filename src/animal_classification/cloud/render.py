@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from animal_classification.cloud import alerts, cloud_build, cloud_run, iam, kubernetes, vertex
+from animal_classification.cloud import alerts, cloud_build, cloud_run, iam, kubernetes, loop_schedule, vertex
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.server_environment import check_settings
 
-TARGETS = ("cloudrun", "vertex", "k8s")
+TARGETS = ("cloudrun", "vertex", "k8s", "github")
 
 
 def render(target: str, settings: DeploySettings) -> list[Document]:
@@ -23,6 +23,7 @@ def render(target: str, settings: DeploySettings) -> list[Document]:
         "cloudrun": _cloudrun,
         "vertex": _vertex,
         "k8s": kubernetes.manifests,
+        "github": loop_schedule.workflow,
     }
     return makers[target](settings)
 
