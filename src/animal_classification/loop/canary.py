@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop.evidence import different_shares
-from animal_classification.prediction_log.shadow_rows import Answered, answered, compared
+from animal_classification.prediction_log.shadow_rows import AnswerCounts, answered, compared
 from animal_classification.prediction_log.words import standing_words
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def share_lasted(work: Workplace, version: str, since: datetime) -> str:
     return ", ".join(missing)
 
 
-def _more_unknown(work: Workplace, version: str, new: Answered, old: Answered) -> bool:
+def _more_unknown(work: Workplace, version: str, new: AnswerCounts, old: AnswerCounts) -> bool:
     """More than the shadow showed: a two-sample e-value that may be looked at again and again."""
     count, candidate, other = compared(work.engine, work.config.model, version)
     expected = abs(candidate - other) / count if count else 0.0

@@ -3,6 +3,8 @@
 The version before would meet the same photos: going back to it does not make the light better.
 """
 
+# Imported where they are used: SciPy's tests take half a second to load.
+
 from __future__ import annotations
 
 import json

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from animal_classification.prediction_log.database import insert_or, reading, writing
 from animal_classification.prediction_log.database_errors import translated_errors
+from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.tables import predictions, shadow
 
 if TYPE_CHECKING:
@@ -126,8 +127,6 @@ def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    from animal_classification.prediction_log.feedback import reviewed_photos
-
     found = disagreements(engine, model)
     said = reviewed_photos(engine, [one.photo for one in found])
     waiting = [one for one in found if one.photo not in said]
@@ -162,7 +161,7 @@ def compared(engine: Engine, model: str, version: str) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
+class AnswerCounts:
     """What a version has answered in a time.
 
     Attributes:
@@ -178,7 +177,7 @@ class Answered:
     labels: dict[str, int]
 
 
-def answered(engine: Engine, model: str, version: str, since: datetime, until: datetime | None = None) -> Answered:
+def answered(engine: Engine, model: str, version: str, since: datetime, until: datetime | None = None) -> AnswerCounts:
     """What a version has answered since a moment.
 
     Raises:
@@ -195,7 +194,7 @@ def answered(engine: Engine, model: str, version: str, since: datetime, until: d
         slow = select(p.latency).where(here).order_by(p.latency).offset(int(0.95 * count)).limit(1)
         p95 = connection.execute(slow).scalar() if count else 0.0
     labels = {str(label): int(number) for label, number, _ in rows}
-    return Answered(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
+    return AnswerCounts(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
 
 
 def _joined() -> Any:
