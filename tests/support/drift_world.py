@@ -28,7 +28,7 @@ from animal_classification.inference.reference import distance_from
 from animal_classification.inference.stream import Stream, decode_square, files_as_items
 from animal_classification.monitoring.drift.judge import DriftJudge
 from animal_classification.monitoring.drift.reference import DriftReference
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 from animal_classification.training.probe.head import cross_validate, fit_head, stratified_group_kfold
 from animal_classification.training.probe.linear_models import EmbeddedPhotos, LinearHead
 
@@ -190,7 +190,7 @@ class World:
         """Positions in the pool of a window without drift."""
         return generator.choice(len(self.pool.label), min(count, len(self.pool.label)), replace=False)
 
-    def window(self, parts: Sequence[PhotoSample], name: str) -> Window:
+    def window(self, parts: Sequence[PhotoSample], name: str) -> DriftWindow:
         """A window made of samples."""
         sample = PhotoSample(
             embedding=np.concatenate([part.embedding for part in parts]),
@@ -200,7 +200,9 @@ class World:
             known=np.concatenate([part.known for part in parts]),
         )
         count = len(sample)
-        return Window(sample=sample, ids=tuple(f"{name}-{i}" for i in range(count)), time=np.arange(1.0, count + 1))
+        return DriftWindow(
+            sample=sample, ids=tuple(f"{name}-{i}" for i in range(count)), time=np.arange(1.0, count + 1)
+        )
 
     def dirichlet(self, generator: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Positions of a window whose classes come in other shares."""

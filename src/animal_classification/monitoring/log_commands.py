@@ -25,7 +25,7 @@ from animal_classification.prediction_log.migrate import migrate
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from animal_classification.monitoring.drift.sample import Window
+    from animal_classification.monitoring.drift.sample import DriftWindow
     from animal_classification.prediction_log.location import LogLocation
 
 
@@ -151,7 +151,7 @@ def _accepted(engine: Engine, asked: LogRequest, who: str, why: str) -> Accepted
     return AcceptedBaseline(record, where)
 
 
-def _whole_window(engine: Engine, asked: LogRequest, served: ServedVersion, since: datetime) -> Window:
+def _whole_window(engine: Engine, asked: LogRequest, served: ServedVersion, since: datetime) -> DriftWindow:
     photos = LoggedPhotos(model=served.model, version=served.version, since=since, source=asked.source, most=4 * MOST)
     ids = [label.id for label in served.bundle.info.labels]
     with translated_errors(engine.url, rows=False), reading(engine) as connection:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from animal_classification.bundle import Bundle
-    from animal_classification.monitoring.drift.sample import Window
+    from animal_classification.monitoring.drift.sample import DriftWindow
     from animal_classification.monitoring.drift.verdict import Verdict
     from animal_classification.prediction_log.location import LogLocation
 
@@ -75,7 +75,7 @@ class LoggedVerdict:
     """
 
     verdict: Verdict
-    window: Window
+    window: DriftWindow
     judge: DriftJudge
     audit: AuditedAccuracy
 
@@ -210,7 +210,7 @@ class LogJudge:
             model=served.model, version=served.version, source=source, since=now - self.rules.max_age, until=now
         )
 
-    def _read(self, engine: Engine, judge: DriftJudge, asked: LoggedPhotos, served: ServedVersion) -> Window:
+    def _read(self, engine: Engine, judge: DriftJudge, asked: LoggedPhotos, served: ServedVersion) -> DriftWindow:
         """The photos, one of each scene."""
         ids = [label.id for label in served.bundle.info.labels]
         dimensions = judge.reference.sample.embedding.shape[1]
@@ -218,7 +218,7 @@ class LogJudge:
             window = read_window(connection, asked, ids, dimensions)
         return window.thinned()
 
-    def _is_due(self, window: Window, judge: DriftJudge, now: datetime) -> bool:
+    def _is_due(self, window: DriftWindow, judge: DriftJudge, now: datetime) -> bool:
         """A window is full, or has waited for long enough."""
         if len(window) >= min(self.rules.size, len(judge.reference)):
             return True
@@ -231,7 +231,7 @@ class LogJudge:
         engine: Engine,
         judge: DriftJudge,
         served: ServedVersion,
-        window: Window,
+        window: DriftWindow,
         source: str,
         fired: frozenset[str],
     ) -> LoggedVerdict:

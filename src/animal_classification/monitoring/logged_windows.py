@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from animal_classification.imaging.statistics import NAMES
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 from animal_classification.prediction_log.tables import embeddings, predictions
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class LoggedPhotos:
 
 def read_window(
     connection: Connection, asked: LoggedPhotos, label_ids: Sequence[str], dimensions: int | None = None
-) -> Window:
+) -> DriftWindow:
     """Read the newest photos.
 
     Args:
@@ -115,8 +115,8 @@ def not_of_a_canary() -> ColumnElement[bool]:
     return or_(predictions.c.canary.is_(None), predictions.c.canary.is_(False))
 
 
-def _window(rows: Sequence[RowMapping], places: dict[str, int], dimensions: int, read: int) -> Window:
-    return Window(
+def _window(rows: Sequence[RowMapping], places: dict[str, int], dimensions: int, read: int) -> DriftWindow:
+    return DriftWindow(
         sample=PhotoSample(
             embedding=_matrix([row["embedding"] for row in rows], dimensions),
             stats=_statistics(rows),

@@ -117,9 +117,7 @@ def changed_rows(result: Evaluation) -> list[ChangedRow]:
             says=one.says,
             bar=share_bar(one.accuracy.value, f"accuracy, {one.says}", interval=one.accuracy),
             accuracy=percent(one.accuracy.value),
-            estimated=""
-            if one.estimated is None
-            else f"{percent(one.estimated[0], 0)} to {percent(one.estimated[1], 0)}",
+            estimated="" if one.estimated is None else " to ".join(percent(end, 0) for end in one.estimated),
             ece=decimal(one.ece),
             unknown="" if one.unknown is None else percent(one.unknown),
             set_size="" if one.set_size is None else decimal(one.set_size, 2),

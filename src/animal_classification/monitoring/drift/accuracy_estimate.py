@@ -33,9 +33,10 @@ _TAIL = 0.95
 _SPREAD = 1.64  # deviations: 90%
 _LEAST = 1e-6
 _FEWEST_OF_CLASS = 5
-# Strangers among a window, from the share of photos below the reference's 5% quantile: nearly every stranger is there,
-# and three of four of all photos at most.
-_STRANGERS_FROM, _STRANGERS_SPAN = 0.05, 0.70
+# Strangers among a window, from the share of photos below the reference's 5% quantile: about half of the animals of
+# new kinds are there, and nearly all other things.
+_STRANGERS_FROM = 0.05
+_STRANGERS_SPANS = (0.45, 0.70, 0.95)
 
 
 @dataclass(frozen=True)
@@ -101,20 +102,24 @@ class AccuracyModel:
             strangers: It holds photos of things that the model does not know: the known part is estimated, and all
                 answers for the others are wrong.
         """
-        share = 0.0
-        if strangers:
-            below = sample.known < self._threshold
-            share = float(np.clip((below.mean() - _STRANGERS_FROM) / _STRANGERS_SPAN, 0.0, 1.0))
-            sample = sample.take(~below) if not below.all() else sample
-        points = {name: value * (1.0 - share) for name, value in self._points(sample).items()}
-        low, high = min(points.values()), max(points.values())
-        count = max(1, len(sample))
+        below = sample.known < self._threshold
+        excess = float(below.mean()) - _STRANGERS_FROM if strangers else 0.0
+        most, likely, least = np.clip(excess / np.array(_STRANGERS_SPANS), 0.0, 1.0).tolist()
+        if strangers and not below.all():
+            sample = sample.take(~below)
+        of_known = self._points(sample)
+        low, high = min(of_known.values()) * (1.0 - most), max(of_known.values()) * (1.0 - least)
         return EstimatedAccuracy(
             reference=self.accuracy,
-            low=max(0.0, low - _SPREAD * _deviation(low, count)),
-            high=min(1.0, high + _SPREAD * _deviation(high, count)),
-            points=points,
+            low=max(0.0, low - _SPREAD * self._deviation(low, len(sample))),
+            high=min(1.0, high + _SPREAD * self._deviation(high, len(sample))),
+            points={name: value * (1.0 - likely) for name, value in of_known.items()},
         )
+
+    def _deviation(self, share: float, count: int) -> float:
+        """Of a share among so many photos, and of the reference's accuracy, from which it is counted."""
+        own = self.accuracy * (1.0 - self.accuracy) / len(self._label)
+        return float(np.sqrt(share * (1.0 - share) / max(1, count) + own))
 
     def differences(self, sample: PhotoSample) -> NDArray[np.float64]:
         """How a sample differs from the reference, ``[6]``, in the order of :data:`FEATURES`."""
@@ -199,10 +204,6 @@ class AccuracyModel:
                 self._disagreement(sample, own=own),
             ]
         )
-
-
-def _deviation(share: float, count: int) -> float:
-    return float(np.sqrt(share * (1.0 - share) / count))
 
 
 def fit_learned(model: AccuracyModel, samples: Sequence[PhotoSample], accuracies: Sequence[float]) -> LearnedWeights:

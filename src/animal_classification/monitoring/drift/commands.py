@@ -1,5 +1,7 @@
 """What ``animals monitor drift`` and ``reference`` do, without a terminal."""
 
+# Imported where they are used: Jinja2 and all that pages need, which is an extra.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -123,7 +125,8 @@ def labelled_photos(bundle: Bundle, source: str, options: SourceOptions, split: 
         UsageError: There is none.
     """
     manifest = read_source(source, options)
-    return HeldOutPhotos.selected(select(manifest, bundle.info, TrainingReference.of(bundle), wanted=split))
+    selection = select(manifest, bundle.info, TrainingReference.of(bundle), wanted=split)
+    return HeldOutPhotos.selected(selection.subjects)
 
 
 def unlabelled_photos(source: str) -> HeldOutPhotos:

@@ -12,7 +12,7 @@ from animal_classification.imaging.statistics import NAMES
 
 if TYPE_CHECKING:
     from animal_classification.monitoring.drift.reference import DriftReference
-    from animal_classification.monitoring.drift.sample import PhotoSample, Window
+    from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
     from animal_classification.monitoring.drift.verdict import Verdict
 
 
@@ -24,7 +24,7 @@ class ExamplePhotos:
     after: NDArray[np.int64]
 
 
-def examples_of(verdict: Verdict, window: Window, reference: DriftReference, count: int) -> ExamplePhotos:
+def examples_of(verdict: Verdict, window: DriftWindow, reference: DriftReference, count: int) -> ExamplePhotos:
     """At most ``count`` photos of each: usual ones from before, and those of now that differ most.
 
     Args:
@@ -34,7 +34,8 @@ def examples_of(verdict: Verdict, window: Window, reference: DriftReference, cou
         count: How many of each.
     """
     then, now = _strangeness(verdict, window.sample, reference)
-    usual = np.argsort(np.abs(then - np.median(then)), kind="stable")
+    # Among equals by lot: photos lie in the order of their classes.
+    usual = np.lexsort((reference.sha, np.abs(then - np.median(then))))
     strange = np.argsort(-now, kind="stable")
     return ExamplePhotos(usual[:count], strange[:count])
 

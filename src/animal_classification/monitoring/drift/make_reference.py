@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from animal_classification import bundle as bundles
 from animal_classification.common.hashes import hash_file
 from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import UsageError
-from animal_classification.evaluation.eval_set import NO_TARGET, Selection
+from animal_classification.evaluation.eval_set import NO_TARGET, Subject
 from animal_classification.imaging.corruptions import CORRUPTIONS
 from animal_classification.monitoring.drift.accuracy_estimate import AccuracyModel, LearnedWeights, fit_learned
 from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.reference import FEWEST, MONITOR_FILE, MOST, NO_LABEL, DriftReference
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -46,9 +46,9 @@ class HeldOutPhotos:
     sha256: tuple[str, ...]
 
     @classmethod
-    def selected(cls, selection: Selection) -> HeldOutPhotos:
+    def selected(cls, subjects: Iterable[Subject]) -> HeldOutPhotos:
         """The photos of an evaluation whose label the model knows."""
-        there = [one for one in selection.subjects if one.row.problem is None and one.target != NO_TARGET]
+        there = [one for one in subjects if one.row.problem is None and one.target != NO_TARGET]
         labels = np.array([one.target for one in there], dtype=np.int64)
         return cls(tuple(one.file for one in there), labels, tuple(one.row.sha256 or "" for one in there))
 
@@ -86,7 +86,7 @@ def make_reference(sample: PhotoSample, photos: HeldOutPhotos) -> DriftReference
     Returns:
         ``None`` where fewer than 100 are left.
     """
-    window = Window(
+    window = DriftWindow(
         sample=sample,
         ids=tuple(map(str, photos.files)),
         time=np.arange(len(photos), dtype=np.float64),

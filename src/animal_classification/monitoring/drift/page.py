@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from animal_classification.monitoring.drift.judge import DriftJudge
     from animal_classification.monitoring.drift.photo_windows import PhotoWindow
     from animal_classification.monitoring.drift.reference import DriftReference
-    from animal_classification.monitoring.drift.sample import Window
+    from animal_classification.monitoring.drift.sample import DriftWindow
     from animal_classification.monitoring.drift.verdict import Verdict
 
 SHOWN = 8
@@ -77,17 +77,17 @@ def write_page(target: Path, bundle: Bundle, judge: DriftJudge, verdicts: Sequen
     after = [
         _example(files[window.ids[i]], f"{window.ids[i]}: {_answer(judge, window, i)}") for i in chosen.after.tolist()
     ]
-    photos = _Photos(_before(bundle, judge, chosen.before), after)
+    photos = _Examples(_before(bundle, judge, chosen.before), after)
     write_text(template("drift.html.j2", _context(judge, verdicts, window, photos)), target)
 
 
 @dataclass(frozen=True)
-class _Photos:
+class _Examples:
     before: list[ExamplePhoto]
     after: list[ExamplePhoto]
 
 
-def _context(judge: DriftJudge, verdicts: Sequence[Verdict], window: Window, photos: _Photos) -> dict[str, Any]:
+def _context(judge: DriftJudge, verdicts: Sequence[Verdict], window: DriftWindow, photos: _Examples) -> dict[str, Any]:
     verdict = verdicts[-1]
     tests = verdict.tests
     effects = {
@@ -123,7 +123,7 @@ def _context(judge: DriftJudge, verdicts: Sequence[Verdict], window: Window, pho
     }
 
 
-def _numbers(reference: DriftReference, window: Window) -> list[dict[str, Any]]:
+def _numbers(reference: DriftReference, window: DriftWindow) -> list[dict[str, Any]]:
     """The twelve numbers, before and after."""
     then, now = _means(reference.sample.stats), _means(window.sample.stats)
     shifts = (now - then) / reference.deviations
@@ -155,7 +155,7 @@ def _bar(shift: float, says: str) -> Svg:
     return drawing
 
 
-def _answer(judge: DriftJudge, window: Window, place: int) -> str:
+def _answer(judge: DriftJudge, window: DriftWindow, place: int) -> str:
     number = int(window.sample.pred[place])
     name = judge.labels[number] if 0 <= number < len(judge.labels) else "?"
     return f"{name} {percent(float(window.sample.probability[place]), 0)}"

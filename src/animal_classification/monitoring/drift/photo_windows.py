@@ -17,7 +17,7 @@ from animal_classification.data.sources.tabular import TABLE_SUFFIXES, read_tabl
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.monitoring.drift.judge import FEWEST_IN_WINDOW
 from animal_classification.monitoring.drift.photo_reader import PhotoReader
-from animal_classification.monitoring.drift.sample import Window
+from animal_classification.monitoring.drift.sample import DriftWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class PhotoWindow:
         errors: Why others could not be used, by name.
     """
 
-    window: Window
+    window: DriftWindow
     files: tuple[Path, ...]
     errors: dict[str, str]
 
@@ -79,7 +79,7 @@ def read_window(reader: PhotoReader, photos: Sequence[PhotoOnDisk], progress: Pr
         name, why = next(iter(errors.items()))
         raise AnimalsError(f"none of the {len(photos)} photos can be read; the first, {name}: {why}")
     good = [photos[place] for place in readings.positions.tolist()]
-    window = Window(
+    window = DriftWindow(
         sample=readings.sample(),
         ids=tuple(photo.name for photo in good),
         time=np.zeros(len(good)),
@@ -89,7 +89,7 @@ def read_window(reader: PhotoReader, photos: Sequence[PhotoOnDisk], progress: Pr
     return PhotoWindow(window, tuple(photo.file for photo in good), errors)
 
 
-def in_turn(window: Window, size: int) -> list[Window]:
+def in_turn(window: DriftWindow, size: int) -> list[DriftWindow]:
     """Cut photos into windows, in order of time and after thinning, from the newest back.
 
     The oldest photos are left out where they are too few for a window.

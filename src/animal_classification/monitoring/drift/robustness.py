@@ -23,7 +23,7 @@ from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGH
 from animal_classification.monitoring.drift.judge import FEWEST_IN_WINDOW, DriftJudge
 from animal_classification.monitoring.drift.make_reference import HeldOutPhotos, make_reference
 from animal_classification.monitoring.drift.photo_reader import PhotoReader, PhotoReadings
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -38,7 +38,7 @@ _CLEAN = Corruption("clean", "as they are", lambda pixels: pixels)
 
 
 @dataclass(frozen=True)
-class _Photos:
+class _ChangedViews:
     """Labelled photos, and what the model says of them in every view."""
 
     bundle: Bundle
@@ -66,8 +66,7 @@ def measure_robustness(
         UsageError: No photo has a label that the model knows.
     """
     usable = [one for one in subjects if one.row.problem is None and one.target != NO_TARGET]
-    target = np.array([one.target for one in usable], dtype=np.int64)
-    photos = HeldOutPhotos(tuple(one.file for one in usable), target, tuple(one.row.sha256 or "" for one in usable))
+    photos = HeldOutPhotos.selected(usable)
     chosen = photos.by_lot(_MOST)
     changes = tuple(CORRUPTIONS.values())
     reader = PhotoReader.of(bundle, engine=engine)
@@ -78,7 +77,7 @@ def measure_robustness(
     rows = [chosen[place] for place in readings.positions.tolist()]
     judge = _judge(bundle, readings, photos.take(rows))
     units = independent_units([usable[row] for row in rows]).all
-    found = _Photos(bundle, target[rows], units, readings, judge)
+    found = _ChangedViews(bundle, photos.label[rows], units, readings, judge)
     return [_changed(found, view, change) for view, change in enumerate((_CLEAN, *changes))]
 
 
@@ -111,7 +110,7 @@ def _judge(bundle: Bundle, readings: PhotoReadings, photos: HeldOutPhotos) -> Dr
     )
 
 
-def _changed(photos: _Photos, view: int, change: Corruption) -> ChangedPhotos:
+def _changed(photos: _ChangedViews, view: int, change: Corruption) -> ChangedPhotos:
     info, readings = photos.bundle.info, photos.readings
     logits = readings.logits[:, view]
     said = readings.reader.decider.decide(logits, top_k=1, embeddings=readings.embedding[:, view].astype(np.float32))
@@ -146,7 +145,7 @@ def _verdicts(judge: DriftJudge | None, sample: PhotoSample, size: int, name: st
     found = []
     for draw in range(_DRAWS):
         chosen = generator.choice(len(sample), min(len(sample), size), replace=False)
-        window = Window(
+        window = DriftWindow(
             sample=sample.take(chosen), ids=tuple(f"{name}-{draw}-{i}" for i in chosen), time=np.zeros(len(chosen))
         )
         if len(judge.prepared(window, size)) >= FEWEST_IN_WINDOW:

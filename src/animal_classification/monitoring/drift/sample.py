@@ -15,6 +15,7 @@ from animal_classification.inference.ood import unit_length
 
 # Frames of one burst: how alike the embeddings of two photos are that count as one.
 SAME_SCENE = 0.97
+_BLOCK = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class PhotoSample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class DriftWindow:
     """Photos of one stretch of time, all answered by one version of a model.
 
     Attributes:
@@ -92,7 +93,7 @@ class Window:
     def __len__(self) -> int:
         return len(self.sample)
 
-    def take(self, chosen: NDArray[Any]) -> Window:
+    def take(self, chosen: NDArray[Any]) -> DriftWindow:
         """Some of the photos, by position or by mask; ``read`` stays."""
         places = np.arange(len(self))[chosen].tolist()
         return replace(
@@ -104,7 +105,7 @@ class Window:
             photo=tuple(self.photo[i] for i in places),
         )
 
-    def thinned(self) -> Window:
+    def thinned(self) -> DriftWindow:
         """One photo of each scene: bursts and copies are one observation.
 
         In order of time, a photo is left out that has the bytes of one kept, or, from the same source, an embedding
@@ -117,7 +118,7 @@ class Window:
         """Which photos thinning keeps of a window that is in order of time, ``[N]``."""
         return _first_of_scene(self)
 
-    def newest(self, count: int) -> Window:
+    def newest(self, count: int) -> DriftWindow:
         """The last ``count`` photos, in order of time."""
         return self.take(np.argsort(self.time, kind="stable")[-count:] if count else np.empty(0, np.int64))
 
@@ -131,40 +132,43 @@ class Window:
         return int.from_bytes(digest[:8], "big")
 
 
-def _first_of_scene(window: Window) -> NDArray[np.bool_]:
-    keep = np.zeros(len(window), np.bool_)
+def _first_of_scene(window: DriftWindow) -> NDArray[np.bool_]:
+    seen: set[str] = set()
+    keep = np.ones(len(window), np.bool_)
+    for place, photo in enumerate(window.photo):
+        keep[place] = not photo or photo not in seen
+        seen.add(photo)
     sources = np.array(window.source)
-    hashes: set[str] = set()
-    # All cosines of a source at once: one by one they would take ten times as long.
-    alike = {
-        source: (there := np.flatnonzero(sources == source), _same_scene(window.sample.embedding[there]))
-        for source in set(window.source)
-    }
-    position = dict.fromkeys(alike, 0)
-    for place, (source, photo) in enumerate(zip(window.source, window.photo, strict=True)):
-        there, same = alike[source]
-        row, position[source] = same[position[source]], position[source] + 1
-        if (photo and photo in hashes) or (row & keep[there]).any():
-            continue
-        keep[place] = True
-        hashes.add(photo)
+    for source in set(window.source):
+        there = np.flatnonzero((sources == source) & keep)
+        keep[there] = _first_alike(window.sample.embedding[there])
     return keep
 
 
-def _same_scene(embedding: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which photos show the same as which, ``[N, N]``."""
-    result: NDArray[np.bool_] = embedding @ embedding.T >= SAME_SCENE
-    return result
+def _first_alike(embedding: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the photos of one source are like none that is kept before them, ``[N]``.
+
+    Blocks of them at once: one by one takes ten times as long, and all at once takes N x N numbers.
+    """
+    kept = np.zeros(len(embedding), np.bool_)
+    for start in range(0, len(embedding), _BLOCK):
+        block = embedding[start : start + _BLOCK]
+        new: NDArray[np.bool_] = ~np.logical_or.reduce(block @ embedding[kept].T >= SAME_SCENE, axis=1)
+        same = block @ block.T >= SAME_SCENE
+        for place in np.flatnonzero(new).tolist():
+            new[place] = not (same[place, :place] & new[:place]).any()
+        kept[start : start + len(block)] = new
+    return kept
 
 
-def joined(windows: Sequence[Window]) -> Window:
+def joined(windows: Sequence[DriftWindow]) -> DriftWindow:
     """Several windows as one.
 
     Raises:
         ValueError: There is none.
     """
     samples = [one.sample for one in windows]
-    return Window(
+    return DriftWindow(
         sample=PhotoSample(
             embedding=np.concatenate([one.embedding for one in samples]),
             stats=np.concatenate([one.stats for one in samples]),

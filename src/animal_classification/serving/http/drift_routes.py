@@ -19,7 +19,7 @@ from animal_classification.monitoring.drift.judge import DriftJudge, NoReference
 from animal_classification.serving.http.drift_samples import (
     FEWEST_PHOTOS,
     MOST_PHOTOS,
-    EmbeddedPhotos,
+    DriftSampleIn,
     observed,
     window_of_json,
     window_of_outcomes,
@@ -33,7 +33,7 @@ from animal_classification.serving.middleware.request_bounds import allow_body
 from animal_classification.serving.middleware.route_scopes import ADMIN, PREDICT, ScopedRoute, requires
 
 if TYPE_CHECKING:
-    from animal_classification.monitoring.drift.sample import Window
+    from animal_classification.monitoring.drift.sample import DriftWindow
     from animal_classification.monitoring.drift.verdict import Verdict
     from animal_classification.prediction_log.drift_records import DriftRecord
     from animal_classification.serving.models.routing import ServedModel
@@ -62,7 +62,7 @@ BODY: dict[str, Any] = {
                 },
                 "encoding": {"files": {"contentType": "image/*"}},
             },
-            "application/json": {"schema": EmbeddedPhotos.model_json_schema()},
+            "application/json": {"schema": DriftSampleIn.model_json_schema()},
         },
     }
 }
@@ -226,14 +226,14 @@ def _told(record: DriftRecord, others: Any) -> dict[str, Any]:
     return told | {"began": began and began.isoformat(timespec="seconds"), "examples": pictures}
 
 
-def _verdict(judge: DriftJudge, window: Window) -> Verdict:
+def _verdict(judge: DriftJudge, window: DriftWindow) -> Verdict:
     try:
         return judge.judge(window, size=MOST_PHOTOS)
     except TooFewPhotosError as error:
         raise ProblemError(422, str(error), kind="too-few") from None
 
 
-async def _photos(request: Request, api: DriftApi, served: ServedModel) -> Window:
+async def _photos(request: Request, api: DriftApi, served: ServedModel) -> DriftWindow:
     settings = replace(api.settings, max_files=MOST_PHOTOS, queue_size=max(MOST_PHOTOS, api.settings.queue_size))
     try:
         form = await read_form(request.headers.get("content-type", ""), request.stream(), settings)

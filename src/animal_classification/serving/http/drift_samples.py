@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from animal_classification.imaging.statistics import NAMES, photo_statistics
-from animal_classification.monitoring.drift.sample import PhotoSample, Window
+from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
 from animal_classification.serving.http.problem_details import ProblemError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 PerPhoto = Annotated[list[Item], Field(min_length=FEWEST_PHOTOS, max_length=MOST_PHOTOS)]
 
 
-class EmbeddedPhotos(BaseModel):
+class DriftSampleIn(BaseModel):
     """Photos that the client has embedded; a value of each list for each photo, in the order of time."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,13 +51,13 @@ class EmbeddedPhotos(BaseModel):
     )
 
 
-class _Rest(EmbeddedPhotos):
+class _Rest(DriftSampleIn):
     """The same without the embeddings, which are read by themselves."""
 
     embeddings: None = None  # type: ignore[assignment]
 
 
-def window_of_outcomes(outcomes: Sequence[Observed | None], labels: Sequence[str]) -> Window:
+def window_of_outcomes(outcomes: Sequence[Observed | None], labels: Sequence[str]) -> DriftWindow:
     """A window of photos; those that could not be read are left out, and counted as read."""
     found = [one for one in outcomes if one is not None]
     places = {name: place for place, name in enumerate(labels)}
@@ -67,7 +67,7 @@ def window_of_outcomes(outcomes: Sequence[Observed | None], labels: Sequence[str
         [(places.get(one.label_id, -1), one.probability, one.known) for one in found],
         [""] * len(found),
     )
-    return Window(sample=window.sample, ids=window.ids, time=window.time, read=len(outcomes))
+    return DriftWindow(sample=window.sample, ids=window.ids, time=window.time, read=len(outcomes))
 
 
 class Observed:
@@ -92,7 +92,7 @@ def observed(outcome: PhotoOutcome) -> Observed | None:
     return None if outcome.result.prediction is None else Observed(outcome)
 
 
-def window_of_json(body: bytes | bytearray, info: BundleInfo, dimensions: int) -> tuple[Window, bool]:
+def window_of_json(body: bytes | bytearray, info: BundleInfo, dimensions: int) -> tuple[DriftWindow, bool]:
     """A window from a JSON body, and whether it has probabilities.
 
     Args:
@@ -124,9 +124,9 @@ def window_of_json(body: bytes | bytearray, info: BundleInfo, dimensions: int) -
 
 def _window(
     embedding: NDArray[Any], stats: NDArray[Any], facts: Sequence[tuple[int, float, float]], sources: Sequence[str]
-) -> Window:
+) -> DriftWindow:
     count = len(facts)
-    return Window(
+    return DriftWindow(
         sample=PhotoSample(
             embedding=embedding,
             stats=stats,
