@@ -103,9 +103,7 @@ def cycle() -> Cycle:
 
 def answer(work: Workplace, version: str, count: int, *, unknown: int = 0, wrong: int = 0, **given: Any) -> None:
     rows = [
-        replace(
-            record(model="zoo", version=version, photo=uuid4().hex * 2, unknown=number < unknown, **given), audited=True
-        )
+        record(model="zoo", version=version, photo=uuid4().hex * 2, unknown=number < unknown, audited=True, **given)
         for number in range(count)
     ]
     assert not insert(work.engine, rows)
