@@ -227,6 +227,10 @@ soak-models: .venv-dev/.installed  ## 50 promotions and rollbacks under load, wi
 photos-model: .venv-model/.installed  ## rebuild the built-in model from its published weights (PyTorch, 5 GB)
 	$(MODEL)/python tools/photos_model/build.py --output src/animal_classification/models/photos $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
+.PHONY: detector
+detector: .venv-dev/.installed  ## rebuild the built-in detector from the weights in zamba's wheel (no PyTorch)
+	$(DEV)/python -m tools.detector.build --output src/animal_classification/models/lite $(ARGS)
+
 # ---------------------------------------------------------------------------------------------------------- shipping
 
 .PHONY: ship-env
@@ -282,7 +286,7 @@ lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upg
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
-	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
+	$(LOCK) --extra all --extra gcp --extra dvc --extra scale --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
 	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
 	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt

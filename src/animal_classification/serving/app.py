@@ -34,6 +34,7 @@ from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -130,21 +131,9 @@ def create_app(
             if traces is not None:
                 await in_thread(traces.close)
 
-    app = Application(
-        title="animals",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,  # see reference
-    )
-    app.router.route_class = ScopedRoute
+    app = _application(settings, lifespan)
     app.access_log = access_log
     app.traces = traces
-    app.prefix = settings.root_path
-    app.trusted_proxies = settings.trusted_proxies
-    app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.predictions = predictions
     app.state.drift_rounds = _watched(service, predictions, settings)
@@ -155,6 +144,23 @@ def create_app(
     _add_middleware(app, settings)
     problem_details.install(app)
     _add_routes(app, settings)
+    return app
+
+
+def _application(settings: Settings, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> Application:
+    app = Application(
+        title="animals",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # see reference
+    )
+    app.router.route_class = ScopedRoute
+    app.prefix = settings.root_path
+    app.trusted_proxies = settings.trusted_proxies
+    app.wants_keys = bool(settings.keys_file)
     return app
 
 

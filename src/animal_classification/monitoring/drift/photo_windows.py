@@ -13,7 +13,7 @@ from animal_classification.common.progress import Progress, silent
 from animal_classification.data.discovery import PhotoPaths
 from animal_classification.data.sources import Columns
 from animal_classification.data.sources.columns import choose_columns
-from animal_classification.data.sources.tabular import TABLE_SUFFIXES, read_table
+from animal_classification.data.tabular import TABLE_SUFFIXES, read_table
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.monitoring.drift.judge import FEWEST_IN_WINDOW
 from animal_classification.monitoring.drift.photo_reader import PhotoReader

@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http import model_routes, open_inference
 from animal_classification.serving.http.photo_source import from_source, source_of
 from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
     MAX_SOURCE,
     Health,
-    PredictOptions,
     PredictQuery,
     PredictResponse,
     encoded_entry,
@@ -30,13 +30,14 @@ from animal_classification.serving.observability.metrics import CONTENT_TYPE
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 
-OPTIONS = PredictOptions.model_json_schema()["properties"]
+OPTIONS = PredictQuery.model_json_schema()["properties"]
 # What a form can say for true and false.
 YES_OR_NO = {
     "type": "string",
     "enum": ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"],
     "default": "false",
 }
+NO_DETECTOR = "this server finds no boxes: leave out 'detections', or start it with --detector lite"
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -57,6 +58,7 @@ PREDICT_BODY: dict[str, Any] = {
                         "top_k": OPTIONS["top_k"],
                         "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
                         "words": OPTIONS["words"] | YES_OR_NO,
+                        "detections": OPTIONS["detections"] | YES_OR_NO,
                     },
                     "additionalProperties": False,
                 },
@@ -93,6 +95,8 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
             options = PredictQuery.model_validate(options.model_dump() | form.fields)
         except ValidationError as error:
             return invalid_values(error.errors())
+        if options.detections and service.detector is None:
+            raise ProblemError(404, NO_DETECTOR, kind="no-detector")
         charge(request.scope, len(form.photos))
         photos = from_source(form.photos, options.source or source_of(request.scope))
         with service.using(options.model, photos) as model:
@@ -100,7 +104,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
                 lambda outcome: encoded_entry(outcome, model.info, words=options.words),
                 photos,
                 top_k=options.top_k,
-                heatmap=options.heatmap,
+                extras=Extras(heatmap=options.heatmap, detections=options.detections),
                 model=model,
             )
             entries = await while_connected(request, named)
