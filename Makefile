@@ -286,7 +286,7 @@ lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upg
 	$(LOCK) --extra all --group dev -c requirements/train.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra app -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/core.txt
-	$(LOCK) --extra all --extra gcp --extra dvc --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
+	$(LOCK) --extra all --extra gcp --extra dvc --extra scale --group dev --group ship -c requirements/dev.txt pyproject.toml -o requirements/ship.txt
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
 	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
 	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt

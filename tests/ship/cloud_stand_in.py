@@ -101,6 +101,12 @@ class StandIn(grpc.GenericRpcHandler):  # type: ignore[misc]
                 run.UpdateServiceRequest,
                 lambda asked: self._deployed(asked.service.name, asked.service),
             ),
+            "GetJob": (run.GetJobRequest, lambda asked: self._find(asked.name)),
+            "CreateJob": (
+                run.CreateJobRequest,
+                lambda asked: _operation(self._keep(f"{asked.parent}/jobs/{asked.job_id}", asked.job)),
+            ),
+            "UpdateJob": (run.UpdateJobRequest, lambda asked: _operation(self._keep(asked.job.name, asked.job))),
             "ListRevisions": (
                 run.ListRevisionsRequest,
                 lambda _: run.ListRevisionsResponse(revisions=self.revisions[::-1]),

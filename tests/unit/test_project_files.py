@@ -24,7 +24,7 @@ PACKAGE = ROOT / "src" / "animal_classification"
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 TRAINING = ("cuda", "lightning", "nvidia", "pytorch", "tensorflow", "timm", "torch", "triton")
 NO_TRAINING = {"tritonclient"}  # speaks to servers; the compiler of that name is another thing
-SHIPPING = ("dvc", "gcp")  # in an environment of their own
+SHIPPING = ("dvc", "gcp", "scale")  # in an environment of their own
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 # Of these rooms every module is named by itself, but those that train.
 ROOMS_WITH_TORCH = {"export": {"torch"}, "training": {"neural"}}

@@ -184,6 +184,53 @@ def serve(
     click.echo(json.dumps(report, indent=2) if as_json else module.report.render(report))
 
 
+@command.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--photos", type=click.IntRange(min=1), default=1592, show_default=True, help="How many names of them.")
+@click.option("--workers", default="1,2", show_default=True, help="Numbers of workers of one thread, interleaved.")
+@click.option("--shard", type=click.IntRange(min=1), default=50, show_default=True, help="Photos in a shard.")
+@click.option("--ray", is_flag=True, help="Ray's actors as well (extra: scale).")
+@click.option("--project/--no-project", default=True, show_default=True, help="Simulate more machines from it.")
+@_repeat
+@json_option
+@_update_docs
+def batch(
+    *,
+    folder: Path | None,
+    photos: int,
+    workers: str,
+    shard: int,
+    ray: bool,
+    project: bool,
+    repeat: int,
+    as_json: bool,
+    update_docs: Path | None,
+) -> None:
+    """Measure what a batch loses when several workers share the work, and simulate more machines.
+
+    FOLDER holds full-size photos; by default it is imagenet_animals in $ANIMALS_TEST_DATA. What holds on a busy
+    machine is processor time; photos a second want the machine to themselves.
+    """
+    module = find_benchmark("scale")
+    options = module.run.Options(
+        folder=(folder or _default_folder()).absolute(),
+        photos=photos,
+        workers=_parse_counts(workers, "--workers"),
+        shard=shard,
+        repeat=repeat,
+        ray=ray,
+    )
+    if update_docs:
+        _insert(module, update_docs, None)
+    report = module.run.run(options, say)
+    if project:
+        report["projection"] = module.sim.project(report)
+    table = module.report.render(report)
+    if update_docs:
+        _insert(module, update_docs, table)
+    click.echo(json.dumps(report, indent=2) if as_json else table)
+
+
 def find_benchmark(name: str) -> Any:
     """Import ``benchmarks/NAME`` of the checkout that this package, or the current folder, belongs to.
 

@@ -9,6 +9,7 @@ import click
 
 from animal_classification.cloud.apply import Step, kubectl, plan, roll_back
 from animal_classification.cloud.apply import apply as apply_steps
+from animal_classification.cloud.batch import PLATFORMS
 from animal_classification.cloud.deploy_settings import DeploySettings, load_settings
 from animal_classification.cloud.documents import Document, changes, difference, write
 from animal_classification.cloud.render import render as render_documents
@@ -19,8 +20,10 @@ from animal_classification.errors import AnimalsError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from animal_classification.cloud.batch_settings import Platform
 
-TARGETS = ("cloudrun", "vertex", "k8s")
+
+TARGETS = ("cloudrun", "vertex", "k8s", "batch")
 _DIFFERENT = 1  # what `kubectl diff` ends with where something would change
 
 
@@ -32,6 +35,7 @@ def command() -> None:
     cloudrun   the API on Cloud Run, with its accounts, rights, image repository, builds and alerts
     vertex     a training, or a study of many, on Vertex AI
     k8s        the API on a cluster
+    batch      a batch (animals batch plan), where --on says
 
     Everything comes from one settings file; deploy/example.yaml is an example.
     """  # noqa: D301 - \b is click's mark for lines that stay apart
@@ -42,7 +46,8 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
     option = click.option(
         "--settings", metavar="FILE", type=path, default="deploy.yaml", show_default=True, help="The settings file."
     )
-    return click.argument("target", type=click.Choice(TARGETS))(option(function))
+    on = click.option("--on", type=click.Choice(PLATFORMS), help="batch: where it runs.  [default: cloudrun-jobs]")
+    return click.argument("target", type=click.Choice(TARGETS))(option(on(function)))
 
 
 @command.command()
@@ -51,9 +56,9 @@ def _target(function: Callable[..., None]) -> Callable[..., None]:
     "-o", "--output", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write the documents there."
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 where DIR differs from the settings.")
-def render(target: str, settings: Path, output: Path | None, check: bool) -> None:
+def render(target: str, settings: Path, output: Path | None, check: bool, on: Platform | None) -> None:
     """Print TARGET's documents, or write them and print what changes."""
-    documents, _ = _render(target, settings)
+    documents, _ = _render(target, settings, on)
     if output is None:
         if check:
             raise UsageError("--check compares with a folder: name it with --output")
@@ -76,9 +81,18 @@ def render(target: str, settings: Path, output: Path | None, check: bool) -> Non
 @click.option("--dry-run", is_flag=True, help="Print the difference, and change nothing.")
 @click.option("--rollback", is_flag=True, help="cloudrun: all requests to the revision before this one.")
 @click.option("--revision", metavar="NAME", help="cloudrun, with --rollback: to this revision.")
-def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool, revision: str | None) -> None:
+def apply(
+    *,
+    target: str,
+    settings: Path,
+    yes: bool,
+    dry_run: bool,
+    rollback: bool,
+    revision: str | None,
+    on: Platform | None,
+) -> None:
     """Show how TARGET differs from what is there, ask, and change it."""
-    documents, deployment = _render(target, settings)
+    documents, deployment = _render(target, settings, on)
     if rollback and dry_run:
         raise UsageError("--dry-run does not go with --rollback, which moves requests at once")
     if revision and not rollback:
@@ -86,7 +100,7 @@ def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool,
     if rollback:
         _roll_back(target, deployment, revision)
         return
-    if target == "k8s":
+    if target == "k8s" or on in ("k8s", "kuberay"):
         _apply_manifests(documents, yes=yes, dry_run=dry_run)
         return
     resources = Resources(deployment.project, deployment.region)
@@ -96,9 +110,11 @@ def apply(target: str, settings: Path, yes: bool, dry_run: bool, rollback: bool,
         apply_steps(steps, resources, _tell)
 
 
-def _render(target: str, path: Path) -> tuple[Sequence[Document], DeploySettings]:
+def _render(target: str, path: Path, on: Platform | None) -> tuple[Sequence[Document], DeploySettings]:
+    if on is not None and target != "batch":
+        raise UsageError(f"--on says where a batch runs; {target} runs where its name says")
     settings = load_settings(path)
-    return render_documents(target, settings), settings
+    return render_documents(target, settings, on=on), settings
 
 
 def _roll_back(target: str, settings: DeploySettings, revision: str | None) -> None:

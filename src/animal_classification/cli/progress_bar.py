@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from animal_classification.data.discovery import PhotoPaths
+    from animal_classification.predict.job import PhotoSource
 
 SILENT_SECONDS = 2.0
 BETWEEN_SECONDS = 0.2
@@ -56,7 +56,7 @@ class ProgressBar(Listener):
             self._counting.join(COUNT_SECONDS)
         return self.total
 
-    def start(self, photos: PhotoPaths, done: int) -> None:
+    def start(self, photos: PhotoSource, done: int) -> None:
         """The run begins; ``done`` photos have a row already."""
         self._before = self._done = done
         self._started = self._last = time.monotonic()
@@ -104,5 +104,5 @@ class ProgressBar(Listener):
         progress.start()
         return progress, progress.add_task("", total=self.total, completed=self._done, rate="")
 
-    def _count(self, photos: PhotoPaths) -> None:
+    def _count(self, photos: PhotoSource) -> None:
         self.total = sum(1 for _ in photos.walk())

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from animal_classification.cloud.batch_settings import BatchJob
 from animal_classification.cloud.kubernetes_settings import Kubernetes
 from animal_classification.cloud.settings_model import (
     Cpu,
@@ -259,6 +260,7 @@ class DeploySettings(SettingsModel):
     service: CloudRunService = CloudRunService()
     job: TrainingJob | None = None
     study: Study | None = None
+    batch: BatchJob | None = None
     build: Build | None = None
     alerts: Alerts = Alerts()
     kubernetes: Kubernetes = Kubernetes()

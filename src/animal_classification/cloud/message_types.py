@@ -13,6 +13,7 @@ from animal_classification.errors import AnimalsError, MissingExtraError
 
 TYPES = {
     "run-service": "google.cloud.run_v2:Service",
+    "run-job": "google.cloud.run_v2:Job",
     "vertex-job": "google.cloud.aiplatform_v1:CustomJob",
     "vertex-study": "google.cloud.aiplatform_v1:HyperparameterTuningJob",
     "repository": "google.cloud.artifactregistry_v1:Repository",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from animal_classification.cloud import alerts, cloud_build, cloud_run, iam, kubernetes, vertex
+from animal_classification.cloud import alerts, batch, cloud_build, cloud_run, iam, kubernetes, vertex
+from animal_classification.cloud.batch_settings import Platform
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.server_environment import check_settings
@@ -12,12 +13,19 @@ from animal_classification.cloud.server_environment import check_settings
 TARGETS = ("cloudrun", "vertex", "k8s")
 
 
-def render(target: str, settings: DeploySettings) -> list[Document]:
+def render(target: str, settings: DeploySettings, *, on: Platform | None = None) -> list[Document]:
     """The documents of a target, in the order in which they can be applied.
+
+    Args:
+        target: One of ``TARGETS``, or ``batch``.
+        settings: What is deployed.
+        on: Where a batch is to run.
 
     Raises:
         UsageError: What the settings ask for cannot work there.
     """
+    if target == "batch":
+        return batch.documents(settings, on or "cloudrun-jobs")
     check_settings(settings, target)
     makers: dict[str, Callable[[DeploySettings], list[Document]]] = {
         "cloudrun": _cloudrun,

@@ -41,6 +41,10 @@ class Resources:
         return self._client("google.cloud.run_v2:ServicesClient")
 
     @cached_property
+    def run_jobs(self) -> Any:
+        return self._client("google.cloud.run_v2:JobsClient")
+
+    @cached_property
     def revisions(self) -> Any:
         return self._client("google.cloud.run_v2:RevisionsClient")
 
@@ -94,8 +98,9 @@ class Resources:
         if document.is_rights:
             return self._get_rights(document)
         match document.kind:
-            case "run-service":
-                return self.run.get_service(request={"name": name})
+            case "run-service" | "run-job":
+                get = self.run.get_service if document.kind == "run-service" else self.run_jobs.get_job
+                return get(request={"name": name})
             case "repository":
                 return self.registry.get_repository(request={"name": name})
             case "service-account":
@@ -123,6 +128,8 @@ class Resources:
         match document.kind:
             case "run-service":
                 self._put_service(document.name, parent, last, wanted, there)
+            case "run-job":
+                self._put_run_job(document.name, parent, last, wanted, there)
             case "repository":
                 self._put_repository(document.name, parent, last, wanted, there)
             case "service-account":
@@ -144,6 +151,13 @@ class Resources:
             return
         wanted.name = name
         self.run.update_service(request={"service": wanted}).result()
+
+    def _put_run_job(self, name: str, parent: str, last: str, wanted: Any, there: Any | None) -> None:
+        if there is None:
+            self.run_jobs.create_job(request={"parent": parent, "job_id": last, "job": wanted}).result()
+            return
+        wanted.name = name
+        self.run_jobs.update_job(request={"job": wanted}).result()
 
     def _put_repository(self, name: str, parent: str, last: str, wanted: Any, there: Any | None) -> None:
         if there is None:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +25,18 @@ from animal_classification.imaging.folder_identity import FolderId, folder_id
 
 @dataclass(frozen=True, slots=True)
 class FoundPhoto:
-    """A file to look at: what the table calls it, and where it is."""
+    """A file to look at.
+
+    Attributes:
+        name: What the table calls it.
+        path: Where it is.
+        fetch: Brings it, where a path alone does not: its bytes, or a path to open; raises ``ImageError``. Called once,
+            from the thread that decodes.
+    """
 
     name: str
     path: str
+    fetch: Callable[[], bytes | str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +227,11 @@ def _root(word: str, *, alone: bool) -> Root:
     except ValueError:
         mode = None
     if mode is None:
+        if word.startswith(("gs://", "s3://")):
+            raise UsageError(
+                f"{word} is in a bucket, which animals batch reads: animals batch plan {word} --output DIR, then "
+                "animals batch run DIR and animals batch merge DIR --output FILE"
+            )
         if not is_pattern(word):
             raise UsageError(f"no such file or folder: {word!r}{nearest_file(Path(word))}")
         folder, pattern = split_pattern(word)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,14 @@ class Item:
     name: str
     source: ImageSource
     box: Box | None = None
+
+    def ready(self) -> Self:
+        """The same with its source at hand; called once, by the thread that decodes it.
+
+        Raises:
+            ImageError: It cannot be had.
+        """
+        return self
 
 
 SomeItem = TypeVar("SomeItem", bound=Item)
@@ -92,7 +100,7 @@ class Stream(Generic[SomeItem, Decoded, Row]):
 
     def _decode(self, item: SomeItem) -> Decoded | ImageError:
         try:
-            return self.decode(item)
+            return self.decode(item.ready())
         except ImageError as error:
             # As it was raised, it would keep every frame that it went through, with the pixels in them.
             return type(error)(error.reason, error.where)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from animal_classification.common.parallel import Executor
 from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
@@ -24,6 +25,23 @@ from animal_classification.predict.table import to_row
 from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
+
+
+class PhotoSource(Protocol):
+    """Where photos come from: the words of a call (:class:`PhotoPaths`), or the shard of a batch."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that are read."""
+        ...
+
+    def describe(self) -> list[str]:
+        """What the names in the table depend on: for telling two calls apart."""
+        ...
+
+    def walk(self, log: WalkLog | None = None) -> Iterator[FoundPhoto]:
+        """Every photo once; what else is met goes into ``log``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +69,7 @@ class Sink:
 class Listener:
     """Told how far a run is, and asked whether it is to stop; this one says no."""
 
-    def start(self, photos: PhotoPaths, done: int) -> None:
+    def start(self, photos: PhotoSource, done: int) -> None:
         """The model is loaded; ``done`` of the photos have a row already."""
 
     def advance(self) -> None:
@@ -156,7 +174,7 @@ class PredictRun:
     """A run with everything that it needs, and what it has found so far."""
 
     request: PredictRequest
-    photos: PhotoPaths
+    photos: PhotoSource
     classifier: Classifier
     table: TableFile | None
     sorter: Sorter | None
@@ -189,7 +207,7 @@ class PredictRun:
         looked = looking.look(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
         with closing(looked):
             for item, result, evidence in looked:
-                if not result.reached and (folder := _vanished_folder(item.path)):
+                if not result.reached and item.fetch is None and (folder := _vanished_folder(item.path)):
                     self.log.lost.setdefault(folder, "it is not there any more")
                     continue
                 row = to_row(result, model=info.name, version=info.version)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 from animal_classification.common.parallel import Executor
 from animal_classification.data.discovery import FoundPhoto
 from animal_classification.detection.scene import Scene
 from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.field.camera_clock import TimeRules
-from animal_classification.field.photo_facts import read_photo_facts
+from animal_classification.field.photo_facts import photo_facts, read_photo_facts
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import FileResult
 from animal_classification.inference.stream import Item
@@ -27,12 +27,32 @@ class PhotoItem(Item):
     Attributes:
         path: Where it is.
         state: Of the file before it was read.
-        facts: In a field run, when and where it was taken.
+        fetch: Brings it, where a path alone does not.
+        facts: In a field run, when and where it was taken; known when the photo has been read.
+        times: In a field run, which times count.
     """
 
     path: str
-    state: FileState | None
+    state: FileState | None = None
+    fetch: Callable[[], bytes | str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    times: TimeRules | None = None
+
+    @classmethod
+    def of(cls, photo: FoundPhoto, times: TimeRules | None = None) -> PhotoItem:
+        """What is at that place now."""
+        state = None if photo.fetch else file_state(photo.path)
+        return cls(name=photo.name, source=photo.path, path=photo.path, state=state, fetch=photo.fetch, times=times)
+
+    def ready(self) -> Self:
+        """The photo itself, and what it says of its time and place."""
+        source: bytes | str = b""
+        try:
+            source = self.fetch() if self.fetch else self.path
+        finally:  # one that cannot be had still has a name
+            if self.times is not None:
+                self.facts.update(_facts(source, self.name, self.times))
+        return replace(self, source=source, fetch=None)
 
 
 Looked = tuple[PhotoItem, FileResult, dict[str, Any] | None]
@@ -68,10 +88,7 @@ class WholePhotos:
         stopped: Callable[[], bool],
         executor: Executor | None,
     ) -> Generator[Looked, None, None]:
-        items = (
-            PhotoItem(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
-            for photo in photos
-        )
+        items = map(PhotoItem.of, photos)
         with closing(self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)) as answers:
             for item, answer in answers:
                 yield item, FileResult.of(item.name, answer), None
@@ -98,7 +115,8 @@ class FieldPhotos:
         executor: Executor | None,
     ) -> Generator[Looked, None, None]:
         labels = len(self.scenes.classifier.info.labels)
-        answers = self.scenes.look_items(map(self._item, photos), top_k=top_k, stopped=stopped, executor=executor)
+        items = (PhotoItem.of(photo, self.times) for photo in photos)
+        answers = self.scenes.look_items(items, top_k=top_k, stopped=stopped, executor=executor)
         with closing(answers):
             for item, seen in answers:
                 if not isinstance(seen, Scene):
@@ -108,11 +126,8 @@ class FieldPhotos:
                 prediction = best.prediction if best else seen.whole
                 yield item, FileResult(item.name, prediction), to_record(seen, item.facts, labels)
 
-    def _item(self, photo: FoundPhoto) -> PhotoItem:
-        return PhotoItem(
-            name=photo.name,
-            source=photo.path,
-            path=photo.path,
-            state=file_state(photo.path),
-            facts=read_photo_facts(photo.path, photo.name, self.times).to_record(),
-        )
+
+def _facts(source: bytes | str, name: str, times: TimeRules) -> dict[str, Any]:
+    if isinstance(source, str):
+        return read_photo_facts(source, name, times).to_record()
+    return photo_facts(source, name, times).to_record()

@@ -11,11 +11,14 @@ import animal_classification
 PACKAGE = Path(animal_classification.__file__).parent
 # Who may turn one image into what a model sees: the stream, one photo of a request, and the scan, which has its bytes.
 DECODE_FOR_A_MODEL = {"inference/stream.py", "inference/classifier.py", "inference/cam.py", "data/scanner.py"}
-# Threads for something else than photos: downloads, fits of a classifier, a batch ahead of the graphics card.
+# Threads for something else than photos: down- and uploads, fits of a classifier, a batch ahead of the graphics card.
 OTHER_THREADS = {
     "common/parallel.py",
     "data/sources/remote.py",
     "prediction_log/photo_store.py",
+    "scale/merge.py",
+    "scale/photo_reader.py",
+    "scale/plan.py",
     "serving/models/loader.py",
     "training/neural/dataloader.py",
     "training/probe/head.py",

@@ -32,6 +32,12 @@ _TYPES = {
 }
 
 
+def column_types(top_k: int) -> dict[str, str]:
+    """The columns of such a table, in order, with DuckDB's types."""
+    kinds = {"set": "VARCHAR", "label": "VARCHAR", "probability": "DOUBLE"}
+    return {name: kinds.get(name) or _TYPES.get(name) or kinds[name.rpartition("_")[0]] for name in columns(top_k)}
+
+
 def write_parquet(lines: Path, target: Path, *, top_k: int, threads: int) -> None:
     """Write a table from a file with one JSON row a line; lines without a ``path`` are left out.
 

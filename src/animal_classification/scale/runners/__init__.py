@@ -1,0 +1,1 @@
+"""Who starts workers: this machine, a platform that numbers its tasks, or Ray."""
