@@ -227,6 +227,10 @@ soak-models: .venv-dev/.installed  ## 50 promotions and rollbacks under load, wi
 photos-model: .venv-model/.installed  ## rebuild the built-in model from its published weights (PyTorch, 5 GB)
 	$(MODEL)/python tools/photos_model/build.py --output src/animal_classification/models/photos $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
+.PHONY: detector
+detector: .venv-dev/.installed  ## rebuild the built-in detector from the weights in zamba's wheel (no PyTorch)
+	$(DEV)/python -m tools.detector.build --output src/animal_classification/models/lite $(ARGS)
+
 # ---------------------------------------------------------------------------------------------------------- shipping
 
 .PHONY: ship-env

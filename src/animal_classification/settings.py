@@ -71,6 +71,9 @@ class Settings:
         10.0, "Seconds between two checks for newer versions of the models; 0 to keep those of the start."
     )
     tracking_uri: str = setting("", "MLflow's address, for the model registry.")
+    detector: str = setting(
+        "", "Finds animals as boxes where a request asks for detections: lite, or a detector's name or folder."
+    )
     engine: str = setting("auto", "auto, onnxruntime, openvino or onnxruntime-cuda.")
     page: bool = setting(True, "Serve the Classify page at / beside the API.")
     gradio: bool = setting(False, "Serve Gradio's front end at /gradio as well; with one worker, and without keys.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -115,3 +116,40 @@ def test_a_killed_run_that_goes_on_sorts_every_photo_once(tmp_path: Path, model:
     assert expected.returncode == 0
     assert tree(into) == tree(tmp_path / "undisturbed")
     assert len(tree(into)) == 300 - len(range(0, 300, 23))
+
+
+def test_folders_are_kept_on_request(photos: Path, model: str) -> None:
+    words = ["predict", "photos", "--model", model, "--sort-into", "sorted", "--keep-folders", "--output", "x.csv"]
+    for _ in range(2):
+        assert main(words) == 0
+        assert tree(Path("sorted")) == {
+            "cat/a.jpg": PHOTOS["cat"],
+            "cat/x/a.jpg": PHOTOS["cat"] + b"\0",
+            "cat/y/a.jpg": PHOTOS["cat"],
+            "lion/x/b.jpg": PHOTOS["lion"],
+            "not an animal/chair.jpg": PHOTOS["not an animal"],
+        }
+
+
+def test_folders_are_kept_in_a_field_run_if_names_repeat(photos: Path, model: str) -> None:
+    words = ["predict", "--model", model, "--event-gap", "1h", "--output", "x.csv"]
+    assert main([*words, "photos/x", "photos/chair.jpg", "--sort-into", "apart"]) == 0
+    assert set(tree(Path("apart"))) == {"cat/a.jpg", "lion/b.jpg", "not an animal/chair.jpg"}
+    assert main([*words, "photos", "--sort-into", "sorted"]) == 0
+    assert {"cat/a.jpg", "cat/x/a.jpg", "cat/y/a.jpg"} < set(tree(Path("sorted")))
+
+
+def test_kept_folders_stay_below_the_animal(photos: Path, model: str) -> None:
+    (photos / "x" / "deep").mkdir()
+    (photos / "x" / "deep" / "c.jpg").write_bytes(PHOTOS["dog"])
+    words = ["--model", model, "--sort-into", "../../sorted", "--keep-folders"]
+    with contextlib.chdir(photos / "x"):
+        assert main(["predict", "../y", "deep", "../../photos/chair.jpg", *words, "--output", "../../x.csv"]) == 0
+    found = set(tree(Path("sorted")))
+    assert {"cat/_/y/a.jpg", "dog/deep/c.jpg"} < found
+    assert len(found) == 3
+
+
+def test_keeping_folders_without_sorting_is_refused(photos: Path, model: str, capsys: Capture) -> None:
+    assert main(["predict", "photos", "--model", model, "--keep-folders"]) == 2
+    assert "--keep-folders needs --sort-into DIR: add it" in capsys.readouterr().err

@@ -16,6 +16,7 @@ import pytest
 from animal_classification.cli.main import main
 from animal_classification.cloud import resources as cloud_resources
 from animal_classification.cloud.deploy_settings import load_settings
+from animal_classification.cloud.kubernetes_settings import ClusterTraining
 from animal_classification.cloud.render import render
 from animal_classification.errors import AnimalsError
 
@@ -83,6 +84,23 @@ def test_the_monitor_is_what_its_operator_takes() -> None:
     assert leaves(read.model_dump(by_alias=True, exclude_none=True)) == leaves(monitor), "nothing is dropped"
     with pytest.raises(ValueError, match="endpoints"):
         ServiceMonitor.model_validate({**monitor, "spec": {"selector": {}}})
+
+
+def test_a_jobset_holds_a_job_that_kubernetes_takes() -> None:
+    import kubernetes_validate
+
+    asked = load_settings(EXAMPLE)
+    cluster = asked.kubernetes.model_copy(update={"training": ClusterTraining(volume="disk", gpus=1)})
+    documents = render("k8s", asked.model_copy(update={"kubernetes": cluster}))
+    (jobset,) = (one.body for one in documents if one.body["kind"] == "JobSet")
+    # The fields of JobSet's own that v1alpha2 has; the rest is Kubernetes' Job.
+    assert jobset["spec"].keys() <= {"replicatedJobs", "network", "successPolicy", "failurePolicy", "startupPolicy"}
+    assert jobset["spec"]["network"].keys() <= {"enableDNSHostnames", "subdomain", "publishNotReadyAddresses"}
+    assert jobset["spec"]["failurePolicy"].keys() <= {"maxRestarts", "restartStrategy", "rules"}
+    for part in jobset["spec"]["replicatedJobs"]:
+        assert part.keys() <= {"name", "replicas", "template", "groupName", "dependsOn"}
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": part["name"]}, **part["template"]}
+        kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_a_broken_manifest_is_noticed() -> None:

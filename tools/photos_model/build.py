@@ -30,6 +30,7 @@ from timm.data import ImageNetInfo
 import animal_classification
 from animal_classification import bundle
 from animal_classification.bundle.schema import (
+    RANKS,
     BackgroundClass,
     BundleInfo,
     Calibration,
@@ -40,6 +41,7 @@ from animal_classification.bundle.schema import (
     Rollup,
     Unknown,
 )
+from animal_classification.taxonomy.known_animals import KnownAnimal
 
 HERE = Path(__file__).parent
 ARCHITECTURE = "tf_efficientnet_lite0"
@@ -127,17 +129,26 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def read_labels() -> tuple[Label, ...]:
     """Return the animals of animals.csv in the order of the classes."""
-    with (HERE / "animals.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows, lineages = _read_table("animals.csv"), {row["wordnet_id"]: row for row in _read_table("lineages.csv")}
     return tuple(
         Label(
             id=row["wordnet_id"],
             name=row["name"],
             group=" > ".join(dict.fromkeys((row["group"], row["subgroup"]))),
             taxon=row["taxon"],
+            lineage=_lineage(lineages[row["wordnet_id"]]),
         )
         for row in rows
     )
+
+
+def _read_table(name: str) -> list[dict[str, str]]:
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _lineage(row: dict[str, str]) -> str | None:
+    return KnownAnimal(row["wordnet_id"], tuple(row[rank] for rank in RANKS)).lineage
 
 
 def read_background() -> tuple[BackgroundClass, ...]:

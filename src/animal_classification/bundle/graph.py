@@ -19,8 +19,8 @@ from animal_classification.errors import BundleInvalidError
 Shape = tuple[int | None, ...]
 
 
-def parse_graph(data: bytes, where: str) -> ModelProto:
-    """The parsed content of ``model.onnx``.
+def parse_graph(data: bytes, where: str, name: str = MODEL_FILE) -> ModelProto:
+    """The parsed content of ``model.onnx``, or of another graph that is called ``name``.
 
     Raises:
         BundleInvalidError: Not an ONNX file, one that keeps weights in other files, or one in which a name stands for
@@ -29,15 +29,13 @@ def parse_graph(data: bytes, where: str) -> ModelProto:
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise BundleInvalidError(f"{where}: {MODEL_FILE} is not an ONNX file; export the model again") from error
+        raise BundleInvalidError(f"{where}: {name} is not an ONNX file; export the model again") from error
     # Such a tensor names a path of its own, which no hash covers and which may lead out of the bundle.
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)):
-        raise BundleInvalidError(
-            f"{where}: {MODEL_FILE} keeps weights in another file; export it with all weights inside"
-        )
+        raise BundleInvalidError(f"{where}: {name} keeps weights in another file; export it with all weights inside")
     if (twice := _twice(model)) is not None:
         raise BundleInvalidError(
-            f"{where}: {MODEL_FILE} has two values that are called {twice!r}, and engines differ in which they take; "
+            f"{where}: {name} has two values that are called {twice!r}, and engines differ in which they take; "
             "export the model again"
         )
     return model

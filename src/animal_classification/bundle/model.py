@@ -105,26 +105,26 @@ def verified(directory: Path, where: str | None = None) -> Bundle:
     """
     where = where or str(directory)
     try:
-        data = _inside(directory, INFO_FILE, where).read_bytes()
+        data = file_inside(directory, INFO_FILE, where).read_bytes()
         info = parse_info(data, f"{where}/{INFO_FILE}")
         for name, sha256 in info.files.items():
             if name != MODEL_FILE:
-                check_hash(hash_file(_inside(directory, name, where)), sha256, name, where)
+                check_hash(hash_file(file_inside(directory, name, where)), sha256, name, where)
         _check_model(directory, info, where)
     except (OSError, RuntimeError) as error:  # the latter for links in a circle, before Python 3.13
         raise BundleError(f"{where}: cannot be read ({error})") from error
     return Bundle(info=info, path=directory, sha256=hashlib.sha256(data).hexdigest())
 
 
-def check_hash(seen: str, listed: str, name: str, where: str) -> None:
-    """Refuses a file whose content is not what ``bundle.json`` says.
+def check_hash(seen: str, listed: str, name: str, where: str, *, listed_in: str = INFO_FILE) -> None:
+    """Refuses a file whose content is not what ``bundle.json``, or another list, says.
 
     Raises:
         BundleInvalidError: Names the file and both hashes.
     """
     if seen != listed:
         raise BundleInvalidError(
-            f"{where}/{name}: its sha256 is {seen[:12]}… and bundle.json says {listed[:12]}…: "
+            f"{where}/{name}: its sha256 is {seen[:12]}… and {listed_in} says {listed[:12]}…: "
             "damaged, or changed after it was written; copy or export the bundle again"
         )
 
@@ -134,12 +134,12 @@ def _check_model(directory: Path, info: BundleInfo, where: str) -> None:
 
     if MODEL_FILE not in info.files:
         raise BundleInvalidError(f"{where}/{INFO_FILE}: files: must list {MODEL_FILE}; export the model again")
-    data = _inside(directory, MODEL_FILE, where).read_bytes()  # once, for the hash and for the graph
+    data = file_inside(directory, MODEL_FILE, where).read_bytes()  # once, for the hash and for the graph
     check_hash(hashlib.sha256(data).hexdigest(), info.files[MODEL_FILE], MODEL_FILE, where)
     check_graph(parse_graph(data, where), info, where)
 
 
-def _inside(directory: Path, name: str, where: str) -> Path:
+def file_inside(directory: Path, name: str, where: str) -> Path:
     """The path of a file of the bundle; a link that leads out of it is refused."""
     path = directory / name
     if not path.resolve().is_relative_to(directory.resolve()):

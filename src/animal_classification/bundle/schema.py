@@ -11,10 +11,22 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 GROUP_SEPARATOR = " > "
+RANKS = ("class", "order", "family", "genus")
+NO_TAXON = "-"
 INFO_FILE = "bundle.json"
 MODEL_FILE = "model.onnx"
 
@@ -33,6 +45,7 @@ def _check_file_name(name: str) -> str:
     return name
 
 
+_TAXON = re.compile(rf"[A-Z][a-z]+(-[a-z]+)?|{NO_TAXON}")
 FileName = Annotated[
     str, AfterValidator(_check_file_name), WithJsonSchema({"type": "string", "pattern": f"^{_FILE_NAME}$"})
 ]
@@ -53,12 +66,16 @@ class Label(_Part):
         name: What people read.
         group: Coarser names, from coarse to fine, joined by ``" > "``: ``dog > retriever``.
         taxon: Scientific name, where there is one.
+        lineage: Scientific names of the class, order, family and genus, in this order, joined by ``" > "``; ``-``
+            where a rank between others has none. It ends where the label's own rank does: ``Mammalia > Carnivora >
+            Canidae``.
     """
 
     id: str = Field(min_length=1)
     name: str = Field(min_length=1)
     group: str | None = None
     taxon: str | None = None
+    lineage: str | None = None
 
     @field_validator("group")
     @classmethod
@@ -68,10 +85,37 @@ class Label(_Part):
                 raise ValueError(f"{group!r} is not a list of names joined by {GROUP_SEPARATOR!r}, coarse to fine")
         return group
 
+    @field_validator("lineage")
+    @classmethod
+    def _ranks_are_names(cls, lineage: str | None) -> str | None:
+        names = lineage.split(GROUP_SEPARATOR) if lineage is not None else []
+        if len(names) > len(RANKS) or names[-1:] == [NO_TAXON] or not all(map(_TAXON.fullmatch, names)):
+            raise ValueError(
+                f"{lineage!r} is not {GROUP_SEPARATOR.join(RANKS)}: scientific names joined by {GROUP_SEPARATOR!r}, "
+                f"{NO_TAXON!r} for a rank in between that has none"
+            )
+        return lineage
+
+    @model_serializer(mode="wrap")
+    def _older_readers_know_no_lineage(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the key where there is none: versions that do not know it refuse it."""
+        document: dict[str, Any] = write(self)
+        if self.lineage is None:
+            document.pop("lineage", None)
+        return document
+
     @property
     def groups(self) -> tuple[str, ...]:
         """Coarser names, from coarse to fine; empty where the label has no group."""
         return tuple(self.group.split(GROUP_SEPARATOR)) if self.group else ()
+
+    @property
+    def ranks(self) -> tuple[str, str, str, str]:
+        """Scientific names of the class, order, family and genus; empty where the label has none."""
+        names = self.lineage.split(GROUP_SEPARATOR) if self.lineage else []
+        names += [NO_TAXON] * (len(RANKS) - len(names))
+        class_, order, family, genus = ("" if name == NO_TAXON else name for name in names)
+        return class_, order, family, genus
 
 
 class BackgroundClass(_Part):
@@ -159,12 +203,13 @@ class Rollup(_Part):
 
 
 class Data(_Part):
-    """What the model learned from."""
+    """What the model learned from; ``crops``: animals cut out of photos, so whole pictures are new to it."""
 
     version: str
     n_train: int | None = Field(default=None, ge=0)
     n_test: int | None = Field(default=None, ge=0)
     classes: int = Field(ge=1)
+    crops: bool | None = None
 
 
 class Code(_Part):

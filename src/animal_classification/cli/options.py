@@ -18,7 +18,10 @@ Command = Callable[..., Any]
 
 ENGINES = ("auto", "openvino", "onnxruntime", "onnxruntime-cuda")
 SPLITS = ("test", "val", "train", "all")
-SOURCE_KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
+SOURCE_KINDS = (
+    *("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle"),
+    *("megadetector", "camtrap-dp", "coco", "wildlife-insights", "timelapse"),
+)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else, for scripts."
@@ -68,13 +71,22 @@ def reading_options(function: Command) -> Command:
     def read(source: str | None, kind: str, root: Path | None, **rest: Any) -> Any:
         names = {name: rest.pop(f"{name}_column") for name in ("path", "label", "split", "group")}
         columns = data.Columns(**names, missing=rest.pop("missing"))
-        return function(source=source, options=data.SourceOptions(kind=kind, root=root, columns=columns), **rest)
+        field = {"boxes": rest.pop("boxes"), "blanks": rest.pop("blanks")}
+        options = data.SourceOptions(kind=kind, root=root, columns=columns, **field)
+        return function(source=source, options=options, **rest)
 
     missing = "Words that mean an empty cell, joined by commas; none: only an empty one.  [default: NA,N/A,NaN,null]"
     return apply(
         *(_column_option(name) for name in ("path", "label", "split", "group")),
         click.option("--missing", metavar="WORDS", help=missing),
         click.option("--root", type=click.Path(path_type=Path), help="Folder that a table's paths start from."),
+        click.option(
+            "--boxes",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Boxes of another program, such as MegaDetector, for labels without any: animals are cut out.",
+        ),
+        click.option("--blanks", is_flag=True, help="Photos without anything are a class of their own, blank."),
         click.option("--kind", type=click.Choice(SOURCE_KINDS), default="auto", help="What SOURCE is."),
     )(read)
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.field_options import box_options, html_option, rule_options
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
-from animal_classification.common.console import complain, say
+from animal_classification.cli.output import print_notes
+from animal_classification.common.console import complain, printable, say
 from animal_classification.predict.writers.text import FORMATS
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ INTERRUPTED = 130
 @click.option("--copy", "way", flag_value="copy", default=None, help="Sort by copying (the default).")
 @click.option("--link", "way", flag_value="link", help="Sort by hard links, which take no space.")
 @click.option("--symlink", "way", flag_value="symlink", help="Sort by symbolic links.")
+@click.option(
+    "--keep-folders",
+    is_flag=True,
+    default=None,
+    help="Sort into DIR/ANIMAL/FOLDERS of the photo.  [default: with a field option, if two names are equal]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what --sort-into would do; write nothing at all.")
 @click.option(
     "--model",
@@ -50,6 +58,9 @@ INTERRUPTED = 130
     show_default=True,
     help="A built-in name, a bundle's folder or URL, or NAME@ALIAS of the registry.",
 )
+@box_options
+@rule_options
+@html_option
 @engine_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPUs to use.  [default: all]")
 @json_option
@@ -68,22 +79,71 @@ def command(output: str | None, as_json: bool, quiet: bool, **options: Any) -> i
     from animal_classification.cli.progress_bar import ProgressBar
     from animal_classification.cli.row_output import ObjectSink, check_output, open_sink, print_object
     from animal_classification.inference.engine import installed_engine
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.job import run
     from animal_classification.predict.request import PredictRequest
 
     installed_engine(options["engine"])
-    request = PredictRequest(output=None if output == "-" else output, **options)
+    page = options.pop("html")
+    field = FieldRequest.of_options(options)
+    if page is not None and field is None:
+        field = FieldRequest()
+    request = PredictRequest(output=None if output == "-" else output, field=field, **options)
     check_output(request, to_stdout=output == "-", as_json=as_json)
+    if page is not None:
+        _check_page(page, request)
+    if field is not None and not request.writes_table:
+        return _without_table(request, to_stdout=output == "-", as_json=as_json, quiet=quiet)
     with sigterm_like_ctrl_c(), open_sink(request, to_stdout=output == "-", as_json=as_json) as sink:
         rows_on_screen = sys.stdout.isatty() and not isinstance(sink, (ObjectSink, NoneType))
         with closing(ProgressBar(shown=not quiet and not rows_on_screen)) as bar:
             result = run(request, sink=sink, listener=bar)
             if as_json:
                 print_object(result.summary.as_object(), sink)
-            if not quiet and not result.summary.interrupted and result.summary.tally.photos:
-                for line in result.summary.lines():
-                    say(line)
+            _say(result, quiet=quiet)
+            if page is not None and result.succeeded:
+                _write_page(page, request, quiet=quiet)
             return _exit_code(result, request, bar)
+
+
+def _check_page(page: str, request: PredictRequest) -> None:
+    """Refuse a page that cannot be made, before any work is done."""
+    from animal_classification.errors import UsageError
+    from animal_classification.predict.timeline import TimelineTarget
+
+    if not request.writes_table:
+        raise UsageError("--html is made from a table and its journal: name it with --output, without --dry-run")
+    TimelineTarget(page, request.overwrite).check()
+
+
+def _write_page(page: str, request: PredictRequest, *, quiet: bool) -> None:
+    """The timeline of a run that is done."""
+    from animal_classification.predict.convert import find_journal
+    from animal_classification.predict.timeline import TimelineTarget, timeline_of
+
+    assert request.field is not None
+    target = TimelineTarget(page, request.overwrite)
+    events = timeline_of(find_journal(str(request.output)), request.field.rules, target, threads=request.threads)
+    if not quiet:
+        say(f"{events} event{'' if events == 1 else 's'} -> {printable(page)}")
+
+
+def _without_table(request: PredictRequest, *, to_stdout: bool, as_json: bool, quiet: bool) -> int:
+    """A field run to the standard output: bursts and events are known at its end, so its rows come then."""
+    from animal_classification.cli.field_output import field_rows_to_stdout
+    from animal_classification.cli.progress_bar import ProgressBar
+
+    with sigterm_like_ctrl_c(), closing(ProgressBar(shown=not quiet)) as bar:
+        result = field_rows_to_stdout(request, bar, to_stdout=to_stdout, as_json=as_json)
+        _say(result, quiet=quiet)
+        return _exit_code(result, request, bar)
+
+
+def _say(result: PredictResult, *, quiet: bool) -> None:
+    print_notes(result.summary.notes)
+    if not quiet and not result.summary.interrupted and result.summary.tally.photos:
+        for line in result.summary.lines():
+            say(line)
 
 
 def _exit_code(result: PredictResult, request: PredictRequest, bar: ProgressBar) -> int:

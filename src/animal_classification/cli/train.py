@@ -47,8 +47,12 @@ def command(overrides: tuple[str, ...], config_dir: Path | None, cfg: bool, as_j
         click.echo(as_yaml(config), nl=False)
         return
     from animal_classification.common.progress import ProgressLine
+    from animal_classification.training.recipes import joins_another, take_part
     from animal_classification.training.train import train
 
+    if joins_another(config.trainer):
+        take_part(config)
+        return
     with short_run(), ProgressLine(shown=not quiet) as progress:
         result = train(config, progress=progress, warn=complain)
     if not quiet:

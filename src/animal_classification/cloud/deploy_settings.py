@@ -113,8 +113,8 @@ class Machine(SettingsModel):
 class TrainingJob(SettingsModel):
     """A training on Vertex AI: `animals train` or `animals sweep` with these words.
 
-    Several workers only make sense for a sweep whose trials they share (`sweep.storage=postgresql://…`): a training
-    runs on one machine.
+    Several workers train one network together (recipe=finetune or recipe=cnn), or share the trials of a sweep
+    (`sweep.storage=postgresql://…`).
     """
 
     command: Literal["train", "sweep"] = "train"
@@ -124,13 +124,22 @@ class TrainingJob(SettingsModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        shared = any(word.startswith("sweep.storage=postgresql") for word in self.arguments)
-        if self.machine.workers > 1 and not (self.command == "sweep" and shared):
+        if self.machine.workers > 1 and not (self.is_distributed or self._shares_trials):
             raise ValueError(
-                f"{self.machine.workers} workers would each train the same model: a training runs on one machine; "
-                "several share a sweep (command: sweep, and sweep.storage=postgresql://… among the arguments)"
+                f"{self.machine.workers} workers would each train the same model: they train one together with "
+                "recipe=finetune or recipe=cnn among the arguments, or share a sweep (command: sweep, and "
+                "sweep.storage=postgresql://… among the arguments)"
             )
         return self
+
+    @property
+    def is_distributed(self) -> bool:
+        """Several machines can fit its network together."""
+        return self.command == "train" and not {"recipe=finetune", "recipe=cnn"}.isdisjoint(self.arguments)
+
+    @property
+    def _shares_trials(self) -> bool:
+        return self.command == "sweep" and any(word.startswith("sweep.storage=postgresql") for word in self.arguments)
 
 
 class StudyRange(SettingsModel):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from animal_classification.cloud import jobset
 from animal_classification.cloud.cloud_run import PORT
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
@@ -41,7 +42,8 @@ def manifests(settings: DeploySettings) -> list[Document]:
         "resources": [f"{part}.yaml" for part in parts],
     }
     documents = {**parts, "kustomization": kustomization}
-    return [Document("kubernetes", f"{part}.yaml", body) for part, body in documents.items()]
+    server = [Document("kubernetes", f"{part}.yaml", body) for part, body in documents.items()]
+    return [*server, *jobset.training(settings)]
 
 
 def _object(settings: DeploySettings, version: str, kind: str, **rest: Any) -> dict[str, Any]:

@@ -27,6 +27,26 @@ class MetricsScraping(SettingsModel):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
+class ClusterTraining(SettingsModel):
+    """The training of `job` on several machines of a cluster, as a JobSet.
+
+    Attributes:
+        machines: Pods, on a machine each.
+        cpu: Of one pod.
+        memory: Of one pod.
+        gpus: Of one pod; a process for each.
+        volume: A PersistentVolumeClaim that all pods may write (ReadWriteMany), for runs and decoded photos.
+        restarts: How often all start again when one of them has failed; they go on from the last checkpoint.
+    """
+
+    machines: int = Field(default=2, ge=1, le=1000)
+    cpu: Cpu = "4"
+    memory: Memory = "8Gi"
+    gpus: int = Field(default=0, ge=0, le=16)
+    volume: Name
+    restarts: int = Field(default=10, ge=0)
+
+
 class Kubernetes(SettingsModel):
     """The same API on a cluster.
 
@@ -41,6 +61,7 @@ class Kubernetes(SettingsModel):
         secrets: Environment variables that come from a Secret, each as NAME/KEY.
         secret_files: Files that come from a Secret, each as NAME/KEY: FILE is at /secrets/FILE/FILE, as on Cloud Run.
         metrics: Who collects the server's metrics.
+        training: Where `job` trains, if it does so on this cluster.
     """
 
     namespace: Name = "animals"
@@ -53,6 +74,7 @@ class Kubernetes(SettingsModel):
     secrets: dict[Variable, SecretKey] = Field(default_factory=dict)
     secret_files: dict[File, SecretKey] = Field(default_factory=dict)
     metrics: MetricsScraping = MetricsScraping()
+    training: ClusterTraining | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

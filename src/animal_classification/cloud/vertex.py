@@ -16,7 +16,7 @@ def job(settings: DeploySettings) -> Document:
     asked = _job(settings)
     # Vertex mounts buckets at /gcs.
     output = f"output=/gcs/{settings.bucket}/runs"
-    words = [asked.command, *asked.arguments, output]
+    words = [asked.command, *asked.arguments, *_together(settings, asked), output]
     name = f"{settings.name}-{asked.command}"
     body = {"displayName": name, "labels": settings.labels, "jobSpec": _spec(settings, asked, words)}
     return Document("vertex-job", f"{settings.parent}/customJobs/{name}", body)
@@ -45,6 +45,18 @@ def study(settings: DeploySettings) -> Document:
         "trialJobSpec": spec,
     }
     return Document("vertex-study", f"{settings.parent}/hyperparameterTuningJobs/{name}", body)
+
+
+def _together(settings: DeploySettings, asked: TrainingJob) -> list[str]:
+    """How machines and GPUs share a training; they learn their numbers from Vertex' CLUSTER_SPEC."""
+    gpus = asked.machine.accelerator.count if asked.machine.accelerator else 1
+    if not asked.is_distributed or (asked.machine.workers == 1 and gpus == 1):
+        return []
+    return [
+        f"trainer.nodes={asked.machine.workers}",
+        f"trainer.devices={gpus}",
+        f"data.cache=/gcs/{settings.bucket}/cache",
+    ]
 
 
 def _job(settings: DeploySettings) -> TrainingJob:

@@ -35,6 +35,8 @@ class DataConfig(ConfigModel):
     kind: str = "auto"
     root: Place | None = None
     columns: ColumnsConfig = ColumnsConfig()
+    boxes: Place | None = None
+    blanks: bool = False
     test: Fraction = 0.2
     val: Fraction = 0.1
     resplit: bool = False
@@ -139,6 +141,8 @@ class TrainerConfig(ConfigModel):
     cache_bytes: int = Field(ge=0)
     profile: bool
     deterministic: bool = True
+    devices: int = Field(default=1, ge=1, le=1024)
+    nodes: int = Field(default=1, ge=1, le=1024)
 
 
 TrackerName = Literal["auto", "mlflow", "wandb", "tensorboard", "csv"]
@@ -227,3 +231,9 @@ class Config(ConfigModel):
     unknown: UnknownConfig = UnknownConfig()
     tracking: TrackingConfig
     sweep: SweepConfig
+
+    @model_validator(mode="after")
+    def _several_processes_have_something_to_do(self) -> Config:
+        if self.recipe.name == "probe" and (self.trainer.devices > 1 or self.trainer.nodes > 1):
+            raise ValueError("trainer.devices and trainer.nodes are for recipe=finetune and recipe=cnn")
+        return self

@@ -41,10 +41,10 @@ def download(manifest: Manifest, folder: Path, *, progress: Progress = silent) -
             for done, row in enumerate(manifest.rows, 1):
                 rows.append(_copy(manifest, row, temporary))
                 progress("copying photos", done, len(manifest))
-            Manifest.of(rows, temporary, empty_classes=manifest.empty_classes).write(temporary / MANIFEST)
+            replace(manifest.with_rows(rows), root=temporary).write(temporary / MANIFEST)
     except OSError as error:
         raise OutputError(f"{str(folder)!r}: cannot be written ({error.strerror or error})") from error
-    return Manifest.of(rows, folder, empty_classes=manifest.empty_classes, notes=manifest.notes)
+    return replace(manifest.with_rows(rows), root=folder)
 
 
 def _copy(manifest: Manifest, row: ManifestRow, folder: Path) -> ManifestRow:

@@ -10,7 +10,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,12 +68,14 @@ class Manifest:
         root: The folder that the paths are relative to.
         empty_classes: Classes that the source names without a photo.
         notes: Remarks on how the source was read, a line each; not stored.
+        crops: Whether the photos are animals cut out of larger ones.
     """
 
     rows: tuple[ManifestRow, ...]
     root: Path
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    crops: bool = False
 
     @classmethod
     def of(
@@ -115,7 +117,7 @@ class Manifest:
 
     def with_rows(self, rows: Iterable[ManifestRow]) -> Manifest:
         """The same source with other rows."""
-        return Manifest.of(rows, self.root, empty_classes=self.empty_classes, notes=self.notes)
+        return replace(self, rows=Manifest.of(rows, self.root).rows)
 
     @cached_property
     def usable(self) -> tuple[ManifestRow, ...]:
@@ -192,7 +194,8 @@ def read_manifest(path: Path, root: Path | None) -> Manifest:
         if row.split is not None and row.split not in SPLITS:
             raise UsageError(f"{str(path)!r}: the split {row.split!r} is none of {', '.join(SPLITS)}")
     found = root if root is not None else _find_root(path.absolute().parent, about, rows)
-    return Manifest.of(rows, found, empty_classes=about.get("empty_classes", ()))
+    manifest = Manifest.of(rows, found, empty_classes=about.get("empty_classes", ()))
+    return replace(manifest, crops=about.get("crops", False))
 
 
 def is_manifest(path: Path) -> bool:
@@ -217,6 +220,7 @@ def _about(manifest: Manifest, folder: Path) -> dict[str, object]:
         "root_from_here": relative,
         "version": manifest.version,
         "empty_classes": list(manifest.empty_classes),
+        **({"crops": True} if manifest.crops else {}),
     }
 
 

@@ -6,7 +6,10 @@ from pathlib import PurePath
 
 # fmt: off
 _ENDINGS = {
-    "video": {"mp4", "mov", "avi", "mkv", "m4v", "mpg", "mpeg", "wmv", "webm", "3gp", "mts", "m2ts", "ts", "flv"},
+    "video": {
+        "mp4", "mov", "avi", "mkv", "m4v", "mpg", "mpeg", "wmv", "webm", "3gp", "mts", "m2ts", "ts", "flv", "asf",
+        "tls",
+    },
     "raw photo": {"cr2", "cr3", "nef", "nrw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw"},
     "sound": {"wav", "mp3", "flac", "m4a", "ogg", "aac"},
     "archive": {"zip", "7z", "rar", "tar", "gz", "tgz", "bz2", "xz"},

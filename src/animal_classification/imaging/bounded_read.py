@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from animal_classification.errors import (
     ImageAccessError,
@@ -39,6 +42,42 @@ def read_photo(path: str | os.PathLike[str], limits: Limits) -> bytes:
         UnsupportedImageError: A folder, pipe, socket or device.
         ImageTooLargeError: More bytes than the limit; refused without reading them.
     """
+    with _opened(path) as (file, size):
+        require_bytes(size, limits)
+        data = file.read(size + 1)
+        if len(data) > size:  # it grew, or lies about its size as files in /proc do
+            data += file.read(limits.max_bytes + 1 - len(data))
+    require_bytes(len(data), limits)
+    return data
+
+
+def read_head(path: str | os.PathLike[str], count: int) -> tuple[bytes, int]:
+    """Read the first ``count`` bytes of a regular file of any size.
+
+    Returns:
+        The bytes, fewer where the file ends before, and how many the whole file has.
+
+    Raises:
+        ImageError: As from ``read_photo``, but for the size.
+    """
+    with _opened(path) as (file, size):
+        return file.read(count), size
+
+
+def read_tail(path: str | os.PathLike[str], count: int) -> bytes:
+    """Read the last ``count`` bytes of a regular file of any size; all of a shorter one.
+
+    Raises:
+        ImageError: As from ``read_photo``, but for the size.
+    """
+    with _opened(path) as (file, size):
+        file.seek(max(size - count, 0))
+        return file.read(count)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file and its size in bytes; what the system refuses is an ``ImageError``."""
     try:
         _require_file(os.stat(path).st_mode)  # noqa: PTH116 - Path("") would be the current folder
         # Between the check and this line a pipe can take the file's place: O_NONBLOCK opens even that at once.
@@ -46,16 +85,11 @@ def read_photo(path: str | os.PathLike[str], limits: Limits) -> bytes:
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             _require_file(status.st_mode)
-            require_bytes(status.st_size, limits)
-            data = file.read(status.st_size + 1)
-            if len(data) > status.st_size:  # it grew, or lies about its size as files in /proc do
-                data += file.read(limits.max_bytes + 1 - len(data))
+            yield file, status.st_size
     except OSError as error:
         raise _from_system(error) from error
     except ValueError as error:  # a NUL or a lone surrogate in the name
         raise ImageNotFoundError("is not there (no file can have such a name)") from error
-    require_bytes(len(data), limits)
-    return data
 
 
 def require_bytes(count: int, limits: Limits) -> None:

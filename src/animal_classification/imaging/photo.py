@@ -64,6 +64,17 @@ class Photo:
         shrunk = resize(self.pixels, size, (0, 0, width, height), Image.Resampling.BICUBIC)
         return turn(shrunk, self.orientation).convert("RGB")
 
+    def resized(self, size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
+        """All of it at exactly this size, whatever that does to its proportions: RGB, uint8 ``[height, width, 3]``.
+
+        Args:
+            size: Width and height of the upright result.
+            interpolation: As in ``PreprocessSpec``.
+        """
+        stored = upright_size(*size, self.orientation)  # a quarter turn is its own inverse here
+        resized = resize(self.pixels, stored, (0.0, 0.0, *self.extent), _RESAMPLING[interpolation])
+        return np.array(turn(resized, self.orientation).convert("RGB"))
+
     def inside(self, box: Box) -> Photo:
         """The part of it inside a box, as a photo of its own.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
     from animal_classification.bundle.schema import BundleInfo
     from animal_classification.common.parallel import Executor
-    from animal_classification.imaging import ImageSource, Limits
+    from animal_classification.imaging import ImageSource, Limits, PreprocessSpec
 
 
 class Classifier:
@@ -164,6 +164,16 @@ class Classifier:
         )
         return stream.run(items, threads=self.threads, stopped=stopped, executor=executor)
 
+    @property
+    def spec(self) -> PreprocessSpec:
+        """What the model wants to see."""
+        return self._spec
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds on the bytes and pixels of a photo, and on the memory in which photos are decoded."""
+        return self._limits
+
     def prepare(self, photo: ImageSource, *, light: int | None = None) -> NDArray[np.uint8]:
         """Turn a photo into what :meth:`classify` takes: its crops, uint8 ``[crops, size, size, 3]``.
 
@@ -178,6 +188,23 @@ class Classifier:
             ImageError: The photo cannot be used.
         """
         return imaging.crops(photo, self._spec, limits=replace(self._limits, light=light))
+
+    def classify_in_batches(self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5) -> list[Prediction]:
+        """Classify any number of prepared photos on this thread, a few crops in each call of the engine.
+
+        Returns:
+            Predictions with their ``probabilities``.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+        _check_top_k(top_k)
+        if not photos:
+            return []
+        outputs = infer_photos(self._engine, self._decider, photos, size=None)
+        return self._decider.decide(
+            outputs["logits"], top_k=top_k, embeddings=outputs["embedding"], attach=False, probabilities=True
+        )
 
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class Postprocessor:
         top_k: int,
         embeddings: NDArray[np.float32] | None = None,
         attach: bool = True,
+        probabilities: bool = False,
     ) -> list[Prediction]:
         """Return a prediction per row.
 
@@ -85,16 +87,17 @@ class Postprocessor:
             top_k: How many of the most probable labels a prediction names.
             embeddings: ``[N, D]``; needed where the bundle judges unknown photos by distance.
             attach: Give each prediction its row of ``embeddings``.
+            probabilities: Give each prediction its probabilities of all classes.
         """
-        probabilities = self.probabilities(logits)
-        labels = probabilities[:, : len(self._labels)]
+        every = self.probabilities(logits)
+        labels = every[:, : len(self._labels)]
         order = np.argsort(-labels, axis=1, kind="stable")[:, : max(1, top_k)]
         groups = [(names, product(labels, members)) for names, members in self._levels]
-        scores, unknown = self.detect_unknown(logits, embeddings, probabilities)
+        scores, unknown = self.detect_unknown(logits, embeddings, every)
         sets = self._sets(labels)
-        return [
+        decided = [
             self._one(
-                probabilities[row],
+                every[row],
                 order[row],
                 [(names, sums[row]) for names, sums in groups],
                 known=(float(scores[row]), bool(unknown[row])),
@@ -103,6 +106,9 @@ class Postprocessor:
             )
             for row in range(len(logits))
         ]
+        if not probabilities:
+            return decided
+        return [replace(one, probabilities=row.astype(np.float32)) for one, row in zip(decided, every, strict=True)]
 
     @property
     def temperature(self) -> float:

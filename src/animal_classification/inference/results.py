@@ -58,6 +58,7 @@ class Prediction:
         background: The most probable background class where ``unknown``, such as "folding chair".
         embedding: float32 ``[D]``, on request.
         background_probability: Of ``background``, in [0, 1]; 0 where there is none.
+        probabilities: float32 ``[C]`` over labels and background classes, on request.
     """
 
     label: str
@@ -73,6 +74,7 @@ class Prediction:
     background: str | None = None
     embedding: NDArray[np.float32] | None = None
     background_probability: float = 0.0
+    probabilities: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

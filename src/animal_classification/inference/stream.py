@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Item:
     source: ImageSource
     box: Box | None = None
 
-    def ready(self) -> Item:
+    def ready(self) -> Self:
         """The same with its source at hand; called once, by the thread that decodes it.
 
         Raises:
@@ -48,11 +48,12 @@ class Item:
 
 
 SomeItem = TypeVar("SomeItem", bound=Item)
+Decoded = TypeVar("Decoded")
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Stream(Generic[Row]):
+class Stream(Generic[SomeItem, Decoded, Row]):
     """What becomes of items: each is decoded by itself, and a few at a time become rows.
 
     Calling it with a chunk of items does both on this thread; that call is what an executor runs.
@@ -62,8 +63,8 @@ class Stream(Generic[Row]):
         infer: Takes what was decoded and returns as many rows. Called from several threads at once.
     """
 
-    decode: Callable[[Item], Pixels]
-    infer: Callable[[Sequence[Pixels]], Sequence[Row]]
+    decode: Callable[[SomeItem], Decoded]
+    infer: Callable[[Sequence[Decoded]], Sequence[Row]]
 
     def run(
         self,
@@ -97,7 +98,7 @@ class Stream(Generic[Row]):
             (item, one if isinstance(one, ImageError) else next(rows)) for item, one in zip(chunk, decoded, strict=True)
         ]
 
-    def _decode(self, item: Item) -> Pixels | ImageError:
+    def _decode(self, item: SomeItem) -> Decoded | ImageError:
         try:
             return self.decode(item.ready())
         except ImageError as error:

@@ -4,66 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from animal_classification.common.parallel import Executor
-from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
+from animal_classification.data.discovery import FoundPhoto, PhotoPaths, PhotoSource, WalkLog, table_name
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.postprocess import unknown_name
 from animal_classification.inference.results import FileResult
-from animal_classification.inference.stream import Item
-from animal_classification.predict.journal import EarlierRow, FileState, JournalEntry, JournalHeader, file_state
+from animal_classification.predict.field_rules import ReadRules
+from animal_classification.predict.field_setup import FieldSetup
+from animal_classification.predict.journal import EarlierRow, JournalEntry, JournalHeader
+from animal_classification.predict.looking import WholePhotos
 from animal_classification.predict.request import PredictRequest
-from animal_classification.predict.sorting import Placed, Sorter, refuse_overlap
+from animal_classification.predict.sorting import Placed, Sorter, names_repeat, refuse_overlap
 from animal_classification.predict.summary import PredictSummary, Tally, listed
 from animal_classification.predict.table import to_row
+from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoItem(Item):
-    """A photo on its way through the model.
-
-    Attributes:
-        path: Where it is.
-        state: Of the file before it was read.
-        fetch: Brings it, where a path alone does not.
-    """
-
-    path: str
-    state: FileState | None = None
-    fetch: Callable[[], bytes | str] | None = None
-
-    @classmethod
-    def of(cls, photo: FoundPhoto) -> PhotoItem:
-        """What is at that place now."""
-        if photo.fetch is not None:
-            return cls(name=photo.name, source=photo.path, path=photo.path, fetch=photo.fetch)
-        return cls(name=photo.name, source=photo.path, path=photo.path, state=file_state(photo.path))
-
-    def ready(self) -> PhotoItem:
-        return self if self.fetch is None else replace(self, source=self.fetch(), fetch=None)
-
-
-class PhotoSource(Protocol):
-    """Where photos come from: the words of a call (:class:`PhotoPaths`), or the shard of a batch."""
-
-    @property
-    def folders(self) -> list[str]:
-        """The folders that are read."""
-        ...
-
-    def describe(self) -> list[str]:
-        """What the names in the table depend on: for telling two calls apart."""
-        ...
-
-    def walk(self, log: WalkLog | None = None) -> Iterator[FoundPhoto]:
-        """Every photo once; what else is met goes into ``log``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +79,11 @@ class PredictResult:
     problem: str | None = None
     kept: State | None = None
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether all of it was done."""
+        return self.problem is None and not self.summary.interrupted
+
 
 def run(
     request: PredictRequest,
@@ -139,29 +104,51 @@ def run(
         AnimalsError: It cannot be done.
     """
     request.check()
-    own = list(TableFile.files(str(request.output))) if request.writes_table else []
+    kind = FieldTableFile if request.field else TableFile
+    own = list(kind.files(str(request.output))) if request.writes_table else []
     photos = PhotoPaths(request.paths, leave_out=own, all_files=request.all_files)
     if request.sort_into is not None:
         refuse_overlap(request.sort_into, photos.folders)
         photos.leave_out_folder(request.sort_into)
     with ExitStack() as stack:
         table = None
-        if request.writes_table:
-            table = TableFile(
-                str(request.output),
-                request.table_format,
-                resume=request.resume,
-                overwrite=request.overwrite,
-                threads=request.threads or 1,
-            )
-            stack.enter_context(closing(table))
+        if request.writes_table and request.field is None:
+            table = stack.enter_context(closing(_table(request)))
         classifier = Classifier.load(resolve_model(request.model), engine=request.engine, threads=request.threads)
+        setup = FieldSetup.of(request.field, classifier, photos) if request.field else None
+        if request.writes_table and setup is not None:
+            table = stack.enter_context(closing(_field_table(request, setup)))
         sorter = None
         if request.sort_into is not None:
-            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run)
-        return PredictRun(request, photos, classifier, table, sorter, sink or Sink()).run(
+            keep = request.keep_folders
+            if keep is None:
+                keep = request.field is not None and names_repeat(photo.path for photo in photos.walk())
+            sorter = Sorter(request.sort_into, request.way or "copy", dry_run=request.dry_run, keep_folders=keep)
+        return PredictRun(request, photos, classifier, table, sorter, sink or Sink(), setup).run(
             listener or Listener(), executor
         )
+
+
+def _table(request: PredictRequest) -> TableFile:
+    return TableFile(
+        str(request.output),
+        request.table_format,
+        resume=request.resume,
+        overwrite=request.overwrite,
+        threads=request.threads or 1,
+    )
+
+
+def _field_table(request: PredictRequest, setup: FieldSetup) -> TableFile:
+    assert request.field is not None
+    return FieldTableFile(
+        str(request.output),
+        request.table_format,
+        rules=ReadRules.of(request.field.rules, setup.run),
+        resume=request.resume,
+        overwrite=request.overwrite,
+        threads=request.threads or 1,
+    )
 
 
 @dataclass
@@ -174,6 +161,7 @@ class PredictRun:
     table: TableFile | None
     sorter: Sorter | None
     sink: Sink
+    setup: FieldSetup | None = None
     tally: Tally = field(default_factory=Tally)
     log: WalkLog = field(default_factory=WalkLog)
 
@@ -197,23 +185,24 @@ class PredictRun:
     ) -> Iterator[PredictedPhoto]:
         """Yield every photo with its row, in order; photos whose folder is gone go into the log instead."""
         info = self.classifier.info
-        answers = self.classifier.predict_items(
-            map(PhotoItem.of, photos), top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor
-        )
-        with closing(answers):
-            for item, answer in answers:
-                result = FileResult.of(item.name, answer)
+        looking = self.setup.photos if self.setup else WholePhotos(self.classifier)
+        looked = looking.look(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
+        with closing(looked):
+            for item, result, evidence in looked:
                 if not result.reached and item.fetch is None and (folder := _vanished_folder(item.path)):
                     self.log.lost.setdefault(folder, "it is not there any more")
                     continue
                 row = to_row(result, model=info.name, version=info.version)
-                yield PredictedPhoto(result, JournalEntry(row, item.state, again=item.name in earlier), item.path)
+                again = item.name in earlier
+                yield PredictedPhoto(result, JournalEntry(row, item.state, again, evidence), item.path)
 
     def _keep(self, photo: PredictedPhoto, earlier: Mapping[str, EarlierRow]) -> None:
         """Sort, write down and count one photo."""
         # Sorted before it is written down: what a journal holds never has to be sorted again.
         prediction = photo.result.prediction
-        placed = self.sorter.place(photo.path, prediction.answer.name) if self.sorter and prediction else None
+        placed = None
+        if self.sorter and prediction:
+            placed = self.sorter.place(photo.path, prediction.answer.name, photo.result.path)
         if self.table is not None:
             self.table.append(photo.entry)
         else:
@@ -244,6 +233,7 @@ class PredictRun:
             format=self.request.table_format,
             paths=self.photos.describe(),
             sort_into=f"{self.request.way or 'copy'} {table_name(str(self.sorter.into))}" if self.sorter else None,
+            field=self.setup.run.to_record() if self.setup else None,
         )
         guesses = min(self.request.top_k, len(info.labels))
         for entry in self.table.start(header, guesses=guesses, resume=self.request.resume):
@@ -261,6 +251,8 @@ class PredictRun:
             kept = self.table.stop()
         else:
             self.table.finish()
+        if self._written is not None:
+            self.tally.decided(self._written.counts)
         summary = self._summary(time.monotonic() - begun, new, interrupted=interrupted)
         return PredictResult(summary=summary, problem=None if interrupted else self._problem(), kept=kept)
 
@@ -278,6 +270,26 @@ class PredictRun:
             sorter=self.sorter,
             dry_run=self.request.dry_run,
             interrupted=interrupted,
+            field=self._written.counts if self._written else None,
+            notes=self._notes(),
+        )
+
+    @property
+    def _written(self) -> FieldWriting | None:
+        return self.table.written if isinstance(self.table, FieldTableFile) else None
+
+    def _notes(self) -> tuple[str, ...]:
+        """What was read beside the photos, and what of it met none."""
+        read = self.setup.notes if self.setup else ()
+        return (*self._wants_crops(), *read, *(self._written.notes if self._written else ()))
+
+    def _wants_crops(self) -> tuple[str, ...]:
+        info, field = self.classifier.info, self.request.field
+        if not info.data.crops or (field is not None and (field.detector or field.detections)):
+            return ()
+        return (
+            f"{info.name} learned from animals cut out of photos, and these were whole: add --detector lite, or "
+            "--detections FILE with the boxes of another program",
         )
 
     def _problem(self) -> str | None:

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.table import Row, is_row
 from animal_classification.predict.writers.text import to_json
 
@@ -38,11 +39,20 @@ class JournalEntry:
         row: For the table.
         state: Size in bytes and time of change in nanoseconds of the file that was read; ``None`` if unknown.
         again: An earlier row of the same path does not count any more.
+        evidence: In a field run, all that was found in the file (``predict.evidence``).
     """
 
     row: Row
     state: FileState | None = None
     again: bool = False
+    evidence: dict[str, Any] | None = None
+
+    def to_line(self) -> bytes:
+        """For a journal."""
+        more: dict[str, Any] = {"state": self.state, "again": self.again}
+        if self.evidence is not None:
+            more["evidence"] = self.evidence
+        return to_json({**self.row, **more}) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,7 @@ class JournalHeader:
         replaces: A table of an earlier run is there, which stays until this run is complete.
         table_time: When the finished table was written that this run goes on with, in nanoseconds: rows of it have no
             state.
+        field: What a field run was made with (``predict.field_run``); ``None`` for any other.
     """
 
     model: str
@@ -110,6 +121,7 @@ class JournalHeader:
     sort_into: str | None = None
     replaces: bool = False
     table_time: int | None = None
+    field: dict[str, Any] | None = None
 
     def differences(self, other: JournalHeader) -> list[str]:
         """What ``other`` wants differently, for people."""
@@ -123,7 +135,15 @@ class JournalHeader:
             "--format": self.format,
             "the paths": ", ".join(self.paths),
             "--sort-into": self.sort_into or "nothing",
+            "--detector": "nothing" if self.field is None else FieldRun.from_record(self.field).identity(),
         }
+
+    def to_line(self) -> bytes:
+        """The first line of a journal."""
+        known = asdict(self)
+        if self.field is None:
+            del known["field"]
+        return to_json({_MARK: VERSION, **known}) + b"\n"
 
 
 class Journal:
@@ -149,7 +169,7 @@ class Journal:
 
     def begin(self, header: JournalHeader) -> None:
         """Start afresh: whatever the file held is gone."""
-        line = to_json({_MARK: VERSION, **asdict(header)}) + b"\n"
+        line = header.to_line()
         try:
             os.ftruncate(self._file, 0)
             self._write(line)
@@ -175,8 +195,7 @@ class Journal:
             OutputError: The disk is full, or gone.
         """
         try:
-            more = {"state": entry.state, "again": entry.again}
-            self._write(to_json({**entry.row, **more}) + b"\n")
+            self._write(entry.to_line())
         except OSError as error:
             raise write_failed(self.path, error, "; what is done is kept: make room and go on with --resume") from error
 
@@ -257,6 +276,47 @@ class Journal:
                 yield end, entry
 
 
+def stored_entries(path: Path) -> Iterator[tuple[int, JournalEntry]]:
+    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``."""
+    with path.open("rb") as file:
+        place = len(file.readline(_LONGEST_HEADER))
+        for line in file:
+            entry = _parse(line)
+            if entry is None:
+                return
+            yield place, entry
+            place += len(line)
+
+
+def entry_at(file: IO[bytes], place: int) -> JournalEntry:
+    """One row of a journal that is open.
+
+    Raises:
+        OutputError: The file has changed since.
+    """
+    file.seek(place)
+    entry = _parse(file.readline())
+    if entry is None:
+        raise OutputError(f"{file.name!r} changed while it was read; try again when no run writes it")
+    return entry
+
+
+def stored_header(path: Path) -> JournalHeader:
+    """The first line of a journal, which is not locked.
+
+    Raises:
+        UsageError: It is no journal, or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            values = json.loads(file.readline(_LONGEST_HEADER))
+        if values.pop(_MARK) == VERSION:
+            return JournalHeader(**values)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        pass
+    raise UsageError(f"{str(path)!r} is no journal that this version of animals predict wrote")
+
+
 def file_state(path: str) -> FileState | None:
     """Of a file as it is now; ``None`` where it is gone."""
     try:
@@ -283,8 +343,8 @@ def _parse(line: bytes) -> JournalEntry | None:
         return None
     if not is_row(row):
         return None
-    state, again = row.pop("state", None), row.pop("again", False)
-    return JournalEntry(cast("Row", row), None if state is None else (state[0], state[1]), again)
+    state, again, evidence = row.pop("state", None), row.pop("again", False), row.pop("evidence", None)
+    return JournalEntry(cast("Row", row), None if state is None else (state[0], state[1]), again, evidence)
 
 
 def _open_locked(path: Path) -> int:

@@ -9,6 +9,7 @@ from animal_classification.errors import UsageError
 from animal_classification.predict.writers.text import Format, format_of
 
 if TYPE_CHECKING:
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.sorting import Way
 
 
@@ -30,7 +31,10 @@ class PredictRequest:
         all_files: A row for every file, whatever its name ends with.
         sort_into: Put the photos into a folder for each animal below this one.
         way: How to sort; by copying if it is not said.
+        keep_folders: Whether sorted photos keep the folders that they are in; if it is not said, they do in a field run
+            in which two photos have one name, as on every card.
         dry_run: Write nothing at all; rows go to the sink, with what sorting would do.
+        field: Animals in boxes, times, events; ``None``: every photo as a whole, and nothing else.
     """
 
     paths: tuple[str, ...]
@@ -46,7 +50,9 @@ class PredictRequest:
     all_files: bool = False
     sort_into: str | None = None
     way: Way | None = None
+    keep_folders: bool | None = None
     dry_run: bool = False
+    field: FieldRequest | None = None
 
     @property
     def writes_table(self) -> bool:
@@ -64,6 +70,8 @@ class PredictRequest:
         Raises:
             UsageError: There is one.
         """
+        if self.field is not None:
+            self.field.check()
         to_file = self.output is not None
         if self.output is not None and self.format is None and format_of(self.output) is None:
             raise UsageError(
@@ -77,6 +85,10 @@ class PredictRequest:
             (self.overwrite and self.resume, "--resume goes on with a table, --overwrite replaces it: drop one"),
             (self.dry_run and self.sort_into is None, "--dry-run shows what --sort-into would do: add --sort-into DIR"),
             (self.way is not None and self.sort_into is None, f"--{self.way} says how to sort: add --sort-into DIR"),
+            (
+                bool(self.keep_folders) and self.sort_into is None,
+                "--keep-folders says how to sort: add --sort-into DIR",
+            ),
         )
 
 

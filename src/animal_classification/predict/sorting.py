@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,16 +85,18 @@ class Sorter:
         into: Made if it is not there.
         way: ``copy``, ``link`` (hard; a copy where the disk cannot) or ``symlink``.
         dry_run: Only say what would be done.
+        keep_folders: Photos keep the folders that they are in, below the animal's.
 
     Attributes:
         outcomes: How often each outcome was met.
     """
 
-    def __init__(self, into: str, way: Way, *, dry_run: bool = False) -> None:
+    def __init__(self, into: str, way: Way, *, dry_run: bool = False, keep_folders: bool = False) -> None:
         self.into = Path(into).resolve()
         self.outcomes: Counter[Outcome] = Counter()
         self._way: Way = way
         self._dry_run = dry_run
+        self._keep_folders = keep_folders
         self._planned: dict[Path, str] = {}
         self._namesakes: dict[Path, _Namesakes] = {}
         self._temporary = self.into / f".animals-{os.getpid()}.tmp"
@@ -103,18 +105,26 @@ class Sorter:
         if not dry_run:
             self._prepare(into)
 
-    def place(self, source: str, animal: str) -> Placed:
+    def place(self, source: str, animal: str, name: str = "") -> Placed:
         """Put one photo into the folder of ``animal``.
+
+        Args:
+            source: Where the photo is.
+            animal: What it shows.
+            name: Its name in the table, which says how many of its folders are kept.
 
         Raises:
             OutputError: The disk is full, or the folder may not be written.
         """
+        kept = _kept_folders(source, name) if self._keep_folders else []
         folder = self.into / folder_name(animal)
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise OutputError(f"{str(folder)!r} is in the way of sorting: it is not a folder")
+        for part in ("", *kept):
+            folder = folder / part
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                raise OutputError(f"{str(folder)!r} is in the way of sorting: it is not a folder")
         try:
             if not self._dry_run:
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(exist_ok=True, parents=bool(kept))
             placed = self._place(source, folder)
         except OSError as error:
             if not os.path.isfile(source) or not os.access(source, os.R_OK):  # noqa: PTH113 - never raises
@@ -207,6 +217,23 @@ class Sorter:
             raise OutputError(f"cannot make {into!r}: there is no folder {str(self.into.parent)!r}") from error
         except OSError as error:
             raise OutputError(f"cannot sort into {into!r}: {reason(error)}") from error
+
+
+def names_repeat(paths: Iterable[str]) -> bool:
+    """Whether two files have one name, as ``IMG_0001.JPG`` is on every card; capitals do not tell them apart."""
+    seen: set[str] = set()
+    for path in paths:
+        name = Path(path).name.casefold()
+        if name in seen:
+            return True
+        seen.add(name)
+    return False
+
+
+def _kept_folders(source: str, name: str) -> list[str]:
+    """The folders of a photo that its name in the table has, as they are spelt on disk."""
+    count = sum(part != "" for part in name.split("/")[:-1])
+    return [folder_name(part) for part in Path(source).parts[:-1][-count:]] if count else []
 
 
 def refuse_overlap(into: str, folders: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from animal_classification.predict.journal import EarlierRow, JournalEntry
 
 if TYPE_CHECKING:
     from animal_classification.data.discovery import WalkLog
+    from animal_classification.predict.assembly import AssemblyCounts
     from animal_classification.predict.sorting import Sorter
 
 KINDS_SHOWN = 20
@@ -36,6 +37,10 @@ class Tally:
 
     def add(self, entry: JournalEntry) -> None:
         self._count(entry.row["error"] is not None, entry.row["unknown"] is True, entry.row["answer"], 1)
+
+    def decided(self, counts: AssemblyCounts) -> None:
+        """Count what a field run has decided in the end, in place of what each picture was taken for."""
+        self.animals, self.unknown = counts.answers, counts.unknown
 
     def take_back(self, earlier: EarlierRow) -> None:
         """A row does not count any more."""
@@ -67,6 +72,8 @@ class PredictSummary:
         sorter: What photos were sorted by.
         dry_run: Nothing was written.
         interrupted: The run was stopped.
+        field: In a field run with tables, what is in them.
+        notes: What the user should know beside, a line each.
     """
 
     tally: Tally
@@ -80,6 +87,8 @@ class PredictSummary:
     sorter: Sorter | None
     dry_run: bool
     interrupted: bool
+    field: AssemblyCounts | None = None
+    notes: tuple[str, ...] = ()
 
     def as_object(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -97,6 +106,9 @@ class PredictSummary:
             "interrupted": self.interrupted,
             "animals": dict(self.tally.animals.most_common()),
         }
+        if self.field is not None:
+            found |= {"detections": self.field.detections, "events": self.field.events, "blank": self.field.blank}
+            found |= {"dateless": self.field.dateless, "smoothed": self.field.smoothed, "notes": list(self.notes)}
         if self.sorter is not None:
             into = str(self.sorter.into).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             found["sorted"] = {"into": into, "dry_run": self.dry_run, **self.sorter.outcomes}
@@ -107,18 +119,29 @@ class PredictSummary:
         to = f" -> {printable(self.output)}" if self.output and not self.interrupted else ""
         lines = [f"{_counted(self.tally.photos, 'photo')} in {self.seconds:.1f} s ({self.rate:.0f}/s){to}"]
         lines += _table(self._counts())
+        if self.field is not None:
+            lines.append(self._found())
         if self.sorter is not None:
             lines.append(self._sorted())
         if self.log.skipped.total():
             lines.append(f"not looked at: {listed(self.log.skipped)} (--all-files gives each a row)")
         return lines
 
+    def _found(self) -> str:
+        assert self.field is not None
+        boxes = "1 box" if self.field.detections == 1 else f"{self.field.detections} boxes"
+        parts = [_counted(self.field.events, "event"), boxes]
+        parts += [f"{self.field.smoothed} answers by their burst"] if self.field.smoothed else []
+        parts += [f"{self.field.dateless} without a time"] if self.field.dateless else []
+        return ", ".join(parts)
+
     def _counts(self) -> list[tuple[str, int]]:
         kinds = sorted(self.tally.animals.items(), key=lambda kind: (-kind[1], kind[0]))
         shown = kinds[:KINDS_SHOWN]
         if rest := kinds[KINDS_SHOWN:]:
             shown.append((f"{_counted(len(rest), 'other kind')}", sum(number for _, number in rest)))
-        ends = [(self.unknown_name, self.tally.unknown), ("unreadable", self.tally.unreadable)]
+        blank = self.field.blank if self.field else 0
+        ends = [("blank", blank), (self.unknown_name, self.tally.unknown), ("unreadable", self.tally.unreadable)]
         return shown + [(name, number) for name, number in ends if number]
 
     def _sorted(self) -> str:

@@ -90,11 +90,12 @@ def to_row(result: FileResult, *, model: str, version: str) -> Row:
         "error": result.error,
     }
     if result.prediction is not None:
-        row.update(_answered(result.prediction))  # type: ignore[typeddict-item]
+        row.update(answered(result.prediction))  # type: ignore[typeddict-item]
     return row
 
 
-def _answered(prediction: Prediction) -> dict[str, Any]:
+def answered(prediction: Prediction) -> dict[str, Any]:
+    """The part of a row that a prediction fills."""
     return {
         "answer": prediction.answer.name,
         "answer_probability": round(prediction.answer.probability, DIGITS),

@@ -76,14 +76,17 @@ class PageData(BaseModel):
         return _BLOCK.format(text)
 
 
-def require() -> None:
+def require(what: str = "a report") -> None:
     """Refuse to go on without Jinja2.
+
+    Args:
+        what: What cannot be made without it.
 
     Raises:
         MissingExtraError: It is not installed.
     """
     if find_spec("jinja2") is None:
-        raise MissingExtraError("a report", _EXTRA)
+        raise MissingExtraError(what, _EXTRA)
 
 
 def render(data: PageData, bundle: Bundle | None, pictures: Pictures) -> str:

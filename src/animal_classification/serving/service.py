@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import (
+    NO_EXTRAS,
     Answered,
+    Extras,
     HeavyJob,
     InferenceJob,
     Listeners,
@@ -37,7 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from animal_classification.detection.detector import Detector
+    from animal_classification.detection.scene import Scene
     from animal_classification.imaging import Limits
+    from animal_classification.inference.classifier import Classifier
     from animal_classification.serving.http.uploads import UploadedPhoto
     from animal_classification.serving.models.watcher import ModelWatcher
     from animal_classification.serving.models.watcher import Result as CheckResult
@@ -62,6 +69,7 @@ class ModelService:
         models: Which model answers under which name.
         watchers: One for each model, canary and shadow.
         reload_other_workers: Has the other workers check a model for newer versions.
+        detector: Finds animals as boxes, on request; ``None`` where the server was started without one.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class ModelService:
         self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
         bounds = Bounds(chunk=1, size=settings.queue_size, patience=settings.max_wait)
         self._heavy: ModelQueue[HeavyJob] = self._heavy_worker.lane(answer_heavy, bounds)
+        self.detector: Detector | None = None
         self._draining = False
 
     @property
@@ -177,7 +186,7 @@ class ModelService:
         photos: Sequence[UploadedPhoto],
         *,
         top_k: int = 5,
-        heatmap: bool = False,
+        extras: Extras = NO_EXTRAS,
         model: ServedModel | None = None,
     ) -> list[PhotoOutcome]:
         """Answer for each photo, in order; one that cannot be used gets the reason and does not stop the others.
@@ -185,7 +194,7 @@ class ModelService:
         Raises:
             ProblemError: 503 where the queue has no room for all of them.
         """
-        return await self.predict_as(_unchanged, photos, top_k=top_k, heatmap=heatmap, model=model)
+        return await self.predict_as(_unchanged, photos, top_k=top_k, extras=extras, model=model)
 
     async def predict_as(
         self,
@@ -193,7 +202,7 @@ class ModelService:
         photos: Sequence[UploadedPhoto],
         *,
         top_k: int = 5,
-        heatmap: bool = False,
+        extras: Extras = NO_EXTRAS,
         model: ServedModel | None = None,
     ) -> list[Result]:
         """As :meth:`predict`, with each outcome converted by ``then`` on the thread that made it.
@@ -202,14 +211,14 @@ class ModelService:
         photos that still wait out of the queue.
         """
         with self.using(photos=photos) if model is None else model.held() as held:
-            keys = await held.cache.keys(photos, top_k, heatmap)
+            keys = await held.cache.keys(photos, top_k, extras)
             known = [self._known(held, photo, key) for photo, key in zip(photos, keys, strict=True)]
             loop = asyncio.get_running_loop()
             jobs = [
                 InferenceJob(
                     photo=photo,
                     top_k=top_k,
-                    heatmap=heatmap,
+                    extras=extras,
                     then=_caching(held.cache, key, then),
                     future=loop.create_future(),
                 )
@@ -244,9 +253,17 @@ class ModelService:
         metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
         listeners = Listeners(self._on_answer, on_answered)
-        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy)
+        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy, self._find_animals)
         queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
         return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics)
+
+    def _find_animals(self, predictor: Predictor, photo: bytes, top_k: int) -> Scene | None:
+        """Boxes at the detector's own threshold, strongest first, each named by the model; on a thread."""
+        if self.detector is None:
+            return None
+        scene = SceneClassifier(cast("Classifier", predictor), self.detector).look(photo, top_k=top_k)
+        least = self.detector.info.threshold.typical
+        return replace(scene, boxes=tuple(box for box in scene.boxes if box.detection.confidence >= least))
 
     def _queue_heavy(self, heavy: HeavyJob) -> None:
         """Let a photo that takes long to decode wait for the one thread for such photos."""

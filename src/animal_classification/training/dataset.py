@@ -144,6 +144,8 @@ def source_options(data: DataConfig, progress: Progress) -> SourceOptions:
         kind=data.kind,
         root=_path(data.root),
         columns=Columns(**data.columns.model_dump()),
+        boxes=_path(data.boxes),
+        blanks=data.blanks,
         cache=cache_folder(data),
         progress=progress,
     )

@@ -109,6 +109,7 @@ def _info(
             n_train=trained.photos,
             n_test=len(dataset.test if measured is None else measured),
             classes=len(dataset.classes),
+            crops=dataset.manifest.crops or None,
         ),
         code=bundles.Code(**facts["code"]),
         config=job.config.model_dump(mode="json", by_alias=True),

@@ -34,6 +34,7 @@ class RecipeInputs:
         run: Where the run keeps its files; unfinished work of the same run is found there.
         tracker: Takes numbers and pictures.
         progress: To be told what is going on.
+        team: The processes that fit together (``neural.team.Team``), where there are several.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class RecipeInputs:
     run: Run
     tracker: Tracker
     progress: Progress
+    team: object = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.hashes import hash_file
 from animal_classification.errors import MissingExtraError
+from animal_classification.training.placement import placement_of
 from animal_classification.training.probe.backbone import BundleBackbone
 
 if TYPE_CHECKING:
-    from animal_classification.config.schema import BackboneConfig, Config
+    from animal_classification.config.schema import BackboneConfig, Config, TrainerConfig
     from animal_classification.training.recipe import Recipe
 
 # By name, because torch must not be imported (nor found by the import contract) where it is not asked for.
@@ -21,6 +23,7 @@ RECIPES = {
     "finetune": "animal_classification.training.neural.finetune.recipe",
     "cnn": "animal_classification.training.neural.cnn",
 }
+_FOLLOWER = "animal_classification.training.neural.follower"
 
 
 def find_recipe(name: str) -> Recipe:
@@ -36,6 +39,26 @@ def find_recipe(name: str) -> Recipe:
             raise
         raise MissingExtraError(f"recipe={name}", "train") from error
     return recipe
+
+
+def joins_another(trainer: TrainerConfig) -> bool:
+    """Whether this process is to take part in a training that another process leads.
+
+    Raises:
+        UsageError: Several machines are asked for, and nothing says which one this is.
+    """
+    return placement_of(trainer, os.environ).rank > 0
+
+
+def take_part(config: Config) -> None:
+    """Take part until that training is over.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        AnimalsError: Another of its processes ended, or a photo vanished.
+    """
+    find_recipe(config.recipe.name)
+    import_module(_FOLLOWER).follow(config.trainer, placement_of(config.trainer, os.environ))
 
 
 def pretrained_weights(config: Config) -> dict[str, str]:

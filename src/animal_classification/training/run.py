@@ -42,7 +42,13 @@ from animal_classification.errors import OutputError
 
 INFO = "run.json"
 LOCK = "lock"
-_NO_PART_OF_WHAT_IS_COMPUTED = {"output", "sweep", "tracking"}
+# A run may go on with another number of processes: they compute the same.
+_NO_PART_OF_WHAT_IS_COMPUTED: Any = {
+    "output": True,
+    "sweep": True,
+    "tracking": True,
+    "trainer": {"devices": True, "nodes": True},
+}
 _LONGEST_HOLDER = 1000  # bytes
 _LIBRARIES = ("numpy", "openvino", "onnxruntime", "torch", "timm", "lightning")
 

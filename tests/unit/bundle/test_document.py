@@ -21,7 +21,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "unknown key": (lambda d: d.update(metric={}), "metric: no such key; allowed are background, calibration, code"),
     "unknown inner key": (
         lambda d: d["labels"][1].update(nme="x"),
-        "labels.1.nme: no such key; allowed are group, id, name, taxon",
+        "labels.1.nme: no such key; allowed are group, id, lineage, name, taxon",
     ),
     "word not allowed": (
         lambda d: d["preprocess"].update(interpolation="cubic"),

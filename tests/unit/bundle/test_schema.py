@@ -97,3 +97,20 @@ def test_objects_are_frozen(info: BundleInfo) -> None:
     changed: Any = info
     with pytest.raises(ValidationError, match="frozen"):
         changed.name = "other"
+
+
+@pytest.mark.parametrize(
+    "lineage", ["Mammalia", "Mammalia > Carnivora > Felidae > Panthera", "Aves > - > Pomacentridae"]
+)
+def test_a_lineage_is_scientific_names(lineage: str) -> None:
+    label = Label(id="a", name="a", lineage=lineage)
+    assert len(label.ranks) == 4
+    assert [name or "-" for name in label.ranks][: lineage.count(">") + 1] == lineage.split(" > ")
+
+
+@pytest.mark.parametrize(
+    "lineage", ["", "mammalia", "Mammalia>Carnivora", "A > B > C > D > E", "Mammalia > -", "a lion"]
+)
+def test_anything_else_is_refused(lineage: str) -> None:
+    with pytest.raises(ValueError, match="is not class > order > family > genus"):
+        Label(id="a", name="a", lineage=lineage)

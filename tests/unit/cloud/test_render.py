@@ -40,6 +40,7 @@ def find(documents: list[Document], kind: str) -> list[Document]:
         ({"service": {"memory": "2GB"}}, "service.memory: string should match pattern"),
         ({"images": {"api": "animals", "train": "x:1"}}, "images.api: string should match pattern"),
         ({"job": {"machine": {"workers": 4}}}, "job: 4 workers would each train the same model"),
+        ({"job": {"command": "sweep", "machine": {"workers": 4}}}, "job: 4 workers would each train the same model"),
         ({"study": {"parameters": {"optim.lr": {"low": 1, "high": 0.1}}}}, "low must be below high"),
         ({"project": "Zoo"}, "project: string should match pattern"),
     ],
@@ -333,3 +334,48 @@ def test_a_server_knows_the_names_under_which_it_is_reached() -> None:
     variables = {one["name"]: one.get("value") for one in service.body["template"]["containers"][0]["env"]}
     assert variables["ANIMALS_ALLOWED_HOSTS"] == "*.run.app,animals.zoo.example"
     assert variables["ANIMALS_TRUSTED_PROXIES"] == "1"
+
+
+def test_several_machines_of_vertex_train_together() -> None:
+    machine = {"workers": 3, "accelerator": {"type": "NVIDIA_L4", "count": 2}}
+    job = find(render("vertex", settings(job={"machine": machine})), "vertex-job")[0].body
+    pools = job["jobSpec"]["workerPoolSpecs"]
+    assert [pool["replicaCount"] for pool in pools] == [1, 2]
+    words = [
+        "trainer.nodes=3",
+        "trainer.devices=2",
+        "data.cache=/gcs/zoo-animals/cache",
+        "output=/gcs/zoo-animals/runs",
+    ]
+    assert all(pool["containerSpec"]["args"][-4:] == words for pool in pools)
+    study = find(render("vertex", settings(job={"machine": machine})), "vertex-study")[0].body
+    assert not [
+        word for word in study["trialJobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] if "nodes" in word
+    ]
+
+
+def test_a_cluster_trains_as_a_jobset() -> None:
+    documents = render("k8s", settings(kubernetes={"training": {"volume": "disk", "machines": 4, "gpus": 2}}))
+    (document,) = (one for one in documents if one.name == "training-jobset.yaml")
+    kustomization = next(one for one in documents if one.name == "kustomization.yaml")
+    assert document.name not in kustomization.body["resources"]  # applying the server starts no training
+    spec = document.body["spec"]
+    assert spec["failurePolicy"] == {"maxRestarts": 10}
+    job = spec["replicatedJobs"][0]["template"]["spec"]
+    assert (job["completionMode"], job["parallelism"], job["completions"], job["backoffLimit"]) == ("Indexed", 4, 4, 0)
+    container = job["template"]["spec"]["containers"][0]
+    assert container["args"][-4:] == [
+        "trainer.nodes=4",
+        "trainer.devices=2",
+        "data.cache=/shared/cache",
+        "output=/shared/runs",
+    ]
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    assert variables["MASTER_ADDR"] == "animals-train-workers-0-0.animals-train"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
+
+
+def test_a_cluster_has_nothing_to_train_without_a_job_that_can_be_shared() -> None:
+    asked = settings(kubernetes={"training": {"volume": "disk"}}, job={"arguments": ["recipe=probe"]})
+    with pytest.raises(UsageError, match="training needs a job: command train, with recipe=finetune or recipe=cnn"):
+        render("k8s", asked)

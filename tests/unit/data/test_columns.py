@@ -10,7 +10,7 @@ import pytest
 
 from animal_classification.data.sources import Columns, SourceOptions, read_source
 from animal_classification.data.sources.columns import choose_columns
-from animal_classification.data.sources.tabular import Table
+from animal_classification.data.tabular import Table
 from animal_classification.errors import UsageError
 from tests.unit.data.drawing import draw
 

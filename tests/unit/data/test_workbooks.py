@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
-from animal_classification.data.sources.tabular import read_table
+from animal_classification.data.tabular import read_table
 from animal_classification.errors import MissingExtraError, UsageError
 
 

@@ -16,7 +16,8 @@ from animal_classification.data.discovery import PhotoPaths
 from animal_classification.errors import CorruptImageError, ImageError, ImageNotFoundError
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import Answer, Candidate, Prediction
-from animal_classification.predict.job import Listener, PhotoItem, PredictedPhoto, PredictRun, Sink
+from animal_classification.predict.job import Listener, PredictedPhoto, PredictRun, Sink
+from animal_classification.predict.looking import PhotoItem
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed
 from animal_classification.predict.writers.table_file import TableFile
@@ -33,7 +34,13 @@ class FakeClassifier:
     """Reads one file ahead; what is not a file cannot be reached, and what is empty is damaged."""
 
     info = SimpleNamespace(
-        name="fake", version="7", rollup=SimpleNamespace(threshold=0.65), background=(), labels=[None], unknown=None
+        name="fake",
+        version="7",
+        rollup=SimpleNamespace(threshold=0.65),
+        background=(),
+        labels=[None],
+        unknown=None,
+        data=SimpleNamespace(crops=None),
     )
     bundle = SimpleNamespace(sha256="0" * 64)
     closed = False
@@ -179,3 +186,12 @@ def test_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, name, closed)
     assert prepared(folder(tmp_path, a="x"), Rows()).run(Listener(), None).summary.tally.photos == 1
     assert prepared(folder(tmp_path, a="x")).run(Listener(), None).summary.tally.photos == 1  # without a sink
+
+
+@pytest.mark.parametrize("crops", [True, None])
+def test_a_model_of_crops_that_is_shown_whole_photos_says_so_once(tmp_path: Path, crops: bool | None) -> None:
+    run = prepared(folder(tmp_path, a="x", b="x"))
+    run.classifier.info = SimpleNamespace(**{**vars(FakeClassifier.info), "data": SimpleNamespace(crops=crops)})  # type: ignore[misc,assignment]
+    notes = run.run(Listener(), None).summary.notes
+    said = "fake learned from animals cut out of photos, and these were whole: add --detector lite, or --detections "
+    assert notes == ((f"{said}FILE with the boxes of another program",) if crops else ())

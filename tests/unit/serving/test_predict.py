@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from animal_classification.bundle.schema import Preprocess
+from animal_classification.data.detections import Detection
 from animal_classification.imaging import PreprocessSpec
 from animal_classification.imaging.geometry import crop_box
+from animal_classification.imaging.photo import Photo
 from animal_classification.inference import Classifier
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import PhotoOutcome
@@ -160,3 +163,48 @@ def test_control_characters_are_taken_out_of_names(client: TestClient) -> None:
     body += encoded(RED) + b"\r\n--x--\r\n"
     response = client.post("/v1/predict", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
     assert response.json()["predictions"][0]["file"] == "a[31mb.jpg"
+
+
+class OneAnimal:
+    """A detector that finds one animal, in the lower right quarter, and a weak one elsewhere."""
+
+    least_side = 32
+    info = SimpleNamespace(threshold=SimpleNamespace(typical=0.2))
+
+    def find(self, photo: Photo) -> tuple[Detection, ...]:
+        weak = Detection(category="animal", confidence=0.1, x=0.0, y=0.0, width=0.2, height=0.2)
+        person = Detection(category="person", confidence=0.5, x=0.0, y=0.0, width=0.2, height=0.2)
+        return weak, person, Detection(category="animal", confidence=0.9, x=0.5, y=0.5, width=0.5, height=0.5)
+
+
+def a_dog_in_a_corner() -> bytes:
+    picture = Image.new("RGB", (200, 200), YELLOW)
+    picture.paste(GREEN, (100, 100, 200, 200))
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_boxes_on_request(client: TestClient) -> None:
+    photo = ("a.png", a_dog_in_a_corner())
+    service = client.app.state.service  # type: ignore[attr-defined]
+    before = send(client, photo).json()["predictions"][0]
+    assert_problem(send(client, photo, detections="true"), 404, "no-detector")
+    service.detector = OneAnimal()
+    try:
+        (entry,) = send(client, photo, detections="true").json()["predictions"]
+        (broken,) = send(client, ("b.png", b"no photo"), detections="true").json()["predictions"]
+        plain = send(client, photo).json()["predictions"][0]
+    finally:
+        service.detector = None
+
+    PredictResponse.model_validate({"predictions": [entry, broken]})
+    animal, person = entry["detections"]
+    assert [animal[side] for side in ("x", "y", "width", "height")] == [0.5, 0.5, 0.5, 0.5]
+    assert (animal["category"], animal["confidence"], animal["label"]) == ("animal", 0.9, entry["label"])
+    assert (person["category"], person["label"], person["answer"]) == ("person", None, None)
+    assert entry["probability"] > before["probability"], "the animal by itself is named, not the photo around it"
+    assert broken["error"]
+    assert "detections" not in broken
+    assert "detections" not in plain
+    assert plain["probability"] == before["probability"]

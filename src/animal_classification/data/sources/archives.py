@@ -19,7 +19,7 @@ from typing import IO
 from animal_classification.common.hashes import hash_file
 from animal_classification.data.cache_folder import new_folder
 from animal_classification.data.sources.listing import is_hidden
-from animal_classification.data.sources.tabular import TABLE_SUFFIXES
+from animal_classification.data.tabular import TABLE_SUFFIXES
 from animal_classification.errors import AnimalsError
 from animal_classification.imaging import is_photo_name
 

@@ -5,12 +5,11 @@ Nothing is chosen silently: ``ColumnChoice.note`` says which columns were taken,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from animal_classification.data.sources.listing import SPLIT_WORDS, Columns, split_name
-from animal_classification.data.sources.tabular import Table
+from animal_classification.data.tabular import Table, plain_name
 from animal_classification.errors import UsageError
 from animal_classification.imaging import is_photo_name
 
@@ -177,8 +176,8 @@ class _Choosing:
         fits: Callable[[int], bool] = lambda _: True,
     ) -> tuple[int | None, tuple[str, ...]]:
         """The column for a meaning, and others that bear one of its names."""
-        plain = [_plain(column) for column in self.table.columns]
-        named = [plain.index(alias) for alias in dict.fromkeys(map(_plain, aliases)) if alias in plain]
+        plain = [plain_name(column) for column in self.table.columns]
+        named = [plain.index(alias) for alias in dict.fromkeys(map(plain_name, aliases)) if alias in plain]
         if wanted is not None:
             chosen = self._wanted(meaning, wanted, optional=meaning in ("split", "group"))
         else:
@@ -202,7 +201,7 @@ class _Choosing:
 
     def _folder(self, path: int) -> int | None:
         """The column of folders beside one of names: Timelapse has File and RelativePath."""
-        plain = [_plain(column) for column in self.table.columns]
+        plain = [plain_name(column) for column in self.table.columns]
         if plain[path] not in ("file", "filename") or "relativepath" not in plain:
             return None
         folder = plain.index("relativepath")
@@ -210,12 +209,12 @@ class _Choosing:
         return None if whole else folder
 
     def _is_taxonomy(self) -> bool:
-        plain = {_plain(column) for column in self.table.columns}
+        plain = {plain_name(column) for column in self.table.columns}
         return "class" in plain and sum(rank in plain for rank in _RANKS) > 1
 
     def _genus(self, label: int | None) -> int | None:
         """The genus, where the label is the second half of a species' name, as Wildlife Insights writes it."""
-        plain = [_plain(column) for column in self.table.columns]
+        plain = [plain_name(column) for column in self.table.columns]
         if label is None or plain[label] != "species" or "genus" not in plain:
             return None
         half = all(" " not in value for value in self._values(label) if value)
@@ -223,7 +222,7 @@ class _Choosing:
 
     def _holds_splits(self, column: int) -> bool:
         """A column called set may hold anything; one called split is held to its word."""
-        return "split" in _plain(self.table.columns[column]) or any(
+        return "split" in plain_name(self.table.columns[column]) or any(
             value.casefold() in SPLIT_WORDS for value in self._values(column) if value
         )
 
@@ -244,10 +243,6 @@ def _missing_words(words: str | None) -> frozenset[str]:
 def _filled(cell: str, missing: frozenset[str]) -> str | None:
     text = cell.strip()
     return None if not text or text.casefold() in missing else text
-
-
-def _plain(column: str) -> str:
-    return re.sub(r"[\W_]+", "", column.casefold())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from animal_classification.data.sources.listing import (
     subfolders,
     walk_photos,
 )
-from animal_classification.data.sources.tabular import Table, read_table
+from animal_classification.data.tabular import Table, read_table
 from animal_classification.errors import UsageError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

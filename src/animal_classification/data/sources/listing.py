@@ -44,12 +44,14 @@ class Listing:
         entries: The photos.
         empty_classes: Classes without any.
         notes: What was left out and why, a line each.
+        crops: Whether the photos are animals cut out of larger ones.
     """
 
     root: Path
     entries: tuple[ListedPhoto, ...]
     empty_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    crops: bool = False
 
     def noting(self, *notes: str) -> Listing:
         """The same with further notes."""
@@ -100,6 +102,8 @@ class SourceOptions:
         workers: Threads for scanning.
         progress: Told about every file scanned.
         embedder: Gets the pixels of every file scanned.
+        boxes: A file of another program with boxes, for a source that has only labels.
+        blanks: Whether pictures without anything are a class of their own.
     """
 
     kind: str = "auto"
@@ -109,6 +113,8 @@ class SourceOptions:
     workers: int | None = None
     progress: Progress = silent
     embedder: Embedder | None = None
+    boxes: Path | None = None
+    blanks: bool = False
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from animal_classification.data.sources.columns import choose_columns
 from animal_classification.data.sources.listing import Columns, ListedPhoto, Listing
-from animal_classification.data.sources.tabular import Table, read_table
+from animal_classification.data.tabular import Table, read_table
 from animal_classification.errors import UsageError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from animal_classification.common.suggest import nearest_file
@@ -17,10 +18,14 @@ from animal_classification.data.sources.imagefolder import has_metadata, list_im
 from animal_classification.data.sources.kaggle import fetch_kaggle, is_kaggle
 from animal_classification.data.sources.listing import ListedPhoto, Listing, SourceOptions, files_in, subfolders
 from animal_classification.data.sources.path_tables import list_table
-from animal_classification.data.sources.tabular import TABLE_SUFFIXES
+from animal_classification.data.sources.recognized import FIELD_KINDS, list_recognized
+from animal_classification.data.tabular import TABLE_SUFFIXES
 from animal_classification.errors import UsageError
 
-KINDS = ("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle")
+KINDS = (
+    *("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle"),
+    *FIELD_KINDS,
+)
 _DEFAULTS = SourceOptions()
 
 
@@ -56,6 +61,8 @@ def read_source(reference: str | Path, options: SourceOptions = _DEFAULTS) -> Ma
 
 
 def _list(place: Path, text: str, options: SourceOptions, cache: Path) -> Listing:
+    if options.kind in FIELD_KINDS:
+        return list_recognized(place, options, photos=_photos_of(place, text, options, cache), cache=cache)
     from_elsewhere = remote.is_url(text)
     if place.is_file() and (options.kind == "archive" or is_archive_name(place.name)):
         place, from_elsewhere = unpack(place, cache, where=text), True
@@ -72,6 +79,13 @@ def _list(place: Path, text: str, options: SourceOptions, cache: Path) -> Listin
             f"or a table ({', '.join(TABLE_SUFFIXES)})"
         )
     return listing.confined(options.root or place, text) if from_elsewhere and place.is_dir() else listing
+
+
+def _photos_of(place: Path, text: str, options: SourceOptions, cache: Path) -> Path:
+    """Where the photos are that a package, or a file of another program, is about."""
+    if options.root or place.is_dir():
+        return options.root or place
+    return unpack(place, cache, where=text) if is_archive_name(place.name) else place.parent
 
 
 def _list_folder(folder: Path, kind: str, options: SourceOptions) -> Listing:
@@ -100,16 +114,11 @@ def _scanned(listing: Listing, options: SourceOptions) -> Manifest:
         embedder=options.embedder,
     )
     rows = [_record(entry, fact) for entry, fact in zip(entries, facts, strict=True)]
-    manifest = Manifest.of(rows, listing.root, empty_classes=listing.empty_classes, notes=listing.notes)
-    if len(entries) == len(listing.entries):
-        return manifest
     more = len(listing.entries) - len(entries)
-    return Manifest.of(
-        rows,
-        listing.root,
-        empty_classes=listing.empty_classes,
-        notes=(*listing.notes, f"{more} rows repeat another and were left out"),
-    )
+    repeated = (f"{more} rows repeat another and were left out",) if more else ()
+    notes = (*listing.notes, *repeated)
+    manifest = Manifest.of(rows, listing.root, empty_classes=listing.empty_classes, notes=notes)
+    return replace(manifest, crops=listing.crops)
 
 
 def _without_repetition(entries: Sequence[ListedPhoto]) -> list[ListedPhoto]:

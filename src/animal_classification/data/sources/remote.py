@@ -13,7 +13,7 @@ from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.data.cache_folder import cache_error, new_folder
 from animal_classification.data.sources.archives import is_archive_name, safe_parts
 from animal_classification.data.sources.listing import is_hidden
-from animal_classification.data.sources.tabular import TABLE_SUFFIXES
+from animal_classification.data.tabular import TABLE_SUFFIXES
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 

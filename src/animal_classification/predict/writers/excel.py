@@ -21,7 +21,7 @@ MAX_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
 _WIDTHS = {"path": 40, "answer": 24, "label": 24, "error": 40}
 # Text stays text: a name that begins with "=" is no formula, and one like an address no link.
-_OPTIONS = {
+OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
     "strings_to_numbers": False,
@@ -51,7 +51,7 @@ def write_excel(rows: Iterable[Row], target: Path, top_k: int, *, max_rows: int 
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError
 
-    workbook = xlsxwriter.Workbook(str(target), {**_OPTIONS, "tmpdir": str(target.parent)})
+    workbook = xlsxwriter.Workbook(str(target), {**OPTIONS, "tmpdir": str(target.parent)})
     names = columns(top_k)
     sheet, line = _sheet(workbook, names, 1), 0
     for row in rows:

@@ -17,6 +17,7 @@ from typing import Literal
 
 from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
+from animal_classification.predict.field_columns import FILE_COLUMNS
 from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.table import Row, columns, is_row
 from animal_classification.predict.writers import excel, parquet
@@ -47,7 +48,7 @@ class TableFile:
     def __init__(
         self, path: str, kind: Format, *, resume: bool = False, overwrite: bool = False, threads: int = 1
     ) -> None:
-        self.path = _checked(path, kind)
+        self.path = checked_target(path, kind)
         if not (resume or overwrite) and self.path.exists() and not is_own_table(self.path):
             raise UsageError(
                 f"{path!r} is there, and no table that animals predict wrote: give another --output, or --overwrite"
@@ -193,7 +194,13 @@ class TableFile:
         return read_text(self.path, self._kind, top_k)
 
 
-def _checked(path: str, kind: Format) -> Path:
+def checked_target(path: str, kind: Format) -> Path:
+    """Where a table goes, if one can be written there; links are followed.
+
+    Raises:
+        UsageError: It is no file, or the format needs an extra.
+        OutputError: It cannot be written there.
+    """
     target = Path(path).resolve()
     if kind == "xlsx":
         require_excel()
@@ -251,6 +258,9 @@ def _is_row(line: str) -> bool:
 
 
 def _has_columns(names: list[str]) -> bool:
+    more = [column.name for column in FILE_COLUMNS]
+    if names[-len(more) :] == more:
+        names = names[: -len(more)]
     fixed = len(columns(1))
     return len(names) >= fixed and names == columns(1 + (len(names) - fixed) // 2)
 

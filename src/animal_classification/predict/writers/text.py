@@ -45,12 +45,12 @@ class TextWriter:
 
     def start(self) -> bytes:
         if self._kind == "csv":
-            return _csv_line(columns(self._top_k))
+            return csv_line(columns(self._top_k))
         return b"[" if self._kind == "json" else b""
 
     def row(self, row: Row) -> bytes:
         if self._kind == "csv":
-            return _csv_line(cells(row, self._top_k))
+            return csv_line(cells(row, self._top_k))
         line = to_json(row)
         if self._kind == "jsonl":
             return line + b"\n"
@@ -94,8 +94,12 @@ def to_json(value: object) -> bytes:
 def cells(row: Row, top_k: int) -> list[str]:
     """A row as text for a csv, in the order of ``columns``."""
     path, *values = to_values(row, top_k)
-    name = str(path)
-    return [f"./{name}" if name.startswith(FORMULA_STARTS) else name, *map(_cell, values)]
+    return [csv_path(str(path)), *map(csv_cell, values)]
+
+
+def csv_path(name: str) -> str:
+    """A path that no spreadsheet takes for a formula; it leads to the same file."""
+    return f"./{name}" if name.startswith(FORMULA_STARTS) else name
 
 
 def from_cells(texts: list[str], top_k: int) -> Row:
@@ -109,7 +113,8 @@ def from_cells(texts: list[str], top_k: int) -> Row:
     return from_values([plain, *values])
 
 
-def _cell(value: Value) -> str:
+def csv_cell(value: Value) -> str:
+    """A value as text that no spreadsheet takes for a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     return _number(value) if isinstance(value, float) else _text(value)
@@ -139,7 +144,8 @@ def _number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").removesuffix(".")
 
 
-def _csv_line(texts: list[str]) -> bytes:
+def csv_line(texts: list[str]) -> bytes:
+    """One line of a csv, with its end."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(texts)
     return line.getvalue().encode("utf-8")

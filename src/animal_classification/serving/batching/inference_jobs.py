@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -17,11 +18,12 @@ from animal_classification.serving.batching.slow_work import deliver
 from animal_classification.serving.observability import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from animal_classification.bundle import Bundle, BundleInfo
+    from animal_classification.detection.scene import Scene
     from animal_classification.inference import Prediction
     from animal_classification.inference.results import Candidate
     from animal_classification.serving.http.uploads import UploadedPhoto
@@ -51,6 +53,26 @@ class Predictor(Protocol):
     def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
 
 
+FindAnimals = Callable[[Predictor, bytes, int], "Scene | None"]
+"""From a model, a photo and how many labels are wanted to what is in the photo; ``None`` where no detector is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a request wants beside the names.
+
+    Attributes:
+        heatmap: Where the model looked.
+        detections: The animals as boxes, each with its name; the strongest one is then the photo's answer.
+    """
+
+    heatmap: bool = False
+    detections: bool = False
+
+
+NO_EXTRAS = Extras()
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
     """The outcome for one photo.
@@ -61,10 +83,12 @@ class PhotoOutcome:
         seconds: Core time of its decoding and of its share of a batch; ``None`` where nothing was computed.
         top: The most probable labels for the prediction log, however few the request wants.
         id: Of this answer; unique.
+        scene: The animals in it, where asked for.
     """
 
     result: FileResult
     heatmap: NDArray[np.uint8] | None = None
+    scene: Scene | None = None
     seconds: float | None = None
     top: tuple[Candidate, ...] = ()
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -96,7 +120,7 @@ class InferenceJob:
     Attributes:
         photo: With bytes and without an error.
         top_k: How many of the most probable labels to return.
-        heatmap: Whether to show where the model looked.
+        extras: What is wanted beside names.
         then: Converts the outcome for ``future``; called on the thread, to keep the event loop free.
         future: Cancelled when nobody waits for the answer any more.
         arrived: When it was made, by ``time.monotonic``.
@@ -105,7 +129,7 @@ class InferenceJob:
 
     photo: UploadedPhoto
     top_k: int
-    heatmap: bool
+    extras: Extras
     then: Callable[[PhotoOutcome], Any]
     future: asyncio.Future[Any]
     arrived: float = field(default_factory=time.monotonic)
@@ -164,6 +188,7 @@ class PhotoHandler:
         answers: Where its answers are.
         listeners: Called for each photo that was named.
         put_off: Queues a heavy photo; called on the event loop.
+        find_animals: Finds boxes and names what is in them.
     """
 
     def __init__(
@@ -173,12 +198,14 @@ class PhotoHandler:
         answers: VersionMetrics,
         listeners: Listeners,
         put_off: Callable[[HeavyJob], None],
+        find_animals: FindAnimals = lambda *_: None,
     ) -> None:
         self._predictor = predictor
         self._metrics = metrics
         self._answers = answers
         self._listeners = listeners
         self._put_off = put_off
+        self._find_animals = find_animals
 
     def __call__(self, jobs: Sequence[InferenceJob]) -> None:
         """Answer photos, except heavy ones."""
@@ -198,9 +225,7 @@ class PhotoHandler:
                 loop.call_soon_threadsafe(self._put_off, HeavyJob(job, self._answer))
                 continue
             except ImageError as error:
-                self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
-                outcome = PhotoOutcome(FileResult(job.photo.name, error=error.reason))
-                results.append((job.future, self._finished(job, outcome)))
+                results.append((job.future, self._finished(job, self._unusable(job, error))))
             except Exception as error:  # a bug, or no memory: only this photo fails
                 results.append((job.future, error))
             self._waited(job, began)
@@ -250,28 +275,49 @@ class PhotoHandler:
         for item, prediction in zip(decoded, predictions, strict=True):
             outcome = self._named(item.job, prediction, item.seconds + share)
             if isinstance(outcome, PhotoOutcome):
-                named.append((item.job.photo, outcome))
+                if outcome.result.prediction is not None:
+                    named.append((item.job.photo, outcome))
                 results.append((item.job.future, self._finished(item.job, outcome)))
             else:
                 results.append((item.job.future, outcome))
         return results
 
     def _named(self, job: InferenceJob, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
-        kept = prediction.top[:KEPT]
-        prediction = replace(prediction, top=prediction.top[: job.top_k])
         try:
-            heatmap = self._predictor.heatmap(job.photo.data, prediction.label_id) if job.heatmap else None
-        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
-            logging.getLogger(__name__).warning("no heatmap: %s", error)
-            heatmap = None
+            scene = self._scene(job)
+            if scene is not None and (strongest := scene.strongest(0.0)) is not None and strongest.prediction:
+                # The embedding stays that of the whole photo: the log compares it with those of other photos.
+                prediction = replace(strongest.prediction, embedding=prediction.embedding)
+            heatmap = self._heatmap(job, prediction.label_id)
+        except ImageError as error:
+            return self._unusable(job, error)
         except Exception as error:
             return error
+        kept = prediction.top[:KEPT]
+        prediction = replace(prediction, top=prediction.top[: job.top_k])
         self._answers.predicted(prediction)
-        outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, seconds, kept)
+        outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, scene, seconds, kept)
         if self._listeners.before is not None:
             passed = time.monotonic() - job.arrived
             self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
         return outcome
+
+    def _unusable(self, job: InferenceJob, error: ImageError) -> PhotoOutcome:
+        self._metrics.rejected("decode-memory" if isinstance(error, ImageMemoryError) else "unreadable-photo")
+        return PhotoOutcome(FileResult(job.photo.name, error=error.reason))
+
+    def _scene(self, job: InferenceJob) -> Scene | None:
+        """The animals as boxes, where they are wanted; decodes the photo once more, within the same memory."""
+        if not job.extras.detections:
+            return None
+        return self._find_animals(self._predictor, job.photo.data, max(KEPT, job.top_k))
+
+    def _heatmap(self, job: InferenceJob, label_id: str) -> NDArray[np.uint8] | None:
+        try:
+            return self._predictor.heatmap(job.photo.data, label_id) if job.extras.heatmap else None
+        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
+            logging.getLogger(__name__).warning("no heatmap: %s", error)
+            return None
 
     @staticmethod
     def _finished(job: InferenceJob, outcome: PhotoOutcome) -> object:

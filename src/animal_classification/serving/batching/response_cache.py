@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from animal_classification.serving.batching.inference_jobs import Extras
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 # Hashing more than this takes a millisecond or so, which the event loop should not spend.
 SMALL = 1024 * 1024
 
-Key = tuple[bytes, int, bool]
+Key = tuple[bytes, int, Extras]
 
 
 class ResponseCache:
@@ -34,13 +36,13 @@ class ResponseCache:
         self._outcomes: OrderedDict[Key, PhotoOutcome] = OrderedDict()
         self._lock = threading.Lock()
 
-    async def keys(self, photos: Sequence[UploadedPhoto], top_k: int, heatmap: bool) -> list[Key | None]:
+    async def keys(self, photos: Sequence[UploadedPhoto], top_k: int, extras: Extras) -> list[Key | None]:
         """The cache key of each photo; ``None`` where its answer is not cached."""
         if not self._size:
             return [None] * len(photos)
         if sum(len(photo.data) for photo in photos) <= SMALL:
-            return _keys(photos, top_k, heatmap)
-        return await asyncio.to_thread(_keys, photos, top_k, heatmap)
+            return _keys(photos, top_k, extras)
+        return await asyncio.to_thread(_keys, photos, top_k, extras)
 
     def get(self, key: Key | None, name: str) -> PhotoOutcome | None:
         """The outcome, under this request's file name."""
@@ -58,7 +60,7 @@ class ResponseCache:
 
         Errors are not cached, nor are answers without the heatmap that the request wanted.
         """
-        if key is None or outcome.result.prediction is None or (key[2] and outcome.heatmap is None):
+        if key is None or outcome.result.prediction is None or (key[2].heatmap and outcome.heatmap is None):
             return
         with self._lock:
             self._outcomes[key] = outcome
@@ -67,6 +69,6 @@ class ResponseCache:
                 self._outcomes.popitem(last=False)
 
 
-def _keys(photos: Sequence[UploadedPhoto], top_k: int, heatmap: bool) -> list[Key | None]:
+def _keys(photos: Sequence[UploadedPhoto], top_k: int, extras: Extras) -> list[Key | None]:
     hashes = [hashlib.sha256(photo.data).digest() if photo.error is None else None for photo in photos]
-    return [None if found is None else (found, top_k, heatmap) for found in hashes]
+    return [None if found is None else (found, top_k, extras) for found in hashes]

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from animal_classification import __version__
+from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http.open_inference_tensors import (
     BODY,
     JSON_LENGTH,
@@ -80,7 +81,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
                 lambda outcome: as_entry(outcome, model.info),
                 photos,
                 top_k=options.top_k,
-                heatmap=options.heatmap,
+                extras=Extras(heatmap=options.heatmap),
                 model=model,
             )
             entries = await while_connected(request, named)

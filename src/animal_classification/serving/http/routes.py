@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http import model_routes, open_inference
 from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
     Health,
-    PredictOptions,
     PredictQuery,
     PredictResponse,
     encoded_entry,
@@ -28,13 +28,14 @@ from animal_classification.serving.observability.metrics import CONTENT_TYPE
 from animal_classification.serving.service import ModelService
 from animal_classification.settings import Settings
 
-OPTIONS = PredictOptions.model_json_schema()["properties"]
+OPTIONS = PredictQuery.model_json_schema()["properties"]
 # What a form can say for true and false.
 YES_OR_NO = {
     "type": "string",
     "enum": ["true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"],
     "default": "false",
 }
+NO_DETECTOR = "this server finds no boxes: leave out 'detections', or start it with --detector lite"
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -54,6 +55,7 @@ PREDICT_BODY: dict[str, Any] = {
                         "top_k": OPTIONS["top_k"],
                         "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
                         "words": OPTIONS["words"] | YES_OR_NO,
+                        "detections": OPTIONS["detections"] | YES_OR_NO,
                     },
                     "additionalProperties": False,
                 },
@@ -90,13 +92,15 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
             options = PredictQuery.model_validate(options.model_dump() | form.fields)
         except ValidationError as error:
             return invalid_values(error.errors())
+        if options.detections and service.detector is None:
+            raise ProblemError(404, NO_DETECTOR, kind="no-detector")
         charge(request.scope, len(form.photos))
         with service.using(options.model, form.photos) as model:
             named = service.predict_as(
                 lambda outcome: encoded_entry(outcome, model.info, words=options.words),
                 form.photos,
                 top_k=options.top_k,
-                heatmap=options.heatmap,
+                extras=Extras(heatmap=options.heatmap, detections=options.detections),
                 model=model,
             )
             entries = await while_connected(request, named)

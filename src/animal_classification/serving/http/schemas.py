@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animal_classification.bundle.schema import BundleInfo
+    from animal_classification.detection.scene import NamedBox
     from animal_classification.inference import Prediction
     from animal_classification.serving.service import PhotoOutcome
 
@@ -43,6 +44,10 @@ class PredictQuery(PredictOptions):
 
     model: str | None = Field(
         default=None, min_length=1, max_length=255, description="Name of the model that answers; by default the first."
+    )
+    detections: bool = Field(
+        default=False,
+        description="Find the animals and name each; the strongest is then the photo's answer. Needs --detector.",
     )
 
 
@@ -71,6 +76,21 @@ class PlainWords(BaseModel):
     taxon: str | None = Field(description="Scientific name, where known and sure.")
 
 
+class DetectedBox(BaseModel):
+    """An animal, a person or a vehicle in a photo. Positions are fractions of the upright photo."""
+
+    category: str = Field(description="`animal`, `person` or `vehicle`.")
+    confidence: Probability = Field(description="The detector's own score.")
+    x: Probability = Field(description="Left edge.")
+    y: Probability = Field(description="Upper edge.")
+    width: Probability
+    height: Probability
+    label: str | None = Field(description="Of an animal; null for people and vehicles.")
+    label_id: str | None
+    probability: Probability | None
+    answer: NamedAnswer | None
+
+
 class PhotoPrediction(BaseModel):
     """The answer for one photo. Where ``error`` says why there is none, the rest is null or empty."""
 
@@ -90,6 +110,9 @@ class PhotoPrediction(BaseModel):
     heatmap_side: Probability | None = Field(
         default=None,
         description="With a heatmap: it covers the central square, whose side is this share of the shorter one.",
+    )
+    detections: list[DetectedBox] | None = Field(
+        default=None, description="On request: what was found, the surest first; empty where nothing was."
     )
     model: str
     version: str
@@ -159,6 +182,8 @@ def as_entry(outcome: PhotoOutcome, info: BundleInfo, *, words: bool = False) ->
         entry["heatmap"] = png_data_url(outcome.heatmap)
         spec = PreprocessSpec(**info.preprocess.model_dump())
         entry["heatmap_side"] = round(spec.size / spec.resize_to, DIGITS)
+    if outcome.scene is not None:
+        entry["detections"] = [_found_box(box) for box in outcome.scene.boxes]
     return entry | {"model": info.name, "version": info.version, "error": row["error"]}
 
 
@@ -172,6 +197,20 @@ def png_data_url(pixels: NDArray[np.uint8]) -> str:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _found_box(box: NamedBox) -> dict[str, Any]:
+    found, named = box.detection, box.prediction
+    position = {side: round(getattr(found, side), DIGITS) for side in ("x", "y", "width", "height")}
+    return {
+        "category": found.category,
+        "confidence": round(found.confidence, DIGITS),
+        **position,
+        "label": named and named.label,
+        "label_id": named and named.label_id,
+        "probability": named and round(named.probability, DIGITS),
+        "answer": _answer(named),
+    }
 
 
 def _answer(prediction: Prediction | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from animal_classification.detection.detector import Detector
 from animal_classification.errors import BundleNotFoundError, UsageError
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
 from animal_classification.serving.models.loader import ModelLoader
@@ -37,6 +38,9 @@ async def install_models(service: ModelService, settings: Settings) -> None:
     loaded = await in_thread(lambda: [bootstrap.loader.load(source) for source in plan.models], patience=PATIENCE)
     names = [item.predictor.info.name for item in loaded]
     _require_distinct(names)
+    if settings.detector:
+        threads = loaded[0].predictor.threads
+        service.detector = await in_thread(lambda: Detector.load(settings.detector, threads=threads), patience=PATIENCE)
     beside = [await bootstrap.load_canary_or_shadow(traffic, "canary", names) for traffic in plan.canaries]
     beside += [await bootstrap.load_canary_or_shadow(traffic, "shadow", names) for traffic in plan.shadows]
     for name, source, item in zip(names, plan.models, loaded, strict=True):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_BODIES = 512 * MIB
 FEWEST_BODIES = 16 * MIB
+# What a detector keeps, and works in on several threads; `lite` takes about 140 MB.
+DETECTOR_MEMORY = 256 * MIB
 
 
 def with_memory_bounds(settings: Settings, *, memory: int | None = None, workers: int = 1) -> Settings:
@@ -35,6 +37,7 @@ def with_memory_bounds(settings: Settings, *, memory: int | None = None, workers
         workers: How many they are.
     """
     memory = memory or available_memory() or UNKNOWN
+    memory -= workers * DETECTOR_MEMORY if settings.detector else 0
     left = (memory - workers * RESERVED) // 4
     bodies = settings.max_memory_bytes or min(MOST_BODIES, max(FEWEST_BODIES, left))
     request = min(settings.max_request_bytes, bodies)
@@ -55,12 +58,13 @@ def warn_if_over_memory(settings: Settings, *, memory: int | None = None) -> Non
         memory: Bytes that the process may use; the container's by default.
     """
     memory = memory or available_memory() or UNKNOWN
-    wanted = RESERVED + settings.max_memory_bytes + settings.max_decode_bytes
+    own = RESERVED + (DETECTOR_MEMORY if settings.detector else 0)
+    wanted = own + settings.max_memory_bytes + settings.max_decode_bytes
     if wanted > memory:
         logging.getLogger(__name__).warning(
             "there are %d MB of memory, and the server may take %d: %d for itself, %d for request bodies "
             "(ANIMALS_MAX_MEMORY_BYTES) and %d for decoding (ANIMALS_MAX_DECODE_BYTES); give it more, or lower these",
-            *(size // 1_000_000 for size in (memory, wanted, RESERVED)),
+            *(size // 1_000_000 for size in (memory, wanted, own)),
             settings.max_memory_bytes // 1_000_000,
             settings.max_decode_bytes // 1_000_000,
         )

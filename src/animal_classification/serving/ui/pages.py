@@ -27,6 +27,7 @@ STATIC = Path(__file__).parent / "static"
 FAVICON = Path(__file__).parent / "favicon.svg"
 SCRIPTS = (
     "answers.js",
+    "boxes.js",
     "charts.js",
     "classify.js",
     "common.js",
@@ -212,6 +213,7 @@ def _classify_values(settings: Settings) -> dict[str, object]:
         for name, title in EXAMPLES.items()
     )
     return {
+        "detections": "true" if settings.detector else "false",
         "max_files": settings.max_files,
         "max_file_bytes": settings.max_file_bytes,
         "max_request_bytes": settings.max_request_bytes,

@@ -67,31 +67,65 @@ class Mixing:
     mixup: float
     cutmix: float
 
-    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend each row with another: ``[N, C, h, w]`` and ``[N, classes]``."""
-        total = self.mixup + self.cutmix
-        if total == 0 or len(images) < 2:
-            return images, targets
+    def draw(self, count: int, height: int, width: int) -> Blend | None:
+        """How to blend a batch of ``count`` photos; ``None`` for not at all."""
+        if self.mixup + self.cutmix == 0 or count < 2:
+            return None
         cut = self.cutmix > 0 and float(torch.rand(())) < (0.5 if self.mixup > 0 else 1.0)
         share = _beta(self.cutmix if cut else self.mixup)
-        partner = torch.randperm(len(images), device="cpu").to(images.device)
-        if cut:
-            images, share = _pasted(images, partner, share)
+        partner = torch.randperm(count, device="cpu")
+        if not cut:
+            return Blend(partner, max(share, 1 - share))
+        tall, wide = (round(side * math.sqrt(1 - share)) for side in (height, width))
+        top = int(torch.randint(0, height - tall + 1, ()))
+        left = int(torch.randint(0, width - wide + 1, ()))
+        return Blend(partner, 1 - tall * wide / (height * width), (slice(top, top + tall), slice(left, left + wide)))
+
+    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend each row with another: ``[N, C, h, w]`` and ``[N, classes]``."""
+        blend = self.draw(len(images), *images.shape[-2:])
+        if blend is None:
+            return images, targets
+        partner = blend.partner.to(images.device)
+        return blend.apply((images, targets), (images[partner], targets[partner]))
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What was drawn for one batch.
+
+    Attributes:
+        partner: int64 ``[N]``: the photo that each is blended with.
+        share: Of the photo itself, in [0, 1].
+        pasted: The rectangle of the partner that covers it (CutMix); ``None`` for Mixup.
+    """
+
+    partner: Tensor
+    share: float
+    pasted: tuple[slice, slice] | None = None
+
+    def apply(self, own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Blend photos and targets with those of their partners, row by row."""
+        images, targets = own
+        if self.pasted is None:
+            images = images * self.share + other[0] * (1 - self.share)
         else:
-            share = max(share, 1 - share)
-            images = images * share + images[partner] * (1 - share)
-        return images, targets * share + targets[partner] * (1 - share)
+            images = images.clone()
+            images[:, :, *self.pasted] = other[0][:, :, *self.pasted]
+        return images, targets * self.share + other[1] * (1 - self.share)
 
 
 def rand_augment(images: Tensor, keys: NDArray[np.uint64], strength: float) -> Tensor:
-    """RandAugment and mirroring, photo by photo: float ``[N, 3, H, W]``, 0 to 255."""
+    """RandAugment and mirroring, photo by photo, as their keys decide: float ``[N, 3, H, W]``, 0 to 255."""
     from torchvision.transforms import v2
 
     mirror = seeded_random.uniforms(keys, 1)[:, 0] < 0.5
     change = v2.RandAugment(_OPERATIONS, round(_MAGNITUDE * strength)) if strength > 0 else torch.nn.Identity()
-    changed = [
-        change(image.flip(-1) if flip else image) for image, flip in zip(images.to(torch.uint8), mirror, strict=True)
-    ]
+    changed = []
+    with torch.random.fork_rng(devices=[]):
+        for image, flip, key in zip(images.to(torch.uint8), mirror, keys, strict=True):
+            torch.manual_seed(int(key >> np.uint64(1)))
+            changed.append(change(image.flip(-1) if flip else image))
     return torch.stack(changed).float()
 
 
@@ -118,14 +152,3 @@ def _moves(drawn: Tensor, strength: float) -> Tensor:
 def _beta(alpha: float) -> float:
     """A draw from Beta(alpha, alpha), with torch's generator."""
     return float(torch.distributions.Beta(torch.tensor(alpha), torch.tensor(alpha)).sample())
-
-
-def _pasted(images: Tensor, partner: Tensor, share: float) -> tuple[Tensor, float]:
-    """A rectangle of another photo in each, and the share of the area that stayed."""
-    height, width = images.shape[-2:]
-    tall, wide = (round(side * math.sqrt(1 - share)) for side in (height, width))
-    top = int(torch.randint(0, height - tall + 1, ()))
-    left = int(torch.randint(0, width - wide + 1, ()))
-    mixed = images.clone()
-    mixed[:, :, top : top + tall, left : left + wide] = images[partner][:, :, top : top + tall, left : left + wide]
-    return mixed, 1 - tall * wide / (height * width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,12 @@ from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.augmentation import augment
 from animal_classification.training.neural.device import prepare_torch
 from animal_classification.training.neural.fit import fit
-from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan
-from animal_classification.training.neural.image_cache import open_pixels
+from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
+from animal_classification.training.neural.image_cache import Decoding, open_pixels
+from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import AnimalClassificationCNN
 from animal_classification.training.neural.package import trained_model
+from animal_classification.training.neural.team import team_of
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -45,10 +48,18 @@ def train(job: RecipeInputs) -> TrainedModel:
         )
     prepare_torch(job.config.trainer)
     spec = PreprocessSpec(size=size, crop_pct=1.0, interpolation="bicubic")
+    with leading(job.config.trainer) as team:
+        network, photos, fitted = _fitted(replace(job, team=team), config, spec)
+    return trained_model(job, network, fitted, photos, spec)
+
+
+def _fitted(
+    job: RecipeInputs, config: CnnConfig, spec: PreprocessSpec
+) -> tuple[AnimalClassificationCNN, FitPhotos, Fitted]:
     photos = load_photos(job, spec)
     torch.manual_seed(job.config.seed)
     network = AnimalClassificationCNN(
-        photos.classes, size=size, channels=config.channels, hidden=config.hidden, dropout=config.dropout
+        photos.classes, size=spec.size, channels=config.channels, hidden=config.hidden, dropout=config.dropout
     )
     plan = FitPlan(
         epochs=config.epochs,
@@ -57,8 +68,8 @@ def train(job: RecipeInputs) -> TrainedModel:
         balance=config.balance,
         augment=partial(augment, strength=config.augment) if config.augment else None,
     )
-    fitted = fit(job, network, optimizers.groups(network.parameters(), job.config.optim), photos, plan)
-    return trained_model(job, network, fitted, photos, spec)
+    groups = optimizers.groups(network.parameters(), job.config.optim)
+    return network, photos, fit(job, network, groups, photos, plan)
 
 
 def choose_size(dataset: Dataset) -> int:
@@ -70,14 +81,18 @@ def choose_size(dataset: Dataset) -> int:
 
 def load_photos(job: RecipeInputs, spec: PreprocessSpec) -> FitPhotos:
     """Train and val, decoded."""
-    dataset, trainer = job.dataset, job.config.trainer
+    dataset, trainer, team = job.dataset, job.config.trainer, team_of(job)
+    workers = trainer.threads or available_cpus()
     train_pixels, val_pixels = open_pixels(
         (dataset.train, dataset.val),
         spec,
         cache=cache_folder(job.config.data),
         limit=trainer.cache_bytes,
-        workers=trainer.threads or available_cpus(),
-        progress=job.progress,
+        decoding=Decoding(
+            workers=max(1, workers // team.placement.local_world),
+            progress=job.progress,
+            share=None if team.shard.alone else team.decode,
+        ),
     )
     return FitPhotos(
         train=train_pixels,

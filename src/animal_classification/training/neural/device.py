@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from animal_classification.config.schema import TrainerConfig
 
 
-def prepare_torch(trainer: TrainerConfig) -> None:
+def prepare_torch(trainer: TrainerConfig, processes: int = 1) -> None:
     """Threads, and algorithms that give the same sums each time.
+
+    Args:
+        trainer: ``threads`` of it are shared by the processes on this machine.
+        processes: How many these are.
 
     Raises:
         UsageError: The device that is wanted cannot be used.
     """
     accelerator(trainer)
-    torch.set_num_threads(trainer.threads or available_cpus())
+    torch.set_num_threads(max(1, (trainer.threads or available_cpus()) // processes))
     torch.utils.deterministic.fill_uninitialized_memory = False  # only hides bugs, and costs time
 
 

@@ -13,12 +13,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from animal_classification.training.neural import checkpoints
 from animal_classification.training.neural.device import accelerator, deterministic, precision, prepare_torch
+from animal_classification.training.neural.finetune.stages import UncutNetwork
+from animal_classification.training.neural.fit_plan import FitTask
 from animal_classification.training.neural.lightning_module import FitModule
+from animal_classification.training.neural.placed_environment import PlacedEnvironment
 from animal_classification.training.neural.profiler import Profiling
+from animal_classification.training.neural.team import Team, team_of
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
@@ -41,34 +46,46 @@ def fit(job: RecipeInputs, network: nn.Module, groups: Groups, photos: FitPhotos
         OutputError: A checkpoint cannot be written; the last one is good.
         AnimalsError: The loss is not a number any more, or a photo vanished.
     """
+    team = team_of(job)
+    state = checkpoints.load(job.run.checkpoints / f"{plan.stage}.ckpt")
+    task = FitTask(config=job.config, network=network, groups=groups, photos=photos, plan=plan, state=state)
+    prepare_torch(job.config.trainer, team.placement.local_world)
+    with team.explained():
+        team.send(task)
+        module = run_fit(task, team, job)
     prepare_torch(job.config.trainer)
-    module = FitModule(job, network, groups, photos, plan)
-    path = job.run.checkpoints / f"{plan.stage}.ckpt"
-    state = checkpoints.load(path)
-    if state is not None:
-        module.restore(state)
-    if not module.finished:
-        network.train()  # Lightning leaves it as it comes, and measuring it before has switched dropout off
-        _run(job, module, plan)
-        module.finished = True
-        module.save()
     network.load_state_dict(module.best_weights())
     network.cpu().eval()
     return module.fitted()
 
 
-def _run(job: RecipeInputs, module: FitModule, plan: FitPlan) -> None:
-    config = job.config.trainer
+def run_fit(task: FitTask, team: Team, job: RecipeInputs | None = None) -> FitModule:
+    """Take part in a fit, as one process of a team; with a ``job`` the one that leads."""
+    module = FitModule(task, team.shard, job)
+    if task.state is not None:
+        module.restore(task.state)
+    if not module.finished:
+        task.network.train()  # Lightning leaves it as it comes, and measuring it before has switched dropout off
+        _run(task, module, team)
+        module.finished = True
+        module.save()
+    return module
+
+
+def _run(task: FitTask, module: FitModule, team: Team) -> None:
+    config, job = task.config.trainer, module.job
     device = accelerator(config)
-    callbacks: list[Any] = [Profiling(job.run.path / "profile")] if config.profile else []
+    callbacks: list[Any] = [Profiling(job.run.path / "profile")] if config.profile and job is not None else []
     with _quiet():
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else device,
-            devices=1,
+            devices=team.placement.local_world,
+            num_nodes=team.placement.nodes,
+            strategy="auto" if team.shard.alone else _data_parallel(team, task.network),
             precision=precision(config),
-            max_epochs=plan.epochs - module.epoch,
+            max_epochs=task.plan.epochs - module.epoch,
             accumulate_grad_batches=config.accumulate,
-            gradient_clip_val=job.config.optim.clip or None,
+            gradient_clip_val=task.config.optim.clip or None,
             deterministic=deterministic(config, device),
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
@@ -84,6 +101,19 @@ def _run(job: RecipeInputs, module: FitModule, plan: FitPlan) -> None:
             trainer.fit(module)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
+
+
+def _data_parallel(team: Team, network: nn.Module) -> DDPStrategy:
+    """Each process has the whole network; gradients are averaged.
+
+    Weights are the same everywhere from the first step on, and batch norms keep their statistics, so there are no
+    buffers to send around.
+    """
+    return DDPStrategy(
+        cluster_environment=PlacedEnvironment(team.placement),
+        broadcast_buffers=False,
+        find_unused_parameters=any(isinstance(module, UncutNetwork) for module in network.modules()),
+    )
 
 
 @contextmanager

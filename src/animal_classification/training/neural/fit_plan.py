@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from animal_classification.config.schema import Config
+    from animal_classification.training.neural.augmentation import Mixing
+    from animal_classification.training.neural.checkpoints import State
     from animal_classification.training.neural.image_cache import Images
+    from animal_classification.training.neural.optimizers import Groups
 
 Augment = Callable[[Tensor, NDArray[np.uint64]], Tensor]
 """Other views of float images ``[N, 3, H, W]``, 0 to 255, as their keys decide (``seeded_random.uniforms``)."""
-
-Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Blends images, and their targets as float ``[N, C]``; may draw from torch's generator, which each step seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class FitPlan:
         label_smoothing: Share of the probability that goes to all classes evenly.
         balance: Rare classes count as much as frequent ones.
         augment: Changes the training photos.
-        mix: Blends them, after that.
+        mix: Blends them, after that; draws from torch's generator, which each step seeds.
         average: Validate and keep an exponential moving average of the weights.
     """
 
@@ -54,7 +55,7 @@ class FitPlan:
     label_smoothing: float = 0.0
     balance: bool = True
     augment: Augment | None = None
-    mix: Mix | None = None
+    mix: Mixing | None = None
     average: bool = False
 
 
@@ -73,3 +74,24 @@ class Fitted:
     epoch: int
     epochs: int
     history: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitTask:
+    """All that a process needs to take part in a fit.
+
+    Attributes:
+        config: All of it.
+        network: A ``network.Network``, with the weights that it starts from.
+        groups: What is optimised (``optimizers.groups``): parameters of that network.
+        photos: What it learns from.
+        plan: How.
+        state: The checkpoint from which it goes on; ``None`` for from the beginning.
+    """
+
+    config: Config
+    network: nn.Module
+    groups: Groups
+    photos: FitPhotos
+    plan: FitPlan
+    state: State | None = None

@@ -21,6 +21,7 @@ from animal_classification.common.progress import Progress
 from animal_classification.data.cache_folder import cache_error, default_directory
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.inference.stream import decoded_files
+from animal_classification.training.neural.shard import Shard
 
 if TYPE_CHECKING:
     from animal_classification.imaging import PreprocessSpec
@@ -89,11 +90,24 @@ class MemoryMappedImages:
     array: NDArray[np.uint8]
     places: NDArray[np.int64]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process maps the same file."""
+        return _mapped, (str(getattr(self.array, "filename")), self.places)  # noqa: B009 - a memmap's
+
     def __len__(self) -> int:
         return len(self.places)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         return np.asarray(self.array[self.places[indices]])
+
+
+def _mapped(file: str, places: NDArray[np.int64]) -> MemoryMappedImages:
+    try:
+        return MemoryMappedImages(np.load(file, mmap_mode="r", allow_pickle=False), places)
+    except (OSError, ValueError) as error:
+        raise AnimalsError(
+            f"{file!r} cannot be opened here ({error}): put data.cache on a disk that all machines see"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -138,8 +152,7 @@ def open_pixels(
     *,
     cache: Path | None,
     limit: int,
-    workers: int,
-    progress: Progress,
+    decoding: Decoding,
 ) -> list[Images]:
     """The photos of each part.
 
@@ -148,8 +161,7 @@ def open_pixels(
         spec: How pixels reach the network.
         cache: The cache folder; ``None`` for the user's own.
         limit: Bytes that the decoded photos may take.
-        workers: Threads that decode.
-        progress: Told how many photos are decoded.
+        decoding: Who decodes them, and who is told.
 
     Raises:
         AnimalsError: A photo is gone, or the cache cannot be written.
@@ -158,12 +170,12 @@ def open_pixels(
     shape = (len(files), spec.size, spec.size, 3)
     if not files or "" in files or int(np.prod(shape)) > limit:
         limits = imaging.Limits.of_container()
-        return [DecodedImages(part.files, spec, workers, limits) for part in parts]
+        return [DecodedImages(part.files, spec, decoding.workers, limits) for part in parts]
     hashes = sorted(files)
     path = (cache or default_directory()) / "pixels" / f"{_key(hashes, spec)}.npy"
     array = _open(path, shape)
     if array is None:
-        _fill(path, [files[name] for name in hashes], spec, workers, progress)
+        _fill(path, [files[name] for name in hashes], spec, decoding)
         array = _open(path, shape)
     if array is None:
         raise AnimalsError(f"{str(path)!r}: the cache cannot be read back; delete the file and start again")
@@ -186,17 +198,77 @@ def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return None
 
 
-def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, workers: int, progress: Progress) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DecodeTask:
+    """Photos that several processes decode into one file, each its part.
+
+    Attributes:
+        target: Of uint8 ``[len(files), size, size, 3]``, on a disk that all of them see.
+        files: The photos, in the order of the rows.
+        spec: How photos reach the network.
+        workers: Threads of each process.
+    """
+
+    target: Path
+    files: Sequence[Path]
+    spec: PreprocessSpec
+    workers: int
+
+    def decode(self, shard: Shard, progress: Callable[[int], None] | None = None) -> None:
+        """This process's part.
+
+        Raises:
+            AnimalsError: A photo is gone, or the file cannot be written from here.
+        """
+        rows = range(shard.rank, len(self.files), shard.world)
+        own = [self.files[row] for row in rows]
+        try:
+            array = np.load(self.target, mmap_mode="r+", allow_pickle=False)
+            for row, pixels in zip(rows, _decoded(own, self.spec, self.workers, progress=progress), strict=True):
+                array[row] = pixels
+            array.flush()
+        except (OSError, ValueError) as error:
+            raise AnimalsError(
+                f"{str(self.target)!r} cannot be written here ({error}): put data.cache on a disk that all machines see"
+            ) from error
+
+
+ShareDecoding = Callable[[DecodeTask, Callable[[int], None]], None]
+"""Has a task done by all processes, and tells how many photos are decoded; returns when the last is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """Who decodes.
+
+    Attributes:
+        workers: Threads of each process.
+        progress: Told how many photos are decoded.
+        share: Lets several processes decode; this one alone where there is none.
+    """
+
+    workers: int
+    progress: Progress
+    share: ShareDecoding | None = None
+
+
+def _fill(path: Path, files: Sequence[Path], spec: PreprocessSpec, decoding: Decoding) -> None:
     """Write the file, whole or not at all."""
+    shape = (len(files), spec.size, spec.size, 3)
 
     def told(done: int) -> None:
-        progress("decoding photos", done, len(files))
+        decoding.progress("decoding photos", min(done, len(files)), len(files))
 
     try:
-        with new_file(path) as temporary, temporary.open("wb") as out:
-            shape = (len(files), spec.size, spec.size, 3)
-            np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for pixels in _decoded(files, spec, workers, progress=told):
-                out.write(pixels.tobytes())
+        with new_file(path) as temporary:
+            if decoding.share is not None:
+                np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
+                task = DecodeTask(target=temporary, files=files, spec=spec, workers=decoding.workers)
+                decoding.share(task, told)
+                return
+            with temporary.open("wb") as out:
+                np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for pixels in _decoded(files, spec, decoding.workers, progress=told):
+                    out.write(pixels.tobytes())
     except OSError as error:
         raise cache_error(path.parent, error) from error

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from animal_classification.errors import AnimalsError
 from animal_classification.training.neural import checkpoints, dataloader, optimizers, seeded_random
 from animal_classification.training.neural.device import channels_last
-from animal_classification.training.neural.fit_plan import FitPhotos, FitPlan, Fitted
+from animal_classification.training.neural.fit_plan import FitPhotos, FitTask, Fitted
 from animal_classification.training.neural.optimizers import ExponentialMovingAverage
+from animal_classification.training.neural.shard import Shard, share_dropout
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.dataloader import Batch, Batches
@@ -31,21 +33,26 @@ Weights = dict[str, Tensor]
 
 
 class FitModule(LightningModule):
-    """A network with its optimiser and metrics; ``restore`` goes back to a checkpoint."""
+    """A network with its optimiser and metrics; ``restore`` goes back to a checkpoint.
 
-    def __init__(
-        self, job: RecipeInputs, network: nn.Module, groups: optimizers.Groups, photos: FitPhotos, plan: FitPlan
-    ) -> None:
+    Args:
+        task: What is fitted to what, and how.
+        shard: This process's part of each batch.
+        job: Where checkpoints, numbers and progress go; ``None`` in a process that does not lead.
+    """
+
+    def __init__(self, task: FitTask, shard: Shard, job: RecipeInputs | None) -> None:
         super().__init__()
-        self.job, self.photos, self.plan = job, photos, plan
-        self.format = torch.channels_last if channels_last(job.config.trainer) else torch.contiguous_format
-        self.network = network.to(memory_format=self.format)
-        if job.config.trainer.compile:
+        config, photos, plan = task.config, task.photos, task.plan
+        self.config, self.photos, self.plan, self.shard, self.job = config, photos, plan, shard, job
+        self.format = torch.channels_last if channels_last(config.trainer) else torch.contiguous_format
+        self.network = task.network.to(memory_format=self.format)
+        if config.trainer.compile:
             self.network.compile()
-        self.chosen = optimizers.optimizer(groups, job.config.optim)
+        self.chosen = optimizers.optimizer(task.groups, config.optim)
         self.register_buffer("weight", _class_weights(photos) if plan.balance else None, persistent=False)
         self.register_buffer("sums", torch.zeros(3), persistent=False)  # loss, right answers, photos
-        self.average = ExponentialMovingAverage(network) if plan.average else None
+        self.average = ExponentialMovingAverage(self.network) if plan.average else None
         self.epoch = self.position = self.step = 0
         self.finished = False
         self.best: Weights = {}
@@ -61,11 +68,13 @@ class FitModule(LightningModule):
     # ------------------------------------------------------------------------------------------- what survives a kill
 
     def save(self) -> None:
-        """Write the checkpoint.
+        """Write the checkpoint, where this process leads.
 
         Raises:
             OutputError: The system refuses; the last one is good.
         """
+        if self.job is None:
+            return
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.chosen.state_dict(),
@@ -117,17 +126,18 @@ class FitModule(LightningModule):
         return self.chosen
 
     def train_dataloader(self) -> Batches:
-        return dataloader.training(
+        batches = dataloader.shuffled(
             self.photos.train,
             self.photos.train_targets,
             size=self.plan.batch_size,
-            seed=self.job.config.seed,
+            seed=self.config.seed,
             epoch=self.epoch + self.plan.first_epoch,
-            start=self.position,
         )
+        return replace(batches, start=self.position, shard=self.shard)
 
     def val_dataloader(self) -> Batches:
-        return dataloader.in_order(self.photos.val, self.photos.val_targets, size=max(64, self.plan.batch_size))
+        size = max(64, self.plan.batch_size)
+        return dataloader.in_order(self.photos.val, self.photos.val_targets, size=size, shard=self.shard)
 
     def on_train_start(self) -> None:
         if self.optimizer_state is not None:
@@ -139,35 +149,36 @@ class FitModule(LightningModule):
         self.began_at, self.seen = time.monotonic(), 0
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        pixels, targets, indices = batch
-        config, epoch = self.job.config, self.epoch + self.plan.first_epoch
-        self.rate = optimizers.set_rate(self.chosen, config.optim, self.step, self.steps)
-        torch.manual_seed(seeded_random.step_seed(config.seed, epoch, self.position))
-        images = self._images(pixels)
-        if self.plan.augment is not None:
-            images = self.plan.augment(images, seeded_random.keys(config.seed, epoch, indices.cpu().numpy()))
-        wanted = targets
+        pixels, targets, indices, whole = batch
+        epoch = self.epoch + self.plan.first_epoch
+        self.rate = optimizers.set_rate(self.chosen, self.config.optim, self.step, self.steps)
+        torch.manual_seed(seeded_random.step_seed(self.config.seed, epoch, self.position))
+        images, wanted = self._augmented(pixels, indices), targets
         if self.plan.mix is not None:
-            images, wanted = self.plan.mix(images, functional.one_hot(targets, self.photos.classes).float())
+            images, wanted = self._mixed(images, targets, whole)
+        share_dropout(self.network, self.shard, len(whole))
         logits = self.network(images.contiguous(memory_format=self.format))
-        loss = functional.cross_entropy(logits, wanted, weight=self.weight, label_smoothing=self.plan.label_smoothing)
+        loss = self._loss(logits, wanted, whole)
         with torch.no_grad():
-            right = (logits.argmax(1) == targets).sum()
-            seen = right.new_tensor(len(targets))
-            self.sums += torch.stack([loss.detach() * seen, right, seen])
-        self.seen += len(targets)
-        return loss
+            counted = self.shard.counts(len(whole))
+            right = (logits.argmax(1) == targets).sum() * counted
+            seen = right.new_tensor(len(targets) * counted)
+            self.sums += self.shard.total(torch.stack([loss.detach() * len(whole), right, seen]))
+        self.seen += len(whole)
+        # What the processes' gradients are averaged to is then the sum of their shares.
+        return loss * self.shard.world
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.position += 1
         last = self.position == self.batches
-        if last or self.position % self.job.config.trainer.accumulate == 0:
+        if last or self.position % self.config.trainer.accumulate == 0:
             self.step += 1
             if self.average is not None:
                 self.average.update(self.network, self.step)
             if not last and self._is_due():
                 self.save()
-        self.job.progress(self._title(), self.position, self.batches)
+        if self.job is not None:
+            self.job.progress(self._title(), self.position, self.batches)
 
     def on_validation_epoch_start(self) -> None:
         self.val_logits = []
@@ -179,9 +190,16 @@ class FitModule(LightningModule):
         self.val_logits.append(self.network(images).float().cpu())
 
     def on_validation_epoch_end(self) -> None:
-        logits, targets = torch.cat(self.val_logits), torch.from_numpy(self.photos.val_targets)
-        loss = float(functional.cross_entropy(logits, targets))
-        self.measured = {"val/loss": loss, "val/accuracy": float((logits.argmax(1) == targets).float().mean())}
+        count = len(self.photos.val_targets)
+        logits = torch.cat(self.val_logits)
+        targets = torch.from_numpy(self.shard.part(self.photos.val_targets))
+        own = (
+            float(functional.cross_entropy(logits, targets, reduction="sum")),
+            float((logits.argmax(1) == targets).sum()),
+        )
+        sums = torch.tensor(own, dtype=torch.float64) * self.shard.counts(count)
+        loss, right = (self.shard.total(sums) / count).tolist()
+        self.measured = {"val/loss": loss, "val/accuracy": right}
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, self.epoch + 1
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -195,7 +213,8 @@ class FitModule(LightningModule):
         if not math.isfinite(loss):
             raise AnimalsError(f"the loss of epoch {number} is not a number any more; try a smaller recipe.lr")
         metrics = {"train/loss": loss / count, "train/accuracy": right / count, **self.measured, "lr": self.rate}
-        self.job.tracker.log_metrics({**metrics, "images_per_second": self.seen / seconds}, step=number)
+        if self.job is not None:
+            self.job.tracker.log_metrics({**metrics, "images_per_second": self.seen / seconds}, step=number)
         self.history.append(metrics)
         self.epoch, self.position = self.epoch + 1, 0
         self.sums.zero_()
@@ -213,7 +232,7 @@ class FitModule(LightningModule):
     @property
     def steps(self) -> int:
         """Steps of the optimiser in all epochs."""
-        return self.plan.epochs * -(-self.batches // self.job.config.trainer.accumulate)
+        return self.plan.epochs * -(-self.batches // self.config.trainer.accumulate)
 
     def _precision(self) -> dict[str, Any]:
         """The scale of losses in half precision; as restored where no trainer has the module yet."""
@@ -222,15 +241,52 @@ class FitModule(LightningModule):
         except RuntimeError:
             return self.precision_state
 
+    def _augmented(self, pixels: Tensor, indices: Tensor) -> Tensor:
+        images = self._images(pixels)
+        if self.plan.augment is None:
+            return images
+        epoch = self.epoch + self.plan.first_epoch
+        return self.plan.augment(images, seeded_random.keys(self.config.seed, epoch, indices.cpu().numpy()))
+
+    def _mixed(self, images: Tensor, targets: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """Blended with their partners, which may be another process's photos; each reads its own partners."""
+        assert self.plan.mix is not None
+        own = images, functional.one_hot(targets, self.photos.classes).float()
+        if self.shard.alone:
+            return self.plan.mix(*own)
+        blend = self.plan.mix.draw(len(whole), *images.shape[-2:])
+        if blend is None:
+            return own
+        chosen = self.shard.part(whole.cpu().numpy()[blend.partner.numpy()])
+        pixels = torch.from_numpy(np.ascontiguousarray(self.photos.train.take(chosen))).to(images.device)
+        others = torch.from_numpy(self.photos.train_targets[chosen]).to(images.device)
+        augmented = self._augmented(pixels, torch.from_numpy(chosen))
+        return blend.apply(own, (augmented, functional.one_hot(others, self.photos.classes).float()))
+
+    def _loss(self, logits: Tensor, wanted: Tensor, whole: Tensor) -> Tensor:
+        """This process's share of the whole batch's mean: the shares of all add up to it."""
+        smoothing = self.plan.label_smoothing
+        if self.shard.alone:
+            return functional.cross_entropy(logits, wanted, weight=self.weight, label_smoothing=smoothing)
+        summed = functional.cross_entropy(
+            logits, wanted, weight=self.weight, label_smoothing=smoothing, reduction="sum"
+        )
+        # What torch divides by: the photos' weights, or their number where targets are blended.
+        divisor = torch.tensor(float(len(whole)), device=logits.device)
+        if self.weight is not None and wanted.ndim == 1:
+            targets = torch.from_numpy(self.photos.train_targets)[whole.cpu()].to(logits.device)
+            divisor = self.weight[targets].sum()
+        return summed / divisor * self.shard.counts(len(whole))
+
     def _images(self, pixels: Tensor) -> Tensor:
         return pixels.permute(0, 3, 1, 2).float()
 
     def _is_due(self) -> bool:
-        every = self.job.config.trainer.checkpoint_every
+        every = self.config.trainer.checkpoint_every
         return every > 0 and time.monotonic() - self.saved_at >= every
 
     def _stops(self) -> bool:
-        patience = self.job.config.trainer.patience
+        patience = self.config.trainer.patience
         waited = bool(self.best) and 0 < patience <= self.epoch - self.best_epoch
         return waited or self.epoch >= self.plan.epochs
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animal_classification.inference.reference import round_robin
+from animal_classification.training.neural.shard import BatchDropout
 
 if TYPE_CHECKING:
     from animal_classification.training.neural.image_cache import Images
@@ -64,7 +65,7 @@ class AnimalClassificationCNN(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         side = size // 2 ** len(channels)
         self.hidden = nn.Linear(channels[-1] * side * side, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = BatchDropout(dropout)
         self.classify = nn.Linear(hidden, classes)
 
     def forward(self, images: Tensor) -> Tensor:

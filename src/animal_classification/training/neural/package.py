@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from animal_classification.bundle import Calibration, Label, Preprocess
+from animal_classification.bundle import Calibration, Preprocess
 from animal_classification.evaluation.calibration import fit_temperature
+from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
 from animal_classification.training.recipe import TrainedModel
@@ -40,7 +41,7 @@ def trained_model(
         job.tracker.log_metrics(recalls, step=fitted.epochs)
     return TrainedModel(
         model=model,
-        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        labels=labels_of(job.dataset.classes),
         preprocess=Preprocess(size=spec.size, crop_pct=spec.crop_pct, interpolation=spec.interpolation),
         calibration=Calibration(temperature=temperature),
         photos=len(photos.train),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.bundle import Calibration, Label
+from animal_classification.bundle import Calibration
 from animal_classification.common.limits import available_cpus
 from animal_classification.common.progress import renamed
 from animal_classification.config.schema import ProbeConfig
 from animal_classification.data.embedding_cache import embed
 from animal_classification.errors import AnimalsError
 from animal_classification.evaluation.fit_postprocessing import HeldOut
+from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.dataset import cache_folder
 from animal_classification.training.probe.backbone import BundleBackbone
 from animal_classification.training.probe.head import (
@@ -70,7 +71,7 @@ def train(job: RecipeInputs) -> TrainedModel:
     test = _test_embedding(job.dataset.test, by_hash, weight.shape[1])
     return TrainedModel(
         model=model,
-        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        labels=labels_of(job.dataset.classes),
         preprocess=backbone.preprocess,
         calibration=Calibration(temperature=settings.temperature),
         photos=photos,

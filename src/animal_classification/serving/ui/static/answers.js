@@ -1,5 +1,6 @@
 // Answers as elements: one photo large, many as cards with a table to download, or why there is none.
 // What is said of a photo comes from the API (`words`); here is only how it is laid out.
+import { drawBoxes } from "./boxes.js";
 import { make, percent } from "./common.js";
 import { csv } from "./csv.js";
 import { fromDataUrl } from "./previews.js";
@@ -98,6 +99,7 @@ function figure({ entry, name, picture }) {
     whole.style.setProperty("--wide", String(photo.naturalWidth / photo.naturalHeight));
     frame.style.aspectRatio = `${photo.naturalWidth} / ${photo.naturalHeight}`;
     if (overlay) cover(overlay, entry.heatmap_side, photo.naturalWidth, photo.naturalHeight);
+    if (entry.detections?.length) whole.append(drawBoxes(frame, photo, entry.detections));
   });
   // A kind of photo that the server reads and this browser does not, such as HEIC.
   photo.addEventListener("error", () => {
@@ -145,8 +147,18 @@ function said(photo) {
     title,
     file,
     answer.level === "label" ? null : make("p", { class: "card-sentence" }, words.sentence),
+    numbers(entry),
     entry.unknown ? null : make("details", {}, make("summary", {}, "Top five"), bars(shares(entry), labelOf(entry))),
   ];
+}
+
+// How many animals, people and vehicles there are, where the server looked for them.
+function numbers({ detections }) {
+  if (!detections) return null;
+  const counts = Map.groupBy?.(detections, (box) => box.category) ?? new Map();
+  const named = { animal: "animal", person: "person", vehicle: "vehicle" };
+  const parts = [...counts].map(([category, boxes]) => counted(boxes.length, named[category]));
+  return make("p", { class: "card-sentence" }, parts.join(", ") || "Nothing was found as a box.");
 }
 
 export function card(photo) {

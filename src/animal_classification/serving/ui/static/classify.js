@@ -19,6 +19,7 @@ const limits = {
   maxRequestBytes: Number(box.dataset.maxRequestBytes),
   tooLarge: box.dataset.tooLarge,
 };
+const detections = box.dataset.detections === "true";
 const MOST_KEPT = 64; // answers that are there again after a look at another page
 let visit = 0; // how often photos came
 let running = null; // ends what is on its way
@@ -48,7 +49,7 @@ function present(element, focus = true) {
 async function lookAtOne(photo, signal) {
   const onWait = (seconds) => setBusy(seconds ? `The server is busy: once more in ${counted(Math.ceil(seconds), "second")}…` : "Looking at the photo…");
   setBusy("Looking at the photo…");
-  await sendAll([photo], { limits, heatmap: true, signal, onAnswer: () => {}, onWait });
+  await sendAll([photo], { limits, heatmap: true, detections, signal, onAnswer: () => {}, onWait });
   if (!photo.entry) return;
   forget();
   present(one(photo));
@@ -88,7 +89,7 @@ async function lookAtMany(photos, signal) {
   const onWait = (seconds) => (seconds ? (status.textContent = `The server is busy: going on in ${counted(Math.ceil(seconds), "second")}…`) : doing());
   const mine = visit;
   const pictures = drawThumbnails(photos, list, () => visit === mine);
-  await sendAll(photos, { limits, signal, onAnswer: doing, onWait });
+  await sendAll(photos, { limits, detections, signal, onAnswer: doing, onWait });
   const done = photos.filter((photo) => photo.entry);
   if (!done.length) return;
   list.fill();

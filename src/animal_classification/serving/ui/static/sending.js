@@ -31,10 +31,11 @@ function requests(photos, limits) {
   return chunks;
 }
 
-async function request(photos, { heatmap, signal }) {
+async function request(photos, { heatmap, detections, signal }) {
   const form = new FormData();
   form.append("words", "true");
   if (heatmap) form.append("heatmap", "true");
+  if (detections) form.append("detections", "true");
   for (const photo of photos) form.append("files", photo.file, photo.name);
   const ending = new AbortController();
   const end = () => ending.abort();
@@ -52,7 +53,7 @@ const isAlive = () => get("healthz").then(() => true, () => false);
 
 // Gives each photo an `entry`, as the API has it, or one with an `error` where it failed; calls `onAnswer` after each
 // request and `onWait` with the seconds to wait, or 0. Throws what stops everything: a key is wanted, the server is gone.
-export async function sendAll(photos, { limits, heatmap = false, signal, onAnswer, onWait }) {
+export async function sendAll(photos, { limits, heatmap = false, detections = false, signal, onAnswer, onWait }) {
   const sent = [];
   for (const photo of photos) {
     if (photo.entry) continue;
@@ -88,7 +89,7 @@ export async function sendAll(photos, { limits, heatmap = false, signal, onAnswe
       const job = waiting.shift();
       if (!job || signal.aborted) return;
       try {
-        const entries = await request(job.chunk, { heatmap, signal });
+        const entries = await request(job.chunk, { heatmap, detections, signal });
         // In the order sent. The name is ours: a form cannot carry every letter of one.
         job.chunk.forEach((photo, index) => (photo.entry = { ...entries[index], file: photo.name }));
       } catch (error) {

@@ -10,7 +10,7 @@ import io
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,22 @@ class Features:
     activations: NDArray[np.float16]
     embeddings: NDArray[np.float32]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process maps the same file, and does without embeddings."""
+        file = getattr(self.activations, "filename", None)
+        if file is None:
+            return Features, (self.activations, self.embeddings)
+        return _mapped, (str(file),)
+
+    def mapped(self, file: Path) -> Features:
+        """The same, its activations in a file that other processes map."""
+        try:
+            with new_file(file, durable=False) as temporary, temporary.open("wb") as stream:
+                np.save(stream, self.activations)
+            return replace(self, activations=np.load(file, mmap_mode="r"))
+        except OSError as error:
+            raise cannot_write(file, error, "make room, or choose another output=") from error
+
     def __len__(self) -> int:
         return len(self.activations)
 
@@ -61,6 +77,15 @@ class Features:
         return Features(
             np.concatenate([self.activations, other.activations]), np.concatenate([self.embeddings, other.embeddings])
         )
+
+
+def _mapped(file: str) -> Features:
+    try:
+        return Features(np.load(file, mmap_mode="r"), np.empty((0, 1, 0), dtype=np.float32))
+    except (OSError, ValueError) as error:
+        raise AnimalsError(
+            f"{file!r} cannot be opened here ({error}): output must be a folder that all machines see"
+        ) from error
 
 
 class _Frozen(nn.Module):

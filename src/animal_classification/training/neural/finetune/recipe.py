@@ -18,15 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animal_classification.bundle import Calibration, Label
+from animal_classification.bundle import Calibration
 from animal_classification.config.schema import FinetuneConfig
 from animal_classification.evaluation.calibration import fit_temperature
 from animal_classification.evaluation.fit_postprocessing import HeldOut
 from animal_classification.imaging import PreprocessSpec
+from animal_classification.taxonomy.class_labels import labels_of
 from animal_classification.training.neural.cnn import load_photos
 from animal_classification.training.neural.device import accelerator, prepare_torch
 from animal_classification.training.neural.finetune.cross_fitting import fit_halves, losses
-from animal_classification.training.neural.finetune.features import features_of
+from animal_classification.training.neural.finetune.features import Features, features_of
 from animal_classification.training.neural.finetune.layer_training import (
     FitState,
     Schedule,
@@ -39,8 +40,10 @@ from animal_classification.training.neural.finetune.probe_head import EmbeddedSp
 from animal_classification.training.neural.finetune.timm_backbone import load_backbone
 from animal_classification.training.neural.fit_plan import FitPhotos
 from animal_classification.training.neural.image_cache import ConcatImages, ImageSubset
+from animal_classification.training.neural.leader import leading
 from animal_classification.training.neural.network import network_outputs, reference_photos
 from animal_classification.training.neural.onnx_export import export
+from animal_classification.training.neural.team import team_of
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 if TYPE_CHECKING:
@@ -90,16 +93,24 @@ def train(job: RecipeInputs) -> TrainedModel:
     assert isinstance(config, FinetuneConfig)
     prepare_torch(job.config.trainer)
     torch.manual_seed(job.config.seed)
-    state = _prepare(job, config, load_backbone(job.config.backbone))
-    pretrained = copy_weights(state.learner)
+    with leading(job.config.trainer) as team:
+        shared = replace(job, team=team)
+        state = _prepare(shared, config, load_backbone(job.config.backbone))
+        state, tuned, held_out = _tune(shared, config, state, copy_weights(state.learner))
+    return _trained_model(job, state, tuned, held_out)
+
+
+def _tune(
+    job: RecipeInputs, config: FinetuneConfig, state: FitState, pretrained: Mapping[str, Tensor]
+) -> tuple[FitState, FinetuneResult, HeldOut]:
+    """All fits: what was decided, and the network with its final weights."""
     by_val = len(state.photos.val) > 0
     tuned = _tune_by_val(job, config, state) if by_val else _tune_by_halves(job, config, state)
     if config.refit or not by_val:
         state.learner.load_state_dict(pretrained)
         state = _merge_val(state) if by_val else state
         tuned = _refit(job, config, state, tuned)
-    held_out = tuned.held_out or _held_out(job, config, state, tuned, pretrained)
-    return _trained_model(job, state, tuned, held_out)
+    return state, tuned, tuned.held_out or _held_out(job, config, state, tuned, pretrained)
 
 
 def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) -> FitState:
@@ -124,9 +135,9 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         for name, part in (("train", dataset.train), ("val", dataset.val))
     )
     loaded = FitPhotos(
-        train=train_features,
+        train=_shared(job, train_features, "train"),
         train_targets=dataset.train.targets,
-        val=val_features,
+        val=_shared(job, val_features, "val"),
         val_targets=dataset.val.targets,
         classes=classes,
     )
@@ -139,6 +150,11 @@ def _prepare(job: RecipeInputs, config: FinetuneConfig, backbone: TimmBackbone) 
         photos=loaded,
         spec=spec,
     )
+
+
+def _shared(job: RecipeInputs, features: Features, name: str) -> Features:
+    """Where other processes can have them, if there are others."""
+    return features if team_of(job).shard.alone else features.mapped(job.run.checkpoints / f"{name}-activations.npy")
 
 
 def _tune_by_val(job: RecipeInputs, config: FinetuneConfig, state: FitState) -> FinetuneResult:
@@ -246,7 +262,7 @@ def _trained_model(job: RecipeInputs, state: FitState, tuned: FinetuneResult, he
     job.progress("exporting", 1, 1)
     return TrainedModel(
         model=model,
-        labels=tuple(Label(id=name, name=name) for name in job.dataset.classes),
+        labels=labels_of(job.dataset.classes),
         preprocess=state.network.preprocess,
         calibration=Calibration(temperature=fit_temperature(held_out.logits, held_out.targets)),
         photos=len(targets),

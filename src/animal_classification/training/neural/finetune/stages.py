@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from animal_classification.training.neural import optimizers
 from animal_classification.training.neural.finetune.ensemble import Ensemble, parallel_stages
 from animal_classification.training.neural.optimizers import Groups
+from animal_classification.training.neural.shard import BatchDropout
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import OptimConfig
@@ -73,7 +74,7 @@ class TrainableTail(nn.Module):
         self.width = width
         self.stages = nn.Sequential(*stages)
         self.pooling = pooling
-        self.dropout = nn.Dropout(drop)
+        self.dropout = BatchDropout(drop)
         self.head = head
 
     def train(self, mode: bool = True) -> TrainableTail:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from animal_classification.common.suggest import alike
 from animal_classification.data import duckdb_parquet
@@ -64,19 +66,46 @@ def read_table(file: Path) -> Table:
     return table
 
 
+def plain_name(column: str) -> str:
+    """A column's name in lower case, without spaces, hyphens and underscores."""
+    return re.sub(r"[\W_]+", "", column.casefold())
+
+
 def _read_csv(file: Path) -> Table:
     with file.open(encoding="utf-8-sig", newline="") as text:
-        first = text.readline()
-        separator = max(_SEPARATORS, key=first.count)
-        text.seek(0)
-        rows = [row for row in csv.reader(text, delimiter=separator, strict=True) if any(row)]
+        return _csv_table(text, repr(str(file)))
+
+
+def table_from_bytes(data: bytes, where: str) -> Table:
+    """A CSV table that is not a file by itself, such as a member of a zip; it may have no rows.
+
+    Rows may end early, as spreadsheets write them: the cells that are missing are empty.
+
+    Raises:
+        UsageError: It is empty, or no table.
+    """
+    try:
+        return _csv_table(io.StringIO(data.decode("utf-8-sig"), newline=""), repr(where), short=True)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where!r} is not UTF-8 text; save it again as UTF-8") from error
+    except csv.Error as error:
+        raise UsageError(f"{where!r} cannot be read as csv: {error}") from error
+
+
+def _csv_table(text: TextIO, where: str, *, short: bool = False) -> Table:
+    first = text.readline()
+    separator = max(_SEPARATORS, key=first.count)
+    text.seek(0)
+    rows = [row for row in csv.reader(text, delimiter=separator, strict=True) if any(row)]
     if not rows:
-        raise UsageError(f"{str(file)!r} is empty")
+        raise UsageError(f"{where} is empty")
     columns, body = rows[0], rows[1:]
     for number, row in enumerate(body, start=2):
+        if short:
+            row.extend([""] * (len(columns) - len(row)))
         if len(row) != len(columns):
-            raise UsageError(f"{str(file)!r}, row {number}: {len(row)} cells where the header has {len(columns)}")
-    return Table(repr(str(file)), columns, body)
+            raise UsageError(f"{where}, row {number}: {len(row)} cells where the header has {len(columns)}")
+    return Table(where, columns, body)
 
 
 def _read_workbook(file: Path) -> Table:

@@ -1,0 +1,141 @@
+"""Which entry of somebody's results is which file here: by the path, as far as it is the same from its end."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from animal_classification.errors import UsageError
+
+_SHOWN = 3
+
+
+Parts = tuple[str, ...]
+
+
+def _from_end(name: str) -> Parts:
+    """The parts of a path of any system, composed, the last one first."""
+    plain = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    return tuple(part for part in reversed(plain.split("/")) if part not in ("", "."))
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a set of files met the entries of somebody's results.
+
+    Attributes:
+        entry_of: Position of each file's entry, for the files that have one.
+        files: How many files were looked up.
+        exact: How many were found by their whole path.
+        tails: How many by the end of it.
+        unused: How many entries no file was found for.
+        first_unused: The path of one of them.
+    """
+
+    entry_of: dict[str, int]
+    files: int
+    exact: int
+    tails: int
+    unused: int
+    first_unused: str = ""
+
+    @property
+    def says(self) -> str:
+        """How many were matched, and how, in a few words."""
+        tails = f" ({self.tails:,} by the end of their paths)" if self.tails else ""
+        return f"{len(self.entry_of):,} of {self.files:,} files matched{tails}"
+
+
+class PathIndex:
+    """Entries by their paths, read from the end."""
+
+    def __init__(self, names: Sequence[str], where: str) -> None:
+        """Index the paths of entries.
+
+        Args:
+            names: As they are written, one for each entry; of two that are the same path the last one counts.
+            where: The results' name, for messages.
+        """
+        self._names, self._where = names, where
+        self._exact = {parts: position for position, name in enumerate(names) if (parts := _from_end(name))}
+        # Paths with a common tail stand side by side: the longest is found by bisection, however many names are equal.
+        self._sorted = sorted(self._exact.items())
+
+    def find(self, name: str) -> int | None:
+        """The entry of one file; ``None`` where there is none.
+
+        Raises:
+            UsageError: Several fit equally well.
+        """
+        found = self._find(_from_end(name), name)
+        return None if found is None else found[0]
+
+    def match(self, names: Iterable[str]) -> Match:
+        """The entries of many files; no entry goes to two of them.
+
+        Raises:
+            UsageError: Several entries fit a file equally well, or one entry fits several files equally well.
+        """
+        claims: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        looked_up = dict.fromkeys(names)
+        for name in looked_up:
+            if found := self._find(_from_end(name), name):
+                claims[found[0]].append((found[1], name))
+        chosen = {position: self._strongest(position, claimed) for position, claimed in claims.items()}
+        exact = sum(_from_end(name) in self._exact for name in chosen.values())
+        unused = [name for position, name in enumerate(self._names) if position not in chosen]
+        return Match(
+            entry_of={name: position for position, name in chosen.items()},
+            files=len(looked_up),
+            exact=exact,
+            tails=len(chosen) - exact,
+            unused=len(unused),
+            first_unused=unused[0] if unused else "",
+        )
+
+    def _find(self, parts: Parts, name: str) -> tuple[int, int] | None:
+        """Position of the entry, and how many parts from the end it shares."""
+        if parts in self._exact:
+            return self._exact[parts], len(parts) + 1
+        near = bisect_left(self._sorted, (parts,))
+        around = self._sorted[max(0, near - 1) : near + 1]
+        shared = max((_common(parts, other) for other, _ in around), default=0)
+        if not shared:
+            return None
+        tail = parts[:shared]
+        first = bisect_left(self._sorted, (tail,))
+        best = list(takewhile(lambda item: item[0][:shared] == tail, self._sorted[first : first + _SHOWN]))
+        if len(best) > 1:
+            raise UsageError(
+                f"{self._where}: the file {name!r} may be any of its entries "
+                f"{_listed([self._names[position] for _, position in best])}; name the folder that its paths start from"
+            )
+        return best[0][1], shared
+
+    def _strongest(self, position: int, claims: Sequence[tuple[int, str]]) -> str:
+        most = max(count for count, _ in claims)
+        best = [name for count, name in claims if count == most]
+        if len(best) > 1:
+            raise UsageError(
+                f"{self._where}: its entry {self._names[position]!r} may be any of the files {_listed(best)}; "
+                "name the folder that its paths start from"
+            )
+        return best[0]
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Names that occur more than once, in the order in which they first do."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _common(one: Parts, other: Parts) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(repr, names[:_SHOWN])) + more

@@ -1,0 +1,139 @@
+"""Photos through a model, in order: as a whole, or with boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
+
+from animal_classification.common.parallel import Executor
+from animal_classification.data.discovery import FoundPhoto
+from animal_classification.detection.scene import Scene
+from animal_classification.detection.scene_classifier import SceneClassifier
+from animal_classification.field.camera_clock import TimeRules
+from animal_classification.field.photo_facts import photo_facts, read_photo_facts
+from animal_classification.inference.classifier import Classifier
+from animal_classification.inference.results import FileResult
+from animal_classification.inference.stream import Item
+from animal_classification.predict.evidence import to_record
+from animal_classification.predict.journal import FileState, file_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoItem(Item):
+    """A photo on its way through the model.
+
+    Attributes:
+        path: Where it is.
+        state: Of the file before it was read.
+        facts: In a field run, when and where it was taken.
+        fetch: Brings it, where a path alone does not; then ``facts`` are known when it was fetched.
+        times: In a field run, which times count.
+    """
+
+    path: str
+    state: FileState | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    fetch: Callable[[], bytes | str] | None = None
+    times: TimeRules | None = None
+
+    @classmethod
+    def of(cls, photo: FoundPhoto, times: TimeRules | None = None) -> PhotoItem:
+        """What is at that place now."""
+        if photo.fetch is not None:
+            return cls(name=photo.name, source=photo.path, path=photo.path, fetch=photo.fetch, times=times)
+        facts = {} if times is None else read_photo_facts(photo.path, photo.name, times).to_record()
+        state = file_state(photo.path)
+        return cls(name=photo.name, source=photo.path, path=photo.path, state=state, facts=facts)
+
+    def ready(self) -> Self:
+        if self.fetch is None:
+            return self
+        content: bytes | str = b""
+        try:
+            content = self.fetch()
+            return replace(self, source=content, fetch=None)
+        finally:
+            if self.times is not None:
+                self.facts.update(_facts(content, self.name, self.times))
+
+
+Looked = tuple[PhotoItem, FileResult, dict[str, Any] | None]
+"""A photo, its result, and in a field run its evidence."""
+
+
+class Looking(Protocol):
+    """A way to look at photos."""
+
+    def look(
+        self,
+        photos: Iterable[FoundPhoto],
+        *,
+        top_k: int,
+        stopped: Callable[[], bool],
+        executor: Executor | None,
+    ) -> Generator[Looked, None, None]:
+        """Every photo, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class WholePhotos:
+    """Each photo as a whole: what ``animals predict`` does unless it is asked for more."""
+
+    classifier: Classifier
+
+    def look(
+        self,
+        photos: Iterable[FoundPhoto],
+        *,
+        top_k: int,
+        stopped: Callable[[], bool],
+        executor: Executor | None,
+    ) -> Generator[Looked, None, None]:
+        items = map(PhotoItem.of, photos)
+        with closing(self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)) as answers:
+            for item, answer in answers:
+                yield item, FileResult.of(item.name, answer), None
+
+
+@dataclass(frozen=True)
+class FieldPhotos:
+    """Each photo with the animals in it, and with what its file says of time and place.
+
+    Attributes:
+        scenes: Finds and names.
+        times: Which times count.
+    """
+
+    scenes: SceneClassifier
+    times: TimeRules
+
+    def look(
+        self,
+        photos: Iterable[FoundPhoto],
+        *,
+        top_k: int,
+        stopped: Callable[[], bool],
+        executor: Executor | None,
+    ) -> Generator[Looked, None, None]:
+        labels = len(self.scenes.classifier.info.labels)
+        answers = self.scenes.look_items(map(self._item, photos), top_k=top_k, stopped=stopped, executor=executor)
+        with closing(answers):
+            for item, seen in answers:
+                if not isinstance(seen, Scene):
+                    yield item, FileResult.of(item.name, seen), to_record(None, item.facts, labels)
+                    continue
+                best = seen.strongest(self.scenes.threshold)
+                prediction = best.prediction if best else seen.whole
+                yield item, FileResult(item.name, prediction), to_record(seen, item.facts, labels)
+
+    def _item(self, photo: FoundPhoto) -> PhotoItem:
+        return PhotoItem.of(photo, self.times)
+
+
+def _facts(content: bytes | str, name: str, times: TimeRules) -> dict[str, Any]:
+    """What the content of a photo, or the file at a path, says of time and place."""
+    found = read_photo_facts(content, name, times) if isinstance(content, str) else photo_facts(content, name, times)
+    return found.to_record()

@@ -1,0 +1,163 @@
+"""The timeline of a field run: its journal's events with their pictures, given to ``report`` as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from animal_classification.errors import UsageError
+from animal_classification.predict.assembly import Assembly
+from animal_classification.predict.field_rules import ReadRules
+from animal_classification.predict.field_run import FieldRun
+from animal_classification.predict.journal import stored_header
+from animal_classification.report.page import require
+from animal_classification.report.timeline_page import (
+    TimelineAnswer,
+    TimelineBox,
+    TimelineEvent,
+    TimelineFile,
+    clock,
+    write_timeline,
+)
+
+if TYPE_CHECKING:
+    from animal_classification.predict.field_request import FieldRules
+
+_HTML = (".html", ".htm")
+_MARK = b"<!doctype html>"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineTarget:
+    """Where a timeline goes.
+
+    Attributes:
+        path: The file.
+        overwrite: Replace a file there that is no page.
+    """
+
+    path: str
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be, before any work is done.
+
+        Raises:
+            UsageError: The name is none of a page, or another file has it.
+            MissingExtraError: Jinja2 is not installed.
+        """
+        require("a timeline")
+        target = Path(self.path)
+        if target.suffix.lower() not in _HTML:
+            raise UsageError(f"--html {self.path!r} does not end in .html; change it")
+        if target.is_dir():
+            raise UsageError(f"--html {self.path!r} is a folder; name a file")
+        if target.is_file() and not self.overwrite and not _is_page(target):
+            raise UsageError(f"--html {self.path!r} is there, and no page: give another name, or --overwrite")
+
+
+def _is_page(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(_MARK)).lower() == _MARK
+
+
+def timeline_of(journal: Path, rules: FieldRules, target: TimelineTarget, *, threads: int | None = None) -> int:
+    """Write the timeline of a run.
+
+    Args:
+        journal: The run's journal.
+        rules: What decides, as for its tables.
+        target: Where the page goes.
+        threads: Pictures that are made at once.
+
+    Returns:
+        How many events there are.
+
+    Raises:
+        OutputError: The system refuses.
+        UsageError: The rules contradict the journal.
+    """
+    header = stored_header(journal)
+    assert header.field is not None
+    run = FieldRun.from_record(header.field)
+    sources = PhotoSources(header.paths)
+    with Assembly(journal, run, ReadRules.of(rules, run)) as assembly:
+        events = timeline_events(assembly, sources)
+    return write_timeline(events, sources.title, Path(target.path), threads=threads)
+
+
+def timeline_events(assembly: Assembly, sources: PhotoSources) -> list[TimelineEvent]:
+    """The events of a journal, each with its files and the boxes of its best picture."""
+    found = {event.name: event for event in _events(assembly)}
+    for row, detections in assembly.files():
+        event = found[row["event"]]
+        answer = row["error"] or row["answer"] or ""
+        event.files.append(TimelineFile(row["path"], clock(row["time"]), str(answer)))
+        if row["path"] == event.best_path:
+            event.boxes = [_box(one) for one in detections if one["confidence"] >= assembly.rules.decider.threshold]
+            event.source = sources.find(event.best_path)
+    return list(found.values())
+
+
+def _events(assembly: Assembly) -> Iterator[TimelineEvent]:
+    """The events without their files; the first row of each has what is seen in most of them."""
+    latest: TimelineEvent | None = None
+    for row in assembly.events():
+        if latest is None or latest.name != row["event"]:
+            if latest is not None:
+                yield latest
+            latest = TimelineEvent(
+                name=row["event"],
+                deployment=row["deployment"],
+                start=_moment(row["start"]),
+                end=_moment(row["end"]),
+                answers=[],
+                best_path=row["best_path"],
+            )
+        words = (row["answer"], row["category"], row["count"], row["probability"], row["scientific_name"])
+        latest.answers.append(TimelineAnswer(*words))
+    if latest is not None:
+        yield latest
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _box(row: dict[str, Any]) -> TimelineBox:
+    place = (row["x"], row["y"], row["width"], row["height"])
+    return TimelineBox(*place, category=row["category"], answer=row["answer"] or row["category"])
+
+
+class PhotoSources:
+    """Finds the photos of a run again.
+
+    Args:
+        described: The places that were read, as the journal's header has them: ``/home/me/cards as .``.
+    """
+
+    def __init__(self, described: Sequence[str]) -> None:
+        self._roots = []
+        for words in described:
+            folder, has_prefix, prefix = words.rpartition(" as ")
+            if has_prefix:
+                self._roots.append((Path(folder), "" if prefix == "." else prefix))
+            else:
+                self._roots.append((Path(words.removeprefix("files from ")), ""))
+
+    @property
+    def title(self) -> str:
+        """The name of the folder that was read, or of the first of several."""
+        return self._roots[0][0].name if self._roots and self._roots[0][0].name else "Events"
+
+    def find(self, name: str) -> Path | None:
+        """The file that the table calls so; None if it is not there any more."""
+        for folder, prefix in self._roots:
+            if name.startswith(prefix):
+                path = folder / name.removeprefix(prefix)
+                if path.is_file():
+                    return path
+        return None
