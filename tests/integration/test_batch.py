@@ -6,9 +6,11 @@ import json
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from animal_classification.cli.main import main
@@ -166,3 +168,26 @@ def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: 
     assert all(json.loads(path.read_text())["over"] for path in (batch / "lease").iterdir())
     assert run("batch", "run", batch, "--workers", 2, *ENGINE).returncode == 0
     check_all_there(trouble, batch, model)
+
+
+@POSIX
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path, model: Path) -> None:
+    """Ten thousand and a hundred thousand names of four photos: the largest process of a run takes as much for both."""
+    peaks = []
+    for number in (10_000, 100_000):
+        folder = tmp_path / str(number)
+        trouble = plant_trouble(folder / "photos", number, broken=0, vanishing=0, fatal=False)
+        plan(trouble, folder / "batch", model, "--shard", 2000)
+        process = start_batch("run", folder / "batch", "--workers", 1, *ENGINE, "--json")
+        peak = 0
+        while process.poll() is None:
+            for worker in workers_of(process):
+                with suppress(psutil.Error):
+                    peak = max(peak, worker.memory_info().rss)
+            time.sleep(0.1)
+        out, _ = process.communicate()
+        assert json.loads(out)["rows"] == number
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0], peaks

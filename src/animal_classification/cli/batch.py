@@ -292,7 +292,7 @@ def _plan_lines(batch: str, made: Plan, estimate: Estimate, skipped: int) -> lis
     left_out = f"  not looked at: {skipped:,} files that are no photos (--all-files gives each a row)"
     return [
         f"{estimate.photos:,} photos in {made.shards:,} shards, {_size(estimate.read_bytes)} -> {batch}",
-        f"  work: {work}, at {CORE_MS_NOTE}{many}",
+        f"  work: {work}, at {CORE_MS_NOTE}{many}{'' if made.field_run is None else '; the detector comes on top'}",
         f"  reads: {estimate.reads:,} requests; writes: {_size(estimate.written_bytes)} in {made.shards:,} files",
         *([left_out] if skipped else []),
         f"next: animals batch run {batch}",
