@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animal_classification.cli.field_options import rule_options
+from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.cli.output import print_notes
 from animal_classification.cli.predict import command as predict_command
@@ -169,7 +170,7 @@ def run(
         engine=engine,
         heartbeat=heartbeat,
     )
-    with ProgressLine(shown=not as_json) as line:
+    with sigterm_like_ctrl_c(), ProgressLine(shown=not as_json) as line:
         report = _run(batch, runner, options, address, _Counter(line, total))
     return _ended(batch, report, as_json=as_json)
 
