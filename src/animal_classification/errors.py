@@ -17,7 +17,8 @@
     │   └── BundleVersionError    written by a newer version of this package
     ├── EngineError               the inference engine refused
     ├── RegistryError             the model registry cannot be reached, or refuses
-    └── OutputError               a result cannot be written
+    ├── OutputError               a result cannot be written
+    └── NeedsPersonError          a person has to decide or label something first    exit code 3
 
 A message is one line: what is wrong, where, and what to do next.
 """
@@ -118,3 +119,9 @@ class RegistryError(AnimalsError):
 
 class OutputError(AnimalsError):
     """A result could not be written."""
+
+
+class NeedsPersonError(AnimalsError):
+    """The work goes on when a person has decided or labelled something; the message says what."""
+
+    exit_code = 3

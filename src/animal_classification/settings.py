@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from math import inf
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from animal_classification.common.durations import seconds_of
 from animal_classification.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,13 +30,24 @@ _AT_LEAST_ONE = (
     "log_spool_bytes",
     "photo_bytes",
 )
-_AT_LEAST_ZERO = ("batch", "cache_size", "rate_limit", "follow", "drain", "grace", "log_days", "photo_days")
+_AT_LEAST_ZERO = (
+    "batch",
+    "cache_size",
+    "rate_limit",
+    "follow",
+    "drain",
+    "grace",
+    "log_days",
+    "photo_days",
+    "audit_per_day",
+)
 _FROM_THE_CONTAINER = ("max_memory_bytes", "max_decode_bytes")  # where they are 0
 _SECONDS = ("max_wait", "keep_alive", "head_timeout", "body_timeout", "request_timeout")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 MOST_PROXIES = 20
+MOST_SOURCES = 50
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 KEEP_PHOTOS = ("no", "thumbnail", "original")
@@ -128,6 +140,16 @@ class Settings:
         "Keep predictions that people reviewed, and their photos, whatever their age; animals monitor forget deletes "
         "single ones.",
     )
+    audit_per_day: float = setting(
+        50.0, "About how many photos a day are chosen for people to look at, so that accuracy is known; 0 for none."
+    )
+    drift_every: str = setting(
+        "", "Judge drift on the prediction log this often, such as 15m; one process does it. Empty for never."
+    )
+    drift_window: int = setting(200, "Photos that are judged together, 100 to 2000; one of each burst.")
+    drift_sources: tuple[str, ...] = setting(
+        (), "Cameras or sites that are judged by themselves, beside all together, joined by commas; at most 50."
+    )
     log_spool_bytes: int = setting(1024 * MIB, "Bytes of predictions that may wait on disk while the database is gone.")
     keep_photos: str = setting("no", "What is kept of photos for the review: no, thumbnail or original.")
     photos_url: str = setting(
@@ -175,12 +197,23 @@ class Settings:
             raise UsageError(f"keep_photos is one of {', '.join(KEEP_PHOTOS)}, not {self.keep_photos!r}")
         if self.keep_photos != "no" and not self.prediction_log:
             raise UsageError("keep_photos needs prediction_log: photos are kept to review predictions")
+        self._require_drift()
         if self.gradio and self.workers > 1:
             raise UsageError(
                 "gradio needs workers=1: its sessions live in one process; the page at / has no such limit"
             )
         if self.gradio and self.keys_file:
             raise UsageError("gradio cannot ask with API keys; leave out keys_file, or use the page at /, which can")
+
+    def _require_drift(self) -> None:
+        if self.drift_every:
+            seconds_of(self.drift_every)
+            if not self.prediction_log:
+                raise UsageError("drift_every needs prediction_log: drift is judged on what the log keeps")
+        if not 100 <= self.drift_window <= 2000:
+            raise UsageError(f"drift_window must be between 100 and 2000, not {self.drift_window}")
+        if len(self.drift_sources) > MOST_SOURCES:
+            raise UsageError(f"drift_sources takes at most {MOST_SOURCES} names, not {len(self.drift_sources)}")
 
     def _require_at_least(self, whole: str, part: str) -> None:
         if getattr(self, whole) < getattr(self, part):

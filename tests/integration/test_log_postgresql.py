@@ -39,7 +39,12 @@ from tests.support.databases import PgBouncer, Postgres
 from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
-from tests.unit.prediction_log.test_migrate import assert_a_log_of_before_says_the_same, differences, tables
+from tests.unit.prediction_log.test_migrate import (
+    assert_a_log_of_before_says_the_same,
+    assert_what_was_kept_before_drift_is_kept,
+    differences,
+    tables,
+)
 from tests.unit.prediction_log.test_sum_updates import (
     assert_forgotten_leaves_right_sums,
     assert_those_of_what_is_there,
@@ -81,6 +86,8 @@ def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp
     assert migrate(engine, "base") == ("0001", None)
     assert tables(engine) == set()
     assert_a_log_of_before_says_the_same(engine, tmp_path)
+    migrate(engine, "base")
+    assert_what_was_kept_before_drift_is_kept(engine)
     migrate(engine, "base")
     engines = [connect(postgres.url) for _ in range(4)]
     threads = [threading.Thread(target=migrate, args=(other,)) for other in engines]

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, LargeBinary, MetaData, insert
+from sqlalchemy import Column, Engine, LargeBinary, MetaData, Table, insert
 
 from animal_classification.prediction_log.database import writing
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.tables import predictions
 
+LATER_COLUMNS = {"stats", "source", "audit", "audited", "canary"}  # of revision 0004
+
 
 def write_old_log(engine: Engine, records: Sequence[PredictionRecord], revision: str = "0002") -> None:
     """Tables of that revision, made by its own migrations, with embeddings among the predictions."""
     migrate(engine, revision)
-    table = predictions.to_metadata(MetaData())
-    table.append_column(Column("embedding", LargeBinary, nullable=False))
+    columns = [Column(it.name, it.type) for it in predictions.columns if it.name not in LATER_COLUMNS]
+    table = Table(predictions.name, MetaData(), *columns, Column("embedding", LargeBinary, nullable=False))
     rows = [record.to_row() | {"embedding": record.embedding} for record in records]
+    known = {column.name for column in table.columns}
     with writing(engine) as connection:
-        connection.execute(insert(table), rows)
+        connection.execute(insert(table), [{name: row[name] for name in known} for row in rows])
 
 
 def told_before(records: Sequence[PredictionRecord], since: float, until: float) -> dict[str, Any]:

@@ -126,20 +126,23 @@ def test_less_val_photos_than_processes(drawn: Path, tmp_path: Path, team: Team)
     assert one.metrics == pytest.approx(two.metrics, abs=1e-5)
 
 
-def test_a_killed_process_ends_the_fit_and_one_alone_goes_on(drawn: Path, tmp_path: Path) -> None:
-    how = plan(mix=Mixing(0.4, 0.0))
-    calm, _ = fitted(one_job(drawn, tmp_path / "calm"), how)
-    job = one_job(drawn, tmp_path / "shaken", "trainer.devices=2", "trainer.checkpoint_every=0.0001")
-    with (
-        pytest.raises(AnimalsError, match="training stopped: process 1 ended by signal 9; give the same command again"),
-        leading(job.config.trainer) as two,
-    ):
+def fitted_until_one_is_killed(job: RecipeInputs, how: FitPlan) -> None:
+    with leading(job.config.trainer) as two:
 
         def killing(title: str, position: int, _: int) -> None:
             if (title, position) == ("epoch 2 of 4", 3):
                 two.helpers[0].process.kill()
 
         fitted(replace(job, team=two, progress=killing), how)
+
+
+def test_a_killed_process_ends_the_fit_and_one_alone_goes_on(drawn: Path, tmp_path: Path) -> None:
+    how = plan(mix=Mixing(0.4, 0.0))
+    calm, _ = fitted(one_job(drawn, tmp_path / "calm"), how)
+    job = one_job(drawn, tmp_path / "shaken", "trainer.devices=2", "trainer.checkpoint_every=0.0001")
+    said = "training stopped: process 1 ended by signal 9; give the same command again"
+    with pytest.raises(AnimalsError, match=said):
+        fitted_until_one_is_killed(job, how)
     alone, found = fitted(job, how)  # from within the second epoch
     assert found.epochs == 4
     assert distance(calm, alone) < 1e-5

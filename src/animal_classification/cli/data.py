@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
 
 METHODS = ("calibrated", "cleanlab")
+TOOLS = ("labelstudio", "fiftyone", "cvat", "imagefolder")
 
 
 @click.group(name="data")
@@ -148,7 +149,8 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
         return
     from animal_classification.report.dataset_text import table_lines
 
-    print_lines(table_lines(counts, ("train", "val", "test")))
+    splits = [name for name in data.SPLITS if name != "fresh" or any(row[name] for row in counts.values())]
+    print_lines(table_lines(counts, splits))
     print_notes((*manifest.notes, *division.notes))
     left_out = len(manifest) - len(manifest.usable)
     if left_out:
@@ -174,6 +176,27 @@ def get(source: str, options: SourceOptions, folder: Path, as_json: bool) -> Non
         return
     print_notes([f"{len(copied)} photos are in {folder}; data version {copied.version}"])
     click.echo(printable(place))
+
+
+@command.command()
+@source_options
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--to", "tool", type=click.Choice(TOOLS), required=True, help="Who will read it.")
+@json_option
+def export(source: str, options: SourceOptions, folder: Path, tool: str, as_json: bool) -> None:
+    """Write SOURCE into FOLDER as a labelling tool imports it: photos called by their hashes, with their labels.
+
+    What people label there comes back with: animals loop collect --from
+    """
+    from animal_classification.data.exchange.writer import export_for
+
+    with ProgressLine() as progress:
+        manifest = _read(source, options, progress)
+        count = export_for(tool, manifest, folder, progress)
+    if as_json:
+        print_json({"folder": str(folder), "to": tool, "photos": count})
+        return
+    print_notes([f"{count} photos for {tool} are in {folder}"])
 
 
 @command.command()

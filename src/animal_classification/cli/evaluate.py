@@ -41,6 +41,7 @@ _ERRORS_SHOWN = 20
 @click.option(
     "--report", metavar="PATH", type=click.Path(path_type=Path), help="Write a page: a folder, or a name in .html."
 )
+@click.option("--drift", is_flag=True, help="Also under fifteen changes: darkness, fog, blur, … (16 times the work).")
 @engine_option
 @json_option
 @quiet_option
@@ -54,6 +55,7 @@ def command(
     compare: str | None,
     output: Path | None,
     report: Path | None,
+    drift: bool,
     engine: str,
     as_json: bool,
     quiet: bool,
@@ -68,6 +70,7 @@ def command(
     animals evaluate photos my-photos --unknown things --output evaluation.json
     animals evaluate runs/…/bundle photos --report report
     animals evaluate runs/new/bundle photos --compare runs/old/bundle
+    animals evaluate runs/…/bundle photos --drift --report report
     """  # noqa: D301 - \b is click's mark for lines that stay apart
     from animal_classification.evaluation.metrics import require
     from animal_classification.inference.engine import installed_engine
@@ -92,6 +95,10 @@ def command(
     )
     with ProgressLine(shown=not quiet) as progress:
         measured = measure(recipe, load, progress, options.cache)
+        if drift:
+            from animal_classification.monitoring.drift.robustness import with_robustness
+
+            measured = with_robustness(measured, progress, options.cache)
         result = measured.result
         if report is not None:
             from animal_classification.report.writer import write_report

@@ -7,40 +7,25 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from functools import wraps
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.options import apply, json_option
+from animal_classification.cli.log_options import log_options, log_place
+from animal_classification.cli.monitor_drift import accept, drift, reference
+from animal_classification.cli.options import json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
-from animal_classification.prediction_log.database import connect, require_database
-from animal_classification.prediction_log.location import LogLocation, log_location
+from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.photo_store import is_hash, photos_at
-from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy import Engine
-
-
-def _where(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which log, and a check that what reads one is installed."""
-
-    @wraps(function)
-    def checked(**options: Any) -> None:
-        require_database()
-        function(**options)
-
-    return apply(
-        click.option("--log-folder", help="Where it is.  [default: $ANIMALS_LOG_FOLDER, or the user's data folder]"),
-        click.option("--log-url", help="The log's database.  [default: $ANIMALS_LOG_URL, or SQLite in the folder]"),
-    )(checked)
 
 
 @click.group(name="monitor")
@@ -51,15 +36,20 @@ def command() -> None:
     """
 
 
+command.add_command(accept)
+command.add_command(drift)
+command.add_command(reference)
+
+
 @command.command()
 @click.option("--since", default="24h", show_default=True, help="How far to look back: 30m, 24h, 7d, 4w.")
-@_where
+@log_options
 @json_option
 def status(*, since: str, log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Traffic, unknown photos, animals, confidence, latency, what people said, and what waits for the database."""
     from animal_classification.monitoring.status import read_status, seconds_of
 
-    found = read_status(_place(log_folder, log_url), seconds_of(since))
+    found = read_status(log_place(log_folder, log_url), seconds_of(since))
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -71,7 +61,7 @@ def status(*, since: str, log_folder: str | None, log_url: str | None, as_json: 
 @click.option(
     "--to", default="head", show_default=True, help="A revision; base removes the tables with all that is in them."
 )
-@_where
+@log_options
 @json_option
 def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Bring the log's database to the tables of this version.
@@ -80,7 +70,7 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
     """
     from animal_classification.prediction_log.migrate import migrate as migrate_log
 
-    engine = connect(_place(log_folder, log_url).database)
+    engine = connect(log_place(log_folder, log_url).database)
     try:
         before, after = migrate_log(engine, to)
     finally:
@@ -99,7 +89,7 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
     help="Name the originals in this folder, found by their bytes, instead of copies of the kept photos.",
 )
 @click.option("--with-empty", is_flag=True, help='Export photos without an animal, too, labelled "no animal".')
-@_where
+@log_options
 @json_option
 def export(
     *,
@@ -118,7 +108,7 @@ def export(
     from animal_classification.monitoring.corrections_export import export as export_corrections
     from animal_classification.prediction_log.deletion import database_of
 
-    place = _place(log_folder, log_url)
+    place = log_place(log_folder, log_url)
     with _opened(database_of(place)) as engine:
         if engine is None:
             raise UsageError(f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is")
@@ -135,12 +125,12 @@ def export(
 
 @command.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_where
+@log_options
 def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
     from animal_classification.prediction_log import deletion
 
-    place = _place(log_folder, log_url)
+    place = log_place(log_folder, log_url)
     photos = photos_at(place.photos)
     with _opened(deletion.database_of(place)) as engine:
         kept = deletion.count_kept(place, engine, photos)
@@ -165,7 +155,7 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
 
 @command.command()
 @click.argument("photos", metavar="SHA256...", nargs=-1, required=True)
-@_where
+@log_options
 @json_option
 def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | None, as_json: bool) -> None:
     """Delete all that is kept of single photos: the photo, its predictions, what people said, and rows that wait.
@@ -176,7 +166,7 @@ def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | No
     from animal_classification.prediction_log.deletion import database_of
     from animal_classification.prediction_log.forgetting import forget as forget_photos
 
-    place = _place(log_folder, log_url)
+    place = log_place(log_folder, log_url)
     hashes = tuple(dict.fromkeys(_hash(photo) for photo in photos))
     with _opened(database_of(place)) as engine:
         done = forget_photos(place, engine, photos_at(place.photos), hashes)
@@ -217,12 +207,3 @@ def _opened(engine: Engine | None) -> Iterator[Engine | None]:
     finally:
         if engine is not None:
             engine.dispose()
-
-
-def _place(folder: str | None, url: str | None) -> LogLocation:
-    given: dict[str, Any] = {}
-    if folder is not None:
-        given["log_folder"] = folder
-    if url is not None:
-        given["log_url"] = url
-    return log_location(replace(Settings.from_environment(), **given))

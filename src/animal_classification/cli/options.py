@@ -17,7 +17,7 @@ from animal_classification import data
 Command = Callable[..., Any]
 
 ENGINES = ("auto", "openvino", "onnxruntime", "onnxruntime-cuda")
-SPLITS = ("test", "val", "train", "all")
+SPLITS = ("test", "val", "train", "fresh", "all")
 SOURCE_KINDS = (
     *("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle"),
     *("megadetector", "camtrap-dp", "coco", "wildlife-insights", "timelapse"),

@@ -46,7 +46,7 @@ def command(**options: Any) -> None:
     it when everything that came is answered. docs/serve.md has the whole story.
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    for name in given.keys() & {"cors", "trusted_proxies", "allowed_hosts"}:
+    for name in given.keys() & {"cors", "trusted_proxies", "allowed_hosts", "drift_sources"}:
         given[name] = split_list(given[name])
     settings = replace(Settings.from_environment(), **given)
     require_server("animals serve", settings)

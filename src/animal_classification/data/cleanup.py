@@ -24,7 +24,7 @@ from animal_classification.errors import UsageError
 _ONE_IS_KEPT = frozenset({"duplicate", "near_duplicate", "leak"})
 # What a person might see otherwise. Where all photos of a class are copies, one of each set is kept anyway.
 _JUDGEMENTS = frozenset({"wrong_label", "label_conflict", "tiny"})
-_PREFERENCE = {"test": 0, "val": 1, "train": 2, None: 3}
+_PREFERENCE = {"test": 0, "fresh": 1, "val": 2, "train": 3, None: 4}
 
 
 @dataclass(frozen=True, slots=True)

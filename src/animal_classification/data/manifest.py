@@ -18,7 +18,8 @@ from animal_classification.common.atomic import new_file
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import OutputError, UsageError
 
-SPLITS = ("train", "val", "test")
+FRESH = "fresh"
+SPLITS = ("train", "val", "test", FRESH)
 TYPES = {
     "path": "VARCHAR",
     "label": "VARCHAR",
@@ -39,7 +40,8 @@ class ManifestRow:
     Attributes:
         path: Relative to the manifest's root, with forward slashes.
         label: Name of its class; empty only together with a ``problem``.
-        split: ``train``, ``val``, ``test``, or ``None`` where nothing has been decided.
+        split: ``train``, ``val``, ``test``, ``fresh`` (labelled in a loop and kept out of training), or ``None`` where
+            nothing has been decided.
         group: What must not be divided between splits: a site, a sequence, an individual.
         sha256: Of the file's bytes; ``None`` where they could not be read.
         width: Of the upright photo, in pixels.
@@ -97,13 +99,17 @@ class Manifest:
         """
         return read_manifest(Path(path), None if root is None else Path(root))
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, *, place: Path | None = None) -> None:
         """Write the manifest as Parquet; a file of that name is replaced in one step.
+
+        Args:
+            path: The file.
+            place: The folder in which it will lie, if it is moved there afterwards.
 
         Raises:
             OutputError: The system refuses.
         """
-        write_manifest(self, Path(path))
+        write_manifest(self, Path(path), place)
 
     def __iter__(self) -> Iterator[ManifestRow]:
         return iter(self.rows)
@@ -152,15 +158,15 @@ def _content(row: ManifestRow) -> list[str | bool | None]:
     return [row.sha256, name, unicodedata.normalize("NFC", row.label), row.split, group, row.problem is None]
 
 
-def write_manifest(manifest: Manifest, target: Path) -> None:
-    """Write a manifest as Parquet, whole or not at all.
+def write_manifest(manifest: Manifest, target: Path, place: Path | None = None) -> None:
+    """Write a manifest as Parquet, whole or not at all; ``place`` is the folder that it will lie in, if another.
 
     Raises:
         OutputError: The system refuses.
     """
     import duckdb
 
-    about = json.dumps(_about(manifest, target.absolute().parent))
+    about = json.dumps(_about(manifest, (place or target.parent).absolute()))
     try:
         if target.is_dir():
             raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")

@@ -15,11 +15,13 @@ from fractions import Fraction
 from math import floor
 
 from animal_classification.data.duplicates import units_of
-from animal_classification.data.manifest import Manifest, ManifestRow
+from animal_classification.data.manifest import FRESH, Manifest, ManifestRow
 from animal_classification.data.scanner import Facts
 from animal_classification.errors import UsageError
 
 _DEALT = ("test", "val", "train")
+# Those that photos may come with; among equally frequent ones the first counts.
+_GIVEN = ("test", FRESH, "val", "train")
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def split(manifest: Manifest, facts: Sequence[Facts], plan: SplitPlan = _PLAN) -
     table = _SplitCounts.of([unit for unit in units if not unit.given], plan.fractions, plan.seed)
     for unit in units:
         # Beside copies that have a split already, that one: the most frequent, the smaller split among equals.
-        name = max(_DEALT, key=unit.given.__getitem__) if unit.given else table.deal(unit)
+        name = _given(unit) if unit.given else table.deal(unit)
         for index in unit.members:
             rows[index] = replace(rows[index], split=rows[index].split or name)
     taken = _deal_val(rows, units, plan)
@@ -158,6 +160,11 @@ def split(manifest: Manifest, facts: Sequence[Facts], plan: SplitPlan = _PLAN) -
     kept = sum(before is not None and before == row.split for before, row in zip(given, rows, strict=True))
     notes = (*_notes_on_given(units, kept, taken), *_notes_on_absent(rows, plan))
     return Splits(manifest.with_rows(rows), notes, together)
+
+
+def _given(unit: _Unit) -> str:
+    """The split of what joins copies that have one; no copy of a fresh photo goes anywhere else."""
+    return FRESH if unit.given[FRESH] else max(_GIVEN, key=unit.given.__getitem__)
 
 
 def _deal_val(rows: list[ManifestRow], units: Sequence[_Unit], plan: SplitPlan) -> int:

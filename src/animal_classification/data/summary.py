@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from animal_classification.data.manifest import SPLITS
 from animal_classification.data.quality.inspection import Inspection
 
 
@@ -50,7 +51,7 @@ class DatasetSummary:
     def splits(self) -> list[str]:
         """The splits that occur, in their usual order."""
         found = {split for counts in self.classes.values() for split in counts}
-        return [split for split in ("train", "val", "test", "") if split in found]
+        return [split for split in (*SPLITS, "") if split in found]
 
 
 def summarise(inspection: Inspection) -> DatasetSummary:

@@ -41,6 +41,10 @@ def summary_lines(result: Evaluation) -> Iterator[str]:
         yield ""
         yield from verdict(result.comparison)
         yield f"{_photos(result.comparison.n)} of labels that both know"
+    if result.drift:
+        yield ""
+        yield "the same photos under changes"
+        yield from _table(_changes(result))
     yield from _counts(result)
 
 
@@ -131,3 +135,12 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _changes(result: Evaluation) -> list[list[str]]:
+    rows = [["  photos", "right label", "called unknown", "drift found (photos of a window)"]]
+    for one in result.drift:
+        found = ", ".join(f"{_percent(share)} ({size})" for size, share in sorted(one.found.items()))
+        unknown = "" if one.unknown is None else _percent(one.unknown)
+        rows.append([f"  {one.says}", _percent(one.accuracy.value), unknown, f"{found}  {one.kind}" if found else ""])
+    return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ from animal_classification.evaluation.eval_set import Subject, independent_units
 from animal_classification.evaluation.training_provenance import recipe_name
 from animal_classification.export import comparison
 from animal_classification.export.calibration_set import CalibrationSet, choose
+from animal_classification.export.drift_reference import drift_reference
 from animal_classification.export.formats import KINDS, ExportedFiles, ExportSource, Pruning, check_installed
 from animal_classification.export.terminal_text import ReportColumn
 from animal_classification.export.weight_storage import float32_size
+from animal_classification.monitoring.drift.reference import MONITOR_FILE
 from animal_classification.report.model_card import bundle_card
 
 if TYPE_CHECKING:
@@ -114,10 +116,12 @@ def export(bundle: Bundle, request: ExportRequest) -> ExportedModel:
         trial = _tried(bundle, staged, made, chosen, request)
         _refuse_worse(trial.compared, request)
         sides = _sides(bundle, staged, made, trial.compared, chosen.measured)
+        monitor = drift_reference(bundle, staged, chosen.measured, request.progress)
     float32 = float32_size(source.graph)
     metrics = _metrics(bundle, made, trial, sides, float32)
     info = _info(bundle, request, made, chosen, metrics)
     card = _card(bundle, info, trial.served, request)
+    made = replace(made, files={**made.files, **monitor})
     written = _write(request.target, bundle, made, info, card, overwrite=request.overwrite)
     return ExportedModel(written, *sides, trial.compared, float32, chosen.split, (*chosen.notes, *made.notes))
 
@@ -276,7 +280,8 @@ def _write(
     target: str, original: Bundle, made: ExportedFiles, info: BundleInfo, card: str, *, overwrite: bool = False
 ) -> Bundle:
     """All files of the original that the export does not replace, and its own."""
-    files: dict[str, bytes | Path] = {name: original.path / name for name in original.info.files}
+    kept = (name for name in original.info.files if name != MONITOR_FILE)
+    files: dict[str, bytes | Path] = {name: original.path / name for name in kept}
     files |= made.files
     if card:
         files[CARD_FILE] = card.encode()

@@ -13,7 +13,7 @@ from animal_classification.data.discovery import FoundPhoto
 from animal_classification.data.other_files import kind_of
 from animal_classification.errors import ImageError
 from animal_classification.field.camera_clock import TimeRules
-from animal_classification.field.photo_facts import HEAD_BYTES, PhotoFacts, photo_facts, video_facts
+from animal_classification.field.photo_facts import HEAD_BYTES, PhotoFacts, photo_facts, read_video_facts
 from animal_classification.imaging import is_photo_name
 from animal_classification.imaging.bounded_read import read_head, read_tail
 
@@ -33,7 +33,7 @@ class CardFile:
         path: Where it is.
         kind: What it is by its ending.
         size: In bytes.
-        facts: Of a photo, and of a video what its name says.
+        facts: Of a photo or video.
         fingerprint: Of its content; None for other files, and for what is too small to be a picture.
         problem: Why it could not be read; empty if it could.
     """
@@ -82,7 +82,7 @@ def _look(file: FoundPhoto, rules: TimeRules) -> CardFile:
         head, size = read_head(file.path, HEAD_BYTES)
     except ImageError as error:
         return CardFile(file.name, file.path, kind, 0, photo_facts(b"", file.name, rules), problem=error.reason)
-    facts = photo_facts(head, file.name, rules) if kind == "photo" else video_facts(file.name, rules)
+    facts = photo_facts(head, file.name, rules) if kind == "photo" else read_video_facts(file.path, file.name, rules)
     return CardFile(file.name, file.path, kind, size, facts, fingerprint(head, size) if size >= _SMALLEST else None)
 
 

@@ -22,7 +22,8 @@ from animal_classification.field.exif_block import ExifBlock, read_exif
 from animal_classification.field.file_name_time import time_in_name
 from animal_classification.field.gps_position import Position, gps_position
 from animal_classification.field.reconyx_note import ReconyxNote, read_reconyx_note
-from animal_classification.imaging.bounded_read import read_head
+from animal_classification.field.video_header import video_creation_time
+from animal_classification.imaging.bounded_read import parts_of, read_head
 
 Kind = Literal["photo", "video"]
 TimeSource = Literal["", "exif", "makernote", "container", "name", "date_only", "bad"]
@@ -134,6 +135,22 @@ def read_photo_facts(path: str | os.PathLike[str], name: str, rules: TimeRules) 
     except ImageError:
         data = b""
     return photo_facts(data, name, rules)
+
+
+def read_video_facts(path: str | os.PathLike[str], name: str, rules: TimeRules) -> PhotoFacts:
+    """The facts of a video on disk, from its container's header; no frame is decoded, and nothing is raised.
+
+    Args:
+        path: Where it is.
+        name: What the table calls it, with forward slashes.
+        rules: Which times count.
+    """
+    try:
+        with parts_of(path) as read:
+            creation_time = video_creation_time(read)
+    except ImageError:
+        creation_time = ""
+    return video_facts(name, rules, creation_time=creation_time)
 
 
 def photo_facts(data: bytes, name: str, rules: TimeRules) -> PhotoFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -73,6 +73,24 @@ def read_tail(path: str | os.PathLike[str], count: int) -> bytes:
     with _opened(path) as (file, size):
         file.seek(max(size - count, 0))
         return file.read(count)
+
+
+@contextmanager
+def parts_of(path: str | os.PathLike[str]) -> Iterator[Callable[[int, int], bytes]]:
+    """Parts of a regular file of any size: what is yielded gives so many bytes from a place on.
+
+    Raises:
+        ImageError: As from ``read_photo``, but for the size; also while parts are read.
+    """
+    with _opened(path) as (file, size):
+
+        def read(start: int, count: int) -> bytes:
+            if not 0 <= start <= size:
+                return b""
+            file.seek(start)
+            return file.read(count)
+
+        yield read
 
 
 @contextmanager

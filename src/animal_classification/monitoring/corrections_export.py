@@ -165,7 +165,7 @@ def _copied(photos: PhotoStore, photo: str, table: Path) -> str | None:
     if data is None:
         return None
     folder = table.with_name(f"{table.stem}.photos")
-    target = folder / f"{photo}{_ending(data)}"
+    target = folder / f"{photo}{photo_ending(data)}"
     if not target.exists():
         try:
             folder.mkdir(exist_ok=True)
@@ -175,7 +175,8 @@ def _copied(photos: PhotoStore, photo: str, table: Path) -> str | None:
     return f"{folder.name}/{target.name}"
 
 
-def _ending(data: bytes) -> str:
+def photo_ending(data: bytes) -> str:
+    """The ending of a file name for a photo of these bytes; empty where nobody knows what they are."""
     try:
         kind = identify(data)
     except ImageError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.durations import seconds_of
 from animal_classification.errors import UsageError
 from animal_classification.prediction_log.database import connect, reading
 from animal_classification.prediction_log.database_errors import shown, translated_errors
@@ -21,30 +22,12 @@ if TYPE_CHECKING:
     from animal_classification.prediction_log.location import LogLocation
     from animal_classification.prediction_log.period_sums import Sums
 
+__all__ = ["read_status", "seconds_of", "status"]
+
 MOST_LABELS = 20
 SHOWN_LABELS = 6  # over time, where more lines than that cannot be told apart
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SHARES = (0.5, 0.95, 0.99)
 _EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of a period such as ``24h``.
-
-    >>> seconds_of("24h")
-    86400.0
-
-    Raises:
-        UsageError: It is no such period.
-    """
-    number, unit = text.strip()[:-1], text.strip()[-1:]
-    try:
-        seconds = float(number) * _UNITS[unit]
-    except (ValueError, KeyError):
-        seconds = 0.0
-    if not 60 <= seconds <= 9999 * _UNITS["w"]:
-        raise UsageError(f"a time is a number and m, h, d or w, from 1m to 9999w, such as 24h; not {text!r}")
-    return seconds
 
 
 def read_status(place: LogLocation, since: float, *, now: datetime | None = None) -> dict[str, Any]:
@@ -67,6 +50,7 @@ def status(engine: Engine, place: LogLocation, since: float, *, now: datetime | 
     window = Window.of((now or datetime.now(UTC)).timestamp(), since)
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
         measured = _measured(connection, window)
+        measured["accuracy"] = _audited(connection, window)
     held = waiting(place.spool)
     return {
         "since": _in_utc(window.since),
@@ -122,6 +106,14 @@ def _measured(connection: Connection, window: Window) -> dict[str, Any]:
     }
 
 
+def _audited(connection: Connection, window: Window) -> dict[str, Any]:
+    """Accuracy by the photos that were chosen by chance."""
+    from animal_classification.monitoring.audit import audited_accuracy
+    from animal_classification.monitoring.audit_queries import read_audit
+
+    return audited_accuracy(read_audit(connection, window.since, window.until)).to_json()
+
+
 def _models(total: Sums) -> list[dict[str, Any]]:
     busiest_first = sorted(total.models.items(), key=lambda item: (-item[1].predictions, item[0]))
     return [
@@ -158,7 +150,9 @@ def _feedback(said: dict[str, int]) -> dict[str, Any]:
         "confirmed": said["confirmed"],
         "corrected": said["corrected"],
         "none": said["none"],
+        # Of those that were looked at, which are the doubtful ones: it says nothing of the others.
         "agreement": _share(said["agree"], reviewed),
+        "biased": True,
     }
 
 

@@ -39,6 +39,7 @@ def _content(status: dict[str, Any]) -> list[str]:
         ),
         _row("latency", f"p50 {_ms(latency['p50'])}, p95 {_ms(latency['p95'])}, p99 {_ms(latency['p99'])}"),
         _row("feedback", _feedback(status["feedback"])),
+        _row("accuracy", _accuracy(status["accuracy"])),
     ]
     lines += [
         _row("model", f"{model['model']} {model['version']}: {model['predictions']:,}, last {_moment(model['last'])}")
@@ -55,10 +56,17 @@ def _feedback(feedback: dict[str, Any]) -> str:
     if not feedback["predictions"]:
         return "none yet"
     return (
-        f"{feedback['predictions']:,} looked at, {_percent(feedback['agreement'])} of them right "
+        f"of {feedback['predictions']:,} looked at, {_percent(feedback['agreement'])} right: the doubtful ones "
         f"({feedback['confirmed']:,} confirmed, {feedback['corrected']:,} corrected, "
         f"{feedback['none']:,} no animal)"
     )
+
+
+def _accuracy(accuracy: dict[str, Any]) -> str:
+    reviewed = f"{accuracy['reviewed']:,} of {accuracy['chosen']:,} photos of the audit looked at"
+    if accuracy["accuracy"] is None:
+        return f"not known yet: {reviewed}"
+    return f"{_percent(accuracy['accuracy'])}, {_percent(accuracy['low'])} to {_percent(accuracy['high'])} ({reviewed})"
 
 
 def _waiting(waiting: dict[str, Any]) -> str:

@@ -27,36 +27,32 @@ class PhotoItem(Item):
     Attributes:
         path: Where it is.
         state: Of the file before it was read.
-        facts: In a field run, when and where it was taken.
-        fetch: Brings it, where a path alone does not; then ``facts`` are known when it was fetched.
+        fetch: Brings it, where a path alone does not.
+        facts: In a field run, when and where it was taken; known when the photo has been read.
         times: In a field run, which times count.
     """
 
     path: str
     state: FileState | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
     fetch: Callable[[], bytes | str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     times: TimeRules | None = None
 
     @classmethod
     def of(cls, photo: FoundPhoto, times: TimeRules | None = None) -> PhotoItem:
         """What is at that place now."""
-        if photo.fetch is not None:
-            return cls(name=photo.name, source=photo.path, path=photo.path, fetch=photo.fetch, times=times)
-        facts = {} if times is None else read_photo_facts(photo.path, photo.name, times).to_record()
-        state = file_state(photo.path)
-        return cls(name=photo.name, source=photo.path, path=photo.path, state=state, facts=facts)
+        state = None if photo.fetch else file_state(photo.path)
+        return cls(name=photo.name, source=photo.path, path=photo.path, state=state, fetch=photo.fetch, times=times)
 
     def ready(self) -> Self:
-        if self.fetch is None:
-            return self
-        content: bytes | str = b""
+        """The photo itself, and what it says of its time and place."""
+        source: bytes | str = b""
         try:
-            content = self.fetch()
-            return replace(self, source=content, fetch=None)
-        finally:
+            source = self.fetch() if self.fetch else self.path
+        finally:  # one that cannot be had still has a name
             if self.times is not None:
-                self.facts.update(_facts(content, self.name, self.times))
+                self.facts.update(_facts(source, self.name, self.times))
+        return replace(self, source=source, fetch=None)
 
 
 Looked = tuple[PhotoItem, FileResult, dict[str, Any] | None]
@@ -119,7 +115,8 @@ class FieldPhotos:
         executor: Executor | None,
     ) -> Generator[Looked, None, None]:
         labels = len(self.scenes.classifier.info.labels)
-        answers = self.scenes.look_items(map(self._item, photos), top_k=top_k, stopped=stopped, executor=executor)
+        items = (PhotoItem.of(photo, self.times) for photo in photos)
+        answers = self.scenes.look_items(items, top_k=top_k, stopped=stopped, executor=executor)
         with closing(answers):
             for item, seen in answers:
                 if not isinstance(seen, Scene):
@@ -129,11 +126,8 @@ class FieldPhotos:
                 prediction = best.prediction if best else seen.whole
                 yield item, FileResult(item.name, prediction), to_record(seen, item.facts, labels)
 
-    def _item(self, photo: FoundPhoto) -> PhotoItem:
-        return PhotoItem.of(photo, self.times)
 
-
-def _facts(content: bytes | str, name: str, times: TimeRules) -> dict[str, Any]:
-    """What the content of a photo, or the file at a path, says of time and place."""
-    found = read_photo_facts(content, name, times) if isinstance(content, str) else photo_facts(content, name, times)
-    return found.to_record()
+def _facts(source: bytes | str, name: str, times: TimeRules) -> dict[str, Any]:
+    if isinstance(source, str):
+        return read_photo_facts(source, name, times).to_record()
+    return photo_facts(source, name, times).to_record()

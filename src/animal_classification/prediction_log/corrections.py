@@ -87,7 +87,7 @@ def cells(row: Row, path: str, label: str | None) -> dict[str, str]:
         "verdict": said["verdict"],
         "note": said["note"] or "",
     }
-    return values | {name: _as_text(values[name]) for name in _FREE_TEXT}
+    return values | {name: as_text(values[name]) for name in _FREE_TEXT}
 
 
 def as_csv(rows: Iterable[Mapping[str, str]]) -> str:
@@ -99,5 +99,6 @@ def as_csv(rows: Iterable[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _as_text(cell: str) -> str:
+def as_text(cell: str) -> str:
+    """A cell that no spreadsheet runs."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -44,15 +44,43 @@ def new_label_names(connection: Connection) -> list[str]:
 def open_predictions(
     connection: Connection, limit: int, after: str | None, leave_out: Collection[str]
 ) -> list[dict[str, Any]]:
-    """The last prediction of each photo without feedback, the most doubtful first."""
-    statement = select(predictions).where(~_has_feedback(), ~_seen_again())
+    """The last prediction of each photo without feedback: those of the audit first, then the most doubtful."""
+    open_ = select(predictions).where(~_has_feedback(), ~_seen_again())
     if leave_out:
-        statement = statement.where(predictions.c.photo.not_in(leave_out))
-    if after is not None:
-        doubt = select(predictions.c.doubt).where(predictions.c.id == after).scalar_subquery()
-        statement = statement.where(tuple_(predictions.c.doubt, predictions.c.id) < tuple_(doubt, after))
-    statement = statement.order_by(predictions.c.doubt.desc(), predictions.c.id.desc()).limit(limit)
-    return [dict(row) | {"feedback": None} for row in connection.execute(statement).mappings()]
+        open_ = open_.where(predictions.c.photo.not_in(leave_out))
+    last = None if after is None else _place_of(connection, after)
+    found: list[dict[str, Any]] = []
+    if last is None or last.audited:
+        # By hash: what is seen first must not depend on what it shows.
+        audited = open_.where(_of_the_audit())
+        if last is not None:
+            audited = audited.where(predictions.c.photo > last.photo)
+        found = _entries(connection, audited.order_by(predictions.c.photo).limit(limit), audited=True)
+    if len(found) < limit:
+        doubtful = open_.where(~_of_the_audit())
+        if last is not None and not last.audited:
+            doubtful = doubtful.where(tuple_(predictions.c.doubt, predictions.c.id) < tuple_(last.doubt, last.id))
+        doubtful = doubtful.order_by(predictions.c.doubt.desc(), predictions.c.id.desc()).limit(limit - len(found))
+        found += _entries(connection, doubtful, audited=False)
+    return found
+
+
+def _place_of(connection: Connection, identity: str) -> Any:
+    """Where a prediction is in the order of the review; ``None`` where it is gone."""
+    columns = (predictions.c.id, predictions.c.photo, predictions.c.doubt)
+    place = select(*columns, _of_the_audit().label("audited")).where(predictions.c.id == identity)
+    return connection.execute(place).first()
+
+
+def _entries(connection: Connection, statement: Any, *, audited: bool) -> list[dict[str, Any]]:
+    rows = connection.execute(statement).mappings()
+    return [dict(row) | {"feedback": None, "audited": audited} for row in rows]
+
+
+def _of_the_audit() -> ColumnElement[bool]:
+    """This photo was chosen for the audit, on whichever of its predictions; these are few, and have an index."""
+    chosen = predictions.alias("chosen")
+    return predictions.c.photo.in_(select(chosen.c.photo).where(chosen.c.audited.is_(True)))
 
 
 def reviewed_predictions(

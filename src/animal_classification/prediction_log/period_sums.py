@@ -31,7 +31,7 @@ SHOWN = 20  # equal parts of [0, 1]
 _STORED = np.dtype("<u4")
 Period = tuple[int, int]  # length and begin, in seconds
 # What a prediction must say to be counted.
-COUNTED = ("time", "model", "version", "photo", "answer", "unknown", "probability", "latency")
+COUNTED = ("time", "model", "version", "photo", "answer", "unknown", "probability", "latency", "known", "audit")
 
 
 def empty(edges: Sequence[float]) -> Counts:
@@ -81,11 +81,21 @@ def from_bytes(data: bytes) -> Counts:
 
 
 class ModelUse(NamedTuple):
-    """How a version of a model was used: how often, and when first and last, in seconds since 1970."""
+    """How a version of a model was used.
+
+    Attributes:
+        predictions: How often.
+        first: When first, in seconds since 1970.
+        last: When last.
+        counted: How many of the predictions count for the audit.
+        confidence: Sum of what the model said of these: how probable it is that its answer is right.
+    """
 
     predictions: int
     first: float
     last: float
+    counted: int = 0
+    confidence: float = 0.0
 
 
 @dataclass(slots=True)
@@ -125,7 +135,9 @@ class Sums:
         self.latencies[bin_of(latency, SECONDS)] += sign
         if not row["unknown"]:
             self.labels[row["answer"]] += sign
-        self.use((row["model"], row["version"]), ModelUse(sign, time, time))
+        counts = row["audit"] is not None
+        confidence = sign * confidence_of(row) if counts else 0.0
+        self.use((row["model"], row["version"]), ModelUse(sign, time, time, sign * counts, confidence))
 
     def merge(self, other: Sums) -> None:
         """Count what another period counted, too."""
@@ -181,7 +193,17 @@ class Sums:
 
     def use(self, model: tuple[str, str], use: ModelUse) -> None:
         """Count how a model was used."""
-        mine = self.models.get(model, use._replace(predictions=0))
+        mine = self.models.get(model, use._replace(predictions=0, counted=0, confidence=0.0))
         self.models[model] = ModelUse(
-            mine.predictions + use.predictions, min(mine.first, use.first), max(mine.last, use.last)
+            mine.predictions + use.predictions,
+            min(mine.first, use.first),
+            max(mine.last, use.last),
+            mine.counted + use.counted,
+            mine.confidence + use.confidence,
         )
+
+
+def confidence_of(row: Mapping[Any, Any]) -> float:
+    """What the model says of its answer, in [0, 1]; of "unknown", how little it knows the photo."""
+    value = float(1.0 - row["known"] if row["unknown"] else row["probability"])
+    return value if isfinite(value) else 0.0

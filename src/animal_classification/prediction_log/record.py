@@ -36,6 +36,13 @@ class PredictionRecord:
         top: Name, id and probability of the most probable labels.
         latency: Seconds from the photo's arrival to its answer.
         embedding: float16 ``[D]``, little-endian bytes; empty where there is none.
+        stats: Numbers of the photo as ``imaging.statistics`` names them, float16, little-endian bytes; ``None`` where
+            they were not computed.
+        source: The camera or site that it came from; empty where nobody said.
+        audit: The probability with which this photo was to be chosen for the audit; ``None`` where it does not count:
+            there was no audit, or the photo is one more of a burst.
+        audited: It was chosen.
+        canary: A canary answered, not the model of that name.
     """
 
     id: str
@@ -55,6 +62,11 @@ class PredictionRecord:
     top: tuple[tuple[str, str, float], ...]
     latency: float
     embedding: bytes = b""
+    stats: bytes | None = None
+    source: str = ""
+    audit: float | None = None
+    audited: bool | None = None
+    canary: bool | None = None
 
     @property
     def doubt(self) -> float:
@@ -65,7 +77,10 @@ class PredictionRecord:
 
     def to_line(self) -> bytes:
         r"""A line that says whether it is whole: CRC-32 in hex, a blank, JSON, ``\n``."""
-        values = self._values() | {"embedding": base64.b64encode(self.embedding).decode("ascii")}
+        values = self._values() | {
+            "embedding": base64.b64encode(self.embedding).decode("ascii"),
+            "stats": self.stats and base64.b64encode(self.stats).decode("ascii"),
+        }
         text = json.dumps(values, separators=(",", ":")).encode("ascii")
         return b"%08x %s\n" % (zlib.crc32(text), text)
 
@@ -80,6 +95,7 @@ class PredictionRecord:
             values["labels"] = tuple(values["labels"])
             values["top"] = tuple(tuple(item) for item in values["top"])
             values["embedding"] = base64.b64decode(values["embedding"])
+            values["stats"] = values.get("stats") and base64.b64decode(values["stats"])
             # A newer version may have written it before it was rolled back.
             return cls(**{name: value for name, value in values.items() if name in cls.__slots__})
         except (ValueError, TypeError, KeyError):  # whole, but from before a field was there

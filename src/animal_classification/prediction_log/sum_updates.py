@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, String, bindparam, delete, func, select, tuple_
+from sqlalchemy import JSON, Connection, String, bindparam, case, delete, func, select, tuple_
 
 from animal_classification.prediction_log.database import insert_or
 from animal_classification.prediction_log.period_sums import COUNTED, ModelUse, Period, Sums
@@ -173,9 +173,13 @@ def _uses_in(connection: Connection, period: Period) -> dict[tuple[str, str], Mo
     seconds, start = period
     begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (start, start + seconds))
     model, time = (predictions.c.model, predictions.c.version), predictions.c.time
-    statement = select(*model, func.count(), func.min(time), func.max(time)).where(time >= begin, time < end)
+    # As ``period_sums.confidence_of`` says it.
+    confidence = case((predictions.c.unknown, 1.0 - predictions.c.known), else_=predictions.c.probability)
+    counted = case((predictions.c.audit.is_not(None), confidence), else_=0.0)
+    counts = (func.count(), func.min(time), func.max(time), func.count(predictions.c.audit), func.sum(counted))
+    statement = select(*model, *counts).where(time >= begin, time < end)
     rows = connection.execute(statement.group_by(*model))
-    return {(row[0], row[1]): ModelUse(row[2], row[3].timestamp(), row[4].timestamp()) for row in rows}
+    return {(row[0], row[1]): ModelUse(row[2], row[3].timestamp(), row[4].timestamp(), row[5], row[6]) for row in rows}
 
 
 def _moved(before: Moments, after: Moments) -> Counter[Period]:

@@ -24,6 +24,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+MAX_SOURCE = 80  # characters of a camera's or a site's name
+MAX_CYCLE = 80
+
 
 class UtcTime(TypeDecorator[datetime]):
     """A moment: PostgreSQL's ``timestamptz``, and UTC without saying so where SQLite keeps it."""
@@ -72,10 +75,23 @@ predictions = Table(
     Column("top", JSON, nullable=False),
     Column("latency", Double, nullable=False),
     Column("doubt", Double, nullable=False),
+    Column("stats", LargeBinary),
+    Column("source", String(MAX_SOURCE)),
+    Column("audit", Double),
+    Column("audited", Boolean),
+    Column("canary", Boolean),
 )
 Index(None, predictions.c.time)
 Index(None, predictions.c.photo, predictions.c.time)
 Index(None, predictions.c.doubt, predictions.c.id)
+# Some dozens a day, of however many.
+Index(
+    None,
+    predictions.c.audited,
+    predictions.c.time,
+    sqlite_where=predictions.c.audited.is_(True),
+    postgresql_where=predictions.c.audited.is_(True),
+)
 
 # Apart from the predictions, which are scanned without them: an embedding is larger than all the rest of a row.
 embeddings = Table(
@@ -114,5 +130,62 @@ feedback = Table(
     Column("note", Text),
     Column("who", Text),
     Column("undone", UtcTime),
+    Column("collected", String(MAX_CYCLE)),
 )
 Index(None, feedback.c.prediction, feedback.c.number)
+
+# A row is the verdict on one window of predictions, or (kind ``accepted``) a baseline that a person accepted.
+drift = Table(
+    "animals_drift",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("time", UtcTime, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("source", String(MAX_SOURCE), nullable=False),
+    Column("reference", String(64), nullable=False),
+    Column("read", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("p", JSON, nullable=False),
+    Column("effects", JSON, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("harm", JSON, nullable=False),
+    Column("score", JSON, nullable=False),
+    Column("explain", Text, nullable=False),
+)
+Index(None, drift.c.model, drift.c.time)
+
+# What a candidate said of photos that another model answered.
+shadow = Table(
+    "animals_shadow",
+    metadata,
+    Column("prediction", String(36), ForeignKey(predictions.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("version", String(80), primary_key=True),
+    Column("label_id", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("unknown", Boolean, nullable=False),
+)
+
+# A row is one transition of one cycle; ``sha`` is the hash of ``prev_sha`` and the row.
+loop = Table(
+    "animals_loop",
+    metadata,
+    Column("cycle", String(MAX_CYCLE), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("time", UtcTime, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("data_version", Text),
+    Column("frozen", String(64)),
+    Column("config", String(64)),
+    Column("code", Text),
+    Column("bundle", String(64)),
+    Column("registry_version", Text),
+    Column("decision", JSON, nullable=False),
+    Column("prev_sha", String(64), nullable=False),
+    Column("sha", String(64), nullable=False),
+)

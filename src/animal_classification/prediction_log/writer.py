@@ -33,7 +33,7 @@ ROWS = 500  # in one transaction
 INTERVAL = 0.5
 RETRY = (0.5, 1.0, 2.0, 4.0)  # seconds between looks whether the database is back
 LOOK_FOR_ORPHANS = 20.0
-RETENTION_EVERY = 3600.0
+RETENTION_EVERY = HOURLY = 3600.0
 FORGET_AGAIN = 60.0
 FORGOTTEN_AT_ONCE = 20_000  # predictions, so that new ones do not wait until all old ones are gone
 PATIENCE = 5.0  # seconds for which questions wait until somebody else has opened the database
@@ -68,19 +68,28 @@ class PredictionLog:
         place: Where.
         counts: Told what becomes of rows.
         interval: Seconds between two batches.
+        hourly: Given the database once an hour, where there is one; it may fail.
 
     Raises:
         UsageError: The URL is for no database that the log can be in.
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, place: LogLocation, counts: Counts | None = None, *, interval: float = INTERVAL) -> None:
+    def __init__(
+        self,
+        place: LogLocation,
+        counts: Counts | None = None,
+        *,
+        interval: float = INTERVAL,
+        hourly: Callable[[Engine], None] | None = None,
+    ) -> None:
         self.place = place
         self._url = place.database
         if place.url:
             connect(self._url).dispose()  # what it cannot be is told of at the start
         self._counts = counts or NoCounts()
         self._interval = interval
+        self._hourly, self._hourly_at = hourly, 0.0
         self._spool = Spool(place.spool, place.spool_bytes)
         self._quarantine = Quarantine(place.refused, place.spool_bytes)
         self._aside: set[str] = set()
@@ -187,6 +196,9 @@ class PredictionLog:
             self._failures = 0
         if now >= self._retention_at:
             self._retention_at = now + self._pause_after_forgetting()
+        if self._hourly is not None and now >= self._hourly_at and is_there(self._url):
+            self._hourly_at = now + HOURLY
+            self._hourly(self.database())
 
     def _pause_after_forgetting(self) -> float:
         """Delete what is too old; returns after how many seconds that is due again."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
     from mlflow.tracking.client import MlflowClient
 
+CANARY_SHARE = "animals.canary.share"  # tag of a version
 _HISTORY = "animals.history"  # versions that were in production, the last one last
 
 
@@ -120,6 +121,21 @@ class Registry:
         """Take an alias away from this version."""
         with explained(self.uri):
             self.client.delete_registered_model_alias(version.name, alias)
+
+    def share(self, version: Version) -> float:
+        """Which share of requests a version answers as a canary, by its tag; all where it has none that can be read."""
+        with explained(self.uri):
+            tags = self.client.get_model_version(version.name, str(version.version)).tags
+        try:
+            share = float(tags.get(CANARY_SHARE, "1"))
+        except ValueError:
+            return 1.0
+        return share if 0 <= share <= 1 else 1.0
+
+    def set_share(self, version: Version, share: float) -> None:
+        """Say which share of requests a version answers as a canary; servers that follow its tag see it."""
+        with explained(self.uri):
+            self.client.set_model_version_tag(version.name, str(version.version), CANARY_SHARE, f"{share:g}")
 
     def _model(self, name: str) -> RegisteredModel:
         with explained(self.uri):

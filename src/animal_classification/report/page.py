@@ -140,6 +140,8 @@ def _context(data: PageData, bundle: Bundle | None, pictures: Pictures) -> dict[
         "unknown": tables.unknown_rows(result),
         "refusals": summary.something_else(unknown),
         "slices": tables.slice_lines(result),
+        "changed": tables.changed_rows(result),
+        "found_sizes": tables.found_sizes(result),
         "comparison": provenance.comparison(result.comparison),
         "photos": provenance.data_facts(result),
         "provenance": provenance.provenance(result, bundle, data.inputs),

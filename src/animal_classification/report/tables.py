@@ -95,6 +95,44 @@ def calibration_rows(result: Evaluation) -> list[tuple[str, str, str]]:
     ]
 
 
+@dataclass(frozen=True)
+class ChangedRow:
+    """A line of the table of changed photos."""
+
+    says: str
+    bar: Svg
+    accuracy: str
+    estimated: str
+    ece: str
+    unknown: str
+    set_size: str
+    found: tuple[str, ...]
+    kind: str
+
+
+def changed_rows(result: Evaluation) -> list[ChangedRow]:
+    """Photos as they are, and under each change."""
+    return [
+        ChangedRow(
+            says=one.says,
+            bar=share_bar(one.accuracy.value, f"accuracy, {one.says}", interval=one.accuracy),
+            accuracy=percent(one.accuracy.value),
+            estimated="" if one.estimated is None else " to ".join(percent(end, 0) for end in one.estimated),
+            ece=decimal(one.ece),
+            unknown="" if one.unknown is None else percent(one.unknown),
+            set_size="" if one.set_size is None else decimal(one.set_size, 2),
+            found=tuple(percent(one.found[size], 0) if size in one.found else "" for size in found_sizes(result)),
+            kind=one.kind,
+        )
+        for one in result.drift
+    ]
+
+
+def found_sizes(result: Evaluation) -> list[int]:
+    """Photos of the windows that the monitor judged."""
+    return sorted({size for one in result.drift for size in one.found})
+
+
 def set_lines(sets: SetResult) -> list[Line]:
     """How often the sets hold the truth: drawn ones, which must meet what is wanted, and those that are shown."""
     wanted = 1 - sets.rule.alpha

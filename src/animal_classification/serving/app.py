@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
-from animal_classification.serving.http import feedback_routes, problem_details, swagger_ui
+from animal_classification.serving.http import drift_routes, feedback_routes, problem_details, swagger_ui
 from animal_classification.serving.http.request_path import describe_paths
 from animal_classification.serving.http.routes import make_router
 from animal_classification.serving.middleware.api_keys import read_keys
@@ -22,8 +22,10 @@ from animal_classification.serving.middleware.request_log import RequestLogMiddl
 from animal_classification.serving.middleware.route_scopes import OPEN, ScopedMount, ScopedRoute
 from animal_classification.serving.middleware.trusted_proxies import ForwardedHeadersMiddleware
 from animal_classification.serving.observability import tracing
+from animal_classification.serving.observability.drift_metrics import DriftCollector
 from animal_classification.serving.observability.metrics import ServerMetrics
 from animal_classification.serving.observability.prediction_logging import PredictionLogger
+from animal_classification.serving.process.drift_judge import DriftRounds, judging_thread, rounds_of
 from animal_classification.serving.process.memory_plan import photo_limits, warn_if_over_memory, with_memory_bounds
 from animal_classification.serving.service import ModelService, Predictor
 from animal_classification.serving.ui import model_card, pages
@@ -32,6 +34,7 @@ from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -107,6 +110,8 @@ def create_app(
     metrics, limits = ServerMetrics(), photo_limits(settings)
     predictions = PredictionLogger(settings, metrics, limits) if settings.prediction_log else None
     service = ModelService(settings, metrics, on_answer=predictions.keep if predictions else None, limits=limits)
+    if predictions is not None:
+        service.on_compared = predictions.shadows.compared
     if classifier is not None:
         service.install(classifier)
 
@@ -114,32 +119,24 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        judging = judging_thread(app.state.drift_rounds, settings, metrics)
         try:
             yield
         finally:
+            if judging is not None:
+                await in_thread(judging.close)
             await in_thread(lambda: service.close(PATIENCE))
             if predictions is not None:
                 await in_thread(predictions.close)
             if traces is not None:
                 await in_thread(traces.close)
 
-    app = Application(
-        title="animals",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,  # see reference
-    )
-    app.router.route_class = ScopedRoute
+    app = _application(settings, lifespan)
     app.access_log = access_log
     app.traces = traces
-    app.prefix = settings.root_path
-    app.trusted_proxies = settings.trusted_proxies
-    app.wants_keys = bool(settings.keys_file)
     app.state.service = service
     app.state.predictions = predictions
+    app.state.drift_rounds = _watched(service, predictions, settings)
     app.state.gradio = GradioHost() if settings.gradio else None
     memory = memory or BodyMemory(settings.max_memory_bytes)
     # Before the others, so that it is inside of them: who may not ask is refused before his body is looked at.
@@ -150,11 +147,40 @@ def create_app(
     return app
 
 
+def _application(settings: Settings, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> Application:
+    app = Application(
+        title="animals",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # see reference
+    )
+    app.router.route_class = ScopedRoute
+    app.prefix = settings.root_path
+    app.trusted_proxies = settings.trusted_proxies
+    app.wants_keys = bool(settings.keys_file)
+    return app
+
+
+def _watched(service: ModelService, predictions: PredictionLogger | None, settings: Settings) -> DriftRounds | None:
+    """What judges drift, and tells its verdicts to Prometheus; ``None`` without a prediction log."""
+    if predictions is None:
+        return None
+    judges = bool(settings.drift_every)
+    service.metrics.watch(DriftCollector(predictions.log, settings.drift_sources, judges=judges))
+    return rounds_of(service, predictions, settings)
+
+
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     service, predictions = app.state.service, app.state.predictions
     app.include_router(make_router(service, settings))
     app.include_router(
         feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without()
+    )
+    app.include_router(
+        drift_routes.make_router(drift_routes.DriftApi(service, settings, predictions, app.state.drift_rounds))
     )
     app.include_router(pages.make_router(settings))
     app.include_router(model_card.make_router(service))

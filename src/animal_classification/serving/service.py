@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from animal_classification.imaging import Limits
     from animal_classification.inference.classifier import Classifier
     from animal_classification.serving.http.uploads import UploadedPhoto
+    from animal_classification.serving.models.shadow import OnCompared
     from animal_classification.serving.models.watcher import ModelWatcher
     from animal_classification.serving.models.watcher import Result as CheckResult
 
@@ -53,6 +54,7 @@ __all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
 Result = TypeVar("Result")
 MAX_RETRY_AFTER = 60
+OBSERVED_AT_ONCE = 16
 
 
 class ModelService:
@@ -68,6 +70,7 @@ class ModelService:
         limits: Bounds on photos, with the memory in which all threads decode.
         models: Which model answers under which name.
         watchers: One for each model, canary and shadow.
+        on_compared: Gets what shadows say, on any thread.
         reload_other_workers: Has the other workers check a model for newer versions.
         detector: Finds animals as boxes, on request; ``None`` where the server was started without one.
     """
@@ -85,6 +88,7 @@ class ModelService:
         self.models = ModelSlots()
         self.watchers: list[ModelWatcher] = []
         self.reload_other_workers: Callable[[str], None] = lambda _: None
+        self.on_compared: OnCompared | None = None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
         self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
@@ -132,7 +136,7 @@ class ModelService:
     def install_canary(self, name: str, loaded: LoadedModel | None, share: float) -> None:
         """Let a model answer a share of the requests for ``name``; ``None`` ends that."""
         before = [slot.canary for known, slot in self.models if known == name and slot.canary is not None]
-        self.models.install_canary(name, None if loaded is None else self._served(loaded), share)
+        self.models.install_canary(name, None if loaded is None else self._served(loaded, canary=True), share)
         self._count_retired(before)
 
     def install_shadow(self, name: str, loaded: LoadedModel | None, share: float) -> None:
@@ -140,7 +144,7 @@ class ModelService:
         slot = self.models.find(name)
         if slot.shadow is None:
             assert self._workers is not None
-            slot.shadow = Shadow(name, share, self._workers.spare, self.metrics.models)
+            slot.shadow = Shadow(name, share, self._workers.spare, self.metrics.models, self.on_compared)
         slot.shadow.install(loaded)
 
     def using(
@@ -238,6 +242,33 @@ class ModelService:
                     self._heavy.withdraw()
                 raise
 
+    async def observe(
+        self, then: Callable[[PhotoOutcome], Result], photos: Sequence[UploadedPhoto], model: ServedModel
+    ) -> list[Result]:
+        """What a model makes of photos, with embeddings and pixels, for the monitor: nothing is counted or logged.
+
+        They wait in the same queue as everybody's, a few at a time, so that they never fill it.
+
+        Raises:
+            ProblemError: 503 where the queue has no room.
+        """
+        found: list[Result] = []
+        for begin in range(0, len(photos), OBSERVED_AT_ONCE):
+            loop = asyncio.get_running_loop()
+            jobs = [
+                InferenceJob(
+                    photo=photo, top_k=1, extras=NO_EXTRAS, then=then, future=loop.create_future(), observes=True
+                )
+                for photo in photos[begin : begin + OBSERVED_AT_ONCE]
+            ]
+            _or_busy(partial(model.queue.put, jobs))
+            try:
+                found += await asyncio.gather(*(job.future for job in jobs))
+            except BaseException:
+                _abandon(model.queue, jobs)
+                raise
+        return found
+
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run ``work(*arguments)`` on one of the threads."""
         self.models.find()
@@ -245,17 +276,21 @@ class ModelService:
         return await self._workers.run(work, *arguments)
 
     def _served(
-        self, loaded: LoadedModel, on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+        self,
+        loaded: LoadedModel,
+        on_answered: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None,
+        *,
+        canary: bool = False,
     ) -> ServedModel:
         predictor = loaded.predictor
         if self._workers is None:
             self._workers = InferenceWorkers(threads=predictor.threads, on_depth=lambda _: self._count_waiting())
         metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
-        listeners = Listeners(self._on_answer, on_answered)
+        listeners = Listeners(self._on_answer, on_answered, canary=canary)
         handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy, self._find_animals)
         queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
-        return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics)
+        return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics, canary=canary)
 
     def _find_animals(self, predictor: Predictor, photo: bytes, top_k: int) -> Scene | None:
         """Boxes at the detector's own threshold, strongest first, each named by the model; on a thread."""
@@ -304,7 +339,7 @@ class ModelService:
             return
         model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
-            self._on_answer(Answered(photo, cached, model.info, 0.0, key[0]))
+            self._on_answer(Answered(photo, cached, model.info, 0.0, key[0], canary=model.canary))
 
 
 def _caching(

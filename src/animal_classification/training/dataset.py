@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     from animal_classification.data.embedding_cache import Embedder
     from animal_classification.data.manifest import Manifest, ManifestRow
 
-_SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".parquet", ".jsonl", ".xlsx", ".csv", ".tsv", ".zip", ".tar", ".tgz")
+_SUFFIXES = (
+    ".json",
+    ".tar.gz",
+    ".tar.xz",
+    ".tar.bz2",
+    ".parquet",
+    ".jsonl",
+    ".xlsx",
+    ".csv",
+    ".tsv",
+    ".zip",
+    ".tar",
+    ".tgz",
+)
 
 
 @dataclass(frozen=True)

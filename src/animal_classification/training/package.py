@@ -15,8 +15,10 @@ from animal_classification import bundle as bundles
 from animal_classification.bundle.model import CONFUSION_FILE
 from animal_classification.evaluation.training_provenance import HELD_OUT
 from animal_classification.inference.reference import REFERENCE_FILE, pack
+from animal_classification.monitoring.drift.reference import MONITOR_FILE
 from animal_classification.report.model_card import bundle_card
 from animal_classification.training.dataset import model_name
+from animal_classification.training.drift_reference import drift_reference
 from animal_classification.training.figures import confusion_png, examples_png
 from animal_classification.training.heldout_metrics import (
     HeldOutMetrics,
@@ -31,6 +33,7 @@ from animal_classification.training.postprocessing import FittedPostprocessing, 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo
     from animal_classification.evaluation.scorecard import Scorecard
+    from animal_classification.monitoring.drift.reference import DriftReference
     from animal_classification.training.recipe import RecipeInputs, TrainedModel
 
 
@@ -57,8 +60,9 @@ def package(job: RecipeInputs, trained: TrainedModel) -> PackagedModel:
     if trained.test_logits is not None and wide_photos(job.dataset.test):
         _write(job, trained, fitted, None)
     outputs = HeldOutOutputs.of(job, trained)
-    measured = measure(job, _info(job, trained, fitted, None), _arrays(job, trained, fitted), outputs)
-    _write(job, trained, fitted, measured)
+    info, arrays = _info(job, trained, fitted, None), _arrays(job, trained, fitted)
+    measured = measure(job, info, arrays, outputs)
+    _write(job, trained, fitted, measured, drift_reference(job, trained, outputs, info, arrays))
     metrics = measured.metrics(job.dataset.classes)
     _log(job, metrics, measured, step=trained.last_step)
     return PackagedModel(metrics, measured.tested, (*measured.notes, *fitted.notes))
@@ -69,6 +73,7 @@ def _write(
     trained: TrainedModel,
     fitted: FittedPostprocessing | None,
     measured: HeldOutMetrics | None,
+    monitor: DriftReference | None = None,
 ) -> None:
     info = _info(job, trained, fitted, measured)
     tested = None if measured is None else measured.tested
@@ -82,6 +87,8 @@ def _write(
         matrix = measured.confusion(len(job.dataset.classes)).tolist()
         names = [label.name for label in trained.labels]
         files[CONFUSION_FILE] = json.dumps({"labels": names, "matrix": matrix}).encode()
+    if monitor is not None:
+        files[MONITOR_FILE] = monitor.pack()
     expected = ReferenceLogits.of(job.dataset, trained)
     bundles.write(job.run.bundle, info, files, overwrite=True, check=lambda made: check_served(made, expected))
 

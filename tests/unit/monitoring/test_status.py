@@ -88,6 +88,7 @@ def assert_says_what_is_there(place: LogLocation) -> None:
         "corrected": 2,
         "none": 2,
         "agreement": 0.625,
+        "biased": True,
     }
     times = [part["predictions"] for part in found["over_time"]]
     begins = [datetime.fromisoformat(part["time"]) for part in found["over_time"]]
@@ -103,7 +104,7 @@ def test_a_status(place: LogLocation) -> None:
     assert_says_what_is_there(place)
     text = render(read_status(place, seconds_of("24h"), now=NOW))
     assert "160" in text
-    assert "8 looked at, 62.5% of them right" in text
+    assert "of 8 looked at, 62.5% right" in text
     assert "waiting     nothing" in text
 
 
@@ -181,7 +182,7 @@ def test_on_the_command_line(place: LogLocation, capsys: pytest.CaptureFixture[s
     assert main(["monitor", "status", "--log-folder", str(place.folder)]) == 0
     assert "unknown" in capsys.readouterr().out
     assert main(["monitor", "migrate", "--log-folder", str(place.folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"before": "0003", "after": "0003"}
+    assert json.loads(capsys.readouterr().out) == {"before": "0004", "after": "0004"}
 
 
 @pytest.mark.parametrize(("revision", "advice"), [("0002", "monitor migrate"), ("9999", "update animals")])
@@ -204,4 +205,4 @@ def test_without_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "there is no prediction log" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
     assert main(["monitor", "migrate", "--log-folder", str(tmp_path / "new")]) == 0
-    assert "at nothing and are at 0003" in capsys.readouterr().out
+    assert "at nothing and are at 0004" in capsys.readouterr().out

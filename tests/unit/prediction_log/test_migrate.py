@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Column, Engine, MetaData, RowMapping, Table, inspect, select, text
 
 from animal_classification.monitoring.status import status
 from animal_classification.prediction_log import feedback
@@ -21,9 +21,9 @@ from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import VERSION_TABLE, current, migrate, newest
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.store import insert
-from animal_classification.prediction_log.tables import embeddings, metadata
+from animal_classification.prediction_log.tables import embeddings, metadata, predictions, shadow
 from tests.support.log_records import record, some
-from tests.support.old_log import told_before, told_now, write_old_log
+from tests.support.old_log import LATER_COLUMNS, told_before, told_now, write_old_log
 
 
 def tables(engine: Engine) -> set[str]:
@@ -126,3 +126,45 @@ def test_an_unknown_revision_is_one_line(engine: Engine) -> None:
     with pytest.raises(LogDatabaseError) as caught:
         migrate(engine, "lions")
     assert "\n" not in str(caught.value)
+
+
+def test_to_drift_and_back_with_everything_in_it(engine: Engine) -> None:
+    assert_what_was_kept_before_drift_is_kept(engine)
+
+
+def assert_what_was_kept_before_drift_is_kept(engine: Engine) -> None:
+    """Rows of before have none of the new values; on the way back only those are lost, and words stay."""
+    migrate(engine, "0003")
+    with engine.begin() as connection:
+        names = [column.name for column in predictions.columns if column.name not in LATER_COLUMNS]
+        row = record(photo="cd" * 32)
+        old = Table(predictions.name, MetaData(), *(Column(name, predictions.c[name].type) for name in names))
+        connection.execute(old.insert().values({name: row.to_row()[name] for name in names}))
+    migrate(engine)
+    assert differences(engine) == []
+    new = record(stats=b"\x00\x3c" * 12, source="gate", audit=0.25, audited=True, canary=False)
+    assert insert(engine, [new]) == []
+    found = {item["id"]: item for item in _all_rows(engine)}
+    assert {name: found[row.id][name] for name in LATER_COLUMNS} == dict.fromkeys(LATER_COLUMNS)
+    assert found[new.id]["source"] == "gate"
+    assert bytes(found[new.id]["stats"]) == new.stats
+    assert feedback.add(engine, Feedback(prediction=row.id, verdict="confirmed"))
+    with engine.begin() as connection:
+        connection.execute(
+            shadow.insert().values(
+                prediction=new.id, model="zoo", version="2", label_id="lion", probability=0.5, unknown=False
+            )
+        )
+
+    migrate(engine, "0003")
+    assert {"animals_drift", "animals_shadow", "animals_loop"}.isdisjoint(tables(engine))
+    with engine.connect() as connection:
+        assert set(connection.execute(text("SELECT id FROM animals_predictions")).scalars()) == {row.id, new.id}
+        assert connection.execute(text("SELECT count(*) FROM animals_feedback")).scalar_one() == 1
+    migrate(engine)
+    assert differences(engine) == []
+
+
+def _all_rows(engine: Engine) -> list[RowMapping]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(predictions)).mappings())

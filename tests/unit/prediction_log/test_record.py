@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 
 import pytest
@@ -12,9 +13,11 @@ from animal_classification.prediction_log.record import PredictionRecord, storab
 from tests.support.log_records import record
 
 
-@given(st.text(), st.floats(0, 1), st.binary(max_size=64))
-def test_a_record_comes_back_from_its_line(name: str, probability: float, embedding: bytes) -> None:
-    before = record(file=storable(name), probability=probability, embedding=embedding)
+@given(st.text(), st.floats(0, 1), st.binary(max_size=64), st.none() | st.binary(min_size=24, max_size=24))
+def test_a_record_comes_back_from_its_line(
+    name: str, probability: float, embedding: bytes, stats: bytes | None
+) -> None:
+    before = record(file=storable(name), probability=probability, embedding=embedding, stats=stats, audit=probability)
     assert before.to_line().count(b"\n") == 1
     assert PredictionRecord.from_line(before.to_line()) == before
 
@@ -25,6 +28,15 @@ def test_a_line_that_is_not_whole_is_none() -> None:
         assert PredictionRecord.from_line(line[:cut]) is None
     assert PredictionRecord.from_line(line.replace(b"cat", b"cot", 1)) is None
     assert PredictionRecord.from_line(b"\n") is None
+
+
+def test_a_line_of_before_drift_is_read() -> None:
+    before = record()
+    values = json.loads(before.to_line()[9:])
+    for name in ("stats", "source", "audit", "audited", "canary"):
+        del values[name]
+    text = json.dumps(values).encode()
+    assert PredictionRecord.from_line(b"%08x %s\n" % (zlib.crc32(text), text)) == before
 
 
 def test_a_line_of_a_newer_version_is_read() -> None:

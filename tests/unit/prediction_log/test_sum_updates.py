@@ -84,7 +84,7 @@ def test_what_goes_is_taken_away_again(engine: Engine, monkeypatch: pytest.Monke
     assert 60 < deleted < 140
     found = kept(engine)
     assert sum(row["predictions"] for (seconds, _), row in found.items() if seconds == DAY) == 200 - deleted
-    assert all(first >= limit.timestamp() for row in found.values() for *_, first, _ in row["models"])
+    assert all(first >= limit.timestamp() for row in found.values() for _, _, _, first, *_ in row["models"])
     insert(engine, some(50, 3, days=0.5))
     assert_those_of_what_is_there(engine)
     delete_older(engine, 0, datetime.fromtimestamp(time.time() + 1, UTC))

@@ -50,7 +50,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def logged(client_with: MakeClient, tmp_path: Path) -> TestClient:
-    return client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail")
+    return client_with(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail", audit_per_day=0)
 
 
 WITH_EMBEDDINGS = "animals_predictions AS p LEFT JOIN animals_embeddings AS e ON e.prediction = p.id"

@@ -13,6 +13,7 @@ from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 from animal_classification.imaging.folder_identity import FolderId, folder_id
 
+LOOP_MARK = "collected-by-animals-loop.txt"  # in the folder with photos that people labelled in use
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -151,12 +152,12 @@ def walk_photos(folder: Path) -> FolderContent:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Visible folders directly in a folder, sorted.
+    """Visible folders directly in a folder, sorted; what a loop collected beside the classes is none of them.
 
     Raises:
         AnimalsError: The folder may not be listed.
     """
-    return [entry for entry in _entries(folder) if entry.is_dir()]
+    return [entry for entry in _entries(folder) if entry.is_dir() and not (entry / LOOP_MARK).is_file()]
 
 
 def files_in(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from animal_classification.evaluation.result.evaluation import (
     PhotoRow,
     RankedLabel,
 )
+from animal_classification.evaluation.result.robustness import ChangedPhotos
 from animal_classification.evaluation.result.scores import (
     Averages,
     Bar,
@@ -33,6 +34,7 @@ __all__ = [
     "Averages",
     "Bar",
     "CalibrationResult",
+    "ChangedPhotos",
     "ClassResult",
     "ConfusionMatrix",
     "DataFacts",

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from animal_classification.common.text_files import replace_text
 from animal_classification.errors import UsageError
+from animal_classification.evaluation.result.robustness import ChangedPhotos
 from animal_classification.evaluation.result.scores import (
     CalibrationResult,
     ClassResult,
@@ -190,7 +191,7 @@ class NotablePhotos(ResultModel):
 
 
 class Evaluation(ResultModel):
-    """All of it."""
+    """All of it; ``drift`` is empty where changed photos were not asked for."""
 
     result_version: Literal[2] = 2
     created: datetime
@@ -205,6 +206,7 @@ class Evaluation(ResultModel):
     unknown: UnknownResult | None
     slices: list[Slice]
     comparison: ModelComparison | None = None
+    drift: list[ChangedPhotos] = Field(default_factory=list)
     examples: NotablePhotos
     photos: list[PhotoRow]
     notes: list[str]
@@ -245,6 +247,8 @@ class Evaluation(ResultModel):
         }
         if self.comparison is not None:
             found["comparison"] = self.comparison.model_dump()
+        if self.drift:
+            found["drift"] = [one.model_dump(mode="json") for one in self.drift]
         return found
 
     def write(self, path: str | Path) -> None:

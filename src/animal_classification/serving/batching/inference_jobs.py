@@ -84,6 +84,7 @@ class PhotoOutcome:
         top: The most probable labels for the prediction log, however few the request wants.
         id: Of this answer; unique.
         scene: The animals in it, where asked for.
+        pixels: That the model saw, for a job that only observes.
     """
 
     result: FileResult
@@ -92,6 +93,7 @@ class PhotoOutcome:
     seconds: float | None = None
     top: tuple[Candidate, ...] = ()
     id: str = field(default_factory=lambda: str(uuid4()))
+    pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Answered:
         info: Of the model that made it.
         seconds: From the photo's arrival.
         sha256: Of the photo's bytes, if it has been computed already.
+        pixels: That the model saw, uint8 ``[H, W, 3]``; ``None`` where the answer was known already.
+        canary: A canary made it.
     """
 
     photo: UploadedPhoto
@@ -111,6 +115,8 @@ class Answered:
     info: BundleInfo
     seconds: float
     sha256: bytes | None = None
+    pixels: NDArray[np.uint8] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -125,6 +131,7 @@ class InferenceJob:
         future: Cancelled when nobody waits for the answer any more.
         arrived: When it was made, by ``time.monotonic``.
         trace: Of its request, where traces are on.
+        observes: The answer is for nobody: with its embedding and pixels, and neither counted nor logged.
     """
 
     photo: UploadedPhoto
@@ -134,6 +141,7 @@ class InferenceJob:
     future: asyncio.Future[Any]
     arrived: float = field(default_factory=time.monotonic)
     trace: tracing.RequestTrace | None = field(default_factory=tracing.current)
+    observes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +158,12 @@ class Listeners:
     Attributes:
         before: Before the answer leaves: the prediction log.
         after: After it has left: the shadow.
+        canary: The answers are a canary's.
     """
 
     before: Callable[[Answered], None] | None = None
     after: Callable[[UploadedPhoto, PhotoOutcome], None] | None = None
+    canary: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -264,7 +274,7 @@ class PhotoHandler:
                 predictions = self._predictor.classify(
                     [item.pixels for item in decoded],
                     top_k=max(KEPT, *(item.job.top_k for item in decoded)),
-                    embedding=self._listeners.before is not None,
+                    embedding=self._listeners.before is not None or any(item.job.observes for item in decoded),
                 )
         except Exception as error:
             return [(item.job.future, error) for item in decoded]
@@ -273,16 +283,21 @@ class PhotoHandler:
         share = (time.time_ns() - started) / 1e9 / len(decoded)
         results: list[tuple[asyncio.Future[Any], object]] = []
         for item, prediction in zip(decoded, predictions, strict=True):
-            outcome = self._named(item.job, prediction, item.seconds + share)
+            outcome = self._named(item, prediction, item.seconds + share)
             if isinstance(outcome, PhotoOutcome):
-                if outcome.result.prediction is not None:
+                if not item.job.observes and outcome.result.prediction is not None:
                     named.append((item.job.photo, outcome))
                 results.append((item.job.future, self._finished(item.job, outcome)))
             else:
                 results.append((item.job.future, outcome))
         return results
 
-    def _named(self, job: InferenceJob, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+    def _named(self, item: _Decoded, prediction: Prediction, seconds: float) -> PhotoOutcome | Exception:
+        job = item.job
+        # The central crop, which the reference's photos are measured on too.
+        pixels = item.pixels if item.pixels.ndim == 3 else item.pixels[0]
+        if job.observes:
+            return PhotoOutcome(FileResult(job.photo.name, prediction), pixels=pixels)
         try:
             scene = self._scene(job)
             if scene is not None and (strongest := scene.strongest(0.0)) is not None and strongest.prediction:
@@ -299,7 +314,10 @@ class PhotoHandler:
         outcome = PhotoOutcome(FileResult(job.photo.name, prediction), heatmap, scene, seconds, kept)
         if self._listeners.before is not None:
             passed = time.monotonic() - job.arrived
-            self._listeners.before(Answered(job.photo, outcome, self._predictor.info, passed))
+            answered = Answered(
+                job.photo, outcome, self._predictor.info, passed, pixels=pixels, canary=self._listeners.canary
+            )
+            self._listeners.before(answered)
         return outcome
 
     def _unusable(self, job: InferenceJob, error: ImageError) -> PhotoOutcome:

@@ -19,6 +19,8 @@ from animal_classification.imaging.file_type import Format, identify
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
+from animal_classification.prediction_log.shadow_rows import to_decide
+from animal_classification.serving.http.blind_review import blind, shown_choices
 from animal_classification.serving.http.feedback_schemas import (
     ID_LENGTH,
     FeedbackIn,
@@ -39,6 +41,7 @@ from animal_classification.serving.ui.pages import EXAMPLES, example_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from animal_classification.bundle import BundleInfo
     from animal_classification.serving.observability.prediction_logging import PredictionLogger
     from animal_classification.serving.service import ModelService
 
@@ -57,6 +60,7 @@ def make_router(service: ModelService, predictions: PredictionLogger) -> APIRout
     router = APIRouter(tags=["feedback"], route_class=ScopedRoute)
     _add_words(router, service, predictions)
     _add_review(router, service, predictions)
+    _add_review_files(router, service, predictions)
     _add_monitor(router, predictions)
     return router
 
@@ -101,7 +105,7 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
             note=word.note or None,
             who=key.name if (key := key_of(request.scope)) else word.who,
         )
-        said = await _ask(predictions, lambda: store.add(predictions.log.database(), kept))
+        said = await ask_database(predictions, lambda: store.add(predictions.log.database(), kept))
         if said is None:
             raise _no_such_prediction()
         return _json(
@@ -117,14 +121,17 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
         """Take a word back; the one before it, if there is one, stands again. A key takes back its own words only."""
         key = key_of(request.scope)
         own = None if key is None or key.allows(ADMIN) else key.name
-        within = 0 < number < 2**63
-        said = await _ask(predictions, lambda: store.undo(predictions.log.database(), number, own)) if within else None
+        said = (
+            await ask_database(predictions, lambda: store.undo(predictions.log.database(), number, own))
+            if 0 < number < 2**63
+            else None
+        )
         if said is None:
             raise ProblemError(404, "there is no feedback of that number", kind="no-such-feedback")
         if said["undone"] is None:
             raise ProblemError(403, "this is not a word of this key's: only an admin may undo it", kind="not-yours")
         identity = said["prediction"]
-        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        found = await ask_database(predictions, lambda: store.prediction(predictions.log.database(), identity))
         stands = found and found["feedback"]
         return _json(
             FeedbackOut(
@@ -147,7 +154,7 @@ def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
         from animal_classification.monitoring.status import seconds_of, status
 
         seconds, place = seconds_of(since), predictions.log.place
-        found = await _ask(predictions, lambda: status(predictions.log.database(), place, seconds))
+        found = await ask_database(predictions, lambda: status(predictions.log.database(), place, seconds))
         # Where a database is, is nobody's business.
         shown = {name: value for name, value in found.items() if name != "database"}
         return JSONResponse(shown, headers={"Cache-Control": "no-store"})
@@ -160,11 +167,19 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
+        queue: Annotated[
+            Literal["doubt", "disagree"],
+            Query(description="`disagree`: photos of which a shadow says something else, without who said what."),
+        ] = "doubt",
+        model: Annotated[str | None, Query(max_length=200, description="For `disagree`: beside which model.")] = None,
     ) -> JSONResponse:
         """Predictions for a person to look at: uncertain and unknown ones first, or what was said last.
 
         A photo is asked about once, by its last answer; the samples of the page are not asked about.
         """
+        if queue == "disagree":
+            info = service.models.find(model).current.info
+            return await _disagreements(predictions, info, limit)
 
         def look() -> tuple[list[dict[str, Any]], int]:
             samples = sample_photos()
@@ -176,10 +191,12 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
 
         if after is None:
             await predictions.query(lambda: predictions.log.flush(3.0))
-        rows, total = await _ask(predictions, look)
+        rows, total = await ask_database(predictions, look)
         following = rows[-1]["id"] if len(rows) == limit else None
         return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
 
+
+def _add_review_files(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
     @router.get("/v1/review/labels", response_model=Labels, responses=documented(401, 403, 404, 422, 429, 503))
     @requires(FEEDBACK)
     async def labels(
@@ -190,7 +207,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         """What a correction can say."""
         info = (model_named(service, model) if model else None) or service.models.find(model).current.info
         entries = [LabelEntry(id=label.id, name=label.name, group=label.group) for label in info.labels]
-        others = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
+        others = await ask_database(predictions, lambda: store.new_label_names(predictions.log.database()))
         return _json(Labels(labels=entries, others=others))
 
     @router.get(
@@ -207,7 +224,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             return as_csv(cells(row, row["file"], _class_of(row)) for row in rows)
 
         headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="reviewed.csv"'}
-        return Response(await _ask(predictions, read), media_type="text/csv", headers=headers)
+        return Response(await ask_database(predictions, read), media_type="text/csv", headers=headers)
 
     @router.get(
         "/v1/review/{prediction}/photo",
@@ -223,7 +240,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
             data = predictions.photos.read(found["photo"]) if found else None
             return _showable(data or b"", predictions.limits)
 
-        shown, kind = await _ask(predictions, look)
+        shown, kind = await ask_database(predictions, look)
         if not shown:
             raise ProblemError(404, "this photo is not kept (any more)", kind="no-such-photo")
         headers = {
@@ -234,9 +251,23 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         return Response(shown, media_type=kind, headers=headers)
 
 
+async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit: int) -> JSONResponse:
+    """Photos on which a model and its shadow differ, blind: two answers, and nothing that tells which is whose."""
+    names = {label.id: label.name for label in info.labels}
+
+    def look() -> tuple[list[dict[str, Any]], int]:
+        rows, total = to_decide(predictions.log.database(), info.name, limit=limit)
+        kept = predictions.photos.having(row["photo"] for row in rows)
+        return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
+
+    await predictions.query(lambda: predictions.log.flush(3.0))
+    rows, total = await ask_database(predictions, look)
+    return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
+
+
 async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]:
     for number in range(TRIES):
-        found = await _ask(predictions, lambda: store.prediction(predictions.log.database(), identity))
+        found = await ask_database(predictions, lambda: store.prediction(predictions.log.database(), identity))
         if found is not None:
             return found
         if number == 0:
@@ -246,7 +277,7 @@ async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]
     raise _no_such_prediction()
 
 
-async def _ask(predictions: PredictionLogger, query: Callable[[], Result]) -> Result:
+async def ask_database(predictions: PredictionLogger, query: Callable[[], Result]) -> Result:
     """Ask the database, beside the event loop.
 
     Raises:
@@ -275,7 +306,7 @@ async def _meant(
     if known is not None:
         return known[1], known[0]
     wanted = new_name(word.label)
-    given = await _ask(predictions, lambda: store.new_label_names(predictions.log.database()))
+    given = await ask_database(predictions, lambda: store.new_label_names(predictions.log.database()))
     return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
 
 
@@ -299,7 +330,8 @@ def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
     photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    return chosen | {"set": row["labels"], "top": top, "photo": photo, "feedback": said}
+    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
+    return chosen | own
 
 
 def _known(said: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,12 @@ class Reviewable(BaseModel):
     version: str
     doubt: Probability = Field(description="How much a look is worth; the order of the list.")
     photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
+    audited: bool = Field(description="It was chosen by chance, to know how accurate the answers are.")
     feedback: FeedbackRecord | None
+    choices: list[str] | None = Field(
+        default=None,
+        description="For `queue=disagree`: what two models say, in random order; the answer itself is then not told.",
+    )
 
 
 class Page(BaseModel):

@@ -24,6 +24,7 @@ from animal_classification.serving.http.open_inference_tensors import (
     parse,
     render,
 )
+from animal_classification.serving.http.photo_source import from_source, source_of
 from animal_classification.serving.http.problem_details import ClientGoneError
 from animal_classification.serving.http.schemas import as_entry
 from animal_classification.serving.middleware.auth import charge
@@ -75,6 +76,7 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         body = await _whole_body(request)
         asked, photos = await service.run(parse, body, json_length, settings)
         charge(request.scope, len(photos))
+        photos = from_source(photos, source_of(request.scope))
         options = options_of(asked)
         with service.using(name, photos, version) as model:
             named = service.predict_as(

@@ -12,8 +12,10 @@ from starlette.requests import ClientDisconnect
 
 from animal_classification.serving.batching.inference_jobs import Extras
 from animal_classification.serving.http import model_routes, open_inference
+from animal_classification.serving.http.photo_source import from_source, source_of
 from animal_classification.serving.http.problem_details import ClientGoneError, ProblemError, documented, invalid_values
 from animal_classification.serving.http.schemas import (
+    MAX_SOURCE,
     Health,
     PredictQuery,
     PredictResponse,
@@ -52,6 +54,7 @@ PREDICT_BODY: dict[str, Any] = {
                             "description": "One photo or many.",
                         },
                         "model": {"type": "string", "minLength": 1, "maxLength": 255},
+                        "source": {"type": "string", "minLength": 1, "maxLength": MAX_SOURCE},
                         "top_k": OPTIONS["top_k"],
                         "heatmap": OPTIONS["heatmap"] | YES_OR_NO,
                         "words": OPTIONS["words"] | YES_OR_NO,
@@ -95,10 +98,11 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
         if options.detections and service.detector is None:
             raise ProblemError(404, NO_DETECTOR, kind="no-detector")
         charge(request.scope, len(form.photos))
-        with service.using(options.model, form.photos) as model:
+        photos = from_source(form.photos, options.source or source_of(request.scope))
+        with service.using(options.model, photos) as model:
             named = service.predict_as(
                 lambda outcome: encoded_entry(outcome, model.info, words=options.words),
-                form.photos,
+                photos,
                 top_k=options.top_k,
                 extras=Extras(heatmap=options.heatmap, detections=options.detections),
                 model=model,

@@ -29,6 +29,11 @@ MAX_TOP_K = 1000
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+# Like ``prediction_log.tables.MAX_SOURCE``, which loads SQLAlchemy.
+MAX_SOURCE = 80
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+
+
 class PredictOptions(BaseModel):
     """What a request may ask for, in the query or as form fields; a form field wins."""
 
@@ -40,10 +45,18 @@ class PredictOptions(BaseModel):
 
 
 class PredictQuery(PredictOptions):
-    """The same, and who shall answer."""
+    """The same, who shall answer, and where the photos are from."""
 
     model: str | None = Field(
         default=None, min_length=1, max_length=255, description="Name of the model that answers; by default the first."
+    )
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_SOURCE,
+        pattern=PRINTABLE,
+        description="The camera or site that the photos are from, for the prediction log; also as the header "
+        "`X-Animals-Source`. By default the API key's name.",
     )
     detections: bool = Field(
         default=False,

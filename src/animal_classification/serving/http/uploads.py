@@ -28,11 +28,19 @@ MAX_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class UploadedPhoto:
-    """One photo as it was sent: its name without folders, and its bytes or why they were refused."""
+    """One photo as it was sent.
+
+    Attributes:
+        name: Of the file, without folders.
+        data: Its bytes.
+        error: Why they were refused.
+        source: The camera or site that it is from; empty where nobody said.
+    """
 
     name: str
     data: bytes
     error: str | None = None
+    source: str = ""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
 from animal_classification.serving.models.loader import ModelLoader
 from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, TrafficShare
 from animal_classification.serving.models.shadow import lower_priority
+from animal_classification.serving.models.tagged_canary import TaggedCanary
 from animal_classification.serving.models.watcher import ModelWatcher, WatchedModel
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ class _Bootstrap:
             raise UsageError(f"{role} {traffic.source.model!r}: there is no model {name!r} here; {', '.join(names)}")
         if any((watcher.name, watcher.role) == (name, role) for watcher in self._service.watchers):
             raise UsageError(f"{role} {traffic.source.model!r}: {name!r} has a {role} already")
+        if traffic.share is None:
+            return await self._load_by_tag(traffic, name)
+        share = traffic.share
         load = partial(self._load, traffic.source, role)
         try:
             now: LoadedModel | None = await in_thread(lambda: load(None), patience=PATIENCE)
@@ -90,8 +94,26 @@ class _Bootstrap:
             role=role,
             fingerprint=partial(self.loader.fingerprint, traffic.source),
             load=load,
-            install=lambda loaded: install(name, loaded, traffic.share),
+            install=lambda loaded: install(name, loaded, share),
             optional=traffic.source.alias is not None,
+        )
+        self._add(model, now)
+        return partial(model.install, now)
+
+    async def _load_by_tag(self, traffic: TrafficShare, name: str) -> partial[None]:
+        """A canary whose share is a tag in the registry: another share is a new state, which loads nothing."""
+        canary = TaggedCanary(self.loader, traffic.source)
+        try:
+            now: LoadedModel | None = await in_thread(lambda: canary.load(None), patience=PATIENCE)
+        except BundleNotFoundError:
+            now = None
+        model = WatchedModel(
+            name=name,
+            role="canary",
+            fingerprint=canary.fingerprint,
+            load=canary.load,
+            install=lambda loaded: self._service.install_canary(name, loaded, canary.share),
+            optional=True,
         )
         self._add(model, now)
         return partial(model.install, now)

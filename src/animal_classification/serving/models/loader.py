@@ -95,6 +95,19 @@ class ModelLoader:
             return None
         return _hash_of_info(source.model)
 
+    def canary_share(self, source: ModelSource) -> float:
+        """The share of requests that the registry says for an alias.
+
+        Raises:
+            AnimalsError: The model is gone, or the registry cannot be reached.
+        """
+        assert source.alias is not None
+        from animal_classification.registry import Registry
+        from animal_classification.registry.model_version import parse_reference
+
+        registry = Registry.open(self._settings.tracking_uri or None)
+        return registry.share(registry.find(parse_reference(source.alias)))
+
     def load(
         self, source: ModelSource, *, before: LoadedModel | None = None, threads: int | None = None
     ) -> LoadedModel:

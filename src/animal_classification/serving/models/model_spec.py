@@ -9,6 +9,7 @@ from animal_classification.errors import UsageError
 from animal_classification.registry.model_version import parse_reference, registered_name
 from animal_classification.settings import Settings
 
+BY_TAG = "tag"  # in place of a share: the registry has it
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<model>.+)")
 
 
@@ -49,12 +50,12 @@ class TrafficShare:
     Attributes:
         source: The model.
         beside: Name of the other one; ``None`` for the first.
-        share: Of the requests, in (0, 1].
+        share: Of the requests, in (0, 1]; ``None`` where the registry says it with a tag of the version.
     """
 
     source: ModelSource
     beside: str | None
-    share: float
+    share: float | None
 
 
 def parse_source(text: str) -> ModelSource:
@@ -81,11 +82,23 @@ def parse_traffic_share(text: str, option: str) -> TrafficShare:
     >>> parse_traffic_share("zoo=models:/zoo@candidate@0.1", "canary").share
     0.1
 
+    A canary by an alias of the registry may have its share there, too, so that it changes while the server runs:
+
+    >>> parse_traffic_share("zoo=models:/zoo@canary@tag", "canary").share is None
+    True
+
     Raises:
-        UsageError: The share is not above 0 and at most 1.
+        UsageError: The share is not above 0 and at most 1, or a tag is named where there is none.
     """
     whole, beside = _parts(text)
     model, _, last = whole.rpartition("@")
+    if model and last == BY_TAG:
+        source = _source(model, None)
+        if option != "canary" or source.alias is None:
+            raise UsageError(
+                f"{option} {text!r}: only a canary by an alias has its share as a tag, as models:/NAME@canary@tag"
+            )
+        return TrafficShare(source, beside, None)
     share = _number(last) if model else None
     if share is None:
         return TrafficShare(_source(whole, None), beside, 1.0)

@@ -41,17 +41,25 @@ class ServedModel:
         queue: Where its photos wait.
         cache: What it has answered lately.
         metrics: Where its answers are counted.
+        canary: It answers a share of the requests for another model's name.
 
     All methods are called from one event loop.
     """
 
     def __init__(
-        self, loaded: LoadedModel, queue: ModelQueue[InferenceJob], cache: ResponseCache, metrics: VersionMetrics
+        self,
+        loaded: LoadedModel,
+        queue: ModelQueue[InferenceJob],
+        cache: ResponseCache,
+        metrics: VersionMetrics,
+        *,
+        canary: bool = False,
     ) -> None:
         self.loaded = loaded
         self.queue = queue
         self.cache = cache
         self.metrics = metrics
+        self.canary = canary
         self._holders = 0
         self._retired = False
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from animal_classification.serving.models.loader import LoadedModel
     from animal_classification.serving.observability.metrics import ModelMetrics
 
+    # The answer's id, the name under which it was given, the shadow's version, and what the shadow says.
+    OnCompared = Callable[[str, str, str, Prediction], None]
+
 MAX_PHOTOS = 32
 MAX_BYTES = 32 * 1024 * 1024
 _LOWEST_PRIORITY = 19  # of POSIX's nice values
@@ -77,6 +80,7 @@ class _AnsweredPhoto:
     data: bytes
     prediction: Prediction
     seconds: float
+    id: str
 
 
 class Shadow:
@@ -87,10 +91,16 @@ class Shadow:
         share: Of its answers, how many are compared.
         wait_for_spare_core: Waits up to so many seconds until a core has nothing to answer; whether one has.
         metrics: Where the comparison is counted.
+        on_compared: Gets each comparison, on the shadow's thread.
     """
 
     def __init__(
-        self, name: str, share: float, wait_for_spare_core: Callable[[float], bool], metrics: ModelMetrics
+        self,
+        name: str,
+        share: float,
+        wait_for_spare_core: Callable[[float], bool],
+        metrics: ModelMetrics,
+        on_compared: OnCompared | None = None,
     ) -> None:
         self.name = name
         self.share = share
@@ -98,6 +108,7 @@ class Shadow:
         self.comparison = ShadowComparison()
         self._wait_for_spare_core = wait_for_spare_core
         self._metrics = metrics
+        self._on_compared = on_compared
         self._waiting: deque[_AnsweredPhoto] = deque()
         self._bytes = 0
         self._answering_version = ""
@@ -126,7 +137,7 @@ class Shadow:
             if len(self._waiting) >= MAX_PHOTOS or self._bytes + len(photo.data) > MAX_BYTES:
                 self._drop()
                 return
-            self._waiting.append(_AnsweredPhoto(photo.data, prediction, outcome.seconds))
+            self._waiting.append(_AnsweredPhoto(photo.data, prediction, outcome.seconds, outcome.id))
             self._bytes += len(photo.data)
             self._changed.notify()
 
@@ -187,6 +198,8 @@ class Shadow:
         comparison.answer_seconds += answered.seconds
         comparison.shadow_seconds += seconds
         self._metrics.shadow_compared(self.name, agreed, difference, answered.seconds, seconds)
+        if self._on_compared is not None:
+            self._on_compared(answered.id, self.name, loaded.predictor.info.version, prediction)
 
 
 def lower_priority() -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_WAITING = 10_000
+# In ``extra`` of a call of the logger: facts for the line of JSON; ``event`` among them says what it is about.
+FIELDS = "fields"
 MODELS = "animal_classification.serving.models"
 
 
@@ -86,6 +88,7 @@ class JsonHandler(logging.Handler):
             fields["request_id"] = request_id
         if (trace := tracing.current()) is not None:
             fields["trace_id"] = trace.trace_id
+        fields |= getattr(record, FIELDS, {})
         if record.exc_info:
             fields["exception"] = logging.Formatter().formatException(record.exc_info)
         self._writer.write(fields)

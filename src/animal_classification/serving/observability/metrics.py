@@ -21,6 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,10 @@ class ServerMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._drift_failures = Counter(
+            "animals_drift_failures", "Rounds in which drift could not be judged.", ("reason",), registry=registry
+        )
+        self._watched: Collector | None = None
         self._decode, self._infer = self._stages.labels("decode"), self._stages.labels("infer")
 
     @contextmanager
@@ -152,6 +157,14 @@ class ServerMetrics:
         """The file of API keys was looked at."""
         self._keys_unreadable.set(0 if readable else 1)
 
+    def drift_failed(self, reason: str) -> None:
+        """Drift could not be judged; ``reason`` is one of the server's own words."""
+        self._drift_failures.labels(reason).inc()
+
+    def watch(self, verdicts: Collector) -> None:
+        """Have values read where they are asked for: from a database that all workers share."""
+        self._watched = verdicts
+
     def began(self) -> None:
         """A request came."""
         self._in_progress.inc()
@@ -165,11 +178,16 @@ class ServerMetrics:
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format, summed over all workers."""
-        if SHARED_FOLDER not in os.environ:
-            return generate_latest(self._registry)
-        everything = CollectorRegistry()
-        MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
-        return generate_latest(everything)
+        everything = self._registry
+        if SHARED_FOLDER in os.environ:
+            everything = CollectorRegistry()
+            MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        text = generate_latest(everything)
+        if self._watched is None:
+            return text
+        watched = CollectorRegistry()
+        watched.register(self._watched)
+        return text + generate_latest(watched)
 
 
 class ModelMetrics:

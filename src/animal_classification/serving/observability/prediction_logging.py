@@ -1,5 +1,7 @@
 """Keeps this server's answers in the prediction log, and their photos where photos are kept."""
 
+# Imported where it is used: SQLAlchemy takes 120 ms to load, and a server may wait for its first row.
+
 from __future__ import annotations
 
 import asyncio
@@ -12,19 +14,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
+from animal_classification.imaging.statistics import photo_statistics
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.location import log_location
 from animal_classification.prediction_log.photo_keeper import PhotoKeeper
 from animal_classification.prediction_log.photo_retention import nothing_wanted
+from animal_classification.prediction_log.photo_sampling import AuditSampler, HourlyShare
 from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord, storable
 from animal_classification.prediction_log.writer import PredictionLog
 from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.observability.shadow_logging import ShadowLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from sqlalchemy import Engine
 
     from animal_classification.serving.batching.inference_jobs import Answered
     from animal_classification.serving.observability.metrics import ServerMetrics
@@ -39,6 +46,8 @@ MAX_WAITING = 64
 # Pixels of the longer side: enough for a person, and for training, where models see 224 to 384.
 THUMBNAIL = 1024
 _QUALITY = 88
+# Each takes 0.6 ms, and a window of drift is some hundred photos.
+STATISTICS_AN_HOUR = 2000
 
 
 class PredictionLogger:
@@ -56,7 +65,10 @@ class PredictionLogger:
 
     def __init__(self, settings: Settings, metrics: ServerMetrics, limits: imaging.Limits) -> None:
         place = log_location(settings)
-        self.log = PredictionLog(place, metrics)
+        self._audit = AuditSampler(settings.audit_per_day)
+        self._with_statistics = HourlyShare(max(1, STATISTICS_AN_HOUR // settings.workers), "stats")
+        self.log = PredictionLog(place, metrics, hourly=self._set_audit_rate if settings.audit_per_day else None)
+        self.shadows = ShadowLog(self.log.database)
         self.photos = photos_at(place.photos)
         self.limits = limits
         self._free_queries = asyncio.Semaphore(MAX_QUERIES)
@@ -77,7 +89,7 @@ class PredictionLogger:
     def keep(self, answered: Answered) -> None:
         """Log an answer; called on the thread that made it, before the answer leaves. Never raises."""
         try:
-            record = as_record(answered)
+            record = self._audit.decide(as_record(answered, self._with_statistics.takes))
             self.log.write(record)
             if self._keeps_photos:
                 self._keeper.keep(record.photo, answered.photo.data)
@@ -105,6 +117,11 @@ class PredictionLogger:
         task.add_done_callback(lambda _: self._free_queries.release())
         return await asyncio.shield(task)
 
+    def _set_audit_rate(self, engine: Engine) -> None:
+        from animal_classification.prediction_log.audit_queries import what_came
+
+        self._audit.set_rate(*what_came(engine))
+
     def _reviewed(self, photos: Collection[str]) -> Collection[str]:
         """Those of these photos that people reviewed, and that are kept for that."""
         if not is_there(self.log.place.database):  # nobody can have said anything yet, and nothing is made
@@ -114,6 +131,8 @@ class PredictionLogger:
     def close(self, timeout: float = 3.0) -> None:
         """Write the rows that wait; called when the last answer has left."""
         self._keeper.close(timeout)
+        self.log.flush(timeout)  # what shadows say belongs to answers that are in the database
+        self.shadows.close(timeout)
         self.log.close(timeout)
 
 
@@ -140,19 +159,28 @@ def replica_warnings(settings: Settings, environment: Mapping[str, str]) -> list
     return lines
 
 
-def as_record(answered: Answered) -> PredictionRecord:
-    """The row that is kept of an answer."""
+def as_record(answered: Answered, measured: Callable[[str], bool] = lambda _: True) -> PredictionRecord:
+    """The row that is kept of an answer.
+
+    Args:
+        answered: The answer.
+        measured: Given a photo's SHA-256 in hex, whether its statistics are kept.
+    """
     prediction, info = answered.outcome.result.prediction, answered.info
     assert prediction is not None
     embedding = b""
     if prediction.embedding is not None:
         embedding = prediction.embedding.astype("<f2").tobytes()
+    photo = (answered.sha256 or hashlib.sha256(answered.photo.data).digest()).hex()
+    stats = None
+    if answered.pixels is not None and measured(photo):
+        stats = photo_statistics(answered.pixels).astype("<f2").tobytes()
     return PredictionRecord(
         id=answered.outcome.id,
         time=time.time(),
         model=info.name,
         version=info.version,
-        photo=(answered.sha256 or hashlib.sha256(answered.photo.data).digest()).hex(),
+        photo=photo,
         file=storable(answered.photo.name),
         label=prediction.label,
         label_id=prediction.label_id,
@@ -165,6 +193,9 @@ def as_record(answered: Answered) -> PredictionRecord:
         top=tuple((item.label, item.label_id, round(item.probability, 6)) for item in answered.outcome.top),
         latency=answered.seconds,
         embedding=embedding,
+        stats=stats,
+        source=answered.photo.source,
+        canary=answered.canary,
     )
 
 

@@ -32,6 +32,7 @@ SCRIPTS = (
     "classify.js",
     "common.js",
     "csv.js",
+    "drift.js",
     "intake.js",
     "keeping.js",
     "model.js",

@@ -1,5 +1,6 @@
 // How the model in use does: what the log says, again every half minute.
 import { get, handle, make, percent, start } from "./common.js";
+import { drift, driftPanels } from "./drift.js";
 import { COLOURS, asTable, bars, legend } from "./charts.js";
 
 const $ = (id) => document.getElementById(id);
@@ -38,7 +39,8 @@ function fill(status) {
     tile("Unknown", percent(status.unknown.share), `${status.unknown.predictions.toLocaleString()} ${status.unknown.predictions === 1 ? "photo" : "photos"}`),
     tile("Confidence", percent(status.confidence.p50), "median"),
     tile("Latency", ms(status.latency.p50), `p95 ${ms(status.latency.p95)}, p99 ${ms(status.latency.p99)}`),
-    tile("Right, people say", percent(said.agreement), `${said.predictions.toLocaleString()} reviewed`),
+    audited(status.accuracy),
+    tile("Of those looked at", percent(said.agreement), `right; ${said.predictions.toLocaleString()} reviewed, the doubtful ones`),
     tile("Waiting", waiting ? `${(waiting / 1e6).toFixed(1)} MB` : "nothing", "for the database"),
   );
   $("empty").hidden = status.predictions > 0;
@@ -64,6 +66,12 @@ function fill(status) {
   );
 }
 
+function audited(accuracy) {
+  const reviewed = `${accuracy.reviewed.toLocaleString()} of ${accuracy.chosen.toLocaleString()} chosen photos looked at`;
+  if (accuracy.accuracy === null) return tile("Accuracy", "–", reviewed);
+  return tile("Accuracy", percent(accuracy.accuracy), `${percent(accuracy.low)} to ${percent(accuracy.high)}; ${reviewed}`);
+}
+
 function models(status) {
   const rows = status.models.map((one) =>
     make("li", {}, make("strong", {}, `${one.model} ${one.version}`), ` ${one.predictions.toLocaleString()} predictions, the last ${new Date(one.last).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`),
@@ -79,7 +87,12 @@ function models(status) {
   );
 }
 
-const look = async () => fill(await get(`v1/monitor?since=${$("since").value}`));
+async function look() {
+  const since = $("since").value;
+  const [status, verdicts] = await Promise.all([get(`v1/monitor?since=${since}`), drift(since)]);
+  fill(status);
+  $("drift").replaceChildren(...driftPanels(verdicts));
+}
 $("since").addEventListener("change", () => look().catch(handle));
 setInterval(() => {
   // Not under somebody who reads a table, nor while nobody looks.

@@ -1,0 +1,114 @@
+"""What takes a promoted model back: alerts, the audit, a class that vanished. Drift alone never does.
+
+The version before would meet the same photos: going back to it does not make the light better.
+"""
+
+# Imported where it is used: SciPy takes 0.3 s to load, and only a class that vanished needs it.
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from animal_classification.errors import AnimalsError
+from animal_classification.evaluation.confidence_intervals import wilson
+from animal_classification.prediction_log.shadow_rows import answered
+from animal_classification.prediction_log.words import standing_words
+
+if TYPE_CHECKING:
+    from animal_classification.loop.cycle import Cycle
+    from animal_classification.loop.workplace import Workplace
+
+CHANGED = timedelta(hours=1)  # alerts that begin so soon after a promotion are put down to it
+BEFORE = timedelta(days=7)
+FEW = 30
+_ALERTS = ("AnimalsFailing", "AnimalsSlow")
+
+
+def trouble_after(work: Workplace, cycle: Cycle, began: datetime) -> str | None:
+    """Why a promoted model has to go; ``None`` where it may stay."""
+    version, before = (str(cycle.decision("promoted")[name]) for name in ("version", "before"))
+    return (
+        _alert(work.config.watch.alerts, began)
+        or _audited_worse(work, version, before, began)
+        or _vanished(work, version, before, began)
+    )
+
+
+def _alert(address: str | None, began: datetime) -> str | None:
+    """An alert of a server that began soon after the promotion."""
+    if address is None:
+        return None
+    for alert in _fetched(f"{address.rstrip('/')}/api/v2/alerts"):
+        name = str(alert.get("labels", {}).get("alertname", ""))
+        started = datetime.fromisoformat(str(alert["startsAt"]).replace("Z", "+00:00"))
+        if name in _ALERTS and began <= started <= began + CHANGED:
+            return f"the alert {name} began {(started - began).total_seconds() / 60:.0f} minutes after the promotion"
+    return None
+
+
+def _fetched(address: str) -> list[dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the operator's own address
+            found: list[dict[str, Any]] = json.loads(answer.read(4_000_000))
+    except (OSError, ValueError) as error:
+        raise AnimalsError(f"watch.alerts {address}: cannot be read ({error})") from error
+    return found
+
+
+def _audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:
+    """People surely find the new version right less often than they found the one before: intervals apart."""
+    words = [word for word in standing_words(work.engine) if word.model == work.config.model and word.audit is not None]
+    new = [word for word in words if word.version == version and word.time >= began]
+    old = [word for word in words if word.version == before]
+    if len(new) < FEW or len(old) < FEW:
+        return None
+    shares = [sum(word.verdict == "confirmed" for word in part) / len(part) for part in (new, old)]
+    high, low = wilson(shares[0], len(new))[1], wilson(shares[1], len(old))[0]
+    if high >= low:
+        return None
+    return (
+        f"people found {shares[0]:.0%} of {len(new)} audited answers right, and {shares[1]:.0%} of {len(old)} of the "
+        "version before"
+    )
+
+
+def _vanished(work: Workplace, version: str, before: str, began: datetime) -> str | None:
+    """A class of which far fewer photos are answered than before."""
+    config, model = work.config.watch, work.config.model
+    new = answered(work.engine, model, version, began)
+    old = answered(work.engine, model, before, began - BEFORE, began)
+    name = vanished_class(new.labels, old.labels, below=config.vanished, p_value=config.p_value)
+    if name is None:
+        return None
+    return (
+        f"{name!r} has vanished from the answers: {new.labels.get(name, 0)} of {new.count}, before "
+        f"{old.labels[name]} of {old.count}"
+    )
+
+
+def vanished_class(new: Mapping[str, int], old: Mapping[str, int], *, below: float, p_value: float) -> str | None:
+    """The class that has vanished most surely, if one has.
+
+    Args:
+        new: Answers by class, now.
+        old: The same, before.
+        below: The share of answers must have fallen below this part of what it was.
+        p_value: Chance must explain it less often than this, divided by the number of classes (Bonferroni).
+    """
+    from scipy.stats import fisher_exact
+
+    count, count_before = sum(new.values()), sum(old.values())
+    if not count or not count_before:
+        return None
+    found: list[tuple[float, str]] = []
+    for name, times in old.items():
+        now = new.get(name, 0)
+        if now / count < below * times / count_before:
+            table = [[now, count - now], [times, count_before - times]]
+            found.append((float(fisher_exact(table, alternative="less")[1]), name))
+    best = min(found, default=(1.0, ""))
+    return best[1] if best[0] * len(old) < p_value else None
