@@ -201,6 +201,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path, model: P
     peaks = []
     for number in (10_000, 100_000):
         folder = tmp_path / str(number)
+        folder.mkdir()
         trouble = plant_trouble(folder / "photos", number, broken=0, vanishing=0, fatal=False)
         plan(trouble, folder / "batch", model, "--shard", 2000)
         process = start_batch("run", folder / "batch", "--workers", 1, *ENGINE, "--json")
