@@ -29,9 +29,9 @@ from animal_classification.predict.writers.parquet import column_types
 from animal_classification.registry import resolve_model
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.lease import Claim
-from animal_classification.scale.photo_reader import PhotoReader, check_local
 from animal_classification.scale.plan import Plan, out_name, read_shard
 from animal_classification.scale.retry import Retry
+from animal_classification.scale.shard_reader import ShardReader, check_local
 from animal_classification.scale.storage import BatchFolder, is_bucket
 
 ENDED_THE_PROCESS = "ended the process"
@@ -208,7 +208,7 @@ class ShardPhotos:
 
     def __init__(self, photos: Sequence[PlannedPhoto], *, threads: int, retry: Retry) -> None:
         self._photos = photos
-        self._reader = PhotoReader(photos, threads=threads, retry=retry)
+        self._reader = ShardReader(photos, threads=threads, retry=retry)
         self.attempts: dict[int, int] = {}
 
     @property

@@ -46,7 +46,7 @@ class ReadBlock:
     size: int
 
 
-class PhotoReader:
+class ShardReader:
     """Reads the photos of one shard, ahead of who decodes them.
 
     Args:
