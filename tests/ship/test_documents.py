@@ -73,6 +73,17 @@ def test_workflows_are_safe() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_rendered_loop_is_a_safe_workflow(tmp_path: Path) -> None:
+    target = tmp_path / ".github" / "workflows"
+    words = ["deploy", "render", "github", "--settings", str(ROOT / "deploy/example.yaml"), "--output", str(target)]
+    subprocess.run([str(BIN / "animals"), *words], check=True, capture_output=True)
+    done = check("vendor.github-workflows", target / "animals-loop.yml")
+    assert done.returncode == 0, done.stdout
+    words = [str(BIN / "zizmor"), "--offline", "--config", str(ROOT / ".github/zizmor.yml"), str(target.parent)]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
 def steps() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for path in WORKFLOWS:

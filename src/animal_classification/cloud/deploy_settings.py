@@ -15,6 +15,7 @@ from animal_classification.cloud.settings_model import (
     File,
     Host,
     Image,
+    LoopSchedule,
     Memory,
     Name,
     Secret,
@@ -265,6 +266,7 @@ class DeploySettings(SettingsModel):
         github: Whose workflows may push images and read data.
         keep_images: Versions that the repository keeps of each image.
         drift: Who has drift judged.
+        loop: When `animals loop run` runs; nowhere without it.
     """
 
     project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
@@ -283,6 +285,7 @@ class DeploySettings(SettingsModel):
     alerts: Alerts = Alerts()
     drift: DriftJudging | None = None
     kubernetes: Kubernetes = Kubernetes()
+    loop: LoopSchedule | None = None
 
     @property
     def parent(self) -> str:

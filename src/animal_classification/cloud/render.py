@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from animal_classification.cloud import alerts, batch, cloud_build, cloud_run, drift_judging, iam, kubernetes, vertex
+from animal_classification.cloud import (
+    alerts,
+    batch,
+    cloud_build,
+    cloud_run,
+    drift_judging,
+    iam,
+    kubernetes,
+    loop_schedule,
+    vertex,
+)
 from animal_classification.cloud.batch_settings import Platform
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.server_environment import check_settings
 
-TARGETS = ("cloudrun", "vertex", "k8s")
+TARGETS = ("cloudrun", "vertex", "k8s", "github")
 
 
 def render(target: str, settings: DeploySettings, *, on: Platform | None = None) -> list[Document]:
@@ -31,6 +41,7 @@ def render(target: str, settings: DeploySettings, *, on: Platform | None = None)
         "cloudrun": _cloudrun,
         "vertex": _vertex,
         "k8s": kubernetes.manifests,
+        "github": loop_schedule.workflow,
     }
     return makers[target](settings)
 
