@@ -161,7 +161,7 @@ def _add_monitor(router: APIRouter, predictions: PredictionLogger) -> None:
 
 
 def _add_review(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
-    @router.get("/v1/review", response_model=Page, responses=documented(401, 403, 422, 429, 503))
+    @router.get("/v1/review", response_model=Page, responses=documented(401, 403, 404, 422, 429, 503))
     @requires(FEEDBACK)
     async def review(
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
