@@ -99,7 +99,12 @@ PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
             for q, name in ((0.1, "lowest tenth"), (0.5, "half"))
         ],
     ),
-    ("Drift", "short", "timeseries", [("max by (model, kind, source) (animals_drift_score)", "{{model}} {{kind}} {{source}}")]),
+    (
+        "Drift",
+        "short",
+        "timeseries",
+        [("max by (model, kind, source) (animals_drift_score)", "{{model}} {{kind}} {{source}}")],
+    ),
     (
         "Refused a second",
         "short",

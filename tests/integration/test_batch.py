@@ -6,9 +6,11 @@ import json
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from animal_classification.cli.main import main
@@ -148,7 +150,8 @@ def test_rows_carry_what_the_plan_knew(tmp_path: Path, model: Path, planted: Tro
 
 
 @POSIX
-def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: Path, how: signal.Signals) -> None:
     trouble = plant_trouble(tmp_path / "photos", 1000, broken=0, vanishing=0, fatal=False)
     batch = tmp_path / "batch"
     plan(trouble, batch, model, "--shard", 50)
@@ -157,7 +160,7 @@ def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: 
     while not list((batch / "out").glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     workers = workers_of(process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.decode().splitlines()[-1].startswith("animals: interrupted")
@@ -166,3 +169,49 @@ def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: 
     assert all(json.loads(path.read_text())["over"] for path in (batch / "lease").iterdir())
     assert run("batch", "run", batch, "--workers", 2, *ENGINE).returncode == 0
     check_all_there(trouble, batch, model)
+
+
+@POSIX
+def test_a_run_that_is_killed_whole_is_gone_on_with_at_once(tmp_path: Path, model: Path) -> None:
+    """Parent and workers die together, as a machine does: the next run waits for nobody's lease."""
+    trouble = plant_trouble(tmp_path / "photos", 400, broken=0, vanishing=0, fatal=False)
+    batch = tmp_path / "batch"
+    plan(trouble, batch, model, "--shard", 40)
+    process = start_batch("run", batch, "--workers", 2, *ENGINE)
+    deadline = time.monotonic() + 60
+    while not list((batch / "out").glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = workers_of(process)
+    process.kill()
+    for worker in workers:
+        worker.kill()
+    process.communicate(timeout=60)
+    psutil.wait_procs(workers, timeout=30)
+    begun = time.monotonic()
+    assert run("batch", "run", batch, "--workers", 2, *ENGINE).returncode == 0
+    assert time.monotonic() - begun < 60, "it waited for leases to become stale"
+    check_all_there(trouble, batch, model)
+
+
+@POSIX
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path, model: Path) -> None:
+    """Ten thousand and a hundred thousand names of four photos: the largest process of a run takes as much for both."""
+    peaks = []
+    for number in (10_000, 100_000):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        trouble = plant_trouble(folder / "photos", number, broken=0, vanishing=0, fatal=False)
+        plan(trouble, folder / "batch", model, "--shard", 2000)
+        process = start_batch("run", folder / "batch", "--workers", 1, *ENGINE, "--json")
+        peak = 0
+        while process.poll() is None:
+            for worker in workers_of(process):
+                with suppress(psutil.Error):
+                    peak = max(peak, worker.memory_info().rss)
+            time.sleep(0.1)
+        out, _ = process.communicate()
+        assert json.loads(out)["rows"] == number
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0], peaks

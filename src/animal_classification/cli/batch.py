@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from animal_classification.cli.field_options import rule_options
+from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
+from animal_classification.cli.output import print_notes
 from animal_classification.cli.predict import command as predict_command
 from animal_classification.common.console import complain, say
 from animal_classification.common.progress import ProgressLine
@@ -30,7 +33,12 @@ RUNNERS = ("local", "index", "ray")
 # What `animals predict` takes that is not about what stands in a row: where rows go, how fast, and what is shown.
 NOT_OF_A_ROW = frozenset(
     {"paths", "output", "format", "resume", "retry_errors", "overwrite", "all_files", "sort_into", "way", "dry_run"}
-    | {"engine", "threads", "as_json", "quiet", "debug"}
+    | {"engine", "threads", "as_json", "quiet", "debug", "keep_folders", "html"}
+    # Boxes of another program are matched with all photos at once.
+    | {"detections"}
+    # What decides after all photos were looked at: `animals batch merge` takes it.
+    | {"threshold", "event_gap", "burst_gap", "smooth", "deployments", "shift", "species_list", "list_lenient"}
+    | {"country", "region", "geofence"}
 )
 
 
@@ -82,6 +90,7 @@ def plan(
     """
     from animal_classification.data.discovery import WalkLog
     from animal_classification.imaging import Limits
+    from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.request import PredictRequest
     from animal_classification.scale.estimate import Estimate
     from animal_classification.scale.listing import list_photos
@@ -90,7 +99,8 @@ def plan(
     from animal_classification.scale.retry import Retry
     from animal_classification.scale.storage import open_folder
 
-    request = PredictRequest(paths=paths, **options)
+    field = FieldRequest.of_options(options)
+    request = PredictRequest(paths=paths, field=field, **options)
     request.check()
     folder, retry, log = open_folder(output), Retry(), WalkLog()
     refuse_second(folder)
@@ -160,7 +170,7 @@ def run(
         engine=engine,
         heartbeat=heartbeat,
     )
-    with ProgressLine(shown=not as_json) as line:
+    with sigterm_like_ctrl_c(), ProgressLine(shown=not as_json) as line:
         report = _run(batch, runner, options, address, _Counter(line, total))
     return _ended(batch, report, as_json=as_json)
 
@@ -188,19 +198,27 @@ def status(*, batch: str, as_json: bool) -> None:
     help="The table: .parquet or .csv.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
+@rule_options
 @json_option
-def merge(*, batch: str, output: Path, overwrite: bool, as_json: bool) -> None:
+def merge(*, batch: str, output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Make one table of the rows of all shards, after a check that each is there once and whole.
 
-    Most programs need no such table: they read DIR/out/*.parquet as one.
+    Most programs need no such table: they read DIR/out/*.parquet as one. After a plan with --detector, what is written
+    are the tables of animals predict --detector: files, detections and events, by the rules that are given here.
     """
+    from animal_classification.predict.field_request import FieldRules
     from animal_classification.scale.merge import merge as merge_shards
     from animal_classification.scale.storage import open_folder
 
     with ProgressLine(shown=not as_json) as line:
         made = merge_shards(
-            open_folder(batch), output, overwrite=overwrite, told=lambda done, of: line("reading shards", done, of)
+            open_folder(batch),
+            output,
+            rules=FieldRules(**options),
+            overwrite=overwrite,
+            told=lambda done, of: line("reading shards", done, of),
         )
+    print_notes(made.notes)
     if as_json:
         click.echo(json.dumps({"output": made.output, "rows": made.rows, "errors": made.errors}))
     else:
@@ -275,7 +293,7 @@ def _plan_lines(batch: str, made: Plan, estimate: Estimate, skipped: int) -> lis
     left_out = f"  not looked at: {skipped:,} files that are no photos (--all-files gives each a row)"
     return [
         f"{estimate.photos:,} photos in {made.shards:,} shards, {_size(estimate.read_bytes)} -> {batch}",
-        f"  work: {work}, at {CORE_MS_NOTE}{many}",
+        f"  work: {work}, at {CORE_MS_NOTE}{many}{'' if made.field_run is None else '; the detector comes on top'}",
         f"  reads: {estimate.reads:,} requests; writes: {_size(estimate.written_bytes)} in {made.shards:,} files",
         *([left_out] if skipped else []),
         f"next: animals batch run {batch}",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from animal_classification.predict.job import PhotoSource
+    from animal_classification.data.discovery import PhotoSource
 
 SILENT_SECONDS = 2.0
 BETWEEN_SECONDS = 0.2

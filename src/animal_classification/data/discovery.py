@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from animal_classification.common.suggest import nearest_file
 from animal_classification.data.glob import EVERYTHING, Pattern, State, is_pattern, split_pattern
@@ -65,6 +66,23 @@ class WalkLog:
 
     skipped: Counter[str] = field(default_factory=Counter)
     lost: dict[str, str] = field(default_factory=dict)
+
+
+class PhotoSource(Protocol):
+    """Where photos come from: the words of a call (:class:`PhotoPaths`), or the shard of a batch."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that are read."""
+        ...
+
+    def describe(self) -> list[str]:
+        """What the names in the table depend on: for telling two calls apart."""
+        ...
+
+    def walk(self, log: WalkLog | None = None) -> Iterator[FoundPhoto]:
+        """Every photo once; what else is met goes into ``log``."""
+        ...
 
 
 class PhotoPaths:

@@ -18,7 +18,7 @@ from animal_classification.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from animal_classification.data.detections import Detection
-    from animal_classification.data.discovery import PhotoPaths
+    from animal_classification.data.discovery import PhotoSource
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.results import Prediction
     from animal_classification.predict.field_request import FieldRequest
@@ -42,7 +42,7 @@ class FieldSetup:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, request: FieldRequest, classifier: Classifier, photos: PhotoPaths) -> FieldSetup:
+    def of(cls, request: FieldRequest, classifier: Classifier, photos: PhotoSource) -> FieldSetup:
         """Load and read what the request names; boxes of another program are matched with all photos at once.
 
         Raises:
@@ -66,7 +66,8 @@ class FieldSetup:
             is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
             given=matched,
         )
-        looking = FieldPhotos(scenes, TimeRules(from_names=request.rules.time_from == "name"))
+        # Names of other forms are looked at when tables are made, so that `convert` can do with and without them.
+        looking = FieldPhotos(scenes, TimeRules())
         return cls(looking, FieldRun.of(classifier.info, source, request.detect), notes)
 
 
@@ -78,7 +79,7 @@ class MatchedBoxes:
     match: Match
 
     @classmethod
-    def of(cls, recognitions: Recognitions, photos: PhotoPaths) -> MatchedBoxes:
+    def of(cls, recognitions: Recognitions, photos: PhotoSource) -> MatchedBoxes:
         """For all photos of a run.
 
         Raises:

@@ -7,10 +7,9 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from animal_classification.common.parallel import Executor
-from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog, table_name
+from animal_classification.data.discovery import FoundPhoto, PhotoPaths, PhotoSource, WalkLog, table_name
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.postprocess import unknown_name
 from animal_classification.inference.results import FileResult
@@ -25,23 +24,6 @@ from animal_classification.predict.table import to_row
 from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.table_file import State, TableFile
 from animal_classification.registry import resolve_model
-
-
-class PhotoSource(Protocol):
-    """Where photos come from: the words of a call (:class:`PhotoPaths`), or the shard of a batch."""
-
-    @property
-    def folders(self) -> list[str]:
-        """The folders that are read."""
-        ...
-
-    def describe(self) -> list[str]:
-        """What the names in the table depend on: for telling two calls apart."""
-        ...
-
-    def walk(self, log: WalkLog | None = None) -> Iterator[FoundPhoto]:
-        """Every photo once; what else is met goes into ``log``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

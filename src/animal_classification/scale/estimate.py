@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from animal_classification.scale.photo_reader import BLOCK_BYTES
 from animal_classification.scale.plan import Plan
+from animal_classification.scale.shard_reader import BLOCK_BYTES
 
 CORE_MS = 14.0
 """Processor time of a photo with the built-in model: docs/batch.md says on what it was measured."""

@@ -156,8 +156,7 @@ class Claim:
         """The shard has its rows: its leases are of no use any more."""
         with self.lock:
             self.ended = True
-            for number in range(self.number, -1, -1):
-                self.folder.delete(lease_name(self.shard, number))
+            Leases(self.folder, self.lease.worker).remove({self.shard: self.number})
 
     def _say(self, **news: Any) -> None:
         with self.lock:
@@ -223,6 +222,12 @@ class Leases:
                 lease = Lease.parse(self.folder.read(name))
                 if lease is not None and lease.worker == worker and not lease.over:
                     self.folder.put(name, replace(lease, dead=True).encode())
+
+    def remove(self, newest: dict[int, int]) -> None:
+        """Delete the leases of shards that have their rows; from each to the number of its newest lease."""
+        for shard, last in newest.items():
+            for number in range(last, -1, -1):
+                self.folder.delete(lease_name(shard, number))
 
     def _make(self, shard: int, number: int, suspicion: Suspicion) -> Claim | None:
         name = lease_name(shard, number)

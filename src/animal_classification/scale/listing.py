@@ -15,8 +15,8 @@ from animal_classification.data.other_files import kind_of
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.imaging import is_photo_name
 from animal_classification.scale.entries import PlannedPhoto
-from animal_classification.scale.photo_reader import local_etag
 from animal_classification.scale.retry import Retry
+from animal_classification.scale.shard_reader import local_etag
 from animal_classification.scale.storage import is_bucket, open_bucket, refused
 
 PAGE = 1000

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from animal_classification.common.atomic import new_file
 from animal_classification.data.duckdb_parquet import connect, literal, quoted
 from animal_classification.errors import AnimalsError, OutputError, UsageError
-from animal_classification.predict.table import columns, from_values
+from animal_classification.predict.field_request import FieldRules
+from animal_classification.predict.table import Row, columns, from_values
 from animal_classification.predict.writers.text import TextWriter, format_of
+from animal_classification.scale.field_merge import write_field
 from animal_classification.scale.plan import Plan, load_plan, out_name
 from animal_classification.scale.status import rows_of
 from animal_classification.scale.storage import BatchFolder, LocalFolder
@@ -40,21 +42,32 @@ class Merged:
         output: The table.
         rows: In it.
         errors: Rows that say why there is no answer.
+        notes: What the user should know of the rules, a line each.
     """
 
     output: str
     rows: int
     errors: int
+    notes: tuple[str, ...] = ()
 
 
 def merge(
-    folder: BatchFolder, output: Path, *, overwrite: bool = False, told: Callable[[int, int], None] = lambda a, b: None
+    folder: BatchFolder,
+    output: Path,
+    *,
+    rules: FieldRules | None = None,
+    overwrite: bool = False,
+    told: Callable[[int, int], None] = lambda a, b: None,
 ) -> Merged:
     """Write one table: Parquet, with what the plan knew of each photo, or csv, exactly as ``animals predict`` does.
+
+    Where animals were looked for in the photos, these are the tables of ``animals predict --detector``, in any format:
+    bursts and events go over shards, so they are decided here.
 
     Args:
         folder: The batch's.
         output: The table, on this machine.
+        rules: What decides about boxes, bursts and events.
         overwrite: Replace a file that is there.
         told: Told of how many shards of how many were read.
 
@@ -63,22 +76,36 @@ def merge(
         AnimalsError: A shard's rows are not what they should be, or the table cannot be written.
     """
     kind = format_of(str(output))
-    if kind not in ("parquet", "csv"):
-        raise UsageError(f"--output {str(output)!r} must end in .parquet or .csv")
+    plan = load_plan(folder)
+    if plan.field_run is None:
+        _refuse_rules(rules, output, kind)
+    if kind is None:
+        raise UsageError(f"--output {str(output)!r} must end in .csv, .parquet, .xlsx, .json or .jsonl")
     if output.exists() and not overwrite:
         raise UsageError(f"{str(output)!r} is there: give another --output, or --overwrite")
-    plan = load_plan(folder)
     done = done_shards(folder)
     if missing := plan.shards - len(done & set(range(plan.shards))):
         raise UsageError(f"{missing} of {plan.shards} shards have no rows yet: animals batch run {folder.url}")
     with _local_shards(folder, plan, told) as files:
         rows = _check(plan, files)
+        if plan.field_run is not None:
+            written = write_field(
+                plan, read_rows(plan, files), output, kind, rules or FieldRules(), overwrite=overwrite
+            )
+            return Merged(str(output), rows, written.counts.unreadable, written.notes)
         try:
             with new_file(output) as temporary:
                 errors = _write_parquet(files, temporary) if kind == "parquet" else _write_csv(plan, files, temporary)
         except OSError as error:
             raise OutputError(f"cannot write {str(output)!r}: {error.strerror or error}") from error
     return Merged(str(output), rows, errors)
+
+
+def _refuse_rules(rules: FieldRules | None, output: Path, kind: str | None) -> None:
+    if rules not in (None, FieldRules()):
+        raise UsageError("such rules are about animals in boxes, bursts and events: plan the batch with --detector")
+    if kind not in ("parquet", "csv"):
+        raise UsageError(f"--output {str(output)!r} must end in .parquet or .csv")
 
 
 @contextmanager
@@ -154,22 +181,25 @@ def _write_parquet(files: Sequence[Path], target: Path) -> int:
 
 
 def _write_csv(plan: Plan, files: Sequence[Path], target: Path) -> int:
-    names = columns(plan.top_k)
     writer = TextWriter("csv", plan.top_k)
     errors = 0
-    with target.open("wb") as out, connect(memory_limit=MEMORY) as database:
+    with target.open("wb") as out:
         out.write(writer.start())
-        for file in files:
-            selected = ", ".join(f'"{name}"' for name in names)
-            result = database.execute(f"SELECT {selected} FROM read_parquet($1)", [literal(file)])  # noqa: S608
-            for values in _rows(result):
-                row = from_values(values)
-                errors += row["error"] is not None
-                out.write(writer.row(row))
+        for row, _ in read_rows(plan, files):
+            errors += row["error"] is not None
+            out.write(writer.row(row))
         out.write(writer.end())
     return errors
 
 
-def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
-    while batch := result.fetchmany(ROWS_AT_ONCE):
-        yield from batch
+def read_rows(plan: Plan, files: Sequence[Path]) -> Iterator[tuple[Row, str | None]]:
+    """The rows of all shards in order, with the evidence of each as JSON, where there is any."""
+    names = columns(plan.top_k)
+    selected = ", ".join(f'"{name}"' for name in names)
+    evidence = "NULL" if plan.field_run is None else "evidence"
+    with connect(memory_limit=MEMORY) as database:
+        for file in files:
+            result = database.execute(f"SELECT {selected}, {evidence} FROM read_parquet($1)", [literal(file)])  # noqa: S608
+            while batch := result.fetchmany(ROWS_AT_ONCE):
+                for values in batch:
+                    yield from_values(values[:-1]), values[-1]

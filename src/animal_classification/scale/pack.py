@@ -18,9 +18,9 @@ from animal_classification.errors import ImageError
 from animal_classification.imaging import Limits
 from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.scale.entries import PlannedPhoto
-from animal_classification.scale.photo_reader import PhotoReader, check_local
 from animal_classification.scale.plan import pack_name
 from animal_classification.scale.retry import Retry
+from animal_classification.scale.shard_reader import ShardReader, check_local
 from animal_classification.scale.storage import BatchFolder, is_bucket
 
 
@@ -52,7 +52,7 @@ class Packer:
 
     def _add_all(self, tar: tarfile.TarFile, photos: Sequence[PlannedPhoto]) -> list[PlannedPhoto]:
         packed = []
-        with closing(PhotoReader(photos, threads=1, retry=self.retry, limits=self.limits)) as reader:
+        with closing(ShardReader(photos, threads=1, retry=self.retry, limits=self.limits)) as reader:
             for place, photo in enumerate(photos):
                 data = self._bytes(photo, reader)
                 if isinstance(data, ImageError):
@@ -64,7 +64,7 @@ class Packer:
                 tar.addfile(entry, io.BytesIO(data))
         return packed
 
-    def _bytes(self, photo: PlannedPhoto, reader: PhotoReader) -> bytes | ImageError:
+    def _bytes(self, photo: PlannedPhoto, reader: ShardReader) -> bytes | ImageError:
         if is_bucket(photo.path):
             return reader.read(photo)[0]
         try:

@@ -25,7 +25,10 @@ from typing import Any
 from animal_classification import __version__
 from animal_classification import bundle as bundles
 from animal_classification.data.duckdb_parquet import read_about, read_table, write_table
+from animal_classification.detection.detector import Detector
 from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.predict.field_request import FieldRequest
+from animal_classification.predict.field_run import BoxSource, FieldRun
 from animal_classification.predict.request import PredictRequest
 from animal_classification.registry import resolve_model
 from animal_classification.scale.entries import PlannedPhoto
@@ -56,6 +59,7 @@ class Plan:
         shards: How many there are.
         photos: How many there are.
         total_bytes: Of all photos.
+        field_run: What tables are made from later, where photos are searched for animals (``predict.field_run``).
         packed: The photos lie in tars beside the plan.
         sha256: Of all names, places, sizes and states.
         skipped: Files that are no photos, by what they are.
@@ -73,6 +77,7 @@ class Plan:
     shards: int = 0
     photos: int = 0
     total_bytes: int = 0
+    field_run: dict[str, Any] | None = None
     packed: bool = False
     sha256: str = ""
     skipped: dict[str, int] = field(default_factory=dict)
@@ -85,7 +90,10 @@ class Plan:
 
     def request(self, *, engine: str = "auto", threads: int | None = None) -> PredictRequest:
         """What a worker does, in the words of ``animals predict``."""
-        return PredictRequest(paths=(), engine=engine, threads=threads, **self.options)
+        options = dict(self.options)
+        field_options = options.pop("field", None)
+        field_request = None if field_options is None else FieldRequest.of_options(field_options)
+        return PredictRequest(paths=(), engine=engine, threads=threads, field=field_request, **options)
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self), indent=2).encode()
@@ -116,12 +124,19 @@ def draft(request: PredictRequest, options: Iterable[str], sources: Sequence[str
         AnimalsError: The model cannot be used.
     """
     found = bundles.load(resolve_model(request.model))
+    asked, run = request.field, None
+    stored: dict[str, Any] = {name: getattr(request, name) for name in options}
+    if asked is not None:
+        boxes = BoxSource.of(Detector.load(asked.detector, threads=1)) if asked.detector else None
+        run = FieldRun.of(found.info, boxes, asked.detect)
+        stored["field"] = {"detector": asked.detector, "detect": asked.detect, "time_from": asked.rules.time_from}
     return Plan(
         id=uuid.uuid4().hex,
         created=time.time(),
         code=__version__,
         sources=tuple(sources),
-        options={name: getattr(request, name) for name in options},
+        options=stored,
+        field_run=None if run is None else run.to_record(),
         model=found.info.name,
         model_version=found.info.version,
         model_sha256=found.sha256,

@@ -13,6 +13,8 @@ from animal_classification.errors import AnimalsError
 
 SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LOCAL_ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+# Of botocore and google.auth, which need not be installed.
+NO_SIGN_IN = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
 
 Result = TypeVar("Result")
 
@@ -69,5 +71,7 @@ class Retry:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether a store said that this account has no right: gcsfs says so in words, s3fs by ``PermissionError``."""
+    """Whether this account has no right, or there is none: gcsfs says so in words, s3fs by ``PermissionError``."""
+    if type(error).__name__ in NO_SIGN_IN:
+        return True
     return isinstance(error, OSError) and str(error).startswith("Forbidden")

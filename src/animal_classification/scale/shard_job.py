@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from animal_classification import __version__
-from animal_classification.data.discovery import FoundPhoto, WalkLog
+from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog
 from animal_classification.data.duckdb_parquet import write_table
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import FileResult
+from animal_classification.predict.evidence import to_record
+from animal_classification.predict.field_run import FieldRun
+from animal_classification.predict.field_setup import FieldSetup
 from animal_classification.predict.job import Listener, PredictedPhoto, PredictRun, Sink
+from animal_classification.predict.journal import JournalEntry
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed
 from animal_classification.predict.table import Row, columns, to_row, to_values
@@ -25,13 +29,15 @@ from animal_classification.predict.writers.parquet import column_types
 from animal_classification.registry import resolve_model
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.lease import Claim
-from animal_classification.scale.photo_reader import PhotoReader, check_local
 from animal_classification.scale.plan import Plan, out_name, read_shard
 from animal_classification.scale.retry import Retry
+from animal_classification.scale.shard_reader import ShardReader, check_local
 from animal_classification.scale.storage import BatchFolder, is_bucket
 
 ENDED_THE_PROCESS = "ended the process"
 MORE_COLUMNS = {"size": "BIGINT", "etag": "VARCHAR", "attempts": "INTEGER"}
+
+EVIDENCE_COLUMN = {"evidence": "VARCHAR"}  # JSON, as in a journal
 
 
 class StoppedError(Exception):
@@ -40,10 +46,11 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class BatchRow:
-    """A row of the table, and how often the photo was asked for."""
+    """A row of the table, how often the photo was asked for, and in a field run all that was found in it."""
 
     row: Row
     attempts: int
+    evidence: dict[str, Any] | None = None
 
 
 @dataclass
@@ -55,6 +62,7 @@ class ShardJob:
         plan: The batch's.
         request: What to do with each photo.
         classifier: The plan's model.
+        setup: The plan's detector; ``None`` where photos are named as a whole.
         retry: What to do about faults.
         listener: Told of each photo; may stop it.
         heartbeat: Seconds between two signs of life.
@@ -64,6 +72,7 @@ class ShardJob:
     plan: Plan
     request: PredictRequest
     classifier: Classifier
+    setup: FieldSetup | None = None
     retry: Retry = field(default_factory=Retry)
     listener: Listener = field(default_factory=Listener)
     heartbeat: float = 20.0
@@ -82,7 +91,12 @@ class ShardJob:
                 f"{request.model!r} is another model here (sha256 {found[:12]}) than the one of the plan "
                 f"({plan.model_sha256[:12]}): name its bundle by an address that all machines reach, and plan again"
             )
-        return cls(folder, plan, request, classifier, **more)
+        setup = None
+        if request.field is not None:
+            setup = FieldSetup.of(request.field, classifier, PhotoPaths(()))
+            if FieldRun.from_record(plan.field_run or {}) != setup.run:
+                raise AnimalsError(f"{request.field.detector!r} is another detector here than the one of the plan")
+        return cls(folder, plan, request, classifier, setup, **more)
 
     def do(self, claim: Claim) -> int | None:
         """Do a shard that is ours, and put its rows where they count.
@@ -126,25 +140,30 @@ class ShardJob:
         threads = self.classifier.threads
         with closing(ShardPhotos(photos, threads=threads, retry=self.retry)) as source:
             sink = _Rows()
-            PredictRun(self.request, source, self.classifier, None, None, sink).run(self.listener, None)
+            PredictRun(self.request, source, self.classifier, None, None, sink, self.setup).run(self.listener, None)
             if self.listener.is_stopped():
                 raise StoppedError
-            if len(sink.rows) != len(photos):
+            if len(sink.entries) != len(photos):
                 raise AnimalsError(
-                    f"{len(photos)} photos have {len(sink.rows)} rows: a fault of animals; please report it"
+                    f"{len(photos)} photos have {len(sink.entries)} rows: a fault of animals; please report it"
                 )
-            return [BatchRow(row, source.attempts.get(place, 1)) for place, row in enumerate(sink.rows)]
+            return [
+                BatchRow(entry.row, source.attempts.get(place, 1), entry.evidence)
+                for place, entry in enumerate(sink.entries)
+            ]
 
     def _given_up(self, photo: PlannedPhoto, deaths: int) -> BatchRow:
         info = self.classifier.info
         result = FileResult(photo.name, error=ENDED_THE_PROCESS)
-        return BatchRow(to_row(result, model=info.name, version=info.version), deaths)
+        evidence = None if self.setup is None else to_record(None, {}, len(info.labels))
+        return BatchRow(to_row(result, model=info.name, version=info.version), deaths, evidence)
 
     def _encode(self, photos: Sequence[PlannedPhoto], rows: Sequence[BatchRow], shard: int) -> bytes:
         names = columns(self.plan.top_k)
         table = (
             dict(zip(names, to_values(one.row, self.plan.top_k), strict=True))
             | {"size": photo.size, "etag": photo.etag, "attempts": one.attempts}
+            | ({} if one.evidence is None else {"evidence": json.dumps(one.evidence)})
             for photo, one in zip(photos, rows, strict=True)
         )
         about = {
@@ -157,7 +176,8 @@ class ShardJob:
         }
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary, "rows.parquet")
-            write_table(file, table, column_types(self.plan.top_k) | MORE_COLUMNS, json.dumps(about))
+            types = column_types(self.plan.top_k) | MORE_COLUMNS | ({} if self.setup is None else EVIDENCE_COLUMN)
+            write_table(file, table, types, json.dumps(about))
             return file.read_bytes()
 
     @contextmanager
@@ -188,7 +208,7 @@ class ShardPhotos:
 
     def __init__(self, photos: Sequence[PlannedPhoto], *, threads: int, retry: Retry) -> None:
         self._photos = photos
-        self._reader = PhotoReader(photos, threads=threads, retry=retry)
+        self._reader = ShardReader(photos, threads=threads, retry=retry)
         self.attempts: dict[int, int] = {}
 
     @property
@@ -234,7 +254,7 @@ class _Fetch:
 
 @dataclass
 class _Rows(Sink):
-    rows: list[Row] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
-        self.rows.append(photo.entry.row)
+        self.entries.append(photo.entry)

@@ -63,6 +63,8 @@ class BatchWorker:
             view = _View.of(self.job.folder, self.leases)
             left = [shard for shard in self._order() if shard not in view.done and shard not in result.failed]
             if not left:
+                # Of workers that were killed between their rows and the end of their lease.
+                self.leases.remove({shard: view.newest[shard] for shard in view.newest.keys() & view.done})
                 return result
             if not self._work(left, view, result):
                 self.sleep(self.poll * (1 + random.random() / 2))  # noqa: S311 - keeps workers apart

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
 
+from animal_classification.common.console import drop_stdout
 from animal_classification.errors import AnimalsError
 from animal_classification.predict.job import Listener
 from animal_classification.scale.lease import HEARTBEAT_SECONDS, Leases
@@ -107,7 +108,12 @@ def main() -> int:
 
 
 def _say(**what: Any) -> None:
-    print(json.dumps(what), flush=True)  # noqa: T201 - the line is the answer to the parent
+    try:
+        print(json.dumps(what), flush=True)  # noqa: T201 - the line is the answer to the parent
+    except BrokenPipeError:
+        # The parent was killed. What is done is safe, and who starts the next run finds the rest.
+        drop_stdout()
+        raise SystemExit(ENDED) from None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ OTHER_THREADS = {
     "data/sources/remote.py",
     "prediction_log/photo_store.py",
     "scale/merge.py",
-    "scale/photo_reader.py",
+    "scale/shard_reader.py",
     "scale/plan.py",
     "serving/models/loader.py",
     "training/neural/dataloader.py",

@@ -13,6 +13,7 @@ import pytest
 from animal_classification.cli.main import main
 from animal_classification.data.duckdb_parquet import read_table, write_table
 from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.predict.field_request import FieldRules
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.estimate import Estimate
 from animal_classification.scale.merge import merge
@@ -124,6 +125,10 @@ def test_merge_wants_all_shards_of_this_plan(folder: LocalFolder, tmp_path: Path
     finish(folder, plan, 1)
     assert merge(folder, tmp_path / "m.parquet").rows == 25
     assert [row[0] for row in read_table(tmp_path / "m.parquet")[1]] == [photo.name for photo in names(25)]
+    with pytest.raises(UsageError, match=r"must end in .parquet or .csv"):
+        merge(folder, tmp_path / "m.xlsx")
+    with pytest.raises(UsageError, match="plan the batch with --detector"):
+        merge(folder, tmp_path / "n.csv", rules=FieldRules(event_gap="1h"))
     with pytest.raises(UsageError, match="is there: give another"):
         merge(folder, tmp_path / "m.parquet")
 
@@ -160,8 +165,8 @@ def test_photos_here_and_in_a_bucket_are_two_batches(tmp_path: Path, capsys: pyt
     assert main(["batch", "plan", "ftp://b/c", "--output", batch]) == 2
     assert main(["batch", "run", batch]) == 2
     assert "no plan at" in capsys.readouterr().err
-    assert main(["batch", "merge", batch, "--output", "a.xlsx"]) == 2
-    assert "must end in .parquet or .csv" in capsys.readouterr().err
+    assert main(["batch", "merge", batch, "--output", "a.csv"]) == 2
+    assert "no plan at" in capsys.readouterr().err
 
 
 def test_predict_says_what_reads_buckets(capsys: pytest.CaptureFixture[str]) -> None:

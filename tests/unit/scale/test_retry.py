@@ -41,6 +41,14 @@ def test_an_answer_is_no_fault(answer: OSError) -> None:
     assert store.slept == []
 
 
+def test_nobody_waits_for_a_sign_in() -> None:
+    kind = type("NoCredentialsError", (Exception,), {})
+    store = Store(kind("Unable to locate credentials"))
+    with pytest.raises(PermissionError):
+        store.retry.call(store.ask, "read it")
+    assert store.slept == []
+
+
 def test_googles_refusal_is_an_answer() -> None:
     store = Store(OSError("Forbidden: gs://b/a\nno right"))
     with pytest.raises(PermissionError):

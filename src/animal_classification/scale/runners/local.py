@@ -82,19 +82,18 @@ class LocalRunner:
 
     def run(self) -> RunReport:
         """Work until all shards have their rows, or nobody can go on."""
-        threads = [
-            threading.Thread(target=self._follow, args=(slot,), daemon=True) for slot in range(self._options.workers)
-        ]
-        for thread in threads:
-            thread.start()
+        # Waited for by events: a Thread.join that Ctrl-C breaks off takes its thread for ended (Python 3.11).
+        ended = [threading.Event() for _ in range(self._options.workers)]
+        for slot, event in enumerate(ended):
+            threading.Thread(target=self._follow, args=(slot, event), daemon=True).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.5)
+            for event in ended:
+                while not event.wait(0.5):
+                    pass
         except BaseException:
             self.stop()
-            for thread in threads:
-                thread.join()
+            for event in ended:
+                event.wait()
             raise
         return self._report
 
@@ -105,12 +104,14 @@ class LocalRunner:
             for process in self._living.values():
                 process.send_signal(signal.SIGTERM)
 
-    def _follow(self, slot: int) -> None:
+    def _follow(self, slot: int, ended: threading.Event) -> None:
         try:
             while self._again(slot):
                 pass
         except AnimalsError as error:
             self._note(str(error))
+        finally:
+            ended.set()
 
     def _again(self, slot: int) -> bool:
         """One life of a worker; whether another is to follow."""

@@ -15,15 +15,15 @@ from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.imaging import Limits
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.pack import Packer
-from animal_classification.scale.photo_reader import (
+from animal_classification.scale.retry import Retry
+from animal_classification.scale.shard_reader import (
     AHEAD_BYTES,
     BLOCK_BYTES,
-    PhotoReader,
+    ShardReader,
     blocks,
     check_local,
     local_etag,
 )
-from animal_classification.scale.retry import Retry
 from animal_classification.scale.storage import LocalFolder
 
 RETRY = Retry(sleep=lambda _: None)
@@ -47,7 +47,7 @@ def test_a_tar_gives_back_what_was_packed_in_any_order(tmp_path: Path) -> None:
     assert [photo.offset is None for photo in packed] == [index == 7 for index in range(50)]
     tar = folder.place("pack/00000.tar")
     there = [PlannedPhoto(p.name, tar, p.size, p.etag, p.offset) for p in packed if p.offset is not None]
-    with closing(PhotoReader(there, threads=1, retry=RETRY)) as reader, ThreadPoolExecutor(4) as pool:
+    with closing(ShardReader(there, threads=1, retry=RETRY)) as reader, ThreadPoolExecutor(4) as pool:
         data = list(pool.map(lambda photo: reader.read(photo)[0], reversed(there)))
     assert data == [Path(tmp_path / "photos" / photo.name).read_bytes() for photo in reversed(there)]
     with tarfile.open(tar) as again:  # any other program reads it as well
@@ -79,7 +79,7 @@ class Memory:
 def test_no_more_is_read_ahead_than_the_bounds_allow(monkeypatch: pytest.MonkeyPatch) -> None:
     photos = [PlannedPhoto(str(i), f"gs://b/{i}", AHEAD_BYTES // 4, "1") for i in range(20)]
     store = Memory(1)
-    with closing(PhotoReader(photos, threads=1, retry=RETRY, limits=Limits(max_bytes=AHEAD_BYTES))) as reader:
+    with closing(ShardReader(photos, threads=1, retry=RETRY, limits=Limits(max_bytes=AHEAD_BYTES))) as reader:
         monkeypatch.setattr(reader, "_stores", store)
         for done, photo in enumerate(photos, start=1):
             reader.read(photo)
@@ -93,7 +93,7 @@ def test_a_store_that_never_answers_fails_the_shard_and_not_the_photo(monkeypatc
             raise ConnectionError("reset")
 
     photo = PlannedPhoto("a", "gs://b/a", 1, "1")
-    with closing(PhotoReader([photo], threads=1, retry=RETRY)) as reader:
+    with closing(ShardReader([photo], threads=1, retry=RETRY)) as reader:
         monkeypatch.setattr(reader, "_stores", Silent())
         with pytest.raises(AnimalsError, match="no answer in 6 tries") as caught:
             reader.read(photo)
@@ -102,7 +102,7 @@ def test_a_store_that_never_answers_fails_the_shard_and_not_the_photo(monkeypatc
 
 def test_an_object_beyond_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = PlannedPhoto("a", "gs://b/a", 1000, "1")
-    with closing(PhotoReader([photo], threads=1, retry=RETRY, limits=Limits(max_bytes=10))) as reader:
+    with closing(ShardReader([photo], threads=1, retry=RETRY, limits=Limits(max_bytes=10))) as reader:
         monkeypatch.setattr(reader, "_stores", None)
         found, _ = reader.read(photo)
     assert isinstance(found, ImageError)

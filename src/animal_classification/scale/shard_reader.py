@@ -34,7 +34,7 @@ ReadAnswer = tuple[bytes | ImageError, int]
 
 
 @dataclass(frozen=True)
-class Block:
+class ReadBlock:
     """Photos that are read at once: one object, or neighbours in a tar.
 
     Attributes:
@@ -46,7 +46,7 @@ class Block:
     size: int
 
 
-class PhotoReader:
+class ShardReader:
     """Reads the photos of one shard, ahead of who decodes them.
 
     Args:
@@ -106,7 +106,7 @@ class PhotoReader:
             self._held += block.size
             self._next += 1
 
-    def _read_block(self, block: Block) -> list[ReadAnswer]:
+    def _read_block(self, block: ReadBlock) -> list[ReadAnswer]:
         first = block.photos[0]
         if first.offset is None:
             return [self._read_object(first)]
@@ -131,19 +131,19 @@ class PhotoReader:
         return data, tries
 
 
-def blocks(photos: Sequence[PlannedPhoto], most: int) -> Iterator[Block]:
+def blocks(photos: Sequence[PlannedPhoto], most: int) -> Iterator[ReadBlock]:
     """The reads that bring these photos, in order."""
     held: list[PlannedPhoto] = []
     size = 0
     for photo in photos:
         together = held and photo.offset is not None and photo.path == held[-1].path
         if held and (not together or size + photo.size > BLOCK_BYTES):
-            yield Block(tuple(held), size)
+            yield ReadBlock(tuple(held), size)
             held, size = [], 0
         held.append(photo)
         size += min(photo.size, most) if photo.offset is None else photo.size
     if held:
-        yield Block(tuple(held), size)
+        yield ReadBlock(tuple(held), size)
 
 
 def check_local(photo: PlannedPhoto) -> ImageError | None:
