@@ -168,8 +168,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
         queue: Annotated[
-            Literal["doubt", "disagree"],
-            Query(description="`disagree`: photos of which a shadow says something else, without who said what."),
+            Literal["doubt", "disagree"], Query(description="`disagree`: where a shadow says something else, blind.")
         ] = "doubt",
         model: Annotated[str | None, Query(max_length=200, description="For `disagree`: beside which model.")] = None,
     ) -> JSONResponse:
@@ -178,8 +177,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         A photo is asked about once, by its last answer; the samples of the page are not asked about.
         """
         if queue == "disagree":
-            info = service.models.find(model).current.info
-            return await _disagreements(predictions, info, limit)
+            return await _disagreements(predictions, service.models.find(model).current.info, limit)
 
         def look() -> tuple[list[dict[str, Any]], int]:
             samples = sample_photos()
@@ -254,13 +252,13 @@ def _add_review_files(router: APIRouter, service: ModelService, predictions: Pre
 async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit: int) -> JSONResponse:
     """Photos on which a model and its shadow differ, blind: two answers, and nothing that tells which is whose."""
     names = {label.id: label.name for label in info.labels}
+    await predictions.query(lambda: predictions.log.flush(3.0))
 
     def look() -> tuple[list[dict[str, Any]], int]:
         rows, total = to_decide(predictions.log.database(), info.name, limit=limit)
         kept = predictions.photos.having(row["photo"] for row in rows)
         return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
 
-    await predictions.query(lambda: predictions.log.flush(3.0))
     rows, total = await ask_database(predictions, look)
     return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
 
