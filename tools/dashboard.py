@@ -99,7 +99,12 @@ PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
             for q, name in ((0.1, "lowest tenth"), (0.5, "half"))
         ],
     ),
-    ("Drift", "short", "timeseries", [("animals_drift_score", "{{kind}}")]),
+    (
+        "Drift",
+        "short",
+        "timeseries",
+        [("max by (model, kind, source) (animals_drift_score)", "{{model}} {{kind}} {{source}}")],
+    ),
     (
         "Refused a second",
         "short",
@@ -107,6 +112,13 @@ PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
         [("sum by (reason) (rate(animals_rejected_total[$__rate_interval]))", "{{reason}}")],
     ),
     ("Models that answer", "short", "table", [("animals_model_info == 1", "")]),
+    (
+        "Accuracy: by the audit, and estimated without labels",
+        "percentunit",
+        "timeseries",
+        [('max by (model, how) (animals_accuracy{source=""})', "{{model}} {{how}}")],
+    ),
+    ("Since the last judged window", "s", "timeseries", [("max by (model) (animals_drift_age_seconds)", "{{model}}")]),
 ]
 
 

@@ -12,6 +12,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,18 @@ def main() -> None:
     parser.add_argument("--detector", default="lite")
     parser.add_argument("--photos", type=int, default=400, help="how many, for ordinary and speed")
     asked = parser.parse_args()
-    if asked.experiment == "trail":
-        trail(asked.folders[0], asked.model, asked.detector)
-    elif asked.experiment == "ordinary":
-        for folder in asked.folders:
-            ordinary(folder, asked.model, asked.detector, asked.photos)
+    measure(asked.experiment, asked.folders, model=asked.model, detector=asked.detector, photos=asked.photos)
+
+
+def measure(experiment: str, folders: Sequence[Path], *, model: str, detector: str, photos: int) -> None:
+    """Print the tables of an experiment."""
+    if experiment == "trail":
+        trail(folders[0], model, detector)
+    elif experiment == "ordinary":
+        for folder in folders:
+            ordinary(folder, model, detector, photos)
     else:
-        print(speed(asked.folders[0], asked.detector, asked.photos))
+        print(speed(folders[0], detector, photos))
 
 
 def trail(folder: Path, model: str, detector: str) -> None:

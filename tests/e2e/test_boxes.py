@@ -45,7 +45,7 @@ def turned(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[i
     """A trail photo stored in all eight ways; every viewer shows the same picture, upright."""
     folder = tmp_path_factory.mktemp("turned")
     with Image.open(photos_dir / "field/photos" / ANIMAL) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGB").resize((1008, 756))
+        upright = ImageOps.exif_transpose(opened).convert("RGB").resize((800, 600))
     undo = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -94,7 +94,7 @@ def test_boxes_sit_on_the_animal_in_every_orientation(
     page = page_at(chromium, detecting, screen)
     for orientation, file in turned.items():
         choose(page, file)
-        page.get_by_alt_text(f"The photo: {file.name}").wait_for()
+        page.get_by_alt_text(f"The photo: {file.name}").wait_for()  # not the one before
         page.locator(".frame .box").first.wait_for()
         best = max(page.evaluate(WHERE), key=lambda box: overlap(box, known_place))
         assert overlap(best, known_place) > 0.5, (orientation, best, known_place)

@@ -30,6 +30,11 @@ def test_a_process_prints_a_table_and_nothing_else(cards: Path) -> None:
     assert lines[-2:] == ["2 photos and 0 videos in 2 deployments.", "Nothing to look into."]
 
 
+def test_a_card_by_itself_is_this_folder(cards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cards", str(cards / "north")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("(this folder)       1 ")
+
+
 def test_json_is_one_object(cards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cards", str(cards), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

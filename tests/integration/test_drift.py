@@ -23,6 +23,7 @@ from animal_classification.monitoring.drift.reference import MONITOR_FILE, Drift
 from animal_classification.training.train import train
 from tests.support.drift_acceptance import PARTS, WHOLE, Tally, Trial
 from tests.support.drift_world import EmbeddedFiles, World, worlds
+from tests.support.tiny_bundle import write_tiny_bundle
 
 pytest.importorskip("sklearn")
 
@@ -184,6 +185,34 @@ def test_a_reference_is_added_to_a_model_that_has_none(run: Run, photos: Path, t
     assert (code, "animals monitor reference" in error) == (2, True)
 
 
+def test_an_evaluation_under_changes_says_what_the_model_bears(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that knows colours only bears blur, and is lost at night."""
+    pytest.importorskip("jinja2")
+    model = write_tiny_bundle(tmp_path / "tiny")
+    generator = np.random.default_rng(0)
+    for number, name in enumerate(("cat", "dog", "lion")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(40):
+            colour = np.full(3, 40) + generator.integers(0, 40, 3)
+            colour[number] += 150
+            pixels = np.clip(colour + generator.integers(-40, 40, (12, 12, 3)), 0, 255).astype(np.uint8)
+            file = tmp_path / "photos" / name / f"{index}.png"
+            Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(file)
+    words = ["evaluate", model, tmp_path / "photos", "--split", "all", "--drift", "--json"]
+    assert main([*map(str, words), "--report", str(tmp_path / "report.html")]) == 0
+    rows = {row["change"]: row for row in json.loads(capsys.readouterr().out)["drift"]}
+    assert list(rows) == ["clean", *CORRUPTIONS]
+    assert rows["clean"]["accuracy"]["value"] == rows["blur"]["accuracy"]["value"] == 1.0
+    assert rows["night"]["accuracy"]["value"] < 0.6, "without colour it can only guess"
+    assert rows["night"]["found"] == {}, "photos that are all alike are no window"
+    page = (tmp_path / "report.html").read_text()
+    assert "Other light, weather and cameras" in page
+    assert main(["report", "check", str(tmp_path / "report.html")]) == 0
+    assert "animals evaluate --drift" in capsys.readouterr().err, "what was not measured again is said"
+
+
 # --------------------------------------------------------------------------------------------------------- in full
 
 
@@ -207,6 +236,19 @@ def tally(everything: EmbeddedFiles, photos_dir: Path) -> Tally:
         found.add(trial.tally)
     print(*found.lines(), sep="\n")
     return found
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_an_evaluation_says_whether_the_monitor_would_notice(
+    trained: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(trained), str(photos), "--drift", "--json"]) == 0
+    rows = {row["change"]: row for row in json.loads(capsys.readouterr().out)["drift"]}
+    assert rows["clean"]["found"]["100"] == 0.0
+    for change in ("dark", "bright", "night", "fog", "strong-blur", "noise", "very-far"):
+        assert (rows[change]["found"]["100"], rows[change]["kind"]) == (1.0, "image"), change
+    assert rows["very-far"]["accuracy"]["value"] < rows["clean"]["accuracy"]["value"]
 
 
 @pytest.mark.nightly

@@ -60,6 +60,14 @@ def test_case_03_times_that_are_only_in_the_makernote(cases: Path, tmp_path: Pat
     }
 
 
+def test_times_of_names_come_and_go_when_tables_are_made_again(cases: Path, tmp_path: Path) -> None:
+    rows = predicted(cases / "02-time-only-in-the-file-name", tmp_path / "x.csv", "--time-from", "name")
+    assert sum(row["time_source"] == "name" for row in rows.values()) == 6
+    for words, count in (([], 4), (["--time-from", "name"], 6)):
+        assert main(["convert", str(tmp_path / "x.csv"), *words]) == 0
+        assert sum(row["time_source"] == "name" for row in table(tmp_path / "x.csv").values()) == count
+
+
 @pytest.mark.parametrize("name", ["2055.json", "predictions.json", "md.json"])
 def test_case_04_going_on_with_a_foreign_json(
     name: str, cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

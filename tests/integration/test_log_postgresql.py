@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +20,13 @@ pytest.importorskip("uvicorn")
 import httpx
 from sqlalchemy import Engine, event
 
+from animal_classification import bundle as bundles
+from animal_classification.monitoring.judge_lock import judging
+from animal_classification.monitoring.log_judge import LogJudge, ServedVersion
 from animal_classification.monitoring.status import status
-from animal_classification.prediction_log import feedback
+from animal_classification.prediction_log import drift_records, feedback
 from animal_classification.prediction_log import feedback_queries as queries
-from animal_classification.prediction_log.database import connect, writing
+from animal_classification.prediction_log.database import connect, reading, writing
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.forgetting import Forgotten, forget
@@ -36,6 +40,7 @@ from animal_classification.prediction_log.writer import PredictionLog
 from tests.e2e.serving import Server
 from tests.e2e.test_serve import photo
 from tests.support.databases import PgBouncer, Postgres
+from tests.support.drift_log import Scenes, write_watched_bundle
 from tests.support.log_records import record
 from tests.support.tiny_bundle import write_tiny_bundle
 from tests.unit.monitoring.test_status import assert_says_what_is_there, fill
@@ -434,3 +439,27 @@ def test_a_stop_while_the_database_is_gone_keeps_the_rows(postgres: Postgres, st
     wait_until(lambda: waiting(tmp_path / "log" / "spool").files == 0)
     again.stop()
     assert sorted(kept(postgres)) == sorted(load.ids)
+
+
+def test_drift_is_judged_here_too_by_one_process_at_a_time(engine: Engine, postgres: Postgres, tmp_path: Path) -> None:
+    migrate(engine)
+    place, other = LogLocation(folder=tmp_path, url=postgres.url), connect(postgres.url)
+    with judging(engine, place) as mine, judging(other, place) as theirs:
+        assert (mine, theirs) == (True, False)
+    with judging(other, place) as theirs:
+        assert theirs
+    bundle = bundles.load(str(write_watched_bundle(tmp_path / "tiny")))
+    served, judge = ServedVersion(bundle=bundle, model="tiny", version="1"), LogJudge(place)
+    rows = Scenes(50).records(200, time.time() - 7200, dark=1.5, audit=0.5, source="gate")
+    insert(engine, [replace(row, audited=number % 2 == 0) for number, row in enumerate(rows)])
+    for row in rows[:80:2]:
+        feedback.add(engine, Feedback(prediction=row.id, verdict="confirmed"))
+    found = judge.judge_newest(engine, served, "gate")
+    assert found is not None
+    assert (found.kind, found.source) == ("image", "gate")
+    assert found.verdict["accuracy"]["audit"]["reviewed"] == 40
+    assert judge.judge_newest(other, served, "gate") is None
+    with reading(other) as connection:
+        assert [one.id for one in drift_records.newest_of_each(connection)] == [found.id]
+        assert feedback.to_review(other)[0][0]["audited"]
+    other.dispose()

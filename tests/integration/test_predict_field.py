@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_colour_detector(tmp_path_factory.mktemp("detector") / "colours").path
+    return write_colour_detector(tmp_path_factory.mktemp("detector") / "colours", size=160).path
 
 
 def draw(
@@ -266,6 +267,31 @@ def test_killed_and_gone_on_with_nothing_is_lost_or_doubled(
         assert (tmp_path / f"killed{name}.csv").read_bytes() == (tmp_path / f"whole{name}.csv").read_bytes()
 
 
+@POSIX
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_twenty_thousand_files_take_no_more_memory_than_a_thousand(tmp_path: Path, model: Path, detector: Path) -> None:
+    for index, path in enumerate(many(tmp_path / "cards", 40)):
+        for copy in range(500):
+            (path.parent / f"{index:04}-{copy:03}.jpg").hardlink_to(path)
+    words = [
+        "predict",
+        tmp_path / "cards",
+        "--model",
+        model,
+        "--detector",
+        detector,
+        "--quiet",
+        "-o",
+        tmp_path / "a.csv",
+    ]
+    with start(*words) as process:
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    assert usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 700e6
+    assert len(rows(tmp_path / "a.csv")) == 20_040
+
+
 def test_a_finished_run_goes_on_with_new_photos(
     tmp_path: Path, model: Path, detector: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +304,8 @@ def test_a_finished_run_goes_on_with_new_photos(
     assert "columns" in capfd.readouterr().err
     assert main([*words, "--resume", "--detector", str(detector), "--detect", "unsure"]) == 2
     assert "was begun with --detector colours" in capfd.readouterr().err
+    assert (tmp_path / "a.csv.run.jsonl").is_file()  # a refused call leaves everything as it was
+    assert not (tmp_path / "a.csv.partial").exists()
     assert main([*words, "--resume", "--detector", str(detector), "--threshold", "0.3"]) == 0
     assert [row["answer"] for row in rows(output)] == ["cat", "cat"]
 

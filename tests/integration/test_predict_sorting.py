@@ -152,4 +152,4 @@ def test_kept_folders_stay_below_the_animal(photos: Path, model: str) -> None:
 
 def test_keeping_folders_without_sorting_is_refused(photos: Path, model: str, capsys: Capture) -> None:
     assert main(["predict", "photos", "--model", model, "--keep-folders"]) == 2
-    assert "--keep-folders needs --sort-into DIR: add it" in capsys.readouterr().err
+    assert "--keep-folders says how to sort: add --sort-into DIR" in capsys.readouterr().err

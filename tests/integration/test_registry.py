@@ -149,6 +149,21 @@ def test_production_goes_forward_and_back(tmp_path: Path, runs: Path) -> None:
     assert rollback("zoo").now.version == 1
 
 
+def test_a_production_version_that_was_deleted_elsewhere(
+    tmp_path: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, accuracy in enumerate((0.8, 0.9), 1):
+        registry.register(made(tmp_path / f"b{number}", accuracy), name="zoo")
+        registry.promote(f"zoo/{number}")
+    store = registry.Registry.open()
+    store.client.delete_model_version("zoo", "2")
+    capsys.readouterr()
+    assert main(["models", "list"]) == 0
+    assert "gone; rollback would put zoo/1 back" in capsys.readouterr().out
+    assert main(["models", "rollback", "zoo"]) == 0
+    assert production() == 1
+
+
 def test_a_promotion_leaves_alone_what_others_did_meanwhile(
     tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,17 @@ def test_workflows_are_safe() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_rendered_loop_is_a_safe_workflow(tmp_path: Path) -> None:
+    target = tmp_path / ".github" / "workflows"
+    words = ["deploy", "render", "github", "--settings", str(ROOT / "deploy/example.yaml"), "--output", str(target)]
+    subprocess.run([str(BIN / "animals"), *words], check=True, capture_output=True)
+    done = check("vendor.github-workflows", target / "animals-loop.yml")
+    assert done.returncode == 0, done.stdout
+    words = [str(BIN / "zizmor"), "--offline", "--config", str(ROOT / ".github/zizmor.yml"), str(target.parent)]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
 def steps() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for path in WORKFLOWS:
@@ -195,13 +206,17 @@ def test_alertmanager_takes_its_configuration(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
-    """All names in the rules and panels are names that the server, or drift monitoring, tells (docs/serve.md)."""
+def test_alerts_and_dashboard_ask_for_metrics_that_exist(tmp_path: Path) -> None:
+    """All names in the rules and panels are names that the server tells (docs/serve.md)."""
+    from animal_classification.prediction_log.location import LogLocation
+    from animal_classification.prediction_log.writer import PredictionLog
+    from animal_classification.serving.observability.drift_metrics import DriftCollector
     from animal_classification.serving.observability.metrics import ServerMetrics
 
-    told = set(re.findall(r"^# TYPE (animals_\w+)", ServerMetrics().render().decode(), re.MULTILINE)) | {
-        "animals_drift_score"
-    }
+    metrics, log = ServerMetrics(), PredictionLog(LogLocation(folder=tmp_path))
+    metrics.watch(DriftCollector(log, (), judges=True))
+    told = set(re.findall(r"^# TYPE (animals_\w+)", metrics.render().decode(), re.MULTILINE))
+    log.close()
     asked = (PROMETHEUS / "alerts.yml").read_text(encoding="utf-8")
     asked += (ROOT / "deploy/grafana/dashboards/animals.json").read_text(encoding="utf-8")
     names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\banimals_[a-z_]+", asked)}

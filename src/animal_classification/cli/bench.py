@@ -119,6 +119,18 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
 
 
 @command.command()
+@click.argument("experiment", type=click.Choice(("trail", "ordinary", "speed")))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model", default="photos", show_default=True, help="What names the animals.")
+@click.option("--detector", default="lite", show_default=True, help="What finds them.")
+@click.option("--photos", type=click.IntRange(min=1), default=400, show_default=True, help="How many, but for trail.")
+def field(*, experiment: str, folders: tuple[Path, ...], model: str, detector: str, photos: int) -> None:
+    """Measure a detector: trail photos with truth.csv, ordinary photos, or crops beside what the cores allow."""
+    module = find_benchmark("field")
+    module.run.measure(experiment, folders, model=model, detector=detector, photos=photos)
+
+
+@command.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--address", help="A server that runs already.  [default: one is started]")
 @click.option("--key", help="An API key for it.")

@@ -16,6 +16,7 @@ from animal_classification.common.console import printable
 from animal_classification.common.text_files import write_text
 from animal_classification.field.card_report import COLUMNS, CardsReport, counted, gap_text
 from animal_classification.field.card_tally import CardTally
+from animal_classification.field.deployment import HERE
 from animal_classification.predict.writers.text import csv_cell
 
 _HEAD = ("deployment", "photos", "videos", "first", "last", "days", "longest gap")
@@ -46,7 +47,7 @@ def card_lines(report: CardsReport, width: int | None = None) -> Iterator[str]:
     before = None
     for warning in report.warnings:
         if warning.deployment != before:
-            yield f"  {printable(warning.deployment)}" if warning.deployment else "  deployment sheet"
+            yield f"  {_shown(warning.deployment)}" if warning.deployment else "  deployment sheet"
         before = warning.deployment
         yield from _wrapped(printable(warning.message), "    ", width)
 
@@ -57,13 +58,18 @@ def _wrapped(text: str, indent: str, width: int | None) -> list[str]:
     return textwrap.wrap(text, max(width, 40), initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
+def _shown(deployment: str) -> str:
+    """A deployment for a person, to whom a dot says nothing."""
+    return "(this folder)" if deployment == HERE else printable(deployment)
+
+
 def _cells(name: str, tally: CardTally) -> tuple[str, ...]:
     span = tally.span()
     counts = (f"{tally.photos:,}", f"{tally.videos:,}")
     if span is None:
-        return (printable(name), *counts, "no times", "", "", "")
+        return (_shown(name), *counts, "no times", "", "", "")
     first, last = span.first.date().isoformat(), span.last.date().isoformat()
-    return (printable(name), *counts, first, last, f"{span.days:,}", gap_text(span.longest_gap))
+    return (_shown(name), *counts, first, last, f"{span.days:,}", gap_text(span.longest_gap))
 
 
 def _padded(text: str, width: int, column: int) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from animal_classification.cloud.batch_settings import Platform
 
 
-TARGETS = ("cloudrun", "vertex", "k8s", "batch")
+APPLIED = ("cloudrun", "vertex", "k8s", "batch")
+TARGETS = (*APPLIED, "github")
 _DIFFERENT = 1  # what `kubectl diff` ends with where something would change
 
 
@@ -34,8 +35,9 @@ def command() -> None:
     \b
     cloudrun   the API on Cloud Run, with its accounts, rights, image repository, builds and alerts
     vertex     a training, or a study of many, on Vertex AI
-    k8s        the API on a cluster
+    k8s        the API on a cluster, and the loop on a schedule
     batch      a batch (animals batch plan), where --on says
+    github     the loop as a workflow; a file for .github/workflows, so it is rendered and never applied
 
     Everything comes from one settings file; deploy/example.yaml is an example.
     """  # noqa: D301 - \b is click's mark for lines that stay apart
@@ -92,6 +94,8 @@ def apply(
     on: Platform | None,
 ) -> None:
     """Show how TARGET differs from what is there, ask, and change it."""
+    if target not in APPLIED:
+        raise UsageError(f"{target} is not applied: animals deploy render {target} -o .github/workflows, and commit it")
     documents, deployment = _render(target, settings, on)
     if rollback and dry_run:
         raise UsageError("--dry-run does not go with --rollback, which moves requests at once")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.cli.row_output import Stdout
+from animal_classification.cli.screen_table import percent
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.predict.job import run
@@ -54,19 +55,23 @@ def _print(table: Path, summary: dict[str, Any] | None, *, on_screen: bool) -> N
                 out.write_json((b",\n" if number else b"") + line.rstrip(b"\n"))
             out.write(b"]}\n")
             return
-        for line in _for_people(file) if on_screen else file:
+        for line in lines_for_people(file) if on_screen else file:
             out.write(line)
 
 
-def _for_people(lines: Iterator[bytes]) -> Iterator[bytes]:
+def lines_for_people(lines: Iterator[bytes]) -> Iterator[bytes]:
     """A line a photo, and one for each animal in it that counts."""
     for line in lines:
         row = json.loads(line)
         said = row["error"] or f"{row['answer'] or 'nothing'}{_percent(row['answer_probability'])}"
-        counts = [f"{row[name]} {name}" for name in ("animals", "persons", "vehicles") if row[name]]
+        counts = [_counted(row[f"{name}s"], name) for name in ("animal", "person", "vehicle") if row[f"{name}s"]]
         when = f"  {row['time'].replace('T', ' ')}" if row["time"] else ""
         yield f"{printable(row['path'])}{when}  {printable(said)}  {', '.join(counts)}".rstrip().encode() + b"\n"
 
 
 def _percent(probability: float | None) -> str:
-    return "" if probability is None else f" {probability:.0%}"
+    return "" if probability is None else f" {percent(probability)}"
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"

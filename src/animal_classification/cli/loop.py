@@ -240,6 +240,8 @@ def _print_collected(row: Transition, *, as_json: bool) -> None:
         )
         if count
     )
+    if "to_commit" in found:
+        print_notes([f"the data are DVC's; to commit them: {found['to_commit']}"])
     print_notes([f"they are in {found['folder']}; next: animals loop run"])
 
 

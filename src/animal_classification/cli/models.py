@@ -14,9 +14,10 @@ from animal_classification.common.console import printable
 from animal_classification.registry.model_version import parse_reference
 
 if TYPE_CHECKING:
-    from animal_classification.registry import Change, Version, VersionComparison
+    from animal_classification.registry import Change, Registry, Version, VersionComparison
 
 _RECALLS = 10
+_NOTHING = "-"
 
 
 _options = apply(
@@ -48,7 +49,7 @@ def list_(uri: str | None, as_json: bool) -> None:
         click.echo("no model is registered yet")
         return
     rows = [
-        (name, str(len(versions)), _with_alias(versions, "production"), _with_alias(versions, "candidate"))
+        (name, str(len(versions)), _in_production(store, name, versions), _with_alias(versions, "candidate"))
         for name, versions in models.items()
     ]
     _print_table(("model", "versions", "production", "candidate"), rows)
@@ -112,9 +113,16 @@ def _objects(versions: Iterable[Version]) -> list[dict[str, Any]]:
     return [version.as_object() for version in versions]
 
 
+def _in_production(store: Registry, name: str, versions: Iterable[Version]) -> str:
+    """What is in production; where it was deleted elsewhere, what a rollback would do."""
+    found = _with_alias(versions, "production")
+    before = store.production_before(name) if found == _NOTHING else []
+    return f"gone; rollback would put {name}/{before[-1]} back" if before else found
+
+
 def _with_alias(versions: Iterable[Version], alias: str) -> str:
     found = next((version for version in versions if alias in version.aliases), None)
-    return "-" if found is None else f"{found.version} ({_accuracy(found)})"
+    return _NOTHING if found is None else f"{found.version} ({_accuracy(found)})"
 
 
 def _accuracy(version: Version) -> str:

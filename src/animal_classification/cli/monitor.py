@@ -8,6 +8,7 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log.database import connect
+from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.photo_store import is_hash, photos_at
 
 if TYPE_CHECKING:
@@ -89,6 +91,10 @@ def migrate(*, to: str, log_folder: str | None, log_url: str | None, as_json: bo
     help="Name the originals in this folder, found by their bytes, instead of copies of the kept photos.",
 )
 @click.option("--with-empty", is_flag=True, help='Export photos without an animal, too, labelled "no animal".')
+@click.option("--since", default="30d", show_default=True, help="Of a .parquet: how far to look back.")
+@click.option(
+    "--reference", metavar="MODEL", help="Of a .parquet: this model's reference for drift in place of the log."
+)
 @log_options
 @json_option
 def export(
@@ -96,11 +102,16 @@ def export(
     table: Path,
     find_in: Path | None,
     with_empty: bool,
+    since: str,
+    reference: str | None,
     log_folder: str | None,
     log_url: str | None,
     as_json: bool,
 ) -> None:
     """Write what people said to TABLE, a .csv file that `animals train data.path=TABLE` reads.
+
+    Where TABLE ends with .parquet, it gets all predictions of --since, or with --reference what drift is compared with:
+    flat tables with the same columns, for Evidently, NannyML and others.
 
     The kept photos are copied beside it: labels.csv has them in labels.photos. Words that are no class, or have no
     photo, are left out and counted.
@@ -109,6 +120,9 @@ def export(
     from animal_classification.prediction_log.deletion import database_of
 
     place = log_place(log_folder, log_url)
+    if table.suffix.lower() == ".parquet" or reference is not None:
+        _export_table(table, place, since, reference, as_json=as_json)
+        return
     with _opened(database_of(place)) as engine:
         if engine is None:
             raise UsageError(f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is")
@@ -121,6 +135,28 @@ def export(
     click.echo(printable(f"animals: {table} has {done.rows} photos{': ' * bool(labels)}{labels}"))
     for why, count in left_out.items():
         click.echo(f"animals: left out: {count} words {why}")
+
+
+def _export_table(table: Path, place: LogLocation, since: str, reference: str | None, *, as_json: bool) -> None:
+    from animal_classification.monitoring import table_export
+    from animal_classification.monitoring.drift.commands import open_model
+    from animal_classification.monitoring.status import seconds_of
+    from animal_classification.prediction_log.deletion import database_of
+
+    if reference is not None:
+        rows = table_export.export_reference(open_model(reference), table)
+    else:
+        begin = datetime.now(UTC) - timedelta(seconds=seconds_of(since))
+        with _opened(database_of(place)) as engine:
+            if engine is None:
+                raise UsageError(
+                    f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is"
+                )
+            rows = table_export.export_log(engine, table, begin)
+    if as_json:
+        click.echo(json.dumps({"table": str(table), "rows": rows}))
+    else:
+        click.echo(printable(f"animals: {table} has {rows} rows"))
 
 
 @command.command()

@@ -10,6 +10,7 @@ from animal_classification.cloud.documents import Document
 _RUN = 'resource.type = "cloud_run_revision" AND resource.labels.service_name = "{name}" AND metric.type = "{metric}"'
 _REQUESTS = "run.googleapis.com/request_count"
 _LATENCY = "run.googleapis.com/request_latencies"
+_DRIFT = "Photos differ from the reference"
 _INSTANCES = "run.googleapis.com/container/instance_count"
 
 
@@ -17,8 +18,40 @@ def policies(settings: DeploySettings) -> list[Document]:
     """All of them."""
     found = [_failing(settings), _slow(settings), _full(settings)]
     if settings.alerts.prometheus:
-        found += [_promql(settings, *rule) for rule in _model_rules(settings)]
-    return found
+        return found + [_promql(settings, *rule) for rule in _model_rules(settings)]
+    return [*found, drift_in_logs(settings), _drift_told(settings)] if watches_drift(settings) else found
+
+
+def watches_drift(settings: DeploySettings) -> bool:
+    """Drift is judged, by Cloud Scheduler or by the service itself."""
+    return settings.drift is not None or "ANIMALS_DRIFT_EVERY" in settings.service.environment
+
+
+def drift_in_logs(settings: DeploySettings) -> Document:
+    """A metric on the server's log: confirmed and harmful verdicts, each a line with ``event: drift``."""
+    where = f'resource.type="cloud_run_revision" AND resource.labels.service_name="{settings.name}"'
+    what = f'jsonPayload.event="drift" AND jsonPayload.confirmed=true AND jsonPayload.score>{settings.alerts.drift}'
+    body = {
+        "name": f"{settings.name}-drift",
+        "description": "Verdicts on drift that is confirmed and costs accuracy",
+        "filter": f"{where} AND {what}",
+        "metricDescriptor": {"metricKind": "DELTA", "valueType": "INT64", "unit": "1"},
+    }
+    return Document("log-metric", f"projects/{settings.project}/metrics/{settings.name}-drift", body)
+
+
+def _drift_told(settings: DeploySettings) -> Document:
+    metric = f"logging.googleapis.com/user/{settings.name}-drift"
+    condition = {
+        "filter": f'resource.type = "cloud_run_revision" AND metric.type = "{metric}"',
+        "aggregations": [
+            {"alignmentPeriod": "300s", "perSeriesAligner": "ALIGN_SUM", "crossSeriesReducer": "REDUCE_SUM"}
+        ],
+        "comparison": "COMPARISON_GT",
+        "thresholdValue": 0,
+        "duration": "0s",
+    }
+    return _policy(settings, "drift", _DRIFT, condition)
 
 
 def _failing(settings: DeploySettings) -> Document:
@@ -69,9 +102,14 @@ def _full(settings: DeploySettings) -> Document:
 def _model_rules(settings: DeploySettings) -> list[tuple[str, str, str, str]]:
     alerts = settings.alerts
     unknown = "sum(increase(animals_unknown_total[1h])) / sum(increase(animals_predictions_total[1h]))"
+    blind = "max(animals_drift_age_seconds) > 7200 and on() sum(increase(animals_predictions_total[2h])) > 1000"
+    accuracy = f'min(animals_accuracy{{how="audit"}}) < {alerts.accuracy}'
     return [
         ("unknown", "Many photos are none of the classes", f"{unknown} > {alerts.unknown_ratio}", "1800s"),
-        ("drift", "Photos differ from those of training", f"max(animals_drift_score) > {alerts.drift}", "3600s"),
+        # Two windows in a row have shown it before the score passes, so there is nothing to wait for.
+        ("drift", _DRIFT, f"max(animals_drift_score) > {alerts.drift}", "0s"),
+        ("drift-blind", "Photos come, and nobody judges whether they drift", blind, "300s"),
+        ("accuracy", "Too few answers are right, by the audit", accuracy, "3600s"),
     ]
 
 

@@ -15,6 +15,7 @@ from animal_classification.cloud.settings_model import (
     File,
     Host,
     Image,
+    LoopSchedule,
     Memory,
     Name,
     Secret,
@@ -204,6 +205,7 @@ class Alerts(SettingsModel):
         metrics_key: A secret that holds an API key with the scope `metrics`; needed where the server asks for keys.
         unknown_ratio: Share of photos that are none of the classes.
         drift: Score of drift.
+        accuracy: The least share of right answers, by the audit.
     """
 
     channels: tuple[Annotated[str, Field(pattern=r"^projects/[^/]+/notificationChannels/[0-9]+$")], ...] = ()
@@ -214,6 +216,7 @@ class Alerts(SettingsModel):
     metrics_key: Secret | None = None
     unknown_ratio: float = Field(default=0.3, gt=0, lt=1)
     drift: float = Field(default=0.25, gt=0)
+    accuracy: float = Field(default=0.8, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _is_collected(self) -> Self:
@@ -222,6 +225,21 @@ class Alerts(SettingsModel):
                 "prometheus needs a collector, or nobody collects what the alerts watch: name its image (collector: …)"
             )
         return self
+
+
+class DriftJudging(SettingsModel):
+    """Cloud Scheduler has the service judge drift, where no instance lives long enough to do it by itself.
+
+    Attributes:
+        url: Under which Cloud Run answers, `https://NAME-NUMBER.REGION.run.app`: Scheduler asks there, and its token is
+            for this address alone.
+        schedule: When, in cron's form.
+        time_zone: Of the schedule.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https://[a-z0-9-]+(\.[a-z0-9-]+)*\.run\.app$")]
+    schedule: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")] = "*/15 * * * *"
+    time_zone: str = "Etc/UTC"
 
 
 class GitHub(SettingsModel):
@@ -247,6 +265,8 @@ class DeploySettings(SettingsModel):
         repository: In Artifact Registry, for the images.
         github: Whose workflows may push images and read data.
         keep_images: Versions that the repository keeps of each image.
+        drift: Who has drift judged.
+        loop: When `animals loop run` runs; nowhere without it.
     """
 
     project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
@@ -263,7 +283,9 @@ class DeploySettings(SettingsModel):
     batch: BatchJob | None = None
     build: Build | None = None
     alerts: Alerts = Alerts()
+    drift: DriftJudging | None = None
     kubernetes: Kubernetes = Kubernetes()
+    loop: LoopSchedule | None = None
 
     @property
     def parent(self) -> str:
@@ -276,7 +298,7 @@ class DeploySettings(SettingsModel):
         return {"app": self.name, "managed-by": "animals"}
 
     def account(self, role: str) -> str:
-        """The address of a service account: of ``api``, ``train``, ``push`` or ``data``."""
+        """The address of a service account: of ``api``, ``train``, ``push``, ``data`` or ``judge``."""
         return f"{self.name}-{role}@{self.project}.iam.gserviceaccount.com"
 
 

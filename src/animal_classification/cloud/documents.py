@@ -15,6 +15,7 @@ from animal_classification.common.text_files import cannot_write
 
 # What a call has made, so that the next one takes away that and nothing else.
 _LIST = ".rendered"
+_PLAIN = ("kubernetes", "github")  # files that other programs read
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Document:
     @property
     def file(self) -> str:
         """Where it is written to, relative to the target's folder."""
-        return self.name if self.kind == "kubernetes" else f"{self.kind}-{self.name.rsplit('/', maxsplit=1)[-1]}.yaml"
+        return self.name if self.kind in _PLAIN else f"{self.kind}-{self.name.rsplit('/', maxsplit=1)[-1]}.yaml"
 
     def text(self) -> str:
         """As YAML, in the order in which it was made."""
-        if self.kind == "kubernetes":
+        if self.kind in _PLAIN:
             return as_yaml(self.body)
         absent = {"absent": self.absent} if self.absent else {}
         return as_yaml({"kind": self.kind, "name": self.name, **self.body, **absent})

@@ -4,6 +4,7 @@ api     reads models from the bucket and the secrets that it is given; writes me
 train   reads data and writes runs, in the bucket
 push    writes images to the repository
 data    reads the bucket, for GitHub's checks of data and models
+judge   has the API judge drift, and may call nothing else
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ ACCOUNTS = {
     "train": "Trains models",
     "push": "Builds and pushes images",
     "data": "Checks data and models",
+    "judge": "Has drift judged",
 }
 
 
@@ -81,6 +83,14 @@ def metrics_bindings(settings: DeploySettings) -> list[Document]:
 def _secret_reader(settings: DeploySettings, secret: str) -> Document:
     resource = f"projects/{settings.project}/secrets/{secret}"
     return _binding("secret", resource, {"roles/secretmanager.secretAccessor": [settings.account("api")]})
+
+
+def judge_bindings(settings: DeploySettings) -> list[Document]:
+    """The scheduler's account may call this one service, and nothing else."""
+    if settings.drift is None:
+        return []
+    resource = f"{settings.parent}/services/{settings.name}"
+    return [_binding("run-service", resource, {"roles/run.invoker": [settings.account("judge")]})]
 
 
 def training_bindings(settings: DeploySettings) -> list[Document]:

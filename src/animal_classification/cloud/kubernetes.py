@@ -11,6 +11,7 @@ from animal_classification.cloud.cloud_run import PORT
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.kubernetes_settings import KEYS
+from animal_classification.cloud.loop_schedule import cron_job
 from animal_classification.cloud.server_environment import SECRETS, environment
 
 _USER = 65532
@@ -28,6 +29,7 @@ def manifests(settings: DeploySettings) -> list[Document]:
         "disruption": _object(settings, "policy/v1", "PodDisruptionBudget", spec=_budget(settings)),
         "network": _object(settings, "networking.k8s.io/v1", "NetworkPolicy", spec=_network(settings)),
         **_monitor(settings),
+        **_loop(settings),
     }
     image, _, digest = settings.images.api.partition("@")
     head, _, last = image.rpartition("/")
@@ -124,6 +126,18 @@ def _deployment(settings: DeploySettings) -> dict[str, Any]:
         "revisionHistoryLimit": 5,
         "template": {"metadata": metadata, "spec": pod},
     }
+
+
+def _loop(settings: DeploySettings) -> dict[str, dict[str, Any]]:
+    """The scheduled loop, where the settings want one."""
+    if settings.loop is None:
+        return {}
+    secrets = [_secret_variable(name, source) for name, source in settings.kubernetes.secrets.items()]
+    found = _object(settings, "batch/v1", "CronJob", spec=cron_job(settings, settings.loop, secrets))
+    found["metadata"]["name"] = f"{settings.name}-loop"
+    # No part of the API: the service must send nothing there.
+    found["metadata"]["labels"] = {"app.kubernetes.io/name": f"{settings.name}-loop"}
+    return {"loop": found}
 
 
 def _secret_volume(file: str, source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 from importlib import import_module
 from typing import Any
 
+from animal_classification.cloud import rest_resources
 from animal_classification.cloud.documents import Document
 from animal_classification.errors import AnimalsError, MissingExtraError
 
@@ -44,6 +45,8 @@ def message(document: Document) -> Any:
         AnimalsError: The type has no such field, or a field has another type.
         MissingExtraError: Google's client libraries are not installed.
     """
+    if document.kind in rest_resources.KINDS:
+        return rest_resources.checked(document)
     kind = find(TYPES.get(document.kind, _POLICY))
     from google.protobuf.json_format import ParseDict, ParseError  # type: ignore[import-untyped]
 
@@ -57,6 +60,8 @@ def message(document: Document) -> Any:
 
 def as_dict(value: Any) -> dict[str, Any]:
     """A message in the names and forms of JSON."""
+    if isinstance(value, dict):
+        return value
     from google.protobuf.json_format import MessageToDict
 
     found: dict[str, Any] = MessageToDict(value._pb if hasattr(value, "_pb") else value)

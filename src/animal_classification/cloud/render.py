@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from animal_classification.cloud import alerts, batch, cloud_build, cloud_run, iam, kubernetes, vertex
+from animal_classification.cloud import (
+    alerts,
+    batch,
+    cloud_build,
+    cloud_run,
+    drift_judging,
+    iam,
+    kubernetes,
+    loop_schedule,
+    vertex,
+)
 from animal_classification.cloud.batch_settings import Platform
 from animal_classification.cloud.deploy_settings import DeploySettings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.server_environment import check_settings
 
-TARGETS = ("cloudrun", "vertex", "k8s")
+TARGETS = ("cloudrun", "vertex", "k8s", "github")
 
 
 def render(target: str, settings: DeploySettings, *, on: Platform | None = None) -> list[Document]:
@@ -31,21 +41,25 @@ def render(target: str, settings: DeploySettings, *, on: Platform | None = None)
         "cloudrun": _cloudrun,
         "vertex": _vertex,
         "k8s": kubernetes.manifests,
+        "github": loop_schedule.workflow,
     }
     return makers[target](settings)
 
 
 def _cloudrun(settings: DeploySettings) -> list[Document]:
     data = ("data",) if settings.github else ()
+    judge = ("judge",) if settings.drift else ()
     return merged(
         [
-            *iam.accounts(settings, "api", "push", *data),
+            *iam.accounts(settings, "api", "push", *data, *judge),
             cloud_build.repository(settings),
             cloud_run.service(settings),
             *iam.service_bindings(settings),
+            *iam.judge_bindings(settings),
             *iam.metrics_bindings(settings),
             *iam.github_bindings(settings),
             *cloud_build.triggers(settings),
+            *drift_judging.jobs(settings),
             *alerts.policies(settings),
         ]
     )
@@ -74,5 +88,6 @@ def merged(documents: list[Document]) -> list[Document]:
             known = rights.setdefault(binding["role"], [])
             known += [member for member in binding["members"] if member not in known]
         bindings = [{"role": role, "members": members} for role, members in rights.items()]
-        found[key] = Document(document.kind, document.name, {"bindings": bindings})
+        absent = {**found[key].absent, **document.absent}
+        found[key] = Document(document.kind, document.name, {"bindings": bindings}, absent=absent)
     return list(found.values())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from animal_classification.cloud import rest_resources
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.message_types import as_dict, find, message
 
@@ -80,6 +81,10 @@ class Resources:
     def storage(self) -> Any:
         return self._client("google.cloud.storage:Client")
 
+    @cached_property
+    def session(self) -> rest_resources.Session:
+        return rest_resources.signed_in()
+
     # ---------------------------------------------------------------------------------------------------------- find
 
     def get(self, document: Document) -> Any | None:
@@ -88,6 +93,8 @@ class Resources:
 
         if document.kind in {"vertex-job", "vertex-study"}:
             return None
+        if document.kind in rest_resources.KINDS:
+            return rest_resources.get(self.session, document)
         try:
             return self._get(document)
         except NotFound:
@@ -119,6 +126,9 @@ class Resources:
 
     def put(self, document: Document, there: Any | None) -> None:
         """Make a document, or change what is there into it."""
+        if document.kind in rest_resources.KINDS:
+            rest_resources.put(self.session, document, there)
+            return
         wanted = message(document)
         if document.is_rights:
             self._put_rights(document, there, wanted)

@@ -84,11 +84,31 @@ def check_settings(settings: DeploySettings, target: str) -> None:
                 "scope 'metrics' (animals keys create --scope metrics)"
             )
         _require_shared_log(settings, set(settings.service.secrets), settings.service.max_instances)
+        _require_judge(settings)
 
 
 def needs_api_keys(settings: DeploySettings) -> bool:
     """Whether the server that is deployed answers only who has an API key."""
     return "ANIMALS_KEYS_FILE" in settings.service.environment
+
+
+def _require_judge(settings: DeploySettings) -> None:
+    """Cloud Scheduler has a token of Google's, and keeps no secrets."""
+    environment = settings.service.environment
+    if settings.drift is not None and needs_api_keys(settings):
+        raise UsageError(
+            "drift: the server asks for API keys, and Cloud Scheduler has nowhere to keep one; leave drift out, and "
+            'let the service judge by itself: service.environment.ANIMALS_DRIFT_EVERY: "15m", with min_instances: 1'
+        )
+    if settings.drift is not None and environment.get("ANIMALS_PREDICTION_LOG", "") not in {"1", "true", "yes", "on"}:
+        raise UsageError(
+            "drift: is judged on the prediction log; switch it on with service.environment.ANIMALS_PREDICTION_LOG"
+        )
+    if "ANIMALS_DRIFT_EVERY" in environment and settings.service.min_instances == 0:
+        raise UsageError(
+            "service.environment.ANIMALS_DRIFT_EVERY: an instance without requests has no processor here; set "
+            "min_instances: 1, or have Cloud Scheduler ask (drift: {url: …})"
+        )
 
 
 def _require_secrets(settings: DeploySettings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,3 +25,27 @@ class SettingsModel(BaseModel):
     """Base of all parts: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoopSchedule(SettingsModel):
+    """`animals loop run` on a schedule.
+
+    Attributes:
+        cron: When, as cron writes it, in UTC.
+        config: The loop's configuration, below its folder.
+        until: How far it goes without a person.
+        claim: On Kubernetes: the volume claim with the loop's folder: its configuration, the photos, what it makes.
+        folder: On GitHub: the same folder in the bucket.
+        cpu: Asked for, and the limit.
+        memory: The same.
+        environment: Variables; secret ones belong under `kubernetes.secrets`, or into GitHub's environment `loop`.
+    """
+
+    cron: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")] = "17 3 * * *"
+    config: Annotated[str, Field(pattern=r"^[\w./-]+$")] = "loop.yaml"
+    until: Literal["gate", "shadow", "canary", "promote"] = "promote"
+    claim: Name = "animals-loop"
+    folder: Annotated[str, Field(pattern=r"^[\w./-]+$")] = "loop"
+    cpu: Cpu = "2"
+    memory: Memory = "4Gi"
+    environment: dict[Variable, str] = Field(default_factory=dict)

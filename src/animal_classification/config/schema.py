@@ -234,6 +234,6 @@ class Config(ConfigModel):
 
     @model_validator(mode="after")
     def _several_processes_have_something_to_do(self) -> Config:
-        if self.recipe.name == "probe" and (self.trainer.devices > 1 or self.trainer.nodes > 1):
+        if self.recipe.name not in ("finetune", "cnn") and (self.trainer.devices > 1 or self.trainer.nodes > 1):
             raise ValueError("trainer.devices and trainer.nodes are for recipe=finetune and recipe=cnn")
         return self

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# The class that pictures without anything make, where a model is taught one.
+BLANK = "blank"
 Category = Literal["animal", "person", "vehicle"]
 
 

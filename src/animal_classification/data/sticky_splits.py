@@ -24,7 +24,7 @@ THERE = "it is in the data already"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedPhoto:
     """A new photo that does not join, and why."""
 
     row: ManifestRow
@@ -43,7 +43,7 @@ class Extension:
 
     manifest: Manifest
     added: tuple[ManifestRow, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedPhoto, ...]
 
 
 def fraction(sha256: str, purpose: str) -> float:
@@ -72,7 +72,7 @@ def extend(
         order.
     """
     known = {row.sha256 for row in manifest}
-    refused = [Refused(row, THERE) for row, _ in new if row.sha256 in known]
+    refused = [RefusedPhoto(row, THERE) for row, _ in new if row.sha256 in known]
     pairs = {row.sha256: (row, fact) for row, fact in new if row.sha256 not in known}  # each content once
     ordered = [pairs[sha256] for sha256 in sorted(pairs, key=str)]
     old = len(manifest)
@@ -88,7 +88,7 @@ def extend(
             continue
         before = {together.rows[index].split for index in places if index < old} - {None}
         where, why = _place(before, joining, fresh)
-        refused += [Refused(row, why) for row in joining if where is None]
+        refused += [RefusedPhoto(row, why) for row in joining if where is None]
         added += [replace(row, split=where) for row in joining if where is not None]
     joined = manifest.with_rows([*manifest.rows, *added])
     return Extension(joined, tuple(sorted(added, key=lambda row: row.path)), tuple(refused))

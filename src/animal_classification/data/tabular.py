@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,11 +24,23 @@ _SEPARATORS = ",;\t|"
 
 @dataclass(frozen=True)
 class Table:
-    """Names of columns, and rows of text."""
+    """Names of columns, and rows of text.
+
+    Attributes:
+        where: The file, for messages.
+        columns: Their names.
+        rows: The cells below them.
+        lines: Where each row stands, as a spreadsheet counts; empty where the file has no such lines.
+    """
 
     where: str
     columns: list[str]
     rows: list[list[str]]
+    lines: list[int] = field(default_factory=list)
+
+    def line(self, row: int) -> int:
+        """Where a row stands, by its place in ``rows``; the names of the columns are line 1, unless lines are known."""
+        return self.lines[row] if self.lines else row + 2
 
     def names_near(self, wanted: Iterable[str]) -> str:
         """The columns that there are, and the nearest to what was looked for: the end of a message."""
@@ -96,16 +108,17 @@ def _csv_table(text: TextIO, where: str, *, short: bool = False) -> Table:
     first = text.readline()
     separator = max(_SEPARATORS, key=first.count)
     text.seek(0)
-    rows = [row for row in csv.reader(text, delimiter=separator, strict=True) if any(row)]
-    if not rows:
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    numbered = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
+    if not numbered:
         raise UsageError(f"{where} is empty")
-    columns, body = rows[0], rows[1:]
-    for number, row in enumerate(body, start=2):
+    columns, body = numbered[0][1], numbered[1:]
+    for number, row in body:
         if short:
             row.extend([""] * (len(columns) - len(row)))
         if len(row) != len(columns):
             raise UsageError(f"{where}, row {number}: {len(row)} cells where the header has {len(columns)}")
-    return Table(where, columns, body)
+    return Table(where, columns, [row for _, row in body], [number for number, _ in body])
 
 
 def _read_workbook(file: Path) -> Table:
@@ -115,11 +128,16 @@ def _read_workbook(file: Path) -> Table:
     except ImportError as error:
         raise MissingExtraError("reading an .xlsx table", "excel") from error
     try:
-        lines = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).to_python(skip_empty_area=True)
+        sheet = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0)
+        lines = sheet.to_python(skip_empty_area=True)
     except CalamineError as error:
         raise ValueError(str(error)) from error
-    rows = [texts for line in lines if any(texts := [_as_text(value) for value in line])]
-    return Table(repr(str(file)), rows[0] if rows else [], rows[1:])
+    first = 1 + (sheet.start[0] if sheet.start else 0)  # the empty area above and beside the cells is left out
+    texts = [[_as_text(value) for value in line] for line in lines]
+    numbered = [(number, row) for number, row in enumerate(texts, start=first) if any(row)]
+    body = numbered[1:]
+    names = numbered[0][1] if numbered else []
+    return Table(repr(str(file)), names, [row for _, row in body], [number for number, _ in body])
 
 
 def _as_text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Boxes are kept from here, and never more: what a user may count with another --threshold without a second run.
 FLOOR = 0.05
 MOST = 100
+_SQUAREST = 1.25  # as wide as cameras' pictures are at least, in heights
 _ERRORS_ONLY = 3
 ort = import_onnxruntime()
 
@@ -69,8 +71,11 @@ class Detector:
 
     @property
     def least_side(self) -> int:
-        """The shorter side that a JPEG must keep when it is decoded at a reduced scale, in pixels."""
-        return self.info.input.size
+        """The shorter side that a JPEG must keep when it is decoded at a reduced scale, in pixels.
+
+        Pictures of 5:4 and wider then have at least as many pixels as the input.
+        """
+        return math.ceil(self.info.input.size / _SQUAREST)
 
     def find(self, photo: Photo) -> tuple[Detection, ...]:
         """Boxes from a confidence of ``FLOOR``, ``MOST`` at most, the surest first.

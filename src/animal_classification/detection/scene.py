@@ -45,11 +45,14 @@ class Scene:
     searched: bool = True
 
     def strongest(self, threshold: float) -> NamedBox | None:
-        """The animal of the highest confidence x probability among those at the threshold; ``None`` without one."""
+        """The animal of the highest confidence x probability among those at the threshold; ``None`` without one.
+
+        A box that the classifier takes for no animal comes after all others.
+        """
         animals = [one for one in self.boxes if one.prediction and one.detection.confidence >= threshold]
         return max(animals, key=_strength, default=None)
 
 
-def _strength(box: NamedBox) -> float:
+def _strength(box: NamedBox) -> tuple[bool, float]:
     assert box.prediction is not None
-    return box.detection.confidence * box.prediction.answer.probability
+    return not box.prediction.unknown, box.detection.confidence * box.prediction.answer.probability

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.results import Prediction
 
+# Crops of a picture that wait for those of others; a herd is named at once, so that crops never fill the memory.
+_MOST_WAITING = 16
 When = Literal["always", "unsure"]
 WHENS: tuple[str, ...] = get_args(When)
 FindGiven = Callable[[str, tuple[int, int]], tuple[Detection, ...] | None]
@@ -172,14 +174,21 @@ class SceneClassifier:
         return self.classifier.classify_in_batches(photos, top_k=top_k)
 
     def _named(self, seen: PreparedScene, answers: Iterator[Prediction]) -> Scene:
-        named = tuple(one if one.crop is None else replace(one, prediction=next(answers)) for one in seen.scene.boxes)
+        named = tuple(
+            one if one.crop is None or one.prediction else replace(one, prediction=next(answers))
+            for one in seen.scene.boxes
+        )
         whole = next(answers) if seen.wants_whole else seen.scene.whole
         if any(one.detection.confidence >= self.threshold for one in named):
             whole = None
         return replace(seen.scene, boxes=named, whole=whole)
 
     def _prepared(self, item: Item, top_k: int) -> PreparedScene:
-        return self.prepare(item.source, name=item.name, top_k=top_k)
+        seen = self.prepare(item.source, name=item.name, top_k=top_k)
+        if len(seen.pixels) <= _MOST_WAITING:
+            return seen
+        (scene,) = self.name([seen], top_k=top_k)
+        return PreparedScene(scene, (), wants_whole=False)
 
     def _bytes(self, picture: ImageSource) -> ImageSource:
         """A file is read once, though it may be decoded twice."""

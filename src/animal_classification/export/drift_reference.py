@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from animal_classification.common.progress import Progress, renamed
 from animal_classification.monitoring.drift.make_reference import HeldOutPhotos, make_reference
-from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.reference import MONITOR_FILE, MOST
+from animal_classification.monitoring.drift.sample_reader import SampleReader
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -34,7 +34,7 @@ def drift_reference(
         return {}
     photos = HeldOutPhotos.selected(measured)
     chosen = photos.take(photos.by_lot(MOST))
-    readings = PhotoReader.of(exported).read(chosen.files, progress=renamed(progress, "looking at photos"))
+    readings = SampleReader.of(exported).read(chosen.files, progress=renamed(progress, "looking at photos"))
     if not len(readings):
         return {}
     made = make_reference(readings.sample(), chosen.take(readings.positions.tolist()))

@@ -41,7 +41,7 @@ class _Place:
 class CopyFinder:
     """Remembers every picture by its fingerprint.
 
-    About 400 bytes a photo; only files whose fingerprints are equal are read a second time.
+    Some hundred bytes a photo; only files whose fingerprints are equal are read a second time.
     """
 
     _first: dict[FingerPrint, _Place] = field(default_factory=dict)

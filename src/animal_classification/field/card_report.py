@@ -16,7 +16,7 @@ from animal_classification.data.discovery import FoundPhoto
 from animal_classification.field.camera_clock import TimeRules, time_text
 from animal_classification.field.card_copies import MOST_OF_A_CARD, Copies, CopyFinder, SharedPictures, find_copies
 from animal_classification.field.card_scan import scan_cards
-from animal_classification.field.card_tally import PLAUSIBLE, CardTally
+from animal_classification.field.card_tally import PLAUSIBLE, CardTally, Span
 from animal_classification.field.deployment import Deployment, Deployments, deployment_folder
 from animal_classification.field.deployment_sheet import unmatched_rows
 from animal_classification.field.duration import duration_text
@@ -141,6 +141,7 @@ class CardsCheck:
                 for message in _warnings(tally, self.deployments.by_id.get(name))
             ),
             *(CardWarning(*told) for told in _copy_warnings(copies, tallies)),
+            *(CardWarning(*told) for told in _camera_warnings(tallies, copies)),
             *(CardWarning("", message) for message in self._sheet_warnings(tallies, unlisted)),
         ]
         order = {name: place for place, name in enumerate(tallies)}
@@ -234,6 +235,23 @@ def _shared_pictures(pair: SharedPictures, *, copied: bool) -> str:
     same = f"{counted(pair.photos, 'photo')} with the same content as in {pair.first!r}"
     times = ", under other times" if pair.times_differ else ""
     return f"{same}{times}{': the same card, copied twice?' if copied else ''}"
+
+
+def _camera_warnings(tallies: Mapping[str, CardTally], copies: Copies) -> Iterator[tuple[str, str]]:
+    """A camera that was in two places at once; said of each deployment once, and not of copied photos."""
+    copied = {(pair.first, pair.second) for pair in copies.between}
+    seen: dict[str, list[tuple[str, Span]]] = {}
+    for name, tally in tallies.items():
+        span = tally.span()
+        serial = next(iter(tally.serials), "")
+        if span is None or len(tally.serials) != 1:
+            continue
+        for other, theirs in seen.get(serial, []):
+            at_once = span.first <= theirs.last and theirs.first <= span.last
+            if at_once and not copied & {(name, other), (other, name)}:
+                yield name, f"its camera {serial} was in {other!r} at the same time: a card in the wrong folder?"
+                break
+        seen.setdefault(serial, []).append((name, span))
 
 
 def gap_text(gap: timedelta) -> str:

@@ -37,6 +37,7 @@ class CardTally:
         first_backwards: The first of these: its name, the time before it, and its own.
         night: Photos taken between 21:00 and 5:00.
         cameras: Makes, models and serial numbers that were seen.
+        serials: The serial numbers among them.
     """
 
     photos: int = 0
@@ -52,6 +53,7 @@ class CardTally:
     first_backwards: tuple[str, datetime, datetime] | None = None
     night: int = 0
     cameras: set[str] = field(default_factory=set)
+    serials: set[str] = field(default_factory=set)
     _seconds: array[int] = field(default_factory=lambda: array("q"))
     _before: datetime | None = None
 
@@ -78,6 +80,7 @@ class CardTally:
         camera = " ".join(word for word in (facts.make, facts.model_of_camera, facts.serial) if word)
         if camera and len(self.cameras) < _MAX_CAMERAS:
             self.cameras.add(camera)
+            self.serials |= {facts.serial} - {""}
         if facts.time is not None:
             self._take_time(facts.time, file)
         elif facts.time_source == "bad":

@@ -114,8 +114,9 @@ def _rows(table: Table) -> Iterator[_Cells]:
     if not {"deploymentID", "folder"} & set(names):
         near = table.names_near(["deploymentID", "folder"])
         raise UsageError(f"{table.where} has no column 'deploymentID' or 'folder'{near}")
-    for number, row in enumerate(table.rows, start=2):
-        yield _Cells(table.where, number, {name: cell.strip() for name, cell in zip(names, row, strict=True) if name})
+    for place, row in enumerate(table.rows):
+        cells = {name: cell.strip() for name, cell in zip(names, row, strict=True) if name}
+        yield _Cells(table.where, table.line(place), cells)
 
 
 def _column(table: Table, column: str) -> str:

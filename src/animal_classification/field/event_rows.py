@@ -120,7 +120,7 @@ class EventRow:
 def event_rows(
     event: str, deployment: str, files: Sequence[EventFile], sightings: Iterable[Sighting]
 ) -> list[EventRow]:
-    """The rows of one event, the taxon in most files first; one row if nothing was seen.
+    """The rows of one event, the taxon in most files first, then the surest; one row if nothing was seen.
 
     Args:
         event: Its name.
@@ -143,13 +143,18 @@ def event_rows(
     taxa: dict[tuple[str, str, str], list[Sighting]] = defaultdict(list)
     for sighting in sightings:
         taxa[sighting.category, sighting.answer, sighting.scientific_name].append(sighting)
-    rows = [_with_taxon(nothing, found) for found in taxa.values()] or [nothing]
-    return sorted(rows, key=lambda row: (-row.files_with, -row.count, row.category, row.answer, row.scientific_name))
+    found = [(_with_taxon(nothing, one), max(map(_evidence, one))) for one in taxa.values()] or [(nothing, 0.0)]
+    return [row for row, _ in sorted(found, key=_rank)]
+
+
+def _rank(pair: tuple[EventRow, float]) -> tuple[int, int, float, str, str, str]:
+    row, evidence = pair
+    return -row.files_with, -row.count, -evidence, row.category, row.answer, row.scientific_name
 
 
 def _with_taxon(row: EventRow, found: Sequence[Sighting]) -> EventRow:
     """The row of an event for one taxon, by all sightings of it."""
-    best = max(found, key=lambda sighting: (sighting.confidence * sighting.probability, _reversed(sighting.path)))
+    best = max(found, key=lambda sighting: (_evidence(sighting), _reversed(sighting.path)))
     at_once = Counter((sighting.path, sighting.frame) for sighting in found)
     return replace(
         row,
@@ -163,6 +168,10 @@ def _with_taxon(row: EventRow, found: Sequence[Sighting]) -> EventRow:
         count=max(at_once.values()),
         best_path=best.path,
     )
+
+
+def _evidence(sighting: Sighting) -> float:
+    return sighting.confidence * sighting.probability
 
 
 def _reversed(path: str) -> tuple[int, ...]:

@@ -83,6 +83,17 @@ class PhotoFacts:
         """Latitude and longitude, if there are both."""
         return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
 
+    def dated_by_name(self, name: str, rules: TimeRules) -> PhotoFacts:
+        """The same with the time in a file's name, if the file has none of its own."""
+        named = None if self.time is not None else time_in_name(name, any_form=rules.from_names)
+        if named is None:
+            return self
+        if named.time is not None and rules.admits(named.time):
+            return self._with_time(named.time, "name", said="")
+        if named.day and not self.time_source:
+            return self._with_time(None, "date_only", said=named.day)
+        return self
+
     def without_position(self) -> PhotoFacts:
         """The same without a place: see ``gps_position.shared_positions``."""
         return replace(self, latitude=None, longitude=None)
@@ -229,14 +240,9 @@ def _dated(facts: PhotoFacts, times: Iterator[tuple[TimeSource, str]], name: str
             return replace(facts, time=moment, time_source=source)
         if not _is_blank(text):
             bad = bad or (source, text if moment is None else time_text(moment))
-    named = time_in_name(name, any_form=rules.from_names)
-    if named is not None and named.time is not None and rules.admits(named.time):
-        return replace(facts, time=named.time, time_source="name")
     if bad is not None:
-        return replace(facts, time_source="bad", camera_time=bad[1], bad_source=bad[0])
-    if named is not None and named.day:
-        return replace(facts, time_source="date_only", camera_time=named.day)
-    return facts
+        facts = replace(facts, time_source="bad", camera_time=bad[1], bad_source=bad[0])
+    return facts.dated_by_name(name, rules)
 
 
 def _is_blank(text: str) -> bool:

@@ -21,6 +21,8 @@ MAJORITY = 2 / 3
 """Share of a burst's weight that a family needs."""
 STAYS = 0.8
 """Probability from which another family is taken for a second species."""
+KNOWN = 0.5
+"""Sum of the labels' probabilities from which a box takes part: with less, it is more likely none of them."""
 _SMALLEST = 1e-9  # probability; a label that one photo rules out is not ruled out by it alone
 
 
@@ -61,7 +63,8 @@ def smooth_burst(
     burst, the animals that are not sure (no answer at family or below), or are less than 0.8 sure of another family,
     get the answer of the pooled vector ``softmax(sum(w log p) / sum(w))`` of the family's animals: their weighted
     geometric mean (a logarithmic opinion pool, Genest and Zidek 1986). What no label holds is pooled with them. An
-    animal of at least 0.8 in another family is a second species, and stays.
+    animal of at least 0.8 in another family is a second species, and stays. What is more likely none of the labels than
+    one of them takes no part: a bush that a detector took for an animal. And nothing gets a wider answer than its own.
 
     Args:
         animals: All of the burst, in any order.
@@ -72,27 +75,49 @@ def smooth_burst(
         For each animal its new answer; None where its own stands.
     """
     answers: list[SmoothedAnswer | None] = [None] * len(animals)
-    if len(animals) < 2:
+    voting = [index for index, animal in enumerate(animals) if float(animal.probabilities.sum()) >= KNOWN]
+    if len(voting) < 2:
         return answers
     families = _Families(taxonomy)
-    sums = families.sums(np.array([animal.probabilities for animal in animals], np.float64))
+    sums = families.sums(np.array([animals[index].probabilities for index in voting], np.float64))
     best = sums.argmax(axis=1)
-    weights = np.array([animal.weight for animal in animals])
-    total = float(weights.sum())
-    winner = max(set(best.tolist()), key=lambda family: (float(weights[best == family].sum()), -family))
-    share = float(weights[best == winner].sum()) / total if total > 0 else 0.0
+    weights = np.array([animals[index].weight for index in voting])
+    winner, share = _winner(best, weights)
     if share < MAJORITY - 1e-9:
         return answers
-    pooled = taxonomy.decide(_pooled([animals[index] for index in np.flatnonzero(best == winner).tolist()]), allowed)
-    if pooled.level == "animal":
-        return answers
-    for index, animal in enumerate(animals):
-        elsewhere = int(best[index]) != winner
-        if float(sums[index].max()) >= STAYS if elsewhere else _is_sure(animal.decision):
-            continue
-        why = f"burst of {len(animals)}: {families.names[winner]} in {share:.2f} of it; {pooled.why}"
-        answers[index] = SmoothedAnswer(pooled, f"{why}; alone: {animal.decision.why}")
+    pooled = taxonomy.decide(
+        _pooled([animals[voting[row]] for row in np.flatnonzero(best == winner).tolist()]), allowed
+    )
+    for row, index in enumerate(voting):
+        own, elsewhere, certainty = animals[index].decision, int(best[row]) != winner, float(sums[row].max())
+        stands = certainty >= STAYS if elsewhere else _is_sure(own)
+        if not stands and _says_more(pooled, own, taxonomy):
+            why = f"burst of {len(voting)}: {families.names[winner]} in {share:.2f} of it; {pooled.why}"
+            answers[index] = SmoothedAnswer(pooled, f"{why}; alone: {own.why}")
     return answers
+
+
+def _winner(best: NDArray[np.intp], weights: NDArray[np.float64]) -> tuple[int, float]:
+    """The family with the most weight, and its share of all; 0 where there is no weight."""
+    total = float(weights.sum())
+    held = {family: float(weights[best == family].sum()) for family in set(best.tolist())}
+    winner = max(held, key=lambda family: (held[family], -family))
+    return winner, held[winner] / total if total > 0 else 0.0
+
+
+def _says_more(pooled: Decision, own: Decision, taxonomy: Taxonomy) -> bool:
+    """Whether the burst's answer is another one, and no wider than that of an animal that is not sure of a family."""
+    if pooled.level == "animal" or (pooled.answer, pooled.level) == (own.answer, own.level):
+        return False
+    return _is_sure(own) or _breadth(pooled, taxonomy) <= _breadth(own, taxonomy)
+
+
+def _breadth(decision: Decision, taxonomy: Taxonomy) -> int:
+    """How many labels an answer stands for."""
+    if decision.label is not None:
+        return 1
+    same = (taxon for taxon in taxonomy.taxa if (taxon.name, taxon.level) == (decision.answer, decision.level))
+    return next((len(taxon.members) for taxon in same), len(taxonomy.labels))
 
 
 class _Families:

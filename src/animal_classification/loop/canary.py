@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop.evidence import different_shares
-from animal_classification.prediction_log.shadow_rows import Answered, answered, compared
+from animal_classification.prediction_log.shadow_rows import AnswerCounts, answered, compared
 from animal_classification.prediction_log.words import standing_words
 
 if TYPE_CHECKING:
@@ -36,12 +36,9 @@ def canary_trouble(work: Workplace, cycle: Cycle, since: datetime) -> str | None
         )
     if _more_unknown(work, version, new, old):
         return f"it calls {new.unknown} of {new.count} photos unknown, and the other model {old.unknown} of {old.count}"
-    wrong, right = said_of_answers(work, version, since)
-    usual = wrong_before(work, cycle)
-    if different_shares((wrong, wrong + right), usual) >= config.evidence and wrong * usual[1] > usual[0] * (
-        wrong + right
-    ):
-        return f"people found {wrong} of {wrong + right} of its answers wrong"
+    now, usual = audited_wrong(work, version, since), audited_wrong(work, other)
+    if different_shares(now, usual) >= config.evidence and now[0] * usual[1] > usual[0] * now[1]:
+        return f"people found {now[0]} of {now[1]} of its audited answers wrong, before {usual[0]} of {usual[1]}"
     return None
 
 
@@ -58,7 +55,7 @@ def share_lasted(work: Workplace, version: str, since: datetime) -> str:
     return ", ".join(missing)
 
 
-def _more_unknown(work: Workplace, version: str, new: Answered, old: Answered) -> bool:
+def _more_unknown(work: Workplace, version: str, new: AnswerCounts, old: AnswerCounts) -> bool:
     """More than the shadow showed: a two-sample e-value that may be looked at again and again."""
     count, candidate, other = compared(work.engine, work.config.model, version)
     expected = abs(candidate - other) / count if count else 0.0
@@ -66,19 +63,18 @@ def _more_unknown(work: Workplace, version: str, new: Answered, old: Answered) -
     return evidence >= work.config.canary.evidence and new.unknown * old.count > old.unknown * new.count
 
 
-def said_of_answers(work: Workplace, version: str, since: datetime) -> tuple[int, int]:
-    """How many of a version's answers people called wrong, and right."""
-    words = [word for word in standing_words(work.engine) if word.version == version and word.time >= since]
-    ours = [word for word in words if word.model == work.config.model]
-    wrong = sum(word.verdict != "confirmed" for word in ours)
-    return wrong, len(ours) - wrong
+def audited_wrong(work: Workplace, version: str, since: datetime | None = None) -> tuple[int, int]:
+    """How many of a version's audited answers people called wrong, and of how many they spoke.
 
-
-def wrong_before(work: Workplace, cycle: Cycle) -> tuple[int, int]:
-    """Of the version in production: answers that people called wrong, and all that they spoke of."""
-    version = str(cycle.decision("gated")["production"])
-    words = [word for word in standing_words(work.engine) if (word.model, word.version) == (work.config.model, version)]
-    return sum(word.verdict != "confirmed" for word in words), len(words)
+    Only audited ones: what people chose to look at themselves is doubtful, and differs between the two versions.
+    """
+    words = [
+        word
+        for word in standing_words(work.engine)
+        if word.audited and (word.model, word.version) == (work.config.model, version)
+    ]
+    ours = [word for word in words if since is None or word.time >= since]
+    return sum(word.verdict != "confirmed" for word in ours), len(ours)
 
 
 def _failed_since(address: str, cycle: Cycle) -> float:

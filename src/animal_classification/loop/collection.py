@@ -31,7 +31,7 @@ from animal_classification.data.diff import compare, text_lines
 from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources.listing import LOOP_MARK
-from animal_classification.data.sticky_splits import THERE, Extension, Refused, extend
+from animal_classification.data.sticky_splits import THERE, Extension, RefusedPhoto, extend
 from animal_classification.errors import NeedsPersonError
 from animal_classification.loop.label_doubts import LabelDoubt, LookedAt, doubt_labels
 from animal_classification.loop.labels import LabelledPhoto, SpokenOf, plain
@@ -251,7 +251,7 @@ def _doubts(before: Sequence[LookedAt], added: Sequence[LookedAt], request: Coll
     return doubt_labels([*before, *added], {one.row.path for one in added}, request.training)
 
 
-def _relabelled(base: Manifest, extension: Extension, by_path: Mapping[str, _Copied]) -> list[Refused]:
+def _relabelled(base: Manifest, extension: Extension, by_path: Mapping[str, _Copied]) -> list[RefusedPhoto]:
     """New photos that are in the data already, under another label."""
     known = {row.sha256: row.label for row in base}
     again = (one for one in extension.refused if one.why == THERE)
@@ -276,7 +276,7 @@ def _label_line(row: ManifestRow, one: LabelledPhoto) -> str:
     return json.dumps(facts, ensure_ascii=False) + "\n"
 
 
-def _conflict_table(spoken: SpokenOf, relabelled: Sequence[Refused]) -> str:
+def _conflict_table(spoken: SpokenOf, relabelled: Sequence[RefusedPhoto]) -> str:
     rows: list[tuple[object, ...]] = [
         (
             said.photo,

@@ -202,6 +202,8 @@ def load_config(path: Path) -> LoopConfig:
     Raises:
         UsageError: It cannot be read, or says something that it must not; names the key.
     """
+    if not path.is_file():
+        raise UsageError(f"there is no {str(path)!r}: say with --config where it is (docs/loop.md has an example)")
     text = read_text(path)
     try:
         content: Any = yaml.safe_load(text)

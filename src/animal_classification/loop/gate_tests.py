@@ -76,7 +76,7 @@ class GateTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DifferenceBounds:
     """A difference in accuracy, new minus old, with one-sided 95% bounds."""
 
     value: float
@@ -84,7 +84,7 @@ class Bounds:
     high: float
 
 
-def difference_bounds(answers: PairedAnswers, seed: int = 0) -> Bounds:
+def difference_bounds(answers: PairedAnswers, seed: int = 0) -> DifferenceBounds:
     """Bootstrap over groups: units are drawn with replacement, and each brings all of its photos."""
     _, code = np.unique(answers.units, return_inverse=True)
     old, new = answers.right
@@ -95,7 +95,7 @@ def difference_bounds(answers: PairedAnswers, seed: int = 0) -> Bounds:
     drawn = np.random.default_rng(seed).multinomial(len(sizes), members / len(sizes), size=RESAMPLES)
     differences = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
     low, high = np.quantile(differences, [ALPHA, 1 - ALPHA])
-    return Bounds(float(gains.sum() / sizes.sum()), float(low), float(high))
+    return DifferenceBounds(float(gains.sum() / sizes.sum()), float(low), float(high))
 
 
 def frozen_test(answers: PairedAnswers, config: GateConfig) -> GateTest:

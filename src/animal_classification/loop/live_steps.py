@@ -46,7 +46,7 @@ def watch_shadow(work: Workplace, cycle: Cycle) -> Move | Wait:
         return Move("closed", {**facts, "reason": reasons[end], "end": "rejected" if end == "worse" else "equal"})
     count = compared(work.engine, work.config.model, version)[0]
     return Wait(
-        f"people: {found.waiting} disagreements wait on the review page (queue=disagree), {found.decided} are decided, "
+        f"{found.waiting} disagreements wait for people (/v1/review?queue=disagree), {found.decided} are decided, "
         f"{found.new} of them for the candidate (evidence {superiority(found.new, found.decided):.1f} of "
         f"{config.evidence:g}); {count} photos compared",
         "people",

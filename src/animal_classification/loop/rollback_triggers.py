@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import AnimalsError
-from animal_classification.evaluation.confidence_intervals import wilson
+from animal_classification.loop.audit import audit_of
 from animal_classification.prediction_log.shadow_rows import answered
-from animal_classification.prediction_log.words import standing_words
 
 if TYPE_CHECKING:
     from animal_classification.loop.cycle import Cycle
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 CHANGED = timedelta(hours=1)  # alerts that begin so soon after a promotion are put down to it
 BEFORE = timedelta(days=7)
-FEW = 30
+AUDITED = timedelta(days=30)
 _ALERTS = ("AnimalsFailing", "AnimalsSlow")
 
 
@@ -60,20 +59,13 @@ def _fetched(address: str) -> list[dict[str, Any]]:
 
 
 def _audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:
-    """People surely find the new version right less often than they found the one before: intervals apart."""
-    words = [word for word in standing_words(work.engine) if word.model == work.config.model and word.audit is not None]
-    new = [word for word in words if word.version == version and word.time >= began]
-    old = [word for word in words if word.version == before]
-    if len(new) < FEW or len(old) < FEW:
+    """The audit finds the new version worse than the one before: its upper bound is below the other's lower bound."""
+    model, now = work.config.model, work.clock()
+    new = audit_of(work.engine, model, version, began, now)
+    old = audit_of(work.engine, model, before, began - AUDITED, began)
+    if new.high is None or old.low is None or new.high >= old.low:
         return None
-    shares = [sum(word.verdict == "confirmed" for word in part) / len(part) for part in (new, old)]
-    high, low = wilson(shares[0], len(new))[1], wilson(shares[1], len(old))[0]
-    if high >= low:
-        return None
-    return (
-        f"people found {shares[0]:.0%} of {len(new)} audited answers right, and {shares[1]:.0%} of {len(old)} of the "
-        "version before"
-    )
+    return f"the audit finds {new.accuracy:.0%} of its answers right, and {old.accuracy:.0%} of the version before"
 
 
 def _vanished(work: Workplace, version: str, before: str, began: datetime) -> str | None:

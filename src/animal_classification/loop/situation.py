@@ -7,15 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from animal_classification.data.exchange.reader import read_labels
-from animal_classification.evaluation.confidence_intervals import wilson
+from animal_classification.loop.audit import audit_of
 from animal_classification.loop.conditions import Situation
 from animal_classification.loop.labels import SpokenOf, from_imported, from_words
 from animal_classification.prediction_log.database import reading
 from animal_classification.prediction_log.database_errors import translated_errors
-from animal_classification.prediction_log.tables import drift
+from animal_classification.prediction_log.drift_records import verdicts_since
 from animal_classification.prediction_log.words import standing_words
 
 if TYPE_CHECKING:
@@ -24,8 +22,9 @@ if TYPE_CHECKING:
 
 # Drift of these kinds is one that labels help against; a changed mix of animals is not.
 _TEACHABLE = ("image", "content", "look")
+_HARMFUL = 0.25  # of the monitor's score: above it, drift is confirmed and does harm
 _LOOK_BACK = timedelta(days=31)
-FEW_AUDITED = 30
+_MOST_VERDICTS = 20_000
 
 
 def new_labels(work: Workplace, cycles: Sequence[Cycle], table: Path | None = None) -> SpokenOf:
@@ -60,43 +59,20 @@ def situation(work: Workplace, cycles: Sequence[Cycle], spoken: SpokenOf) -> Sit
 
 
 def _audited_high(work: Workplace) -> float | None:
-    """Upper end of the share that people found right among audited answers of the version in production."""
-    model, version = work.config.model, str(work.production().version)
-    words = [
-        word
-        for word in standing_words(work.engine)
-        if word.audit is not None and (word.model, word.version) == (model, version)
-    ]
-    if len(words) < FEW_AUDITED:
-        return None
-    right = sum(word.verdict == "confirmed" for word in words)
-    return wilson(right / len(words), len(words))[1]
+    """Upper end of the audited accuracy of the version in production."""
+    now = work.clock()
+    return audit_of(work.engine, work.config.model, str(work.production().version), now - _LOOK_BACK, now).high
 
 
 def _drift(work: Workplace) -> tuple[int, str]:
     """Days running with confirmed, harmful drift, up to today or yesterday, and what the newest verdict says."""
-    columns = (drift.c.time, drift.c.score, drift.c.explain)
-    statement = (
-        select(*columns)
-        .where(
-            drift.c.model == work.config.model,
-            drift.c.confirmed.is_(True),
-            drift.c.kind.in_(_TEACHABLE),
-            drift.c.time >= work.clock() - _LOOK_BACK,
-        )
-        .order_by(drift.c.time.desc())
-    )
+    since = work.clock() - _LOOK_BACK
     with translated_errors(work.engine.url, rows=False), reading(work.engine) as connection:
-        rows = [row for row in connection.execute(statement).all() if _harmful(row.score)]
-    days = sorted({row.time.date() for row in rows}, reverse=True)
+        verdicts = verdicts_since(connection, since, model=work.config.model, limit=_MOST_VERDICTS)
+    harmful = [one for one in verdicts if one.confirmed and one.kind in _TEACHABLE and one.value > _HARMFUL]
+    days = sorted({one.time.date() for one in harmful}, reverse=True)
     today = work.clock().date()
     if not days or today - days[0] > timedelta(days=1):
         return 0, ""
-    count = next((n for n in range(1, len(days)) if days[n - 1] - days[n] != timedelta(days=1)), len(days))
-    return count, str(rows[0].explain)
-
-
-def _harmful(score: object) -> bool:
-    """The monitor's score is above 0.25 for confirmed drift that does harm, and only then."""
-    value = score.get("score", 0.0) if isinstance(score, dict) else score
-    return isinstance(value, (int, float)) and float(value) > 0.25
+    gaps = (number for number in range(1, len(days)) if days[number - 1] - days[number] != timedelta(days=1))
+    return next(gaps, len(days)), harmful[0].explain

@@ -16,6 +16,7 @@ from animal_classification.data.manifest import Manifest
 from animal_classification.evaluation.eval_set import Others
 from animal_classification.loop.canary import request_counts
 from animal_classification.loop.collection import UNKNOWN, CollectRequest, collect
+from animal_classification.loop.dvc import track
 from animal_classification.loop.gate import GatePhotos, GateResult, compare_models
 from animal_classification.prediction_log.words import mark_collected
 from animal_classification.registry.model_version import CANDIDATE
@@ -90,6 +91,8 @@ def collect_labels(work: Workplace, name: str, spoken: SpokenOf, why: str) -> Mo
         **{key: value for key, value in done.facts.items() if key not in ("words", "doubts", "changes", "cycle")},
         "doubts": len(done.facts["doubts"]),
     }
+    if (command := track(request.base.root)) is not None:
+        decision["to_commit"] = command
     return Move(
         "collected",
         decision,

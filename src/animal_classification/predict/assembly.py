@@ -11,7 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,7 +23,7 @@ from animal_classification.field.deployment_sheet import unmatched_rows
 from animal_classification.field.event_rows import EventFile, Sighting, event_rows
 from animal_classification.field.events import EventPlace, TimedFile, group_into_events
 from animal_classification.field.gps_position import shared_positions
-from animal_classification.field.photo_facts import PhotoFacts, photo_facts
+from animal_classification.field.photo_facts import PhotoFacts
 from animal_classification.predict.evidence import FileEvidence
 from animal_classification.predict.field_columns import detection_row, file_row
 from animal_classification.predict.journal import JournalEntry, entry_at, stored_entries
@@ -229,10 +229,7 @@ class Assembly:
         """When and where, with the clock put right."""
         facts = PhotoFacts.from_record((entry.evidence or {}).get("facts", {}))
         times = self.rules.times
-        if facts.time is None and times.from_names:
-            named = photo_facts(b"", path, times)
-            if named.time is not None:
-                facts = replace(facts, time=named.time, time_source="name", camera_time="")
+        facts = facts.dated_by_name(path, times)
         deployment = self.rules.deployments.row_of(path)
         name = deployment.id if deployment else self.rules.deployments.of(path)
         facts = facts.shifted(self.rules.shifts.of(name, deployment.shift if deployment else None), times)

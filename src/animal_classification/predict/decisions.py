@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from animal_classification.data.detections import BLANK
 from animal_classification.field.smoothing import BurstAnimal, smooth_burst
 from animal_classification.taxonomy.lineage import Lineage
 
@@ -143,23 +144,23 @@ class Decider:
         return finals
 
     def _picture(self, file: FileEvidence, finals: dict[int, FinalAnswer]) -> DecidedPicture:
-        boxes = tuple(
-            DecidedBox(
-                box,
-                finals[id(box.answer)] if box.answer is not None else _of_detector(box.detection),
-                box.detection.confidence >= self.threshold,
-            )
-            for box in file.boxes
-        )
+        boxes = tuple(self._box(box, finals) for box in file.boxes)
         animals = [one for one in boxes if one.counts and one.found.answer is not None]
         if animals:
-            best = max(animals, key=lambda one: one.found.detection.confidence * (one.final.probability or 0.0))
+            best = max(animals, key=_strength)
             return DecidedPicture(best.final, boxes, best.found.answer)
         if others := [one for one in boxes if one.counts]:
             return DecidedPicture(others[0].final, boxes, None)
         if file.size is None:
             return DecidedPicture(FinalAnswer(), boxes, None)
+        if nothing := [one for one in boxes if one.found.detection.confidence >= self.threshold]:
+            return DecidedPicture(_blank(nothing[0].final), boxes, nothing[0].found.answer, blank=True)
         return self._without_boxes(file, boxes, finals)
+
+    def _box(self, box: StoredBox, finals: dict[int, FinalAnswer]) -> DecidedBox:
+        """A box counts at the threshold, unless the model was taught blank pictures and sees one in it."""
+        final = finals[id(box.answer)] if box.answer is not None else _of_detector(box.detection)
+        return DecidedBox(box, final, box.detection.confidence >= self.threshold and final.answer != BLANK)
 
     def _without_boxes(
         self, file: FileEvidence, boxes: tuple[DecidedBox, ...], finals: dict[int, FinalAnswer]
@@ -174,6 +175,8 @@ class Decider:
         if file.searched and not final.decision.startswith(("list_", "smoothed")):
             why = f"no box reaches {self.threshold:g}; whole picture: {final.why}"
             final = replace(final, decision="whole_picture", why=why)
+        if final.answer == BLANK:
+            return DecidedPicture(_blank(final), boxes, whole, blank=True)
         return DecidedPicture(final, boxes, whole)
 
     def _unknown(self, file: FileEvidence, whole: AnsweredVector) -> FinalAnswer:
@@ -209,6 +212,12 @@ class _Weighted:
     counts: bool
 
 
+def _strength(box: DecidedBox) -> tuple[bool, float]:
+    """Which animal speaks for a picture; what the classifier takes for none of its labels comes after all others."""
+    known = box.found.answer is not None and not box.found.answer.unknown
+    return known, box.found.detection.confidence * (box.final.probability or 0.0)
+
+
 def _final(decision: Decision, rule: str, why: str, raw: Decision) -> FinalAnswer:
     return FinalAnswer(
         answer=decision.answer,
@@ -221,6 +230,10 @@ def _final(decision: Decision, rule: str, why: str, raw: Decision) -> FinalAnswe
         raw_answer=raw.answer,
         raw_probability=raw.probability,
     )
+
+
+def _blank(final: FinalAnswer) -> FinalAnswer:
+    return replace(final, level="blank", decision="blank")
 
 
 def _of_detector(detection: Detection) -> FinalAnswer:

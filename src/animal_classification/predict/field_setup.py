@@ -66,7 +66,8 @@ class FieldSetup:
             is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
             given=matched,
         )
-        looking = FieldPhotos(scenes, TimeRules(from_names=request.rules.time_from == "name"))
+        # Names of other forms are looked at when tables are made, so that `convert` can do with and without them.
+        looking = FieldPhotos(scenes, TimeRules())
         return cls(looking, FieldRun.of(classifier.info, source, request.detect), notes)
 
 

@@ -131,7 +131,7 @@ class PredictSummary:
         assert self.field is not None
         boxes = "1 box" if self.field.detections == 1 else f"{self.field.detections} boxes"
         parts = [_counted(self.field.events, "event"), boxes]
-        parts += [f"{self.field.smoothed} answers by their burst"] if self.field.smoothed else []
+        parts += [f"{_counted(self.field.smoothed, 'answer')} by the burst"] if self.field.smoothed else []
         parts += [f"{self.field.dateless} without a time"] if self.field.dateless else []
         return ", ".join(parts)
 

@@ -20,6 +20,7 @@ from animal_classification.report.timeline_page import (
     TimelineEvent,
     TimelineFile,
     clock,
+    first_events,
     write_timeline,
 )
 
@@ -85,21 +86,24 @@ def timeline_of(journal: Path, rules: FieldRules, target: TimelineTarget, *, thr
     run = FieldRun.from_record(header.field)
     sources = PhotoSources(header.paths)
     with Assembly(journal, run, ReadRules.of(rules, run)) as assembly:
-        events = timeline_events(assembly, sources)
-    return write_timeline(events, sources.title, Path(target.path), threads=threads)
+        shown, count = first_events(_events(assembly))
+        _add_files(shown, assembly, sources)
+    write_timeline(shown, sources.title, Path(target.path), count=count, threads=threads)
+    return count
 
 
-def timeline_events(assembly: Assembly, sources: PhotoSources) -> list[TimelineEvent]:
-    """The events of a journal, each with its files and the boxes of its best picture."""
-    found = {event.name: event for event in _events(assembly)}
+def _add_files(shown: list[TimelineEvent], assembly: Assembly, sources: PhotoSources) -> None:
+    """Give the events that are shown their files, and the boxes of their best pictures."""
+    found = {event.name: event for event in shown}
     for row, detections in assembly.files():
-        event = found[row["event"]]
+        event = found.get(row["event"])
+        if event is None:
+            continue
         answer = row["error"] or row["answer"] or ""
         event.files.append(TimelineFile(row["path"], clock(row["time"]), str(answer)))
         if row["path"] == event.best_path:
             event.boxes = [_box(one) for one in detections if one["confidence"] >= assembly.rules.decider.threshold]
             event.source = sources.find(event.best_path)
-    return list(found.values())
 
 
 def _events(assembly: Assembly) -> Iterator[TimelineEvent]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from animal_classification.prediction_log.database import reading, writing
@@ -147,6 +147,24 @@ def reviewed_photos(engine: Engine, photos: Collection[str]) -> set[str]:
 
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
         return queries.reviewed_photos(connection, photos)
+
+
+def wanted_photos(engine: Engine, photos: Collection[str], audit_days: float) -> set[str]:
+    """Those of these photos (SHA-256) that are kept whatever room there is: reviewed, or chosen for the audit.
+
+    Args:
+        engine: The database.
+        photos: Which are asked about.
+        audit_days: For how many days a photo of the audit waits for somebody to look at it.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    from animal_classification.prediction_log import feedback_queries as queries
+
+    since = datetime.now(UTC) - timedelta(days=audit_days)
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return queries.reviewed_photos(connection, photos) | queries.audited_photos(connection, photos, since)
 
 
 def new_label_names(engine: Engine) -> list[str]:

@@ -121,6 +121,12 @@ def reviewed_photos(connection: Connection, photos: Collection[str]) -> set[str]
     return set(photos) & set(connection.execute(said.distinct()).scalars())
 
 
+def audited_photos(connection: Connection, photos: Collection[str], since: datetime) -> set[str]:
+    """Those of these photos that were chosen for the audit since then."""
+    chosen = select(predictions.c.photo).where(predictions.c.audited.is_(True), predictions.c.time >= since)
+    return set(photos) & set(connection.execute(chosen.distinct()).scalars())
+
+
 def count_reviewed(connection: Connection) -> int:
     """How many predictions have feedback."""
     said = select(func.count(func.distinct(feedback.c.prediction))).where(feedback.c.undone.is_(None))

@@ -161,7 +161,7 @@ def compared(engine: Engine, model: str, version: str) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
+class AnswerCounts:
     """What a version has answered in a time.
 
     Attributes:
@@ -177,7 +177,7 @@ class Answered:
     labels: dict[str, int]
 
 
-def answered(engine: Engine, model: str, version: str, since: datetime, until: datetime | None = None) -> Answered:
+def answered(engine: Engine, model: str, version: str, since: datetime, until: datetime | None = None) -> AnswerCounts:
     """What a version has answered since a moment.
 
     Raises:
@@ -194,7 +194,7 @@ def answered(engine: Engine, model: str, version: str, since: datetime, until: d
         slow = select(p.latency).where(here).order_by(p.latency).offset(int(0.95 * count)).limit(1)
         p95 = connection.execute(slow).scalar() if count else 0.0
     labels = {str(label): int(number) for label, number, _ in rows}
-    return Answered(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
+    return AnswerCounts(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
 
 
 def _joined() -> Any:

@@ -39,6 +39,7 @@ class Word:
         model: That predicted.
         version: Of that model.
         audit: With which probability the photo was chosen for the audit.
+        audited: It was chosen.
         collected: The cycle that took it.
     """
 
@@ -52,6 +53,7 @@ class Word:
     model: str
     version: str
     audit: float | None
+    audited: bool
     collected: str | None
 
     @property
@@ -109,5 +111,6 @@ def _word(row: Mapping[str, Any]) -> Word:
         model=row["model"],
         version=row["version"],
         audit=row["audit"],
+        audited=bool(row["audited"]),
         collected=said["collected"],
     )

@@ -62,6 +62,13 @@ class TimelineAnswer:
     probability: float | None
     scientific_name: str = ""
 
+    @property
+    def sure(self) -> str:
+        """The probability for people, who should not read certainty into rounding; empty for people and vehicles."""
+        if self.probability is None or self.category != "animal":
+            return ""
+        return ">99%" if self.probability > 0.99 else f"{self.probability:.0%}"
+
 
 @dataclass(slots=True, kw_only=True)
 class TimelineEvent:
@@ -136,28 +143,31 @@ class TimelineDay:
         return "Without a time" if self.day is None else f"{self.day:%A}, {self.day.day} {self.day:%B %Y}"
 
 
-def write_timeline(events: Iterable[TimelineEvent], title: str, target: Path, *, threads: int | None = None) -> int:
+def first_events(events: Iterable[TimelineEvent]) -> tuple[list[TimelineEvent], int]:
+    """The events that a page shows, by time, and how many there are."""
+    ordered = sorted(events, key=lambda event: (event.start is None, event.start or datetime.min, event.name))
+    return ordered[:MOST_EVENTS], len(ordered)
+
+
+def write_timeline(
+    shown: Sequence[TimelineEvent], title: str, target: Path, *, count: int, threads: int | None = None
+) -> None:
     """Write the page; a file of that name is replaced in one step.
 
     Args:
-        events: In any order.
+        shown: The events, as ``first_events`` gives them.
         title: What the page is of.
         target: The file.
+        count: How many events there are.
         threads: Pictures that are made at once.
-
-    Returns:
-        How many events there are.
 
     Raises:
         OutputError: The system refuses.
         MissingExtraError: Jinja2 is not installed.
     """
     require("a timeline")
-    ordered = sorted(events, key=lambda event: (event.start is None, event.start or datetime.min, event.name))
-    shown = ordered[:MOST_EVENTS]
     _add_pictures([event for event in shown if not event.is_blank and event.source][:MOST_PICTURES], threads)
-    write_text(render(shown, title, count=len(ordered)), target)
-    return len(ordered)
+    write_text(render(shown, title, count=count), target)
 
 
 def _add_pictures(events: Sequence[TimelineEvent], threads: int | None) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from animal_classification.data.detections import BLANK
 from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from animal_classification.detection.detector import Detector
-    from animal_classification.detection.scene import Scene
+    from animal_classification.detection.scene import NamedBox, Scene
     from animal_classification.imaging import Limits
     from animal_classification.inference.classifier import Classifier
     from animal_classification.serving.http.uploads import UploadedPhoto
@@ -298,7 +299,9 @@ class ModelService:
             return None
         scene = SceneClassifier(cast("Classifier", predictor), self.detector).look(photo, top_k=top_k)
         least = self.detector.info.threshold.typical
-        return replace(scene, boxes=tuple(box for box in scene.boxes if box.detection.confidence >= least))
+        return replace(
+            scene, boxes=tuple(box for box in scene.boxes if box.detection.confidence >= least and _shows(box))
+        )
 
     def _queue_heavy(self, heavy: HeavyJob) -> None:
         """Let a photo that takes long to decode wait for the one thread for such photos."""
@@ -373,6 +376,11 @@ def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> N
         if not job.future.cancel() and not job.future.cancelled():
             job.future.exception()  # marks it as seen: the first failure alone is raised
     queue.withdraw()
+
+
+def _shows(box: NamedBox) -> bool:
+    """Whether there is something in a box; a model that was taught blank pictures may see nothing."""
+    return box.prediction is None or box.prediction.answer.name != BLANK
 
 
 def _unchanged(outcome: Any) -> Any:

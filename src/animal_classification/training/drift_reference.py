@@ -17,8 +17,8 @@ from animal_classification.imaging.statistics import photo_statistics
 from animal_classification.inference.postprocess import Postprocessor
 from animal_classification.inference.stream import decoded_files
 from animal_classification.monitoring.drift.make_reference import HeldOutPhotos, make_reference
-from animal_classification.monitoring.drift.photo_reader import sample_of
 from animal_classification.monitoring.drift.reference import FEWEST, MOST, DriftReference
+from animal_classification.monitoring.drift.sample_reader import sample_of
 
 if TYPE_CHECKING:
     from animal_classification.bundle import BundleInfo

@@ -108,10 +108,11 @@ def _this_node(environment: Mapping[str, str]) -> tuple[int, str, int]:
         return _of_vertex(environment["CLUSTER_SPEC"])
     name = next((name for name in _NODE_RANKS if name in environment), None)
     if name is None or "MASTER_ADDR" not in environment:
-        missing = "MASTER_ADDR" if name else f"NODE_RANK{'' if 'MASTER_ADDR' in environment else ' and MASTER_ADDR'}"
+        missing = [] if name else ["NODE_RANK"]
+        missing += [] if "MASTER_ADDR" in environment else ["MASTER_ADDR"]
         raise UsageError(
-            f"trainer.nodes asks for several machines, and {missing} is not set: set NODE_RANK (0 to nodes - 1), "
-            "MASTER_ADDR (the host of number 0) and MASTER_PORT on each, or start it by a launcher that does"
+            f"trainer.nodes asks for several machines, and this one lacks {' and '.join(missing)}: set NODE_RANK (0 to "
+            "nodes - 1), MASTER_ADDR (the host of number 0) and MASTER_PORT, or start it by a launcher that does"
         )
     port = _number(environment, "MASTER_PORT") if "MASTER_PORT" in environment else DEFAULT_PORT
     return _number(environment, name), environment["MASTER_ADDR"], port

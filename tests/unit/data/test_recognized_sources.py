@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,26 @@ def test_another_kind_is_an_error_that_names_the_right_one(tmp_path: Path) -> No
 )
 def test_the_folder_above_a_card_is_a_place(photo: str, place: str) -> None:
     assert folder_place(photo) == place
+
+
+def test_a_zipped_package_with_its_photos_is_read_as_it_comes(tmp_path: Path) -> None:
+    draw(tmp_path / "package/media/a.jpg", (0, 0, 40, 40))
+    tables = {
+        "datapackage.json": json.dumps(
+            {"resources": [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]}
+        ),
+        "deployments.csv": "deploymentID,locationID\nd1,north\n",
+        "media.csv": "mediaID,deploymentID,filePath\nm1,d1,media/a.jpg\n",
+        "observations.csv": "mediaID,observationType,scientificName,bboxX,bboxY,bboxWidth,bboxHeight\n"
+        "m1,animal,Vulpes vulpes,0.5,0.5,0.1,0.2\nm1,human,Homo sapiens,0.1,0.1,0.1,0.1\n",
+    }
+    zipped = tmp_path / "package.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(tmp_path / "package/media/a.jpg", "trip/media/a.jpg")
+        for name, text in tables.items():
+            archive.writestr(f"trip/{name}", text)
+
+    (row,) = read(zipped, kind="camtrap-dp").usable
+
+    assert (row.label, row.group, row.width) == ("Vulpes vulpes", "north", 48)
+    assert row.path.startswith("trip/media/a.jpg/0.5000-0.5000-0.1000-0.2000.")

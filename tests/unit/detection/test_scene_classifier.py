@@ -115,6 +115,17 @@ def test_boxes_of_somebody_else_take_the_place_of_a_detector(classifier: Classif
     assert isinstance(bad, ImageError)
 
 
+def test_a_herd_is_named_as_one_animal_is(classifier: Classifier) -> None:
+    boxes = tuple(
+        Detection(category="animal", confidence=0.9 - index / 1000, x=0.125, y=1 / 6, width=0.1125, height=0.15)
+        for index in range(40)
+    )
+    scenes = SceneClassifier(classifier, threshold=0.2, given=lambda name, size: boxes)
+    ((_, herd),) = scenes.look_items([Item("herd", picture(LION, (100, 100, 90, CAT)))])
+    assert not isinstance(herd, ImageError)
+    assert [one.prediction.label for one in herd.boxes if one.prediction] == ["cat"] * 40
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_small_animal_in_a_large_jpeg_is_cut_from_all_its_pixels(
     classifier: Classifier, detector: Detector, tmp_path: Path, orientation: int

@@ -123,6 +123,16 @@ def test_empty_files_and_several_cameras(tmp_path: Path) -> None:
     assert report.copies.within == {}, "empty files are no copies of each other"
 
 
+def test_a_camera_is_not_in_two_places_at_once(tmp_path: Path) -> None:
+    for name, serial, days in (("A", "S1", (0, 9)), ("B", "S1", (5, 12)), ("C", "S1", (20, 30)), ("D", "S2", (0, 9))):
+        for day in days:
+            moment = START + day * DAY
+            put(tmp_path, f"{name}/{day:02d}.JPG", taken(moment, f"{name}{day}", xA431=serial))
+    report = look(tmp_path)
+    assert told(report, "B") == ["its camera S1 was in 'A' at the same time: a card in the wrong folder?"]
+    assert [warning.deployment for warning in report.warnings] == ["B"]
+
+
 def test_the_bar_of_other_programs(tmp_path: Path) -> None:
     station(tmp_path, *[START + number * timedelta(minutes=5) for number in range(60)])
     station(tmp_path, *[START + number * timedelta(seconds=60) for number in range(101)], name="BB")

@@ -134,6 +134,15 @@ def test_a_wrong_cell_is_named_by_row_and_column(column: str, value: str, messag
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_rows_are_counted_as_the_spreadsheet_shows_them(kind: str, tmp_path: Path) -> None:
+    rows = [*ROWS[:2], [""] * len(COLUMNS), ["", *ROWS[2][1:]]]
+    rows[3][1] = "91"
+    path = csv_sheet(tmp_path, rows) if kind == "csv" else xlsx_sheet(tmp_path, [[""] * len(COLUMNS), *rows])
+    with pytest.raises(UsageError, match=r"row 4, " if kind == "csv" else r"row 5, "):
+        read_deployments(path)
+
+
 @pytest.mark.parametrize(
     ("head", "message"),
     [

@@ -42,6 +42,11 @@ def test_the_order_of_what_was_seen_changes_nothing() -> None:
     assert [row.best_path for row in rows] == ["a.jpg", "a.jpg"], "of equally good files, the first by name"
 
 
+def test_of_taxa_in_as_many_files_the_surest_comes_first() -> None:
+    animals = [seen("a.jpg", "animal", confidence=0.1), seen("a.jpg", "zebra", confidence=0.9)]
+    assert [row.answer for row in event_rows("A#1", "A", FILES, animals)] == ["zebra", "animal"]
+
+
 def test_a_row_has_the_columns_of_the_table() -> None:
     fox = seen("a.jpg", lineage=("Mammalia", "Carnivora", "Canidae", "Vulpes", "vulpes"))
     (row,) = event_rows("A#1", "A", FILES, [fox])

@@ -166,6 +166,16 @@ def test_a_shift_rescues_a_clock_that_began_anew_and_cannot_make_a_time_impossib
     assert future.shifted(timedelta(days=-1), RULES).time == MOMENT - timedelta(days=1)
 
 
+def test_a_name_stands_in_for_a_time_that_cannot_be_and_for_no_other() -> None:
+    name = "IMG_20251112_100312.jpg"
+    lost = facts(jpeg(exif={ORIGINAL: "1980:01:01 00:10:00"}))
+    found = lost.dated_by_name(name, NAMES)
+    assert (found.time, found.time_source, found.camera_time) == (datetime(2025, 11, 12, 10, 3, 12), "name", "")
+    assert lost.dated_by_name(name, RULES) == lost
+    assert lost.dated_by_name("IMG_20251112.jpg", NAMES) == lost, "a day is less than what the camera said"
+    assert facts(taken(MOMENT)).dated_by_name(name, NAMES) == facts(taken(MOMENT))
+
+
 def test_a_videos_time() -> None:
     assert video_facts("a.mp4", RULES, creation_time="2021-04-11T20:43:09").time == MOMENT
     assert video_facts("a.mp4", RULES, creation_time="1904-01-01T00:00:00.000000Z").time_source == ""
@@ -249,14 +259,15 @@ def test_real_photos_tell_what_the_list_of_truths_says(photos_dir: Path) -> None
 
 
 @pytest.mark.photos
-def test_real_photos_cut_short_and_mutated_never_raise(photos_dir: Path) -> None:
+@pytest.mark.parametrize("rounds", [200, pytest.param(20_000, marks=pytest.mark.nightly)])
+def test_real_photos_cut_short_and_mutated_never_raise(rounds: int, photos_dir: Path) -> None:
     chance = random.Random(17)
     for path in sorted((photos_dir / "field_cases" / "03-time-only-in-the-makernote").glob("*.jpg")):
         head = path.read_bytes()[:12_000]
-        for _ in range(200):
-            data = bytearray(head[: chance.randrange(len(head))])
+        for _ in range(rounds):
+            data = bytearray(head[: chance.randrange(1, len(head))])
             for _ in range(chance.randrange(30)):
-                data[chance.randrange(len(data))] = chance.randrange(256) if data else 0
+                data[chance.randrange(min(len(data), 3000))] = chance.randrange(256)
             photo_facts(bytes(data), path.name, RULES)
 
 

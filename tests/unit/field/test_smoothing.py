@@ -69,6 +69,25 @@ def test_nothing_is_decided_again_in_a_burst_of_one_or_without_weight() -> None:
 def test_what_no_label_holds_is_not_given_to_the_labels() -> None:
     faint = animal(0.2, 0.1, 0.0, 0.0, 0.0)
     assert answers(faint, faint, faint) == [None, None, None]
+    known = animal(0.5, 0.04, 0.0, 0.0, 0.0)
+    assert answers(known, known, known) == [None, None, None], "0.5 of a heron three times is not 1.0"
+
+
+def test_a_bush_that_was_taken_for_an_animal_takes_no_part() -> None:
+    bush = animal(0.1, 0.0, 0.2, 0.1, 0.05)
+    assert answers(HERON, HERON, HERON, bush) == [None] * 4
+    assert answers(HERON, HERON, bush, bush, bush, UNSURE)[5] == "heron", "and does not outvote the herons"
+
+
+def test_nothing_gets_a_wider_answer_or_its_own_again() -> None:
+    bird = animal(0.3, 0.3, 0.05, 0.0, 0.0)
+    birds = animal(0.35, 0.35, 0.0, 0.0, 0.0)
+    assert birds.decision.answer == "Ardeidae"
+    found = answers(birds, birds, bird)
+    assert found == [None, None, "Ardeidae"]
+    canids = animal(0.0, 0.0, 0.35, 0.35, 0.05)
+    mixed = animal(0.05, 0.0, 0.3, 0.3, 0.35)
+    assert answers(canids, canids, mixed)[:2] == [None, None]
 
 
 def test_the_list_holds_for_the_burst_as_well() -> None:

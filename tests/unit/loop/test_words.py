@@ -32,6 +32,7 @@ def word(number: int, label: str | None, photo: str = "a", who: str = "ann", **g
         model="zoo",
         version="1",
         audit=None,
+        audited=False,
         collected=None,
     )
     return replace(base, **given)  # type: ignore[arg-type]

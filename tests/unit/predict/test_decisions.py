@@ -80,6 +80,27 @@ def test_without_a_box_at_the_threshold_the_whole_picture_counts(
     assert seen.final.why.startswith("no box reaches 0.2")
 
 
+TAUGHT_BLANK = Taxonomy((*LABELS, Label(id="blank", name="blank")), 0.65)
+
+
+def decide_with_blank(*files: FileEvidence) -> list[DecidedPicture]:
+    return Decider(TAUGHT_BLANK, None, 0.2, False, blank_if_unknown=True).decide(files)
+
+
+def test_a_box_that_a_model_taught_blanks_sees_nothing_in_does_not_count() -> None:
+    nothing, fox = vector(0, 0, 0, 0.9), vector(0.9, 0, 0, 0)
+    only, beside = decide_with_blank(picture(box(nothing)), picture(box(nothing), box(fox, 0.5)))
+    assert (only.final.answer, only.final.level, only.final.decision, only.blank) == ("blank", "blank", "blank", True)
+    assert (only.count("animal"), only.final.why) == (0, "blank 0.90")
+    assert (beside.final.answer, beside.count("animal"), beside.blank) == ("grey fox", 1, False)
+
+
+def test_a_whole_picture_that_is_named_blank_is_blank() -> None:
+    (seen,) = decide_with_blank(picture(whole=vector(0, 0, 0, 0.9)))
+    assert (seen.final.answer, seen.final.decision, seen.blank) == ("blank", "blank", True)
+    assert seen.final.why == "no box reaches 0.2; whole picture: blank 0.90"
+
+
 def test_a_list_keeps_the_raw_answer_beside() -> None:
     allowed = AllowedLabels.only([1], 3, "is not in list.txt")
     (seen,) = decide([picture(box(vector(0.7, 0.2, 0)))], allowed=allowed)

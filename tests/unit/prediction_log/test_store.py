@@ -199,3 +199,17 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() ->
         insert(engine, [record()])
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_photos_of_the_audit_wait_for_a_look(engine: Engine) -> None:
+    migrate(engine)
+    now = time.time()
+    old, new = (
+        record(photo=letter * 64, time=now - days * 86400, audit=1.0, audited=True)
+        for letter, days in (("a", 40), ("b", 10))
+    )
+    insert(engine, [old, new, record(photo="c" * 64, audit=0.1, audited=False)])
+    photos = [letter * 64 for letter in "abc"]
+    assert feedback.wanted_photos(engine, photos, 30) == {new.photo}
+    feedback.add(engine, Feedback(prediction=old.id, verdict="confirmed"))
+    assert feedback.wanted_photos(engine, photos, 30) == {old.photo, new.photo}

@@ -19,6 +19,7 @@ from animal_classification.report.timeline_page import (
     TimelineFile,
     clock,
     days,
+    first_events,
     render,
     write_timeline,
 )
@@ -116,7 +117,7 @@ def test_pictures_are_made_of_the_best_photo_only_where_something_is_seen(tmp_pa
         event("A#3", NOON, source=photo, answers=BLANK.answers),
         event("A#4", NOON),
     ]
-    assert write_timeline(events, "cards", tmp_path / "page.html", threads=2) == 4
+    write_timeline(events, "cards", tmp_path / "page.html", count=4, threads=2)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 1
     assert "1 with a picture" in page
@@ -127,7 +128,9 @@ def test_a_page_stays_small_enough_for_a_phone(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(timeline_page, "MOST_PICTURES", 2)
     photo = put(tmp_path, "a.jpg", jpeg())
     events = [event(f"A#{number}", NOON.replace(minute=number), source=photo) for number in range(5)]
-    assert write_timeline(events, "cards", tmp_path / "page.html") == 5
+    shown, count = first_events(reversed(events))
+    assert ([one.name for one in shown], count) == (["A#0", "A#1", "A#2"], 5)
+    write_timeline(shown, "cards", tmp_path / "page.html", count=count)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert (page.count("<article "), page.count("<img ")) == (3, 2)
     assert "5 events; the first 3 are here, the table of events has all; 2 with a picture" in page

@@ -228,3 +228,9 @@ def test_embeddings_do_not_leave_the_log(client_with: MakeClient, watched: Class
     connection.close()
     assert "embedding" not in row[0]
     assert not np.array(json.loads(row[0]).get("values", [])).size
+
+
+def test_both_methods_of_a_path_are_named(client_with: MakeClient, watched: Classifier, tmp_path: Path) -> None:
+    response = client_with(watched).delete("/v1/drift")
+    assert_problem(response, 405)
+    assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))

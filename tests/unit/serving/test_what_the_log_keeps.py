@@ -32,7 +32,7 @@ def test_how_a_photo_looks(logged: TestClient, tmp_path: Path) -> None:  # noqa:
 def test_where_it_is_from(logged: TestClient, tmp_path: Path) -> None:  # noqa: F811
     files = [("files", ("a.jpg", encoded(RED)))]
     logged.post("/v1/predict", files=files, data={"source": "cam 1"}, headers={"X-Animals-Source": "not this"})
-    logged.post("/v1/predict", files=files, headers={"X-Animals-Source": "ferme à cheval".encode().decode("latin-1")})
+    logged.post("/v1/predict", files=files, headers=[(b"X-Animals-Source", "ferme à cheval".encode())])
     logged.post("/v1/predict?source=gate", content=encoded(RED), headers={"Content-Type": "image/jpeg"})
     logged.post("/v1/predict", files=files)
     opened(logged)

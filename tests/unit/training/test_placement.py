@@ -55,9 +55,9 @@ def test_torchrun_has_started_all() -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({}, "NODE_RANK and MASTER_ADDR is not set"),
-        ({"NODE_RANK": "0"}, "MASTER_ADDR is not set"),
-        ({"MASTER_ADDR": "first"}, "NODE_RANK is not set"),
+        ({}, "this one lacks NODE_RANK and MASTER_ADDR"),
+        ({"NODE_RANK": "0"}, "this one lacks MASTER_ADDR"),
+        ({"MASTER_ADDR": "first"}, "this one lacks NODE_RANK:"),
         ({"NODE_RANK": "2", "MASTER_ADDR": "first"}, "this is machine 2, counted from 0, and trainer.nodes is 2"),
         ({"NODE_RANK": "one", "MASTER_ADDR": "first"}, "NODE_RANK='one' is not a number"),
         ({"CLUSTER_SPEC": "{}"}, "CLUSTER_SPEC is not what Vertex AI sets"),

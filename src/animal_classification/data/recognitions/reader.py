@@ -11,9 +11,9 @@ from animal_classification.common.suggest import nearest_file
 from animal_classification.data.recognitions.camtrap_dp import descriptor, is_camtrap_dp, read_camtrap_dp
 from animal_classification.data.recognitions.coco import is_coco, read_coco
 from animal_classification.data.recognitions.document import (
-    MAX_BYTES,
     ZippedFolder,
     check_size,
+    most_bytes,
     parse_json,
     read_json,
     starts_like_json,
@@ -36,12 +36,13 @@ _READ = (
 )
 
 
-def read_recognitions(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Recognitions:
+def read_recognitions(path: str | Path, *, max_bytes: int | None = None) -> Recognitions:
     """Read what another program says about photos.
 
     Args:
         path: A JSON document or table of any of the dialects, or a Camtrap DP or Wildlife Insights folder or zip.
-        max_bytes: Refuse a larger file: it is held in memory, several times over.
+        max_bytes: Refuse a larger file; by default one that does not fit into memory when it is read, or has more
+            than 512 MiB.
 
     Returns:
         An entry for each file; ``says`` tells what it was taken for.
@@ -55,13 +56,14 @@ def read_recognitions(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Recogn
         raise UsageError(f"no such file or folder: {str(path)!r}{nearest_file(place)}")
     if place.is_dir():
         return _read_folder(place)
-    check_size(place, max_bytes)
+    most = most_bytes() if max_bytes is None else max_bytes
+    check_size(place, most)
     if place.suffix.lower() not in TABLE_SUFFIXES and zipfile.is_zipfile(place):
         return _read_zip(place)
     if place.suffix.lower() in _LINES:
         return _read_document(read_lines(place), place)
     if starts_like_json(place):
-        return _read_document(read_json(place, max_bytes), place)
+        return _read_document(read_json(place, most), place)
     if place.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(read_table(place), place)
     raise UsageError(f"{str(place)!r} is neither JSON nor a table ({', '.join(TABLE_SUFFIXES)}); read are: {_READ}")

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from animal_classification.data.detections import Detection
+from animal_classification.data.detections import BLANK, Detection
 from animal_classification.data.recognitions import Recognitions, RecognizedFile, read_recognitions
 from animal_classification.data.sources.crop_files import CropFolder, Cutting
 from animal_classification.data.sources.listing import ListedPhoto, Listing, SourceOptions, walk_photos
 from animal_classification.errors import UsageError
 
-BLANK = "blank"
 # What `--kind` says, and how the dialects begin that it means.
 FIELD_KINDS = {
     "megadetector": ("MegaDetector", "animl", "AddaxAI", "SpeciesNet", "a table of animals", "animals "),

@@ -22,9 +22,9 @@ from animal_classification.monitoring.drift.make_reference import (
     read_reference,
 )
 from animal_classification.monitoring.drift.page import write_page
-from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.photo_windows import find_photos, in_turn, read_window
 from animal_classification.monitoring.drift.reference import DriftReference
+from animal_classification.monitoring.drift.sample_reader import SampleReader
 from animal_classification.registry import resolve_model
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def judge_photos(asked: DriftRequest, progress: Progress = silent) -> JudgedPhot
     bundle = open_model(asked.model)
     judge = DriftJudge.of(bundle, baseline_of(asked.against))
     photos = find_photos(asked.photos)
-    read = read_window(PhotoReader.of(bundle, engine=asked.engine), photos, progress)
+    read = read_window(SampleReader.of(bundle, engine=asked.engine), photos, progress)
     size = min(asked.size, len(judge.reference))
     windows = in_turn(read.window, size)
     verdicts = judge.judge_in_turn(windows, size=size)
@@ -160,7 +160,7 @@ def give_reference(bundle: Bundle, photos: HeldOutPhotos, target: Path, reading:
     Raises:
         UsageError: Fewer than 100 photos are left, or ``target`` is taken.
     """
-    reader = PhotoReader.of(bundle, engine=reading.engine)
+    reader = SampleReader.of(bundle, engine=reading.engine)
     made = read_reference(reader, photos, renamed(reading.progress, "looking at photos"))
     learned = None
     if reading.learn:

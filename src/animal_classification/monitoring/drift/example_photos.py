@@ -34,7 +34,8 @@ def examples_of(verdict: Verdict, window: DriftWindow, reference: DriftReference
         count: How many of each.
     """
     then, now = _strangeness(verdict, window.sample, reference)
-    usual = np.argsort(np.abs(then - np.median(then)), kind="stable")
+    # Among equals by lot: photos lie in the order of their classes.
+    usual = np.lexsort((reference.sha, np.abs(then - np.median(then))))
     strange = np.argsort(-now, kind="stable")
     return ExamplePhotos(usual[:count], strange[:count])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from animal_classification.errors import UsageError
 from animal_classification.imaging.statistics import NAMES
 from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGHTS, AccuracyModel, LearnedWeights
-from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, kind_of, largest_shift
+from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, SourceShifts, kind_of, largest_shift
 from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
 from animal_classification.monitoring.drift.two_sample_tests import (
     Relabellings,
@@ -36,6 +37,7 @@ FEWEST_IN_WINDOW = 50
 WINDOW = 200
 _TESTS = 4
 _FEWEST_WITH_STATS = 20
+_FEWEST_OF_SOURCE = 10
 _LABELS_SHOWN = 5
 
 
@@ -170,6 +172,8 @@ class DriftJudge:
             tests=tests,
             image_of_known=known.numbers_p,
             look_of_known=known.look[1],
+            look_left=known.look[0] / max(pair.look[0], 1e-9),
+            shifts_by_source=pair.shifts_by_source(window.source),
             strangers=pair.strangers,
             shifts=pair.shifts,
             strangers_shifts=pair.strangers_shifts,
@@ -273,7 +277,20 @@ class _Pair:
     @cached_property
     def shifts(self) -> NDArray[np.float64]:
         """How far the means are from the reference's, ``[12]``, in deviations of the whole reference."""
-        window, reference = _with_stats(self._window), _with_stats(self._reference)
+        return self._shifts_of(np.ones(len(self._window), np.bool_))
+
+    def shifts_by_source(self, sources: Sequence[str]) -> dict[str, SourceShifts]:
+        """The same for each source with ten photos or more, and for the photos from elsewhere."""
+        counts = Counter(sources)
+        large = [source for source, count in counts.items() if _FEWEST_OF_SOURCE <= count < len(sources)]
+        there = {source: np.array([one == source for one in sources]) for source in large}
+        return {
+            source: SourceShifts(counts[source] / len(sources), self._shifts_of(own), self._shifts_of(~own))
+            for source, own in there.items()
+        }
+
+    def _shifts_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        window, reference = _with_stats(self._window.take(chosen)), _with_stats(self._reference)
         if not len(window) or not len(reference):
             return np.zeros(len(NAMES))
         means: NDArray[np.float64] = window.mean(axis=0) - reference.mean(axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,12 @@ IMAGE_ALPHA = 0.01
 STRANGE_LOOK = 1.25
 # Of the strangers, so many from one source make it the one to look at.
 ONE_SOURCE = 0.8
+# Where strangers are left out and so much of the difference stays, all photos look otherwise, some of them so much that
+# they count as strangers: a turned camera leaves 0.8 of it, new animals 0.2 at most.
+ALL_LOOK = 0.6
+# A source whose photos moved so far, in deviations, while those from elsewhere moved a quarter of it at most, is the
+# one to look at.
+_SOURCE_SHIFT, _ELSEWHERE = 0.8, 0.25
 _OTHER_LOOK = (
     "the animals look otherwise to the model, while light and sharpness are as before: another view, distance or "
     "background, or another kind of the same animals"
@@ -53,6 +60,22 @@ _WORDS: dict[tuple[str, bool], tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class SourceShifts:
+    """The photos of one source beside those from elsewhere: their share, and how far the numbers of each moved."""
+
+    share: float
+    own: NDArray[np.float64]
+    elsewhere: NDArray[np.float64]
+
+    @property
+    def alone(self) -> bool:
+        """Whether this source moved and the others did not."""
+        place = int(np.abs(self.own).argmax())
+        own, elsewhere = abs(float(self.own[place])), abs(float(self.elsewhere[place]))
+        return own >= _SOURCE_SHIFT and elsewhere <= _ELSEWHERE * own
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the kind is decided on.
@@ -62,6 +85,9 @@ class Evidence:
         tests: Their results.
         image_of_known: p of the numbers of photos that are no strangers, within predicted classes.
         look_of_known: p of their embeddings.
+        look_left: How large their difference is, as a share of that of all photos.
+        shifts_by_source: For each source of several: its share of the window, and its own ``shifts`` and those of the
+            photos from elsewhere.
         strangers: Which photos of the window are strangers, ``[N]``.
         shifts: How far the mean of each of the twelve numbers moved, ``[12]``, in deviations of the reference.
         strangers_shifts: The same of the medians, for the strangers alone.
@@ -73,6 +99,8 @@ class Evidence:
     tests: DriftTests
     image_of_known: float
     look_of_known: float
+    look_left: float
+    shifts_by_source: Mapping[str, SourceShifts]
     strangers: NDArray[np.bool_]
     shifts: NDArray[np.float64]
     strangers_shifts: NDArray[np.float64]
@@ -107,7 +135,9 @@ def kind_of(evidence: Evidence) -> KindOfDrift:
     if not fired:
         found = KindOfDrift("none", "the photos look like those that the model was measured on")
     elif evidence.image_of_known <= IMAGE_ALPHA and abs(shift) >= NOTABLE_SHIFT:
-        found = numbers
+        found = _of_one_source(evidence) or numbers
+    elif evidence.look_of_known <= evidence.alpha and evidence.look_left >= ALL_LOOK:
+        found = KindOfDrift("look", _OTHER_LOOK)
     elif "content" in fired:
         found = _strangers(evidence)
     elif "look" in fired and evidence.look_of_known <= evidence.alpha:
@@ -119,6 +149,16 @@ def kind_of(evidence: Evidence) -> KindOfDrift:
     else:
         found = KindOfDrift("look", "the photos look otherwise to the model, and no single number says how")
     return found
+
+
+def _of_one_source(evidence: Evidence) -> KindOfDrift | None:
+    """Where the photos of one source moved, and no others."""
+    alone = [(source, one) for source, one in evidence.shifts_by_source.items() if source and one.alone]
+    if len(alone) != 1:
+        return None
+    source, one = alone[0]
+    says = f"{one.share:.0%} of photos, those from {source}, {described(one.own)}"
+    return KindOfDrift("image", says, one.share, source)
 
 
 def described(shifts: NDArray[np.float64]) -> str:

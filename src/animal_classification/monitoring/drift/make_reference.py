@@ -18,9 +18,9 @@ from animal_classification.errors import UsageError
 from animal_classification.evaluation.eval_set import NO_TARGET, Subject
 from animal_classification.imaging.corruptions import CORRUPTIONS
 from animal_classification.monitoring.drift.accuracy_estimate import AccuracyModel, LearnedWeights, fit_learned
-from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.reference import FEWEST, MONITOR_FILE, MOST, NO_LABEL, DriftReference
 from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
+from animal_classification.monitoring.drift.sample_reader import SampleReader
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -100,7 +100,7 @@ def make_reference(sample: PhotoSample, photos: HeldOutPhotos) -> DriftReference
     return DriftReference(sample=sample.take(kept), label=left.label, sha=np.array(sha, dtype=np.uint64))
 
 
-def read_reference(reader: PhotoReader, photos: HeldOutPhotos, progress: Progress = silent) -> DriftReference:
+def read_reference(reader: SampleReader, photos: HeldOutPhotos, progress: Progress = silent) -> DriftReference:
     """Send photos through a model and make a reference of them.
 
     Raises:
@@ -118,7 +118,7 @@ def read_reference(reader: PhotoReader, photos: HeldOutPhotos, progress: Progres
     return found
 
 
-def learn_weights(reader: PhotoReader, photos: HeldOutPhotos, progress: Progress = silent) -> LearnedWeights:
+def learn_weights(reader: SampleReader, photos: HeldOutPhotos, progress: Progress = silent) -> LearnedWeights:
     """Fit the learned estimate of accuracy to a model: photos with labels, as they are and under fifteen changes.
 
     Raises:

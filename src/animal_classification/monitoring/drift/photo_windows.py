@@ -16,8 +16,8 @@ from animal_classification.data.sources.columns import choose_columns
 from animal_classification.data.tabular import TABLE_SUFFIXES, read_table
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.monitoring.drift.judge import FEWEST_IN_WINDOW
-from animal_classification.monitoring.drift.photo_reader import PhotoReader
 from animal_classification.monitoring.drift.sample import DriftWindow
+from animal_classification.monitoring.drift.sample_reader import SampleReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def find_photos(words: Sequence[str]) -> list[PhotoOnDisk]:
     return found
 
 
-def read_window(reader: PhotoReader, photos: Sequence[PhotoOnDisk], progress: Progress = silent) -> PhotoWindow:
+def read_window(reader: SampleReader, photos: Sequence[PhotoOnDisk], progress: Progress = silent) -> PhotoWindow:
     """Send photos through a model.
 
     Raises:

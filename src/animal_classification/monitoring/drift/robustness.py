@@ -22,8 +22,8 @@ from animal_classification.inference.reference import TrainingReference
 from animal_classification.monitoring.drift.accuracy_estimate import USUAL_WEIGHTS, LearnedWeights
 from animal_classification.monitoring.drift.judge import FEWEST_IN_WINDOW, DriftJudge
 from animal_classification.monitoring.drift.make_reference import HeldOutPhotos, make_reference
-from animal_classification.monitoring.drift.photo_reader import PhotoReader, PhotoReadings
 from animal_classification.monitoring.drift.sample import DriftWindow, PhotoSample
+from animal_classification.monitoring.drift.sample_reader import SampleReader, SampleReadings
 
 if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
@@ -44,7 +44,7 @@ class _ChangedViews:
     bundle: Bundle
     target: NDArray[np.int64]
     units: NDArray[np.int64]
-    readings: PhotoReadings
+    readings: SampleReadings
     judge: DriftJudge | None
 
 
@@ -69,7 +69,7 @@ def measure_robustness(
     photos = HeldOutPhotos.selected(usable)
     chosen = photos.by_lot(_MOST)
     changes = tuple(CORRUPTIONS.values())
-    reader = PhotoReader.of(bundle, engine=engine)
+    reader = SampleReader.of(bundle, engine=engine)
     looking = renamed(progress, "looking at changed photos")
     readings = reader.read(photos.take(chosen).files, changes=changes, progress=looking)
     if not len(readings):
@@ -95,7 +95,7 @@ def with_robustness(measurement: Measurement, progress: Progress = silent, cache
     return replace(measurement, result=measurement.result.model_copy(update={"drift": found}))
 
 
-def _judge(bundle: Bundle, readings: PhotoReadings, photos: HeldOutPhotos) -> DriftJudge | None:
+def _judge(bundle: Bundle, readings: SampleReadings, photos: HeldOutPhotos) -> DriftJudge | None:
     reference = make_reference(readings.sample(), photos)
     if reference is None:
         return None

@@ -20,7 +20,7 @@ from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables, beside_table
-from animal_classification.predict.journal import JournalHeader, write_failed
+from animal_classification.predict.journal import JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.writers import parquet
 from animal_classification.predict.writers.table_file import TableFile
 
@@ -58,7 +58,8 @@ class FieldTableFile(TableFile):
     ) -> None:
         target = Path(path).resolve()
         kept, unfinished = kept_journal(target), target.with_name(f"{target.name}.partial")
-        if resume and kept.is_file() and not unfinished.exists():
+        self._untouched = resume and kept.is_file() and not unfinished.exists()
+        if self._untouched:
             kept.rename(unfinished)
         super().__init__(path, kind, resume=resume, overwrite=overwrite, threads=threads)
         try:
@@ -76,10 +77,23 @@ class FieldTableFile(TableFile):
         beside = (kept_journal(target), beside_table(target, "detections"), beside_table(target, "events"))
         return (*TableFile.files(path), *beside)
 
+    def append(self, entry: JournalEntry) -> None:
+        """Add a row; it is safe when this returns."""
+        self._untouched = False
+        super().append(entry)
+
+    def close(self, *, discard: bool = False) -> None:
+        """Let go; a journal of a finished run that nothing was added to has its name back."""
+        journal = self._journal.path
+        super().close(discard=discard)
+        if self._untouched and journal.is_file():
+            journal.replace(kept_journal(self.path))
+
     def finish(self) -> None:
         """Write the tables; the journal gets the name under which it stays."""
         self._settle()
         self._write(self._journal.path)
+        self._untouched = False
         self._journal.path.replace(kept_journal(self.path))
         self._journal.abandon()
 

@@ -19,7 +19,7 @@ from animal_classification.monitoring.drift.judge import DriftJudge, NoReference
 from animal_classification.serving.http.drift_samples import (
     FEWEST_PHOTOS,
     MOST_PHOTOS,
-    EmbeddedPhotos,
+    DriftSampleIn,
     observed,
     window_of_json,
     window_of_outcomes,
@@ -62,7 +62,7 @@ BODY: dict[str, Any] = {
                 },
                 "encoding": {"files": {"contentType": "image/*"}},
             },
-            "application/json": {"schema": EmbeddedPhotos.model_json_schema()},
+            "application/json": {"schema": DriftSampleIn.model_json_schema()},
         },
     }
 }

@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 PerPhoto = Annotated[list[Item], Field(min_length=FEWEST_PHOTOS, max_length=MOST_PHOTOS)]
 
 
-class EmbeddedPhotos(BaseModel):
+class DriftSampleIn(BaseModel):
     """Photos that the client has embedded; a value of each list for each photo, in the order of time."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class EmbeddedPhotos(BaseModel):
     )
 
 
-class _Rest(EmbeddedPhotos):
+class _Rest(DriftSampleIn):
     """The same without the embeddings, which are read by themselves."""
 
     embeddings: None = None  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from animal_classification.errors import AnimalsError, ImageError, UsageError
 from animal_classification.serving.http.request_path import path_below_root, speaks_open_inference
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # nginx's status for it; nobody receives it, but it stands in the log and in the metrics.
 CLIENT_GONE = 499
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 MEDIA_TYPE = "application/problem+json"
 # What a client can mend; any other error of ours is the server's own trouble, and its message may name local paths.
 STATUS_OF: dict[type[AnimalsError], int] = {ImageError: 422, UsageError: 422}
@@ -166,13 +168,22 @@ def _in_words(refused: Sequence[Mapping[str, str]]) -> str:
     return "; ".join(f"{item['where']}: {item['detail']}" for item in refused)
 
 
+def _methods(request: Request) -> list[str]:
+    """What is possible at a path: the framework names those of the first route there alone."""
+    return [method for method in _METHODS if any(_takes(route, request, method) for route in request.app.routes)]
+
+
+def _takes(route: BaseRoute, request: Request, method: str) -> bool:
+    return route.matches({**request.scope, "method": method})[0] is Match.FULL
+
+
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
         return not_found(path_below_root(request.scope))
     if error.status_code == 405:
         detail = f"{request.method} is not possible here; see the Allow header"
-        return respond(request.scope, ProblemError(405, detail, headers=error.headers))
+        return respond(request.scope, ProblemError(405, detail, headers={"Allow": ", ".join(_methods(request))}))
     return respond(request.scope, ProblemError(error.status_code, str(error.detail), headers=error.headers))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,8 @@ from animal_classification.serving.models.tagged_canary import TaggedCanary
 from animal_classification.serving.models.watcher import ModelWatcher, WatchedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from animal_classification.serving.models.loader import LoadedModel
     from animal_classification.serving.service import ModelService
     from animal_classification.settings import Settings
@@ -39,6 +42,7 @@ async def install_models(service: ModelService, settings: Settings) -> None:
     loaded = await in_thread(lambda: [bootstrap.loader.load(source) for source in plan.models], patience=PATIENCE)
     names = [item.predictor.info.name for item in loaded]
     _require_distinct(names)
+    _warn_of_crops(loaded, settings)
     if settings.detector:
         threads = loaded[0].predictor.threads
         service.detector = await in_thread(lambda: Detector.load(settings.detector, threads=threads), patience=PATIENCE)
@@ -133,6 +137,16 @@ class _Bootstrap:
             loading=self._loading[model.role],
         )
         self._service.watchers.append(watcher)
+
+
+def _warn_of_crops(loaded: Sequence[LoadedModel], settings: Settings) -> None:
+    for item in loaded:
+        if item.predictor.info.data.crops and not settings.detector:
+            logging.getLogger(__name__).warning(
+                "%s learned from animals cut out of photos, and is shown whole ones: start the server with --detector, "
+                "and ask for detections",
+                item.title,
+            )
 
 
 def _require_distinct(names: list[str]) -> None:

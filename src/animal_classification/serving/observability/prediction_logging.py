@@ -16,7 +16,7 @@ from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.statistics import photo_statistics
 from animal_classification.prediction_log.database import is_there
-from animal_classification.prediction_log.feedback import reviewed_photos
+from animal_classification.prediction_log.feedback import wanted_photos
 from animal_classification.prediction_log.location import log_location
 from animal_classification.prediction_log.photo_keeper import PhotoKeeper
 from animal_classification.prediction_log.photo_retention import nothing_wanted
@@ -48,6 +48,8 @@ THUMBNAIL = 1024
 _QUALITY = 88
 # Each takes 0.6 ms, and a window of drift is some hundred photos.
 STATISTICS_AN_HOUR = 2000
+# A photo of the audit waits so long for somebody to look at it: as long as an answer counts.
+AUDIT_DAYS = 30.0
 
 
 class PredictionLogger:
@@ -123,10 +125,10 @@ class PredictionLogger:
         self._audit.set_rate(*what_came(engine))
 
     def _reviewed(self, photos: Collection[str]) -> Collection[str]:
-        """Those of these photos that people reviewed, and that are kept for that."""
+        """Those of these photos that people reviewed or shall look at, and that are kept for that."""
         if not is_there(self.log.place.database):  # nobody can have said anything yet, and nothing is made
             return ()
-        return reviewed_photos(self.log.database(), photos)
+        return wanted_photos(self.log.database(), photos, AUDIT_DAYS)
 
     def close(self, timeout: float = 3.0) -> None:
         """Write the rows that wait; called when the last answer has left."""

@@ -16,9 +16,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
+from animal_classification.errors import UsageError
 from animal_classification.training.neural import checkpoints
 from animal_classification.training.neural.device import accelerator, deterministic, precision, prepare_torch
-from animal_classification.training.neural.finetune.stages import UncutNetwork
+from animal_classification.training.neural.finetune.stages import NORMS, UncutNetwork
 from animal_classification.training.neural.fit_plan import FitTask
 from animal_classification.training.neural.lightning_module import FitModule
 from animal_classification.training.neural.placed_environment import PlacedEnvironment
@@ -43,6 +44,7 @@ def fit(job: RecipeInputs, network: nn.Module, groups: Groups, photos: FitPhotos
         plan: How.
 
     Raises:
+        UsageError: Several processes cannot fit this network together.
         OutputError: A checkpoint cannot be written; the last one is good.
         AnimalsError: The loss is not a number any more, or a photo vanished.
     """
@@ -66,10 +68,21 @@ def run_fit(task: FitTask, team: Team, job: RecipeInputs | None = None) -> FitMo
         module.restore(task.state)
     if not module.finished:
         task.network.train()  # Lightning leaves it as it comes, and measuring it before has switched dropout off
+        if not team.shard.alone:
+            _refuse_own_statistics(task.network)
         _run(task, module, team)
         module.finished = True
         module.save()
     return module
+
+
+def _refuse_own_statistics(network: nn.Module) -> None:
+    """Batch norms that learn would see each process's photos only, and the result depend on their number."""
+    if any(isinstance(module, NORMS) and module.training for module in network.modules()):
+        raise UsageError(
+            "this network's batch norms learn from a batch's photos, which several processes would divide: keep them "
+            "in evaluation mode, as recipe=finetune does, or train with trainer.devices=1"
+        )
 
 
 def _run(task: FitTask, module: FitModule, team: Team) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Between two fits the leader may cross-validate and measure for long; a process that dies is noticed at once.
 _TIMEOUT = timedelta(hours=12)
-_GRACE = 10.0  # seconds
+_GRACE, _POLL = 10.0, 0.05  # seconds
 
 
 @dataclass
@@ -134,7 +134,7 @@ class Team:
             for helper in self.helpers:
                 if said := helper.ended():
                     return said
-            time.sleep(0.05)
+            time.sleep(_POLL)
         return None
 
 
@@ -181,13 +181,31 @@ def joined(trainer: TrainerConfig, placement: Placement, store: TCPStore | None,
     try:
         with team.explained():
             team.helpers = [_start(trainer, placement, number, follower) for number in range(1, placement.starts + 1)]
+            if store is not None:
+                _await(team, store)
             _join(trainer, placement, store)
             yield team
     finally:
         for helper in team.helpers:
             helper.stop()
-        with suppress(RuntimeError, ValueError):
-            torch.distributed.destroy_process_group()
+        if torch.distributed.is_initialized():
+            with suppress(RuntimeError):
+                torch.distributed.destroy_process_group()
+
+
+def _await(team: Team, store: TCPStore) -> None:
+    """Until all that were started here have found the store: one that cannot start would be waited for in vain.
+
+    Raises:
+        AnimalsError: One ended.
+    """
+    store.set(f"here/{team.placement.rank}", "1")
+    waited = [f"here/{helper.rank}" for helper in team.helpers]
+    while waited and not store.check(waited):
+        for helper in team.helpers:
+            if said := helper.ended():
+                raise AnimalsError(f"training did not begin: {said}")
+        time.sleep(_POLL)
 
 
 def _join(trainer: TrainerConfig, placement: Placement, store: TCPStore | None) -> None:

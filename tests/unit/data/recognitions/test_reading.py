@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from animal_classification.data.detections import Detection
-from animal_classification.data.recognitions import Recognitions, read_recognitions
+from animal_classification.data.recognitions import Recognitions, document, read_recognitions
 from animal_classification.errors import UsageError
 
 BOX = [0.1, 0.2, 0.3, 0.4]
@@ -316,3 +316,10 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
 def test_a_table_of_something_else_says_which_are_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a table of none of these: .*animl.*AddaxAI.*Timelapse.*it has 'x', 'y'"):
         read(tmp_path, "x,y\n1,2\n", "other.csv")
+
+
+def test_what_does_not_fit_into_memory_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "available_memory", lambda: 1200)
+
+    with pytest.raises(UsageError, match="holds more than 100 bytes; split it"):
+        read(tmp_path, megadetector(image("a.jpg", BOX)))

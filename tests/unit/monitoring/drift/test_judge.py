@@ -70,6 +70,27 @@ def test_the_part_that_changed_and_its_camera_are_named() -> None:
     assert "saturation" in evidence.says
 
 
+def test_the_one_camera_whose_photos_changed_is_named() -> None:
+    sample, _ = made_sample(200, 7)
+    stats = sample.stats.copy()
+    stats[150:, 0] -= 8
+    window = as_window(replace(sample, stats=stats), source=("cam1",) * 75 + ("cam2",) * 75 + ("cam4",) * 50)
+    verdict = made_judge().judge(window)
+    assert (verdict.kind, verdict.part, verdict.part_source) == ("image", 0.25, "cam4")
+    assert verdict.says.startswith("25% of photos, those from cam4, are darker (brightness -1.")
+    everywhere = replace(window, source=("cam1", "cam2") * 100)
+    assert made_judge().judge(everywhere).part_source is None
+
+
+def test_photos_that_all_look_otherwise_are_no_strangers() -> None:
+    """As when a camera is turned: many count as strangers, but those that do not look otherwise as well."""
+    sample, _ = made_sample(200, 7, strangers=0.3)
+    moved = replace(sample, embedding=sample.embedding + np.eye(1, 16, 9).astype(np.float32) * 0.6)
+    verdict = made_judge().judge(as_window(moved))
+    assert {"content", "look"} <= verdict.fired
+    assert verdict.kind == "look"
+
+
 def test_two_windows_in_a_row_confirm() -> None:
     judge = made_judge()
     windows = [as_window(made_sample(200, seed, dark=1.5)[0]) for seed in (7, 8)]

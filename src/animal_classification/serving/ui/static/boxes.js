@@ -15,7 +15,7 @@ function place(element, box) {
 }
 
 function outline(box, number) {
-  const element = make("span", { class: `box ${box.category}` }, make("b", {}, String(number)));
+  const element = make("span", { class: `box ${box.category}`, "aria-hidden": "true" }, make("b", {}, String(number)));
   place(element, box);
   return element;
 }

@@ -14,6 +14,8 @@ export async function drift(since) {
   }
 }
 
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 function title(told) {
   const verdict = told.verdict;
   if (verdict.kind === "none") return "Photos look as they did";
@@ -60,7 +62,7 @@ function panel(told) {
     "section",
     { class: `panel drift${alarm ? " alarm" : ""}` },
     make("h2", {}, title(told)),
-    make("p", {}, make("strong", {}, `${told.model} ${told.version}`), `: ${sureness(told.verdict)}. ${told.verdict.says}`),
+    make("p", {}, make("strong", {}, `${told.model} ${told.version}`), `: ${sureness(told.verdict)}. ${sentence(told.verdict.says)}.`),
     facts(told),
     strip("Before", told.examples?.before ?? []),
     strip("Now", told.examples?.after ?? []),

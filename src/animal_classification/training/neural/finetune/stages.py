@@ -28,7 +28,7 @@ _STAGE_NAMES = (
     ("stem*", "stages*", "norm_pre"),
     ("stem", "stages*", "final_conv"),
 )
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class UncutNetwork(nn.Module):
@@ -81,7 +81,7 @@ class TrainableTail(nn.Module):
         """Batch norms stay as they are: a small batch's statistics are worse than a million photos'."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, _NORMS):
+            if isinstance(module, NORMS):
                 module.eval()
         return self
 

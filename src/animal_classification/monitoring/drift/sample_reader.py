@@ -32,7 +32,7 @@ _View = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  # 
 
 
 @dataclass(frozen=True)
-class PhotoReadings:
+class SampleReadings:
     """What a model says of photos, in one or several views: as they are, and changed.
 
     Attributes:
@@ -49,7 +49,7 @@ class PhotoReadings:
     embedding: NDArray[np.float16]
     stats: NDArray[np.float32]
     errors: dict[int, str]
-    reader: PhotoReader
+    reader: SampleReader
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -61,7 +61,7 @@ class PhotoReadings:
 
 
 @dataclass(frozen=True)
-class PhotoReader:
+class SampleReader:
     """Reads photos as predictions do, with several crops of wide ones.
 
     Attributes:
@@ -79,7 +79,7 @@ class PhotoReader:
     threads: int
 
     @classmethod
-    def of(cls, bundle: Bundle, *, engine: str = "auto", threads: int | None = None) -> PhotoReader:
+    def of(cls, bundle: Bundle, *, engine: str = "auto", threads: int | None = None) -> SampleReader:
         """For a bundle.
 
         Raises:
@@ -91,7 +91,7 @@ class PhotoReader:
 
     def read(
         self, files: Sequence[Path], *, changes: Sequence[Corruption] = (), progress: Progress = silent
-    ) -> PhotoReadings:
+    ) -> SampleReadings:
         """Read photos, each as it is and under every change; about 13 ms a view on one core.
 
         Args:
@@ -117,12 +117,12 @@ class PhotoReader:
         stats = (photo_statistics(view[0]) for view in views)
         return list(zip(outputs["logits"], outputs["embedding"], stats, strict=True))
 
-    def _gathered(self, found: Sequence[list[_View] | ImageError], views: int) -> PhotoReadings:
+    def _gathered(self, found: Sequence[list[_View] | ImageError], views: int) -> SampleReadings:
         good = [row for row in found if not isinstance(row, ImageError)]
         empty = np.empty((0, views, 0), np.float32), np.empty((0, views, len(NAMES)), np.float32)
         parts = [np.array([[view[part] for view in row] for row in good]) for part in range(3)] if good else []
         logits, embedding, stats = parts or (empty[0], empty[0], empty[1])
-        return PhotoReadings(
+        return SampleReadings(
             positions=np.array([i for i, row in enumerate(found) if not isinstance(row, ImageError)], dtype=np.int64),
             logits=logits,
             embedding=embedding.astype(np.float16),
