@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,19 @@ REFUSED = {400, 401, 403}
 
 
 def documented() -> dict[str, str]:
-    """Scope by path, as the table says."""
+    """Scope by path, or by method and path where they differ, as the table says."""
     section = DOCS.read_text(encoding="utf-8").split("\n## Who may ask\n")[1].split("\n## ")[0]
     words = {"none, any host": HEALTH, "none": OPEN, **{f"`{scope}`": scope for scope in SCOPES}}
     found: dict[str, str] = {}
     for first, second in re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", section, re.MULTILINE):
         if first in words:
-            found |= dict.fromkeys(re.findall(r"`(/[^`]*)`", second), words[first])
+            found |= dict.fromkeys(re.findall(r"`((?:[A-Z]+ )?/[^`]*)`", second), words[first])
     return found
+
+
+def entry_of(table: dict[str, str], methods: Iterable[str], path: str) -> str:
+    """Under which words of the table a route stands."""
+    return next((words for method in sorted(methods) if (words := f"{method} {path}") in table), path)
 
 
 @dataclass
@@ -127,7 +132,7 @@ def _routes(app: FastAPI) -> list[tuple[str, set[str], str]]:
         mounted = isinstance(context.original_route, ScopedMount)
         template = path + "/{path}" if mounted else path
         methods = {"GET"} if mounted else set(context.methods or ())
-        found.append((template, methods, scopes.get(template, "admin")))
+        found.append((template, methods, scopes.get(entry_of(scopes, methods, template), "admin")))
     return found
 
 
@@ -146,8 +151,8 @@ def test_every_route_says_what_it_needs_and_the_page_says_the_same(door: Door) -
     ]
     assert silent == [], "routes without @requires: they are for admins until they say so"
     said = {
-        template: getattr(context.original_route, "required_scope", None)
-        for context, (template, _, _) in zip(contexts, door.routes, strict=True)
+        entry_of(table, methods, template): getattr(context.original_route, "required_scope", None)
+        for context, (template, methods, _) in zip(contexts, door.routes, strict=True)
     }
     missing = ONLY_WITH_LOG if any("{rest:path}" in path for path in said) else set()
     assert {path: scope for path, scope in said.items() if path not in WITHOUT_LOG} == {
@@ -256,8 +261,9 @@ def test_the_description_says_which_scope_a_route_asks_for(door: Door) -> None:
     paths = door.app.openapi()["paths"]
     table = documented()
     for path, operations in paths.items():
-        for operation in operations.values():
-            if table[path] in {OPEN, HEALTH}:
+        for method, operation in operations.items():
+            scope = table[entry_of(table, [method.upper()], path)]
+            if scope in {OPEN, HEALTH}:
                 assert operation["security"] == []
             else:
-                assert operation["x-required-scope"] == table[path]
+                assert operation["x-required-scope"] == scope

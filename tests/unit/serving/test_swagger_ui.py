@@ -34,17 +34,19 @@ def test_the_contract_is_described(document: dict[str, Any]) -> None:
     ours |= {"/v1/models/{name}/card", "/v1/models/{name}/confusion"}
     ours |= {"/v1/feedback", "/v1/feedback/{number}", "/v1/review", "/v1/review/labels", "/v1/monitor"}
     ours |= {"/v1/review/{prediction}/photo", "/v1/review/reviewed.csv"}
+    ours |= {"/v1/drift", "/v1/drift/judge"}
     assert {path for path in document["paths"] if not path.startswith("/v2")} == ours
     assert "/v2/models/{name}/infer" in document["paths"]
 
 
 def test_predict_says_what_it_takes_and_gives(document: dict[str, Any]) -> None:
     predict = document["paths"]["/v1/predict"]["post"]
+    options = {"top_k", "heatmap", "words", "detections"}
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["files"]
     assert form["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
-    assert form["properties"].keys() == {"files", "model", "top_k", "heatmap", "words"}
-    assert {item["name"] for item in predict["parameters"]} == {"model", "top_k", "heatmap", "words"}
+    assert form["properties"].keys() == {"files", "model", "source", *options}
+    assert {item["name"] for item in predict["parameters"]} == {"model", "source", *options}
     entry = document["components"]["schemas"]["PhotoPrediction"]
     assert {"id", "file", "label", "probability", "unknown", "top", "model", "version", "error"} <= set(
         entry["required"]
