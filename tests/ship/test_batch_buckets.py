@@ -60,7 +60,7 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
             else {
                 "AWS_ENDPOINT_URL": proxy.url,
                 "AWS_ACCESS_KEY_ID": "testing",
-                "AWS_SECRET_ACCESS_KEY": "testing",
+                "AWS_SECRET_ACCESS_KEY": "testing",  # pragma: allowlist secret
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_MAX_ATTEMPTS": "1",
             }

@@ -34,7 +34,7 @@ ZAMBA = "2.7.2"
 CHECKPOINT = "zamba/object_detection/yolox/assets/yolox_tiny_640_20220528.pth"
 LICENSE = f"zamba-{ZAMBA}.dist-info/licenses/LICENSE"
 # Of the checkpoint that all numbers in the documents were measured with.
-SHA256 = "31f8690fc62f9d0756f1e8c09b0b02e5ade106173ed0a30743d47c004f88f4e0"
+SHA256 = "31f8690fc62f9d0756f1e8c09b0b02e5ade106173ed0a30743d47c004f88f4e0"  # pragma: allowlist secret
 SIZE = 640
 MULTIPLE = 32
 
