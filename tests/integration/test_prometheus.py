@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,9 @@ if shutil.which("prometheus") is None:
 import httpx
 from PIL import Image
 
+from animal_classification.prediction_log.database import connect, writing
+from animal_classification.prediction_log.drift_records import DriftRecord, add_record
+from animal_classification.prediction_log.location import LogLocation
 from tests.e2e.serving import Server, wait_for
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -60,6 +64,35 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[str]:
     process.wait(20)
 
 
+def _tell_of_drift(folder: Path) -> None:
+    """A verdict in the server's database, as another server that shares it would write."""
+    now = datetime.now(UTC)
+    verdict = {"accuracy": {"estimated": [0.8, 0.9], "audit": {"accuracy": 0.85}}}
+    record = DriftRecord(
+        id="1",
+        time=now,
+        since=now,
+        until=now,
+        model="tiny",
+        version="1",
+        source="",
+        reference="0" * 64,
+        read=200,
+        used=180,
+        p={},
+        effects={"look": 0.01},
+        kind="look",
+        confirmed=True,
+        harm={},
+        score={"value": 0.4, "verdict": verdict},
+        explain="the photos look otherwise",
+    )
+    engine = connect(LogLocation(folder=folder).database)
+    with writing(engine) as connection:
+        assert add_record(connection, record)
+    engine.dispose()
+
+
 def test_every_promised_metric_is_found_after_traffic(server: Server, prometheus: str, tmp_path: Path) -> None:
     picture = BytesIO()
     Image.new("RGB", (64, 64), (200, 30, 30)).save(picture, "JPEG")
@@ -67,6 +100,8 @@ def test_every_promised_metric_is_found_after_traffic(server: Server, prometheus
     files = [("files", ("a.jpg", photo)), ("files", ("b.jpg", b"no photo"))]
     assert httpx.post(f"{server.address}/v1/predict", files=files).status_code == 200
     assert httpx.post(f"{server.address}/v1/predict", content=b"").status_code == 415
+    assert httpx.post(f"{server.address}/v1/drift/judge").status_code in {200, 409}  # it has no reference
+    _tell_of_drift(tmp_path / "log")
     shutil.rmtree(tmp_path / "tiny")  # and a newer version takes over
     write_tiny_bundle(tmp_path / "tiny", version="2")
     names = promised()

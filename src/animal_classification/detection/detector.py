@@ -31,7 +31,6 @@ FLOOR = 0.05
 MOST = 100
 _SQUAREST = 1.25  # as wide as cameras' pictures are at least, in heights
 _ERRORS_ONLY = 3
-ort = import_onnxruntime()
 
 
 class Detector:
@@ -142,6 +141,7 @@ class _DetectorGraph:
         return self._kind.read(wide, side, classes)
 
     def _start(self) -> Any:
+        ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
