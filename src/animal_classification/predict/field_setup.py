@@ -13,7 +13,7 @@ from animal_classification.detection.detector import Detector
 from animal_classification.detection.scene_classifier import SceneClassifier
 from animal_classification.field.camera_clock import TimeRules
 from animal_classification.predict.field_run import BoxSource, FieldRun
-from animal_classification.predict.looking import FieldPhotos
+from animal_classification.predict.photo_inference import FieldPhotos
 from animal_classification.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class FieldSetup:
             given=matched,
         )
         # Names of other forms are looked at when tables are made, so that `convert` can do with and without them.
-        looking = FieldPhotos(scenes, TimeRules())
-        return cls(looking, FieldRun.of(classifier.info, source, request.detect), notes)
+        inference = FieldPhotos(scenes, TimeRules())
+        return cls(inference, FieldRun.of(classifier.info, source, request.detect), notes)
 
 
 @dataclass(frozen=True)

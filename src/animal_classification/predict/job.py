@@ -16,7 +16,7 @@ from animal_classification.inference.results import FileResult
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_setup import FieldSetup
 from animal_classification.predict.journal import EarlierRow, JournalEntry, JournalHeader
-from animal_classification.predict.looking import WholePhotos
+from animal_classification.predict.photo_inference import WholePhotos
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed, Sorter, names_repeat, refuse_overlap
 from animal_classification.predict.summary import PredictSummary, Tally, listed
@@ -185,10 +185,10 @@ class PredictRun:
     ) -> Iterator[PredictedPhoto]:
         """Yield every photo with its row, in order; photos whose folder is gone go into the log instead."""
         info = self.classifier.info
-        looking = self.setup.photos if self.setup else WholePhotos(self.classifier)
-        looked = looking.look(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
-        with closing(looked):
-            for item, result, evidence in looked:
+        inference = self.setup.photos if self.setup else WholePhotos(self.classifier)
+        inferred = inference.infer(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
+        with closing(inferred):
+            for item, result, evidence in inferred:
                 if not result.reached and item.fetch is None and (folder := _vanished_folder(item.path)):
                     self.log.lost.setdefault(folder, "it is not there any more")
                     continue

@@ -17,7 +17,7 @@ from animal_classification.errors import CorruptImageError, ImageError, ImageNot
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import Answer, Candidate, Prediction
 from animal_classification.predict.job import Listener, PredictedPhoto, PredictRun, Sink
-from animal_classification.predict.looking import PhotoItem
+from animal_classification.predict.photo_inference import PhotoItem
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed
 from animal_classification.predict.writers.table_file import TableFile

@@ -55,21 +55,21 @@ class PhotoItem(Item):
         return replace(self, source=source, fetch=None)
 
 
-Looked = tuple[PhotoItem, FileResult, dict[str, Any] | None]
+InferredPhoto = tuple[PhotoItem, FileResult, dict[str, Any] | None]
 """A photo, its result, and in a field run its evidence."""
 
 
-class Looking(Protocol):
-    """A way to look at photos."""
+class PhotoInference(Protocol):
+    """A way to infer photos."""
 
-    def look(
+    def infer(
         self,
         photos: Iterable[FoundPhoto],
         *,
         top_k: int,
         stopped: Callable[[], bool],
         executor: Executor | None,
-    ) -> Generator[Looked, None, None]:
+    ) -> Generator[InferredPhoto, None, None]:
         """Every photo, in order."""
         ...
 
@@ -80,14 +80,14 @@ class WholePhotos:
 
     classifier: Classifier
 
-    def look(
+    def infer(
         self,
         photos: Iterable[FoundPhoto],
         *,
         top_k: int,
         stopped: Callable[[], bool],
         executor: Executor | None,
-    ) -> Generator[Looked, None, None]:
+    ) -> Generator[InferredPhoto, None, None]:
         items = map(PhotoItem.of, photos)
         with closing(self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)) as answers:
             for item, answer in answers:
@@ -106,14 +106,14 @@ class FieldPhotos:
     scenes: SceneClassifier
     times: TimeRules
 
-    def look(
+    def infer(
         self,
         photos: Iterable[FoundPhoto],
         *,
         top_k: int,
         stopped: Callable[[], bool],
         executor: Executor | None,
-    ) -> Generator[Looked, None, None]:
+    ) -> Generator[InferredPhoto, None, None]:
         labels = len(self.scenes.classifier.info.labels)
         items = (PhotoItem.of(photo, self.times) for photo in photos)
         answers = self.scenes.look_items(items, top_k=top_k, stopped=stopped, executor=executor)
