@@ -76,13 +76,13 @@ quick: lint types contracts  ## linters, types and the unit tests that take no t
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
 
-# Unit tests share the cores; whatever starts servers and browsers, or measures, has them to itself.
+# Tests share two cores: unit tests one by one, whatever starts servers and browsers file by file.
 .PHONY: pytest
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly" -n 2 --dist loadfile
 	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
@@ -149,7 +149,7 @@ sample-photos: .venv-dev/.installed  ## photos for tests that want real ones, fr
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
 	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly"
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly" -n 2 --dist loadfile
 
 # Debian's packages are installed only where somebody asked for it: the target by its name, CI, or APT=yes.
 APT ?= $(if $(CI)$(filter browser postgres prometheus,$(MAKECMDGOALS)),yes,no)
