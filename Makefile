@@ -76,13 +76,15 @@ quick: lint types contracts  ## linters, types and the unit tests that take no t
 .PHONY: check
 check: lint types contracts secrets  ## linters, types, import contracts, secret scan
 
-# Tests share two cores: unit tests one by one, whatever starts servers and browsers file by file.
+# Tests share two cores: unit tests one by one, whatever starts servers and browsers file by file; what counts how much a
+# server does has both.
 .PHONY: pytest
 pytest: .venv-dev/.installed .venv-train/.installed  ## the tests with coverage, without the linters
 	$(DEV)/python -m compileall -q src
 	rm -f .coverage .coverage.*
 	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
-	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly" -n 2 --dist loadfile
+	$(DEV)/coverage run -m pytest tests --ignore=tests/torch --ignore=tests/ship --ignore=tests/hostile -m "not unit and not nightly" -n 2 --dist loadfile
+	$(DEV)/coverage run -m pytest tests/hostile -m "not nightly"
 	$(TRAIN)/coverage run -m pytest tests/torch -m "not nightly"
 	@$(DEV)/python -c "$$DROP_BROKEN_COVERAGE"
 	$(DEV)/coverage combine --quiet
@@ -149,7 +151,8 @@ sample-photos: .venv-dev/.installed  ## photos for tests that want real ones, fr
 .PHONY: pytest-light
 pytest-light: .venv-dev/.installed  ## the tests that need no PyTorch, without coverage
 	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "unit and not nightly" -n 2
-	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship -m "not unit and not nightly" -n 2 --dist loadfile
+	$(DEV)/pytest tests --ignore=tests/torch --ignore=tests/ship --ignore=tests/hostile -m "not unit and not nightly" -n 2 --dist loadfile
+	$(DEV)/pytest tests/hostile -m "not nightly"
 
 # Debian's packages are installed only where somebody asked for it: the target by its name, CI, or APT=yes.
 APT ?= $(if $(CI)$(filter browser postgres prometheus,$(MAKECMDGOALS)),yes,no)
@@ -239,7 +242,7 @@ ship-env: .venv-ship/.installed  ## install what checks images, workflows, pipel
 
 .PHONY: ship
 ship: .venv-ship/.installed  ## workflows, manifests, alerts and cloud documents against their schemas
-	$(SHIP)/pytest tests/ship -m "not nightly"
+	$(SHIP)/pytest tests/ship -m "not nightly" -n 2 --dist loadfile
 
 .PHONY: ship-nightly
 ship-nightly: .venv-ship/.installed  ## the same, the DVC pipeline and every command of the docs: some minutes
