@@ -11,8 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.reading_budget import CELL, ROW, ReadingBudget, most_memory
+
 if TYPE_CHECKING:
     import duckdb
+
+ROWS_AT_ONCE = 256  # of which each may hold a long text
 
 
 def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str], about: str) -> None:
@@ -43,12 +47,32 @@ def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[
 def read_table(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Names of the columns, and the rows.
 
+    Equal values are packed into a few bytes, however many there are, so that what comes out is counted.
+
     Raises:
+        UsageError: It would take more memory than there is.
         duckdb.Error: It is no Parquet file.
     """
-    with connect() as database:
+    budget = ReadingBudget(repr(str(path)))
+    with connect(memory_limit=f"{most_memory() // 2}B") as database:
+        counted = database.execute("SELECT sum(num_rows) FROM parquet_file_metadata($1)", [literal(path)]).fetchone()
         result = database.execute("SELECT * FROM read_parquet($1)", [literal(path)])
-        return [column[0] for column in result.description or ()], result.fetchall()
+        columns = [column[0] for column in result.description or ()]
+        budget.take((counted[0] or 0 if counted else 0) * (ROW + CELL * len(columns)))
+        rows: list[tuple[Any, ...]] = []
+        while some := result.fetchmany(ROWS_AT_ONCE):
+            budget.take(sum(_long(value) for row in some for value in row))
+            rows += some
+        return columns, rows
+
+
+def _long(value: Any) -> int:
+    """Bytes of a value beyond those of any cell: of a text, or of all that a list holds."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, (list, tuple)):
+        return sum(CELL + _long(one) for one in value)
+    return sum(CELL + _long(one) for one in value.values()) if isinstance(value, dict) else 0
 
 
 def read_about(path: Path) -> str | None:

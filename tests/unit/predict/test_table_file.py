@@ -11,7 +11,8 @@ import pytest
 
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.results import FileResult
-from animal_classification.predict.journal import JournalEntry, JournalHeader
+from animal_classification.predict.journal import JournalEntry
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import LabelGuess, Row, to_row
 from animal_classification.predict.writers.excel import read_excel
 from animal_classification.predict.writers.parquet import read_parquet

@@ -20,7 +20,8 @@ from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables, beside_table
-from animal_classification.predict.journal import JournalEntry, JournalHeader, write_failed
+from animal_classification.predict.journal import JournalEntry, write_failed
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.writers import parquet
 from animal_classification.predict.writers.table_file import TableFile
 
