@@ -16,8 +16,6 @@ from animal_classification.common.reading_budget import CELL, ROW, ReadingBudget
 if TYPE_CHECKING:
     import duckdb
 
-ROWS_AT_ONCE = 256  # of which each may hold a long text
-
 
 def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str], about: str) -> None:
     """Write rows, with ``about`` in the file's own metadata.
@@ -53,26 +51,15 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
         UsageError: It would take more memory than there is.
         duckdb.Error: It is no Parquet file.
     """
-    budget = ReadingBudget(repr(str(path)))
-    with connect(memory_limit=f"{most_memory() // 2}B") as database:
-        counted = database.execute("SELECT sum(num_rows) FROM parquet_file_metadata($1)", [literal(path)]).fetchone()
-        result = database.execute("SELECT * FROM read_parquet($1)", [literal(path)])
-        columns = [column[0] for column in result.description or ()]
-        budget.take((counted[0] or 0 if counted else 0) * (ROW + CELL * len(columns)))
-        rows: list[tuple[Any, ...]] = []
-        while some := result.fetchmany(ROWS_AT_ONCE):
-            budget.take(sum(_long(value) for row in some for value in row))
-            rows += some
-        return columns, rows
-
-
-def _long(value: Any) -> int:
-    """Bytes of a value beyond those of any cell: of a text, or of all that a list holds."""
-    if isinstance(value, (str, bytes)):
-        return len(value)
-    if isinstance(value, (list, tuple)):
-        return sum(CELL + _long(one) for one in value)
-    return sum(CELL + _long(one) for one in value.values()) if isinstance(value, dict) else 0
+    source, budget = "read_parquet($1)", ReadingBudget(repr(str(path)))
+    with connect(memory_limit=f"{most_memory() // 4}B") as database:
+        counted = database.execute(f"SELECT count(*) FROM {source}", [literal(path)]).fetchone()  # noqa: S608
+        described = database.execute(f"SELECT * FROM {source} LIMIT 0", [literal(path)]).description  # noqa: S608
+        columns = [column[0] for column in described or ()]
+        budget.take((counted[0] if counted else 0) * (ROW + CELL * len(columns)))
+        characters = f"SELECT sum(strlen(COLUMNS(*)::VARCHAR)) FROM {source}"  # noqa: S608
+        budget.take(sum(size or 0 for size in database.execute(characters, [literal(path)]).fetchone() or ()))
+        return columns, database.execute(f"SELECT * FROM {source}", [literal(path)]).fetchall()  # noqa: S608
 
 
 def read_about(path: Path) -> str | None:

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import pytest
 import xlsxwriter
 
@@ -32,20 +31,19 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_budget, "available_memory", lambda: MEMORY)
 
 
-def equal_values(path: Path) -> Path:
-    """A thousand million rows of one value, in some hundred kilobytes."""
-    duckdb.sql("SELECT 'cat' AS label, 'a.jpg' AS path FROM range(30_000_000)").write_parquet(
-        str(path), compression="zstd", row_group_size=30_000_000
-    )
+def parquet(path: Path, label: str, rows: int) -> Path:
+    """Made in a process of its own, whose memory is not counted."""
+    query = f"COPY (SELECT {label} AS label, 'a.jpg' AS path FROM range({rows})) TO '{path}' (COMPRESSION zstd)"
+    subprocess.run([sys.executable, "-c", f"import duckdb; duckdb.sql({query!r})"], check=True)
     return path
+
+
+def equal_values(path: Path) -> Path:
+    return parquet(path, "'cat'", 3_000_000)
 
 
 def one_long_text(path: Path) -> Path:
-    """Twenty thousand rows that point to one text of a megabyte."""
-    duckdb.sql("SELECT repeat('x', 1_000_000) AS label, 'a.jpg' AS path FROM range(20_000)").write_parquet(
-        str(path), compression="zstd"
-    )
-    return path
+    return parquet(path, "repeat('x', 100_000)", 4_000)
 
 
 def opposite_corners(path: Path) -> Path:
@@ -163,7 +161,7 @@ RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("media", "observ
             "media_csv": b"mediaID,filePath\n" + b"1,1\n" * 2_000_000,
             "observations_csv": b"observationType\n",
         },
-        {"images_csv": b"deployment_id,image_id\n" + b",,,,,,,,\n" * 2_000_000},
+        {"images_csv": b"deployment_id,image_id\n" + b"1,\n" * 2_000_000},
     ],
 )
 def test_a_zip_of_a_few_kilobytes(members: dict[str, bytes], tmp_path: Path) -> None:
@@ -199,20 +197,14 @@ def test_nested_json_is_an_error_like_any_other() -> None:
         load_json(b"[" * 100_000, "a.json")
 
 
-def test_ten_thousand_columns_are_read(tmp_path: Path) -> None:
+def test_thousands_of_columns_are_read(tmp_path: Path) -> None:
     (tmp_path / "sheet.csv").write_text(
-        ",".join(["deploymentID", *(f"column {number}" for number in range(16_000))])
-        + "\n"
-        + "a"
-        + "," * 16_000
-        + "\n",
+        ",".join(["deploymentID", *(f"column {number}" for number in range(3_000))]) + "\n" + "a" + "," * 3_000 + "\n",
         encoding="utf-8",
     )
-    # It was hours: each column was compared with all others.
+    # It was minutes, and hours for as many as a sheet may have: each column was compared with all others.
     assert read_deployments(tmp_path / "sheet.csv").by_id["a"].others == {}
-    (tmp_path / "other.csv").write_text(
-        ",".join(f"c{number}" for number in range(16_000)) + "\n" + "," * 15_999 + "1\n"
-    )
+    (tmp_path / "other.csv").write_text(",".join(f"c{number}" for number in range(3_000)) + "\n" + "," * 2_999 + "1\n")
     with pytest.raises(AnimalsError) as caught:
         read_deployments(tmp_path / "other.csv")
     assert len(str(caught.value)) < 2000

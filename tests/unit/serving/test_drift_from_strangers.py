@@ -76,7 +76,7 @@ sent = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(few=sent, noisy=st.booleans())
 def test_any_numbers_are_judged_or_refused(
     few: dict[str, list[Any]], noisy: bool, client_with: MakeClient, watched: Classifier

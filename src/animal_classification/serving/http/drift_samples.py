@@ -185,12 +185,12 @@ def _row_bytes(dimensions: int) -> int:
 
 def _row(text: bytearray, number: int, dimensions: int) -> NDArray[np.float32]:
     try:
-        row = np.array(json.loads(text), np.float32)
+        row = np.array(json.loads(text), np.float64)
     except (ValueError, TypeError, RecursionError, OverflowError):
         raise _invalid(f"embeddings.{number}: is not a list of numbers") from None
     if row.shape != (dimensions,) or not (np.abs(row) <= MOST).all():
         raise _invalid(f"embeddings.{number}: this model's embeddings have {dimensions} numbers, at most {MOST:,.0f}")
-    return row
+    return row.astype(np.float32)
 
 
 def _next(body: bytearray, place: int) -> int:
