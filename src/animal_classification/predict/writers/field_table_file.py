@@ -165,7 +165,7 @@ def _has(path: Path, kind: Format, names: list[str]) -> bool:
     readers: dict[str, Callable[[Path], list[str]]] = {"csv": _csv_names, "parquet": parquet.read_columns}
     try:
         return readers.get(kind, _json_names)(path) == names
-    except (ValueError, UsageError, StopIteration):
+    except (ValueError, UsageError, StopIteration, RecursionError, csv.Error):
         return False
 
 

@@ -254,7 +254,7 @@ def _is_text_table(first: str, second: str) -> bool:
 def _is_row(line: str) -> bool:
     try:
         return is_row(json.loads(line))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
