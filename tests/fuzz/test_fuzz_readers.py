@@ -45,10 +45,10 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, cut out, or put in again."""
     found = bytearray(data)
     for _ in range(rng.randint(1, 8)):
-        at = rng.randrange(len(found))
+        at = rng.randrange(len(found) + 1)
         match rng.randrange(4):
             case 0:
-                found[at] = rng.randrange(256)
+                found[at : at + 1] = bytes([rng.randrange(256)])
             case 1:
                 del found[at : at + rng.randint(1, 40)]
             case 2:
