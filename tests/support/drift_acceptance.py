@@ -57,6 +57,10 @@ class Tally:
         chosen = [e for e in self.estimates if ("content" in e[0]) == strangers]
         return float(np.mean([low <= true <= high for _, true, _, low, high in chosen])), len(chosen)
 
+    def width(self, what: str) -> float:
+        """Mean width of the range, of windows whose name begins so."""
+        return float(np.mean([high - low for name, _, _, low, high in self.estimates if name.startswith(what)]))
+
     def lines(self) -> Iterator[str]:
         for what in sorted({one for one, _ in self.counts}):
             found = {name: self.share(what, name) for one, name in sorted(self.counts) if one == what and name != "n"}
@@ -70,6 +74,10 @@ class Tally:
                 missed = f"MAE {np.abs(errors).mean():.4f} bias {errors.mean():+.4f} n {len(errors)}"
                 yield f"estimate {low}-{high}: {missed}"
         yield f"covered {self.covered()}; with strangers {self.covered(strangers=True)}"
+        for what in sorted({name.split()[0] for name, *_ in self.estimates}):
+            yield f"width of {what}: {self.width(what):.3f}"
+        judged = sum(count for (_, found), count in self.counts.items() if found == "n")
+        yield f"processor time of a judged window: {1000 * self.seconds / max(1, judged):.0f} ms"
 
 
 class Trial:

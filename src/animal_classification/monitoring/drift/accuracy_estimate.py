@@ -9,17 +9,19 @@ change, which is why a range is told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
+from animal_classification.monitoring.drift.reference import NO_LABEL, STRANGERS, DriftReference
 from animal_classification.monitoring.drift.sample import PhotoSample
 from animal_classification.monitoring.drift.verdict import EstimatedAccuracy
 
+# Whether a window holds photos of things that the model does not know.
+StrangersThere = Literal["no", "possible", "certain"]
 FEATURES: tuple[str, ...] = (
     "confidence",
     "log_confidence",
@@ -33,10 +35,9 @@ _TAIL = 0.95
 _SPREAD = 1.64  # deviations: 90%
 _LEAST = 1e-6
 _FEWEST_OF_CLASS = 5
-# Strangers among a window, from the share of photos below the reference's 5% quantile: about half of the animals of
-# new kinds are there, and nearly all other things.
-_STRANGERS_FROM = 0.05
-_STRANGERS_SPANS = (0.45, 0.70, 0.95)
+# Below the reference's 5% quantile are so many of the strangers: the least that new animals may have, what is usual,
+# and all, as of things that are no animals.
+_STRANGERS_BELOW = (0.50, 0.70, 1.0)
 
 
 @dataclass(frozen=True)
@@ -94,26 +95,56 @@ class AccuracyModel:
         self._learned = learned
         self.accuracy = float((self._reference.pred == self._label).mean())
 
-    def estimate(self, sample: PhotoSample, *, strangers: bool = False) -> EstimatedAccuracy:
+    def estimate(self, sample: PhotoSample, *, strangers: StrangersThere = "no") -> EstimatedAccuracy:
         """The range for a sample.
 
         Args:
             sample: Photos without labels.
-            strangers: It holds photos of things that the model does not know: the known part is estimated, and all
-                answers for the others are wrong.
+            strangers: Whether it holds photos of things that the model does not know. Where it certainly does, the
+                known part is estimated, and all answers for the others are wrong. Where it possibly does, the range
+                holds both: that they are there, and that they are not.
         """
+        if strangers == "certain":
+            return self._with_strangers(sample)
+        points = self._points(sample)
+        lowest, highest = min(points.values()), max(points.values())
+        plain = self._range(
+            points,
+            (lowest, self._deviation(lowest, len(sample))),
+            (highest, self._deviation(highest, len(sample))),
+        )
+        if strangers == "no":
+            return plain
+        less = self._with_strangers(sample)
+        return replace(plain, low=min(plain.low, less.low), high=max(plain.high, less.high))
+
+    def _with_strangers(self, sample: PhotoSample) -> EstimatedAccuracy:
+        """The range where some are strangers: how many is not known, and counts in the spread."""
         below = sample.known < self._threshold
-        excess = float(below.mean()) - _STRANGERS_FROM if strangers else 0.0
-        most, likely, least = np.clip(excess / np.array(_STRANGERS_SPANS), 0.0, 1.0).tolist()
-        if strangers and not below.all():
-            sample = sample.take(~below)
-        of_known = self._points(sample)
-        low, high = min(of_known.values()) * (1.0 - most), max(of_known.values()) * (1.0 - least)
+        share, count = float(below.mean()), len(sample)
+        of_known = self._points(sample if below.all() else sample.take(~below))
+        chance = share * (1.0 - share) / count + STRANGERS * (1.0 - STRANGERS) / len(self._label)
+
+        def end(known: float, seen: float) -> tuple[float, float]:
+            right = known * (1.0 - min(1.0, max(0.0, share - STRANGERS) / seen))
+            return right, float(np.hypot(self._deviation(right, count), known * np.sqrt(chance) / seen))
+
+        least, usual, most = _STRANGERS_BELOW
+        return self._range(
+            {name: end(value, usual)[0] for name, value in of_known.items()},
+            end(min(of_known.values()), least),
+            end(max(of_known.values()), most),
+        )
+
+    def _range(
+        self, points: Mapping[str, float], lowest: tuple[float, float], highest: tuple[float, float]
+    ) -> EstimatedAccuracy:
+        """From what the methods say, and the lowest and highest value, each with its deviation."""
         return EstimatedAccuracy(
             reference=self.accuracy,
-            low=max(0.0, low - _SPREAD * self._deviation(low, len(sample))),
-            high=min(1.0, high + _SPREAD * self._deviation(high, len(sample))),
-            points={name: value * (1.0 - likely) for name, value in of_known.items()},
+            low=max(0.0, lowest[0] - _SPREAD * lowest[1]),
+            high=min(1.0, highest[0] + _SPREAD * highest[1]),
+            points=points,
         )
 
     def _deviation(self, share: float, count: int) -> float:

@@ -19,9 +19,9 @@ from animal_classification.monitoring.drift.kind import Evidence, KindOfDrift, S
 from animal_classification.monitoring.drift.reference import NO_LABEL, DriftReference
 from animal_classification.monitoring.drift.two_sample_tests import (
     Relabellings,
-    fisher_greater,
     kolmogorov_smirnov,
     largest_mean_difference,
+    lower_tail,
     mmd,
     permuted_chi_squared,
 )
@@ -186,7 +186,7 @@ class DriftJudge:
         return None if self.measured is None else AccuracyModel(self.measured, self.learned)
 
     def _accuracy(self, sample: PhotoSample, found: KindOfDrift) -> EstimatedAccuracy | None:
-        return None if self._estimates is None else self._estimates.estimate(sample, strangers=found.kind == "content")
+        return None if self._estimates is None else self._estimates.estimate(sample, strangers=found.strangers)
 
 
 class _Pair:
@@ -219,7 +219,7 @@ class _Pair:
             image_p=self._image_p(),
             image_largest=name,
             image_shift=shift,
-            content_p=fisher_greater((int(window.sum()), len(window)), (int(reference.sum()), len(reference))),
+            content_p=lower_tail(self._window.known, self._reference.known, self._generator),
             content_share=float(window.mean()),
             content_reference=float(reference.mean()),
             mix_p=permuted_chi_squared(self._window.pred, self._reference.pred, self._generator),

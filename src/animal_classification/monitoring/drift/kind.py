@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification.imaging.statistics import NAMES
+from animal_classification.monitoring.drift.accuracy_estimate import StrangersThere
 from animal_classification.monitoring.drift.likely_cause import likely_cause
 from animal_classification.monitoring.drift.verdict import DriftTests, Kind
 
@@ -17,6 +18,8 @@ from animal_classification.monitoring.drift.verdict import DriftTests, Kind
 NOTABLE_SHIFT = 0.2
 # What the p of the known photos' numbers must not exceed, once one of the four tests has fired.
 IMAGE_ALPHA = 0.01
+# From this p of the content on, there may be strangers that are too few to be sure of: so in one clean window of five.
+SUSPICION = 0.2
 # Strangers that look so different are photos that were taken otherwise, and not other animals.
 STRANGE_LOOK = 1.25
 # Of the strangers, so many from one source make it the one to look at.
@@ -119,21 +122,24 @@ class Evidence:
 
 @dataclass(frozen=True)
 class KindOfDrift:
-    """The kind, which photos have it, and the sentence."""
+    """The kind, which photos have it, the sentence, and whether photos may show what the model does not know."""
 
     kind: Kind
     says: str
     part: float | None = None
     source: str | None = None
+    strangers: StrangersThere = "no"
 
 
 def kind_of(evidence: Evidence) -> KindOfDrift:
     """The first kind whose condition holds."""
     tests, fired = evidence.tests, evidence.fired
+    suspected: StrangersThere = "possible" if tests.content_p <= SUSPICION else "no"
     shift = largest_shift(evidence.shifts)[1]
     numbers = KindOfDrift("image", f"the photos {described(evidence.shifts)}")
     if not fired:
-        found = KindOfDrift("none", "the photos look like those that the model was measured on")
+        says = "the photos look like those that the model was measured on"
+        found = KindOfDrift("none", says, strangers=suspected)
     elif evidence.image_of_known <= IMAGE_ALPHA and abs(shift) >= NOTABLE_SHIFT:
         found = _of_one_source(evidence) or numbers
     elif evidence.look_of_known <= evidence.alpha and evidence.look_left >= ALL_LOOK:
@@ -143,7 +149,7 @@ def kind_of(evidence: Evidence) -> KindOfDrift:
     elif "look" in fired and evidence.look_of_known <= evidence.alpha:
         found = KindOfDrift("look", _OTHER_LOOK)
     elif "mix" in fired:
-        found = KindOfDrift("mix", _changed_mix(tests))
+        found = KindOfDrift("mix", _changed_mix(tests), strangers=suspected)
     elif "image" in fired:
         found = numbers
     else:
@@ -178,13 +184,14 @@ def _strangers(evidence: Evidence) -> KindOfDrift:
     where = f", nearly all from {source}," if source else ""
     if abs(largest_shift(evidence.strangers_shifts)[1]) >= STRANGE_LOOK:
         says = f"{share:.0%} of photos{where} {described(evidence.strangers_shifts)}"
-        return KindOfDrift("image", says, share, source)
+        return KindOfDrift("image", says, share, source, "possible")
     return KindOfDrift(
         "content",
         f"{share:.0%} of photos{where} show what the model does not know well ({tests.content_reference:.0%} before): "
         "new animals, other things, or empty photos",
         share,
         source,
+        "certain",
     )
 
 

@@ -29,7 +29,7 @@ class DriftTests:
         image_p: Kolmogorov-Smirnov over the twelve numbers; 1 where no photo has them.
         image_largest: The number whose mean moved most, in standard deviations of the reference.
         image_shift: By how many.
-        content_p: Fisher's exact test of the share of strangers.
+        content_p: Rank test of the known scores' lower tail: more strange photos, and stranger ones.
         content_share: Share of the window's photos whose known score is below the reference's 5% quantile.
         content_reference: The same share in the reference.
         mix_p: Chi-squared of the predicted labels.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animal_classification.monitoring.drift.two_sample_tests import (
     PERMUTATIONS,
     Relabellings,
-    fisher_greater,
     kolmogorov_smirnov,
     largest_mean_difference,
+    lower_tail,
     mmd,
     permutation_p,
     permuted_chi_squared,
@@ -40,16 +40,47 @@ def test_kolmogorov_smirnov_of_equal_values() -> None:
     assert kolmogorov_smirnov(np.zeros(60), np.zeros(100)) == (0.0, 1.0)
 
 
+def test_lower_tail_as_scipys_own_permutations() -> None:
+    """The statistic is written down once more, value by value, and SciPy relabels."""
+    generator = np.random.default_rng(4)
+    window, reference = generator.normal(0, 1, 60), generator.normal(0, 1, 100)
+    window[:5] -= 2
+
+    def statistic(one: np.ndarray, other: np.ndarray) -> float:
+        ranks = stats.rankdata(np.concatenate([one, other])) - 0.5
+        return float((np.floor(-np.log2(ranks[: len(one)] / len(ranks))) ** 2).sum())
+
+    theirs = stats.permutation_test((window, reference), statistic, n_resamples=4999, rng=1, alternative="greater")
+    assert 0.005 < theirs.pvalue < 0.2
+    assert lower_tail(window, reference, np.random.default_rng(0)) == pytest.approx(theirs.pvalue, abs=0.015)
+
+
 @given(
-    hits=st.integers(0, 60),
-    size=st.integers(60, 200),
-    others=st.integers(0, 90),
-    rest=st.integers(100, 400),
+    window=st.lists(st.integers(0, 9), min_size=1, max_size=40),
+    other=st.lists(st.integers(0, 9), min_size=1, max_size=40),
 )
-def test_fisher_as_scipy(hits: int, size: int, others: int, rest: int) -> None:
-    table = [[hits, size - hits], [others, rest - others]]
-    theirs = stats.fisher_exact(table, alternative="greater").pvalue
-    assert fisher_greater((hits, size), (others, rest)) == pytest.approx(theirs, rel=1e-6, abs=1e-12)
+@settings(max_examples=40)
+def test_lower_tail_looks_at_the_order_alone(window: list[int], other: list[int]) -> None:
+    one, rest = np.array(window, float), np.array(other, float)
+    p = lower_tail(one, rest, np.random.default_rng(0))
+    assert 0 < p <= 1
+    assert p == lower_tail(np.exp(one), np.exp(rest), np.random.default_rng(0))
+    assert lower_tail(one * 0, rest * 0, np.random.default_rng(0)) == 1.0
+
+
+def test_a_few_values_far_below_are_found_where_their_share_is_small() -> None:
+    """Sixteen of 200 below all others: below the 5% quantile are 8% + 5%, which Fisher's test takes for chance."""
+    found = fishers = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        window, reference = generator.normal(size=200), generator.normal(size=350)
+        window[:16] = generator.normal(-4, 0.5, 16)
+        found += lower_tail(window, reference, generator) <= 0.0025
+        below = [int((values < np.quantile(reference, 0.05)).sum()) for values in (window, reference)]
+        table = [[below[0], 200 - below[0]], [below[1], 350 - below[1]]]
+        fishers += stats.fisher_exact(table, alternative="greater").pvalue <= 0.0025
+    assert found >= 36
+    assert fishers <= found - 8
 
 
 def test_permuted_chi_squared_as_scipys_own_permutations() -> None:
@@ -85,7 +116,7 @@ def test_p_is_never_zero_and_counts_equal_ones() -> None:
     assert permutation_p(np.array([2.0, 2.0, 1.0, 3.0])) == 0.75
 
 
-@pytest.mark.parametrize("test", ["mmd", "means", "mix"])
+@pytest.mark.parametrize("test", ["mmd", "means", "mix", "tail"])
 def test_false_alarms_are_as_many_as_promised(test: str) -> None:
     """200 clean pairs at 5%: between 1.5 and 9.5% in 99% of all runs, and the seeds are fixed."""
     alarms = 0
@@ -99,6 +130,8 @@ def test_false_alarms_are_as_many_as_promised(test: str) -> None:
             p = mmd(values / np.linalg.norm(values, axis=1, keepdims=True), relabellings)[1]
         elif test == "means":
             p = largest_mean_difference(values, relabellings)
+        elif test == "tail":
+            p = lower_tail(values[window, 0], values[~window, 0], generator)
         else:
             p = permuted_chi_squared(labels[window], labels[~window], generator)
         alarms += p <= 0.05
