@@ -10,10 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import psutil
 import pytest
 
 from animal_classification.cli.main import main
+from animal_classification.inference import Classifier
 from tests.support.batches import (
     Kills,
     Trouble,
@@ -42,8 +44,13 @@ def planted(tmp_path: Path) -> Trouble:
 
 
 def plan(trouble: Trouble, batch: Path, model: Path, *more: object) -> None:
-    done = run("batch", "plan", trouble.folder, "--output", batch, "--model", model, "--shard", 10, "--json", *more)
-    assert done.returncode == 0, done.stderr.decode()
+    words = ("batch", "plan", trouble.folder, "--output", batch, "--model", model, "--shard", 10, "--json", *more)
+    assert main([str(word) for word in words]) == 0
+
+
+def work(batch: Path) -> None:
+    """One worker, whose parent is this process."""
+    assert main(["batch", "run", str(batch), "--workers", "1", *ENGINE, "--json"]) == 0
 
 
 def merged(batch: Path) -> dict[str, list[str]]:
@@ -126,7 +133,7 @@ def test_a_changed_photo_is_said_and_a_second_run_does_nothing(tmp_path: Path, m
     plan(planted, batch, model)
     (planted.folder / planted.names[7]).unlink()
     (planted.folder / planted.names[7]).write_bytes(b"another one")
-    assert run("batch", "run", batch, "--workers", 1, *ENGINE).returncode == 0
+    work(batch)
     assert merged(batch)[planted.names[7]][-1] == "changed since the plan"
     before = {path: path.stat().st_mtime_ns for path in (batch / "out").iterdir()}
     again = run("batch", "run", batch, "--workers", 1, *ENGINE, "--json")
@@ -137,7 +144,7 @@ def test_a_changed_photo_is_said_and_a_second_run_does_nothing(tmp_path: Path, m
 def test_rows_carry_what_the_plan_knew(tmp_path: Path, model: Path, planted: Trouble) -> None:
     batch = tmp_path / "batch"
     plan(planted, batch, model)
-    assert run("batch", "run", batch, "--workers", 1, *ENGINE).returncode == 0
+    work(batch)
     found = duckdb.sql(f"SELECT path, size, etag, attempts FROM read_parquet('{batch}/out/*.parquet')").fetchall()
     sizes = {name: (planted.folder / name).stat() for name in planted.names}
     assert {path: (size, etag, attempts) for path, size, etag, attempts in found} == {
@@ -147,6 +154,23 @@ def test_rows_carry_what_the_plan_knew(tmp_path: Path, model: Path, planted: Tro
     about = json.loads(bytes(duckdb.sql(key % batch).fetchall()[0][0]))
     made = json.loads((batch / "plan.json").read_text())
     assert (about["plan"], about["rows"], about["model_sha256"]) == (made["id"], 10, made["model_sha256"])
+
+
+def test_a_column_of_embeddings(tmp_path: Path, model: Path, planted: Trouble) -> None:
+    batch = tmp_path / "batch"
+    plan(planted, batch, model, "--embeddings")
+    work(batch)
+    assert main(["batch", "merge", str(batch), "--output", str(tmp_path / "all.parquet"), "--json"]) == 0
+    for table_of in (f"{batch}/out/*.parquet", f"{tmp_path}/all.parquet"):
+        rows = duckdb.sql(f"SELECT path, error, embedding FROM read_parquet('{table_of}')").fetchall()
+        assert [path for path, _, _ in rows] == planted.names
+        assert all((error is None) == (embedding is not None) for _, error, embedding in rows)
+    answers = Classifier.load(str(model), engine="onnxruntime").predict(
+        [planted.folder / path for path, error, _ in rows if error is None], embedding=True
+    )
+    found = np.array([embedding for _, error, embedding in rows if error is None])
+    assert found == pytest.approx(np.array([one.embedding for one in answers]), abs=1e-3)
+    assert merged(batch) == predicted(planted, model)
 
 
 @POSIX
