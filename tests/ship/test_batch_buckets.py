@@ -39,7 +39,7 @@ class Cloud:
         """Copy a folder of photos there; returns its address."""
         share, self.proxy.share = self.proxy.share, 0.0
         filesystem, root = open_bucket(self.url)
-        filesystem.put(str(folder) + "/", f"{root}/photos/", recursive=True)
+        filesystem.put(str(folder) + "/", f"{root}/photos/", recursive=True, batch_size=8)
         self.proxy.share = share
         return f"{self.url}/photos"
 
