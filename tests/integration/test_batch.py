@@ -22,6 +22,7 @@ from tests.support.batches import (
     after_shards,
     every_seconds,
     plant_trouble,
+    shards_in,
     start_batch,
     table,
     workers_of,
@@ -86,7 +87,7 @@ def chaos(tmp_path: Path, model: Path, number: int, *, every: float | None, shar
     process = start_batch(
         "run", batch, "--workers", 2, *ENGINE, "--json", env=trouble.environment(tmp_path / "plugins")
     )
-    due = every_seconds(every) if every else after_shards(batch / "out", 4)
+    due = every_seconds(every, lambda: shards_in(batch / "out")) if every else after_shards(batch / "out", 4)
     with process, Kills(process, due) as kills:
         out, err = process.communicate(timeout=1000)
     assert process.returncode == 0, err.decode()

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,20 @@ class Cloud:
 
     def upload(self, folder: Path) -> str:
         """Copy a folder of photos there; returns its address."""
-        share, self.proxy.share = self.proxy.share, 0.0
-        filesystem, root = open_bucket(self.url)
-        filesystem.put(str(folder) + "/", f"{root}/photos/", recursive=True, batch_size=8)
-        self.proxy.share = share
+        with self._without_faults() as (filesystem, root):
+            filesystem.put(str(folder) + "/", f"{root}/photos/", recursive=True, batch_size=8)
         return f"{self.url}/photos"
 
     def delete(self, names: list[str]) -> None:
-        filesystem, root = open_bucket(self.url)
-        for name in names:
-            filesystem.rm_file(f"{root}/photos/{name}")
+        with self._without_faults() as (filesystem, root):
+            for name in names:
+                filesystem.rm_file(f"{root}/photos/{name}")
+
+    @contextmanager
+    def _without_faults(self) -> Iterator[tuple[Any, str]]:
+        share, self.proxy.share = self.proxy.share, 0.0
+        yield open_bucket(self.url)
+        self.proxy.share = share
 
 
 @pytest.fixture(params=["gs", "s3"])
@@ -138,7 +143,7 @@ def chaos(
     process = start_batch("run", batch, "--workers", 2, "--heartbeat", 4, *ENGINE, "--json", env=environment)
     folder = open_folder(batch)
     assert isinstance(folder, BucketFolder)
-    due = every_seconds(seconds) if seconds else after_rows(folder, 3)
+    due = every_seconds(seconds, lambda: len(list(folder.names("out")))) if seconds else after_rows(folder, 3)
     with process, Kills(process, due) as kills:
         out, err = process.communicate(timeout=2000)
     assert process.returncode == 0, err.decode()
