@@ -49,9 +49,9 @@ def plan(trouble: Trouble, batch: Path, model: Path, *more: object) -> None:
     assert main([str(word) for word in words]) == 0
 
 
-def work(batch: Path) -> None:
-    """One worker, whose parent is this process."""
-    assert main(["batch", "run", str(batch), "--workers", "1", *ENGINE, "--json"]) == 0
+def work(batch: Path, workers: int = 1) -> None:
+    """Workers, whose parent is this process."""
+    assert main(["batch", "run", str(batch), "--workers", str(workers), *ENGINE, "--json"]) == 0
 
 
 def merged(batch: Path) -> dict[str, list[str]]:
@@ -100,7 +100,7 @@ def chaos(tmp_path: Path, model: Path, number: int, *, every: float | None, shar
 
 @POSIX
 def test_workers_are_killed_again_and_again(tmp_path: Path, model: Path) -> None:
-    chaos(tmp_path, model, 400, every=None, shard=20)
+    chaos(tmp_path, model, 240, every=None, shard=20)
 
 
 @POSIX
@@ -192,8 +192,9 @@ def test_a_run_that_is_told_to_end_gives_its_shards_back(tmp_path: Path, model: 
     assert workers
     assert not any(worker.is_running() for worker in workers)
     assert all(json.loads(path.read_text())["over"] for path in (batch / "lease").iterdir())
-    assert run("batch", "run", batch, "--workers", 2, *ENGINE).returncode == 0
-    check_all_there(trouble, batch, model)
+    if how is signal.SIGTERM:  # from here on both are the same
+        work(batch, workers=2)
+        check_all_there(trouble, batch, model)
 
 
 @POSIX
@@ -213,7 +214,7 @@ def test_a_run_that_is_killed_whole_is_gone_on_with_at_once(tmp_path: Path, mode
     process.communicate(timeout=60)
     psutil.wait_procs(workers, timeout=30)
     begun = time.monotonic()
-    assert run("batch", "run", batch, "--workers", 2, *ENGINE).returncode == 0
+    work(batch, workers=2)
     assert time.monotonic() - begun < 60, "it waited for leases to become stale"
     check_all_there(trouble, batch, model)
 

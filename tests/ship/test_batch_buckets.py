@@ -208,7 +208,7 @@ def test_a_photo_that_changed_after_the_plan(
     data[-1] ^= 1  # as long as before
     filesystem, root = open_bucket(cloud.url)
     filesystem.pipe_file(f"{root}/photos/{changed}", bytes(data))
-    assert run("batch", "run", batch, "--workers", 1, *ENGINE).returncode == 0
+    assert main(["batch", "run", batch, "--workers", "1", *ENGINE]) == 0
     assert main(["batch", "merge", batch, "--output", str(tmp_path / "m.csv")]) == 0
     errors = {name: row[-1] for name, row in table(tmp_path / "m.csv").items() if row[-1]}
     assert errors == {changed: "changed since the plan"}
