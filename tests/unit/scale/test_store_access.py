@@ -79,4 +79,5 @@ def test_each_attempt_is_bounded_in_time() -> None:
 
 def test_a_folder_in_a_bucket_goes_to_another_process_as_its_address(down: list[str]) -> None:
     folder = open_folder("gs://zoo/batch")
-    assert pickle.loads(pickle.dumps(folder)) == folder
+    there = pickle.loads(pickle.dumps(folder))
+    assert (type(there), there.url, there.root) == (BucketFolder, "gs://zoo/batch", "zoo/batch")
