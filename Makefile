@@ -45,7 +45,7 @@ COUNT ?= 100000
 MINUTES ?= 20
 PHOTOS ?= $(if $(ANIMALS_TEST_DATA),$(ANIMALS_TEST_DATA),$(wildcard ../shared/data))
 CODE := src tests tools benchmarks docker
-IMAGES ?= api evaluate train
+IMAGES ?= api batch evaluate train
 
 # ------------------------------------------------------------------------------------------------------------ people
 
@@ -293,6 +293,7 @@ lock: $(UV)  ## renew requirements/ after a change of pyproject.toml (ARGS=--upg
 	$(LOCK) --extra app --group docs -c requirements/ship.txt pyproject.toml -o requirements/docs.txt
 	$(LOCK) --extra serve --extra mlflow --extra gcs --extra postgres --extra telemetry $(API_WITHOUT) -c requirements/train.txt pyproject.toml -o requirements/image-api.txt
 	$(LOCK) --extra evaluate --extra mlflow --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-evaluate.txt
+	$(LOCK) --extra gcs --extra s3 --extra mlflow --extra scale --group pyproject.toml:cluster -c requirements/ship.txt pyproject.toml -o requirements/image-batch.txt
 	$(LOCK) --extra train --extra evaluate --extra data --extra sweep --extra mlflow --extra wandb --extra tensorboard --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-train.txt
 	$(LOCK) --extra mlflow-ui --extra postgres --extra gcs -c requirements/train.txt pyproject.toml -o requirements/image-mlflow.txt
 	$(LOCK) --group pyproject.toml:sbom -o requirements/image-sbom.txt

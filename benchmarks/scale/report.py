@@ -65,9 +65,25 @@ def render(report: Mapping[str, Any]) -> str:
             f"Other programs took up to {others:.0%} of the processors meanwhile: photos a second and seconds say "
             "little, and processor time is somewhat higher than it would be alone.",
         ]
+    if report.get("memory"):
+        lines += ["", *memory_lines(report["memory"])]
     if "projection" in report:
         lines += ["", *projection_lines(report["projection"])]
     return "\n".join(lines)
+
+
+def memory_lines(turns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What many names cost."""
+    return [
+        "Memory of a process at most (RSS), for names of four small photos, in shards of 2,000:",
+        "",
+        "| names | plan | worker | merge |",
+        "|---|---|---|---|",
+        *(
+            f"| {one['names']:,} | {one['plan']:.0f} MB | {one['worker']:.0f} MB | {one['merge']:.0f} MB |"
+            for one in turns
+        ),
+    ]
 
 
 def projection_lines(projection: Mapping[str, Any]) -> list[str]:

@@ -26,7 +26,17 @@ MEMORY_EVERY = 10  # looks
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to measure."""
+    """What to measure.
+
+    Attributes:
+        folder: Full-size photos.
+        photos: How many names of them.
+        workers: Numbers of workers.
+        shard: Photos in a shard.
+        repeat: Turns.
+        ray: Ray's actors as well.
+        names: Numbers of names for which memory is measured.
+    """
 
     folder: Path
     photos: int
@@ -34,6 +44,7 @@ class Options:
     shard: int
     repeat: int
     ray: bool = False
+    names: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +83,20 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         photos = _names(options, Path(temporary, "photos"))
         for number in range(options.repeat):
-            for runner in runners:
+            # Ray takes half a minute to start: it has every second turn.
+            for runner in runners if number % 2 == 0 else ("local",):
                 for workers in options.workers:
                     batch = Path(temporary, f"{runner}{workers}-{number}")
                     turn = _turn(options, photos, batch, runner, workers)
                     rate = turn.photos / turn.seconds
                     say(f"{runner}, {workers} workers: {rate:.0f} photos/s, {turn.cpu:.1f} s of processor time")
                     turns.append(turn)
-    return {"machine": describe(), "shard": options.shard, "turns": [asdict(turn) for turn in turns]}
+    report = {"machine": describe(), "shard": options.shard, "turns": [asdict(turn) for turn in turns]}
+    if options.names:
+        from benchmarks.scale.memory import measure  # wants what the tests want
+
+        report["memory"] = measure(options.names, say)
+    return report
 
 
 def _names(options: Options, folder: Path) -> Path:

@@ -12,7 +12,6 @@ import pytest
 
 from animal_classification.cli.main import main
 from tests.support.batches import Trouble, plant_trouble, start_batch, table
-from tests.support.predicting import run
 from tests.support.tiny_bundle import write_tiny_bundle
 
 ray = pytest.importorskip("ray")
@@ -53,7 +52,7 @@ def chaos(cluster: Any, model: Path, tmp_path: Path, number: int, *, shard: int,
     trouble = plant_trouble(tmp_path / "photos", number, broken=number // 50, vanishing=number // 200, fatal=deaths > 1)
     batch = tmp_path / "batch"
     words = ("plan", trouble.folder, "--output", batch, "--model", model, "--shard", shard, "--json")
-    assert run("batch", *words).returncode == 0
+    assert main(["batch", *map(str, words)]) == 0
     trouble.vanish()
     process = start_batch(
         *("run", batch, "--runner", "ray", "--address", cluster.address, "--heartbeat", 1, *ENGINE, "--json"),

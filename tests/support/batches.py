@@ -149,7 +149,7 @@ def after_shards(out: Path, every: int) -> Callable[[], bool]:
 
     def due() -> bool:
         nonlocal seen
-        found = len(list(out.glob("*.parquet"))) if out.is_dir() else 0
+        found = shards_in(out)
         if found < seen + every:
             return False
         seen = found
@@ -158,19 +158,29 @@ def after_shards(out: Path, every: int) -> Callable[[], bool]:
     return due
 
 
-def every_seconds(seconds: float) -> Callable[[], bool]:
-    """Says yes every so often."""
-    last = time.monotonic()
+def every_seconds(seconds: float, shards: Callable[[], int]) -> Callable[[], bool]:
+    """Says yes every so often, but never twice between two shards: a worker may take longer than that to start.
+
+    Args:
+        seconds: How often.
+        shards: How many have their rows.
+    """
+    last, seen = time.monotonic(), -1
 
     def due() -> bool:
-        nonlocal last
+        nonlocal last, seen
         now = time.monotonic()
-        if now - last < seconds:
+        if now - last < seconds or (found := shards()) <= seen:
             return False
-        last = now
+        last, seen = now, found
         return True
 
     return due
+
+
+def shards_in(out: Path) -> int:
+    """How many shards of a batch on this machine have their rows."""
+    return len(list(out.glob("*.parquet"))) if out.is_dir() else 0
 
 
 def start_batch(*words: object, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

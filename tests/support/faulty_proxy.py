@@ -43,7 +43,7 @@ class FaultyProxy:
         self._chance = random.Random(7)
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self, **METHODS})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that are killed hang up
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -107,6 +107,10 @@ class FaultyProxy:
         if self.google:
             return json.dumps({"error": {"code": status, "message": "injected"}}).encode()
         return S3_ERROR.format(S3_CODES[status]).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a busy machine must not make refusals that nobody injected
 
 
 class _Handler(BaseHTTPRequestHandler):

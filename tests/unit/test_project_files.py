@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import animal_classification
+from animal_classification.cloud.batch_settings import BatchJob
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "animal_classification"
@@ -100,6 +101,13 @@ def test_locks_hold_what_the_project_asks_for(project: dict[str, Any]) -> None:
 def test_images_hold_what_was_tested(name: str) -> None:
     tested, image = read_lock("train"), read_lock(name)
     assert {pin: version for pin, version in image.items() if tested.get(pin) != version} == {}
+
+
+def test_the_batch_image_holds_what_was_tested_and_the_ray_that_clusters_are_told() -> None:
+    tested, image = read_lock("ship"), read_lock("image-batch")
+    shared = tested.keys() & image.keys()
+    assert {pin for pin in shared if tested[pin] != image[pin]} == set()
+    assert image["ray"] == f"=={BatchJob.model_fields['ray_version'].default}"
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -22,7 +22,7 @@ from run import configuration, mounted
 from secrets_in_layers import scan
 
 RUN = Path(__file__).with_name("run.py")
-NAMES = ("api", "evaluate", "train")
+NAMES = ("api", "batch", "evaluate", "train")
 API_MB = 450
 START_SECONDS = 60
 
@@ -46,6 +46,8 @@ def main() -> int:
             print(f"{name}: {facts[name]}", flush=True)
         facts["train"] = {**facts["train"], **train_and_evaluate(images)}  # type: ignore[dict-item]
         print(f"train, evaluate: {facts['train']}", flush=True)
+        facts["batch"] = {**facts["batch"], **batch(images["batch"])}  # type: ignore[dict-item]
+        print(f"batch: {facts['batch']}", flush=True)
         facts["api"] = {**facts["api"], **serve(images["api"], asked.photo)}  # type: ignore[dict-item]
         print(f"api: {facts['api']}", flush=True)
     except Failure as failure:
@@ -118,6 +120,25 @@ def train_and_evaluate(images: dict[str, str]) -> dict[str, object]:
         "cnn": [network[key] for key in keys],
         "evaluated": evaluated["accuracy"],
     }
+
+
+def batch(image: str) -> dict[str, object]:
+    """Plan, run and merge a batch of drawn photos, on processes and on a Ray cluster of its own."""
+    runs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "photos").mkdir()
+        for number in range(8):
+            (work / "photos" / f"{number}.ppm").write_bytes(b"P6 8 8 255 " + bytes([30 * number]) * 192)
+        work.chmod(0o777)
+        for runner in ("local", "ray"):
+            _json(image, work, "plan", "photos", "--output", runner, "--shard", "4", "--json")
+            done = _json(image, work, "run", runner, "--runner", runner, "--workers", "2", "--json")
+            merged = _json(image, work, "merge", runner, "--output", f"{runner}.parquet", "--json")
+            runs[runner] = (done["rows"], merged["rows"], merged["errors"])
+    if set(runs.values()) != {(8, 8, 0)}:
+        raise Failure(f"a batch of eight photos: {runs}")
+    return {"rows": runs}
 
 
 def _json(image: str, work: Path, *arguments: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animal_classification.cli.field_options import rule_options
+from animal_classification.cli.field_options import html_option, rule_options
 from animal_classification.cli.interrupts import sigterm_like_ctrl_c
 from animal_classification.cli.options import engine_option, json_option
 from animal_classification.cli.output import print_notes
@@ -34,8 +34,6 @@ RUNNERS = ("local", "index", "ray")
 NOT_OF_A_ROW = frozenset(
     {"paths", "output", "format", "resume", "retry_errors", "overwrite", "all_files", "sort_into", "way", "dry_run"}
     | {"engine", "threads", "as_json", "quiet", "debug", "keep_folders", "html"}
-    # Boxes of another program are matched with all photos at once.
-    | {"detections"}
     # What decides after all photos were looked at: `animals batch merge` takes it.
     | {"threshold", "event_gap", "burst_gap", "smooth", "deployments", "shift", "species_list", "list_lenient"}
     | {"country", "region", "geofence"}
@@ -78,46 +76,44 @@ def command() -> None:
 )
 @click.option("--pack", is_flag=True, help="Copy the photos into one tar a shard, which many machines read faster.")
 @click.option("--all-files", is_flag=True, help="A row for every file, whatever its name ends with.")
+@click.option("--embeddings", is_flag=True, help="A column with the embedding of each photo, in half precision.")
 @_row_options
 @json_option
 def plan(
-    *, paths: tuple[str, ...], output: str, shard: int, pack: bool, all_files: bool, as_json: bool, **options: Any
+    *,
+    paths: tuple[str, ...],
+    output: str,
+    shard: int,
+    pack: bool,
+    all_files: bool,
+    embeddings: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """List the photos at PATH once, divide them into shards, and say what they will cost.
 
     PATH is a folder, a photo or a quoted pattern of this machine, or an address such as gs://bucket/folder or
     s3://bucket/folder.
     """
-    from animal_classification.data.discovery import WalkLog
-    from animal_classification.imaging import Limits
     from animal_classification.predict.field_request import FieldRequest
     from animal_classification.predict.request import PredictRequest
     from animal_classification.scale.estimate import Estimate
-    from animal_classification.scale.listing import list_photos
-    from animal_classification.scale.pack import Packer
-    from animal_classification.scale.plan import draft, publish, refuse_second, write_plan
-    from animal_classification.scale.retry import Retry
+    from animal_classification.scale.planning import PlanRequest, make_plan
     from animal_classification.scale.storage import open_folder
 
     field = FieldRequest.of_options(options)
-    request = PredictRequest(paths=paths, field=field, **options)
-    request.check()
-    folder, retry, log = open_folder(output), Retry(), WalkLog()
-    refuse_second(folder)
-    begun = draft(request, options, paths, shard)
-    photos = list_photos(paths, leave_out=output, all_files=all_files, log=log, retry=retry)
+    options["embeddings"] = embeddings
+    request = PredictRequest(paths=paths, field=field, all_files=all_files, **options)
+    asked = PlanRequest(predict=request, options=tuple(options), output=output, shard=shard, pack=pack)
     with ProgressLine(shown=not as_json) as line:
-        packer = Packer(folder, retry, Limits()) if pack else None
-        made = write_plan(folder, begun, _shown(photos, line), packer)
-    if log.lost:
-        place, why = next(iter(log.lost.items()))
-        raise UsageError(f"cannot read the folder {place!r} ({why}): its photos would be missing; nothing was planned")
-    publish(folder, made)
-    estimate = Estimate.of(made)
+        made = make_plan(asked, open_folder(output), lambda count: line.describe(f"planning: {count:,} photos"))
+    print_notes(made.notes)
+    estimate = Estimate.of(made.plan)
     if as_json:
-        click.echo(json.dumps({"batch": output, "id": made.id, "shards": made.shards, **estimate.as_object()}))
+        about = {"batch": output, "id": made.plan.id, "shards": made.plan.shards}
+        click.echo(json.dumps({**about, **estimate.as_object()}))
         return
-    for text in _plan_lines(output, made, estimate, log.skipped.total()):
+    for text in _plan_lines(output, made.plan, estimate, made.left_out):
         click.echo(text)
 
 
@@ -199,22 +195,28 @@ def status(*, batch: str, as_json: bool) -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @rule_options
+@html_option
 @json_option
-def merge(*, batch: str, output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
+def merge(*, batch: str, output: Path, overwrite: bool, html: str | None, as_json: bool, **options: Any) -> None:
     """Make one table of the rows of all shards, after a check that each is there once and whole.
 
     Most programs need no such table: they read DIR/out/*.parquet as one. After a plan with --detector, what is written
     are the tables of animals predict --detector: files, detections and events, by the rules that are given here.
     """
     from animal_classification.predict.field_request import FieldRules
+    from animal_classification.predict.timeline import TimelineTarget
     from animal_classification.scale.merge import merge as merge_shards
     from animal_classification.scale.storage import open_folder
 
+    page = None if html is None else TimelineTarget(html, overwrite)
+    if page is not None:
+        page.check()
     with ProgressLine(shown=not as_json) as line:
         made = merge_shards(
             open_folder(batch),
             output,
             rules=FieldRules(**options),
+            page=page,
             overwrite=overwrite,
             told=lambda done, of: line("reading shards", done, of),
         )
@@ -223,6 +225,8 @@ def merge(*, batch: str, output: Path, overwrite: bool, as_json: bool, **options
         click.echo(json.dumps({"output": made.output, "rows": made.rows, "errors": made.errors}))
     else:
         click.echo(f"{made.rows:,} rows, {made.errors:,} of them with an error -> {made.output}")
+        if made.events is not None:
+            click.echo(f"{made.events:,} event{'' if made.events == 1 else 's'} -> {html}")
 
 
 def _run(batch: str, runner: str, options: RunOptions, address: str | None, counter: _Counter) -> RunReport:
@@ -277,13 +281,6 @@ class _Counter:
     def __call__(self, rows: int) -> None:
         self._done += rows
         self._line("photos done here", self._done, self._total)
-
-
-def _shown(photos: Any, line: ProgressLine) -> Any:
-    for count, photo in enumerate(photos, start=1):
-        if count % 1000 == 0:
-            line.describe(f"planning: {count:,} photos")
-        yield photo
 
 
 def _plan_lines(batch: str, made: Plan, estimate: Estimate, skipped: int) -> list[str]:

@@ -213,7 +213,10 @@ def serve(
 @click.option("--shard", type=click.IntRange(min=1), default=50, show_default=True, help="Photos in a shard.")
 @click.option("--ray", is_flag=True, help="Ray's actors as well (extra: scale).")
 @click.option("--project/--no-project", default=True, show_default=True, help="Simulate more machines from it.")
-@_repeat
+@click.option(
+    "--names", default="10000,100000", show_default=True, help="Numbers of names whose memory is measured; 0 for none."
+)
+@click.option("--repeat", type=click.IntRange(min=1), default=2, show_default=True, help="Turns; Ray has every second.")
 @json_option
 @_update_docs
 def batch(
@@ -224,6 +227,7 @@ def batch(
     shard: int,
     ray: bool,
     project: bool,
+    names: str,
     repeat: int,
     as_json: bool,
     update_docs: Path | None,
@@ -241,6 +245,7 @@ def batch(
         shard=shard,
         repeat=repeat,
         ray=ray,
+        names=_parse_counts(names, "--names"),
     )
     if update_docs:
         _insert(module, update_docs, None)

@@ -17,7 +17,7 @@ class BatchJob(SettingsModel):
 
     Attributes:
         place: The batch's folder, at a place that all machines reach.
-        image: What runs there; on KubeRay it holds Ray as well, in the version `ray_version`.
+        image: What runs there: docker/batch.Dockerfile, which holds Ray in the version `ray_version` as well.
         tasks: Machines, or pods.
         cpu: Of each; one worker for each CPU.
         memory: Of each; a worker takes about 200 MB.

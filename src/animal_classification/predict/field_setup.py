@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from animal_classification.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from animal_classification.data.detections import Detection
     from animal_classification.data.discovery import PhotoSource
+    from animal_classification.detection.scene_classifier import FindGiven
     from animal_classification.inference.classifier import Classifier
     from animal_classification.inference.results import Prediction
     from animal_classification.predict.field_request import FieldRequest
@@ -48,27 +49,57 @@ class FieldSetup:
         Raises:
             AnimalsError: Something of it cannot be used.
         """
-        detector = None if request.detector is None else Detector.load(request.detector, threads=classifier.threads)
-        given = None if request.detections is None else read_recognitions(request.detections)
-        source = _source(request, detector, given)
-        matched = None if given is None else MatchedBoxes.of(given, photos)
-        notes = () if given is None or matched is None else (given.says_of(matched.match), *given.notes)
+        if request.detections is None:
+            return cls.finding(request, classifier)
+        given = read_recognitions(request.detections)
+        matched = MatchedBoxes.of(given, photos)
+        notes = (given.says_of(matched.match), *given.notes)
+        return cls.given(request, classifier, box_source(given, request.detections), matched, notes)
+
+    @classmethod
+    def finding(cls, request: FieldRequest, classifier: Classifier) -> FieldSetup:
+        """With a detector of ours, or none.
+
+        Raises:
+            AnimalsError: It cannot be used.
+        """
+        if request.detector is None:
+            return cls._with(request, classifier, None)
+        detector = Detector.load(request.detector, threads=classifier.threads)
+        return cls._with(request, classifier, BoxSource.of(detector), detector=detector)
+
+    @classmethod
+    def given(
+        cls, request: FieldRequest, classifier: Classifier, source: BoxSource, find: FindGiven, notes: tuple[str, ...]
+    ) -> FieldSetup:
+        """With boxes of another program, which ``find`` gives."""
+        made = cls._with(request, classifier, source, given=find)
+        return replace(made, notes=notes)
+
+    @classmethod
+    def _with(
+        cls,
+        request: FieldRequest,
+        classifier: Classifier,
+        source: BoxSource | None,
+        *,
+        detector: Detector | None = None,
+        given: FindGiven | None = None,
+    ) -> FieldSetup:
         threshold = request.rules.threshold
         if threshold is None and source is not None:
             threshold = source.typical
         scenes = SceneClassifier(
             classifier,
             detector,
-            threshold=request.rules.threshold
-            if source is None or request.rules.threshold is not None
-            else source.typical,
+            threshold=threshold,
             when=request.detect,
             is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
-            given=matched,
+            given=given,
         )
         # Names of other forms are looked at when tables are made, so that `convert` can do with and without them.
         inference = FieldPhotos(scenes, TimeRules())
-        return cls(inference, FieldRun.of(classifier.info, source, request.detect), notes)
+        return cls(inference, FieldRun.of(classifier.info, source, request.detect))
 
 
 @dataclass(frozen=True)
@@ -105,12 +136,9 @@ class _FamilyIsEnough:
         return decision.level == "label" or bool(decision.lineage.family)
 
 
-def _source(request: FieldRequest, detector: Detector | None, given: Recognitions | None) -> BoxSource | None:
-    if detector is not None:
-        return BoxSource.of(detector)
-    if given is None or request.detections is None:
-        return None
-    path = Path(request.detections)
+def box_source(given: Recognitions, file: str) -> BoxSource:
+    """Another program as the source of boxes, which it wrote into this file or folder."""
+    path = Path(file)
     sha256 = hash_file(path) if path.is_file() else hashlib.sha256(repr(given.entries).encode()).hexdigest()
     return BoxSource(
         name=given.detector or given.dialect,

@@ -186,7 +186,7 @@ class PredictRun:
     ) -> Iterator[PredictedPhoto]:
         """Yield every photo with its row, in order; photos whose folder is gone go into the log instead."""
         info = self.classifier.info
-        inference = self.setup.photos if self.setup else WholePhotos(self.classifier)
+        inference = self.setup.photos if self.setup else WholePhotos(self.classifier, self.request.embeddings)
         inferred = inference.infer(photos, top_k=self.request.top_k, stopped=listener.is_stopped, executor=executor)
         with closing(inferred):
             for item, result, evidence in inferred:

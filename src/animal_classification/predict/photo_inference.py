@@ -79,6 +79,7 @@ class WholePhotos:
     """Each photo as a whole: what ``animals predict`` does unless it is asked for more."""
 
     classifier: Classifier
+    embeddings: bool = False
 
     def infer(
         self,
@@ -89,7 +90,10 @@ class WholePhotos:
         executor: Executor | None,
     ) -> Generator[InferredPhoto, None, None]:
         items = map(PhotoItem.of, photos)
-        with closing(self.classifier.predict_items(items, top_k=top_k, stopped=stopped, executor=executor)) as answers:
+        answers = self.classifier.predict_items(
+            items, top_k=top_k, embedding=self.embeddings, stopped=stopped, executor=executor
+        )
+        with closing(answers):
             for item, answer in answers:
                 yield item, FileResult.of(item.name, answer), None
 

@@ -34,6 +34,7 @@ class PredictRequest:
         keep_folders: Whether sorted photos keep the folders that they are in; if it is not said, they do in a field run
             in which two photos have one name, as on every card.
         dry_run: Write nothing at all; rows go to the sink, with what sorting would do.
+        embeddings: Each answer carries the embedding of its photo, for sinks that keep it; no table has it.
         field: Animals in boxes, times, events; ``None``: every photo as a whole, and nothing else.
     """
 
@@ -52,6 +53,7 @@ class PredictRequest:
     way: Way | None = None
     keep_folders: bool | None = None
     dry_run: bool = False
+    embeddings: bool = False
     field: FieldRequest | None = None
 
     @property
@@ -88,6 +90,10 @@ class PredictRequest:
             (
                 bool(self.keep_folders) and self.sort_into is None,
                 "--keep-folders says how to sort: add --sort-into DIR",
+            ),
+            (
+                self.embeddings and self.field is not None,
+                "--embeddings are of whole photos: leave out --detector, --detections and --time-from",
             ),
         )
 

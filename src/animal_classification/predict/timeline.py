@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from animal_classification.errors import UsageError
 from animal_classification.predict.assembly import Assembly
@@ -65,7 +65,27 @@ def _is_page(file: Path) -> bool:
         return stream.read(len(_MARK)).lower() == _MARK
 
 
-def timeline_of(journal: Path, rules: FieldRules, target: TimelineTarget, *, threads: int | None = None) -> int:
+class PhotoFinder(Protocol):
+    """Brings the photos of a run's best pictures."""
+
+    @property
+    def title(self) -> str:
+        """What the page is of."""
+        ...
+
+    def find_all(self, names: Sequence[str]) -> Mapping[str, Path]:
+        """The files of these photos, which the table calls so; without those that are not there any more."""
+        ...
+
+
+def timeline_of(
+    journal: Path,
+    rules: FieldRules,
+    target: TimelineTarget,
+    *,
+    threads: int | None = None,
+    sources: PhotoFinder | None = None,
+) -> int:
     """Write the timeline of a run.
 
     Args:
@@ -73,6 +93,7 @@ def timeline_of(journal: Path, rules: FieldRules, target: TimelineTarget, *, thr
         rules: What decides, as for its tables.
         target: Where the page goes.
         threads: Pictures that are made at once.
+        sources: Brings the photos; by default they are where the journal says that they were.
 
     Returns:
         How many events there are.
@@ -84,15 +105,18 @@ def timeline_of(journal: Path, rules: FieldRules, target: TimelineTarget, *, thr
     header = stored_header(journal)
     assert header.field is not None
     run = FieldRun.from_record(header.field)
-    sources = PhotoSources(header.paths)
+    sources = sources or PhotoSources(header.paths)
     with Assembly(journal, run, ReadRules.of(rules, run)) as assembly:
         shown, count = first_events(_events(assembly))
-        _add_files(shown, assembly, sources)
+        _add_files(shown, assembly)
+    found = sources.find_all([event.best_path for event in shown if not event.is_blank])
+    for event in shown:
+        event.source = found.get(event.best_path)
     write_timeline(shown, sources.title, Path(target.path), count=count, threads=threads)
     return count
 
 
-def _add_files(shown: list[TimelineEvent], assembly: Assembly, sources: PhotoSources) -> None:
+def _add_files(shown: list[TimelineEvent], assembly: Assembly) -> None:
     """Give the events that are shown their files, and the boxes of their best pictures."""
     found = {event.name: event for event in shown}
     for row, detections in assembly.files():
@@ -103,7 +127,6 @@ def _add_files(shown: list[TimelineEvent], assembly: Assembly, sources: PhotoSou
         event.files.append(TimelineFile(row["path"], clock(row["time"]), str(answer)))
         if row["path"] == event.best_path:
             event.boxes = [_box(one) for one in detections if one["confidence"] >= assembly.rules.decider.threshold]
-            event.source = sources.find(event.best_path)
 
 
 def _events(assembly: Assembly) -> Iterator[TimelineEvent]:
@@ -156,6 +179,10 @@ class PhotoSources:
     def title(self) -> str:
         """The name of the folder that was read, or of the first of several."""
         return self._roots[0][0].name if self._roots and self._roots[0][0].name else "Events"
+
+    def find_all(self, names: Sequence[str]) -> dict[str, Path]:
+        """The files of these photos that are there."""
+        return {name: path for name in names if (path := self.find(name)) is not None}
 
     def find(self, name: str) -> Path | None:
         """The file that the table calls so; None if it is not there any more, or not below a place that was read."""

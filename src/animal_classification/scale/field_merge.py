@@ -1,8 +1,9 @@
-"""Rows with evidence as the tables of a field run: through the very writer of ``animals predict --detector``."""
+"""Rows with evidence as the tables and the page of a field run, by the writers of ``animals predict --detector``."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -14,9 +15,12 @@ from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.journal import JournalEntry
 from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row
-from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
+from animal_classification.predict.timeline import TimelineTarget, timeline_of
+from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting, kept_journal
 from animal_classification.predict.writers.text import Format
+from animal_classification.scale.batch_photos import BatchPhotos
 from animal_classification.scale.plan import Plan
+from animal_classification.scale.storage import BatchFolder
 
 
 def write_field(
@@ -44,15 +48,14 @@ def write_field(
     """
     assert plan.field_run is not None
     run = FieldRun.from_record(plan.field_run)
-    asked = replace(rules, time_from=rules.time_from or plan.options["field"]["time_from"])
-    read = ReadRules.of(asked, run)
+    read = ReadRules.of(_rules_of(plan, rules), run)
     header = JournalHeader(
         model=plan.model,
         model_version=plan.model_version,
         model_sha256=plan.model_sha256,
         top_k=plan.top_k,
         format=kind,
-        paths=list(plan.sources),
+        paths=list(plan.described or plan.sources),
         sort_into=None,
         field=plan.field_run,
     )
@@ -63,3 +66,28 @@ def write_field(
         table.finish()
         assert table.written is not None
         return table.written
+
+
+def write_page(folder: BatchFolder, plan: Plan, table: Path, rules: FieldRules, target: TimelineTarget) -> int:
+    """The events of tables that were written, as one page with pictures.
+
+    Args:
+        folder: The batch's.
+        plan: Likewise.
+        table: The table of files.
+        rules: What decided.
+        target: Where the page goes.
+
+    Returns:
+        How many events there are.
+
+    Raises:
+        AnimalsError: It cannot be written, or photos cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        photos = BatchPhotos(folder, plan, Path(temporary))
+        return timeline_of(kept_journal(table.resolve()), _rules_of(plan, rules), target, sources=photos)
+
+
+def _rules_of(plan: Plan, rules: FieldRules) -> FieldRules:
+    return replace(rules, time_from=rules.time_from or plan.options["field"]["time_from"])

@@ -60,6 +60,15 @@ def list_photos(
         yield from _list_bucket(word, prefix, leave_out, all_files, log, retry)
 
 
+def describe_places(words: Sequence[str]) -> list[str]:
+    """The places as the journal of ``animals predict`` has them; addresses as they were typed.
+
+    Raises:
+        UsageError: A word stands for nothing.
+    """
+    return list(words) if any(map(is_bucket, words)) else PhotoPaths(words).describe()
+
+
 def _list_local(words: Sequence[str], leave_out: str | None, all_files: bool, log: WalkLog) -> Iterator[PlannedPhoto]:
     paths = PhotoPaths(words, all_files=all_files)
     if leave_out is not None:

@@ -18,8 +18,9 @@ from animal_classification.data.duckdb_parquet import connect, literal, quoted
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 from animal_classification.predict.field_request import FieldRules
 from animal_classification.predict.table import Row, columns, from_values
+from animal_classification.predict.timeline import TimelineTarget
 from animal_classification.predict.writers.text import TextWriter, format_of
-from animal_classification.scale.field_merge import write_field
+from animal_classification.scale.field_merge import write_field, write_page
 from animal_classification.scale.plan import Plan, load_plan, out_name
 from animal_classification.scale.status import rows_of
 from animal_classification.scale.storage import BatchFolder, LocalFolder
@@ -43,12 +44,14 @@ class Merged:
         rows: In it.
         errors: Rows that say why there is no answer.
         notes: What the user should know of the rules, a line each.
+        events: On the page, where one was asked for.
     """
 
     output: str
     rows: int
     errors: int
     notes: tuple[str, ...] = ()
+    events: int | None = None
 
 
 def merge(
@@ -56,6 +59,7 @@ def merge(
     output: Path,
     *,
     rules: FieldRules | None = None,
+    page: TimelineTarget | None = None,
     overwrite: bool = False,
     told: Callable[[int, int], None] = lambda a, b: None,
 ) -> Merged:
@@ -68,6 +72,7 @@ def merge(
         folder: The batch's.
         output: The table, on this machine.
         rules: What decides about boxes, bursts and events.
+        page: Where a page of the events goes.
         overwrite: Replace a file that is there.
         told: Told of how many shards of how many were read.
 
@@ -78,7 +83,7 @@ def merge(
     kind = format_of(str(output))
     plan = load_plan(folder)
     if plan.field_run is None:
-        _refuse_rules(rules, output, kind)
+        _refuse_rules(rules, page, output, kind)
     if kind is None:
         raise UsageError(f"--output {str(output)!r} must end in .csv, .parquet, .xlsx, .json or .jsonl")
     if output.exists() and not overwrite:
@@ -89,19 +94,21 @@ def merge(
     with _local_shards(folder, plan, told) as files:
         rows = _check(plan, files)
         if plan.field_run is not None:
-            written = write_field(
-                plan, read_rows(plan, files), output, kind, rules or FieldRules(), overwrite=overwrite
-            )
-            return Merged(str(output), rows, written.counts.unreadable, written.notes)
+            rules = rules or FieldRules()
+            written = write_field(plan, read_rows(plan, files), output, kind, rules, overwrite=overwrite)
+            events = None if page is None else write_page(folder, plan, output, rules, page)
+            return Merged(str(output), rows, written.counts.unreadable, written.notes, events)
         try:
             with new_file(output) as temporary:
-                errors = _write_parquet(files, temporary) if kind == "parquet" else _write_csv(plan, files, temporary)
+                errors = (_write_parquet if kind == "parquet" else _write_csv)(plan, files, temporary)
         except OSError as error:
             raise OutputError(f"cannot write {str(output)!r}: {error.strerror or error}") from error
     return Merged(str(output), rows, errors)
 
 
-def _refuse_rules(rules: FieldRules | None, output: Path, kind: str | None) -> None:
+def _refuse_rules(rules: FieldRules | None, page: TimelineTarget | None, output: Path, kind: str | None) -> None:
+    if page is not None:
+        raise UsageError("--html is a page of events: plan the batch with --detector lite, or --detector none")
     if rules not in (None, FieldRules()):
         raise UsageError("such rules are about animals in boxes, bursts and events: plan the batch with --detector")
     if kind not in ("parquet", "csv"):
@@ -163,19 +170,25 @@ def _footers(database: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict
     return {name: (about.get(name, {}), count) for name, count in counts}
 
 
-def _write_parquet(files: Sequence[Path], target: Path) -> int:
+def _write_parquet(plan: Plan, files: Sequence[Path], target: Path) -> int:
     import duckdb
 
     with connect(memory_limit=MEMORY, preserve_insertion_order=True) as database:
         try:
             database.execute(
-                f"COPY (SELECT * FROM read_parquet($1)) TO {quoted(str(target))} (FORMAT parquet)",  # noqa: S608
+                f"COPY (SELECT * FROM read_parquet($1)) TO {quoted(str(target))} "  # noqa: S608
+                f"(FORMAT parquet, ROW_GROUP_SIZE {_row_group(plan)})",
                 [[literal(file) for file in files]],
             )
             found = database.execute("SELECT count(error) FROM read_parquet($1)", [literal(target)]).fetchone()
         except duckdb.Error as error:
             raise OutputError(f"cannot write {str(target)!r}: {str(error).splitlines()[0]}") from error
     return int(found[0]) if found else 0
+
+
+def _row_group(plan: Plan) -> int:
+    """Rows that DuckDB holds before it writes them: its own default, and less of those with 5 kB of numbers each."""
+    return 8_192 if plan.options.get("embeddings") else 122_880
 
 
 def _write_csv(plan: Plan, files: Sequence[Path], target: Path) -> int:

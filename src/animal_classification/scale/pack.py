@@ -18,10 +18,40 @@ from animal_classification.errors import ImageError
 from animal_classification.imaging import Limits
 from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.scale.entries import PlannedPhoto
-from animal_classification.scale.plan import pack_name
+from animal_classification.scale.plan import pack_name, shard_name, stored_shard
 from animal_classification.scale.retry import Retry
 from animal_classification.scale.shard_reader import ShardReader, check_local
 from animal_classification.scale.storage import BatchFolder, is_bucket
+
+
+@dataclass(frozen=True)
+class EarlierPacks:
+    """What a plan left that was broken off: its tars are good for shards of the same photos.
+
+    Attributes:
+        folder: The batch's.
+        numbers: Shards that were packed.
+    """
+
+    folder: BatchFolder
+    numbers: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, folder: BatchFolder) -> EarlierPacks:
+        """A shard's file is written after its tar, so that both are there or none counts: two listings."""
+        shards, tars = ({name.partition(".")[0] for name in folder.names(kind)} for kind in ("shards", "pack"))
+        return cls(folder, frozenset(int(number) for number in shards & tars if number.isdecimal()))
+
+    def find(self, number: int, photos: Sequence[PlannedPhoto]) -> list[PlannedPhoto] | None:
+        """Where these photos are in a tar that is there already; ``None`` where it holds others, or other states."""
+        if number not in self.numbers:
+            return None
+        try:
+            _, stored = stored_shard(self.folder, number)
+        except FileNotFoundError:
+            return None
+        same = [replace(photo, offset=None) for photo in stored] == list(photos)
+        return stored if same and any(photo.offset is not None for photo in stored) else None
 
 
 @dataclass(frozen=True)
@@ -32,17 +62,23 @@ class Packer:
         folder: The batch's.
         retry: What to do about faults.
         limits: Most bytes of a photo.
+        earlier: What need not be packed again.
     """
 
     folder: BatchFolder
     retry: Retry
     limits: Limits
+    earlier: EarlierPacks | None = None
 
     def __call__(self, number: int, photos: list[PlannedPhoto]) -> list[PlannedPhoto]:
         """Write the tar of a shard; returns where each photo is in it.
 
         One that cannot be read stays a photo by itself, so that the worker says in its row what is wrong.
         """
+        if self.earlier is not None:
+            if (found := self.earlier.find(number, photos)) is not None:
+                return found
+            self.folder.delete(shard_name(number))  # it is of the tar that goes now
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary, "shard.tar")
             with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:

@@ -3,28 +3,25 @@
 ID/plan.json             written last: with it the plan is there
 ID/shards/00000.parquet  name, path, size, etag and offset of some 2,000 photos
 ID/pack/00000.tar        the photos themselves, where the plan packs them
+ID/boxes/00000.json      boxes of another program, where the plan was given some (``given_boxes.py``)
 ID/lease/00000.000       who works on a shard (``lease.py``)
 ID/out/00000.parquet     the rows, put there by whoever was first
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from animal_classification import __version__
 from animal_classification import bundle as bundles
-from animal_classification.data.duckdb_parquet import read_about, read_table, write_table
+from animal_classification.data.duckdb_parquet import read_about, read_table
 from animal_classification.detection.detector import Detector
 from animal_classification.errors import AnimalsError, UsageError
 from animal_classification.predict.field_request import FieldRequest
@@ -36,10 +33,7 @@ from animal_classification.scale.storage import BatchFolder
 
 VERSION = 1
 SHARD = 2000
-WRITERS = 8
-_TYPES = {"name": "VARCHAR", "path": "VARCHAR", "size": "BIGINT", "etag": "VARCHAR", "offset": "BIGINT"}
-
-Pack = Callable[[int, list[PlannedPhoto]], list[PlannedPhoto]]
+SHARD_TYPES = {"name": "VARCHAR", "path": "VARCHAR", "size": "BIGINT", "etag": "VARCHAR", "offset": "BIGINT"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +45,7 @@ class Plan:
         created: Seconds since 1970.
         code: Version of this package.
         sources: What was named.
+        described: The same as the journal of ``animals predict`` has it.
         options: Those of ``animals predict`` that decide what stands in a row.
         model: The model's name.
         model_version: Its version.
@@ -74,6 +69,7 @@ class Plan:
     model_version: str
     model_sha256: str
     shard: int
+    described: tuple[str, ...] = ()
     shards: int = 0
     photos: int = 0
     total_bytes: int = 0
@@ -87,6 +83,12 @@ class Plan:
     def top_k(self) -> int:
         """How many guesses a row has."""
         return int(self.options["top_k"])
+
+    @property
+    def has_given_boxes(self) -> bool:
+        """Whether boxes of another program lie beside the shards."""
+        boxes = (self.field_run or {}).get("boxes")
+        return boxes is not None and bool(boxes["file"])
 
     def request(self, *, engine: str = "auto", threads: int | None = None) -> PredictRequest:
         """What a worker does, in the words of ``animals predict``."""
@@ -111,7 +113,15 @@ def out_name(number: int) -> str:
     return f"out/{number:05d}.parquet"
 
 
-def draft(request: PredictRequest, options: Iterable[str], sources: Sequence[str], shard: int) -> Plan:
+def draft(
+    request: PredictRequest,
+    options: Iterable[str],
+    sources: Sequence[str],
+    shard: int,
+    *,
+    described: Sequence[str] = (),
+    boxes: BoxSource | None = None,
+) -> Plan:
     """A plan without photos yet: the model is found and verified.
 
     Args:
@@ -119,6 +129,8 @@ def draft(request: PredictRequest, options: Iterable[str], sources: Sequence[str
         options: Names of the fields of the request that decide what stands in a row.
         sources: What was named.
         shard: Photos in a shard.
+        described: What was named, as a journal has it.
+        boxes: Another program whose boxes are given.
 
     Raises:
         AnimalsError: The model cannot be used.
@@ -127,14 +139,21 @@ def draft(request: PredictRequest, options: Iterable[str], sources: Sequence[str
     asked, run = request.field, None
     stored: dict[str, Any] = {name: getattr(request, name) for name in options}
     if asked is not None:
-        boxes = BoxSource.of(Detector.load(asked.detector, threads=1)) if asked.detector else None
+        if asked.detector:
+            boxes = BoxSource.of(Detector.load(asked.detector, threads=1))
         run = FieldRun.of(found.info, boxes, asked.detect)
-        stored["field"] = {"detector": asked.detector, "detect": asked.detect, "time_from": asked.rules.time_from}
+        stored["field"] = {
+            "detector": asked.detector,
+            "detect": asked.detect,
+            "detections": asked.detections,
+            "time_from": asked.rules.time_from,
+        }
     return Plan(
         id=uuid.uuid4().hex,
         created=time.time(),
         code=__version__,
         sources=tuple(sources),
+        described=tuple(described),
         options=stored,
         field_run=None if run is None else run.to_record(),
         model=found.info.name,
@@ -142,72 +161,6 @@ def draft(request: PredictRequest, options: Iterable[str], sources: Sequence[str
         model_sha256=found.sha256,
         shard=shard,
     )
-
-
-def write_plan(folder: BatchFolder, plan: Plan, photos: Iterable[PlannedPhoto], pack: Pack | None = None) -> Plan:
-    """Write the shards as the photos come; memory does not grow with their number.
-
-    Args:
-        folder: The batch's.
-        plan: From :func:`draft`.
-        photos: Each once; their order decides the shard.
-        pack: Puts the photos of a shard into a tar, and says where each is in it.
-
-    Returns:
-        The plan with all its numbers, for :func:`publish`.
-
-    Raises:
-        UsageError: There is a plan already, or there are no photos.
-        AnimalsError: It cannot be written.
-    """
-    refuse_second(folder)
-    total = _Total()
-
-    def write(numbered: tuple[int, list[PlannedPhoto]]) -> None:
-        number, shard = numbered
-        _write_shard(folder, plan, number, pack(number, shard) if pack else shard)
-
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="animals-plan") as pool:
-        waiting: deque[Future[None]] = deque()
-        for numbered in enumerate(total.counted(photos, plan.shard)):
-            waiting.append(pool.submit(write, numbered))
-            if len(waiting) > WRITERS:
-                waiting.popleft().result()
-        for future in waiting:
-            future.result()
-    if not total.photos:
-        raise UsageError(f"no photos in {', '.join(map(repr, plan.sources[:3]))}: there is nothing to plan")
-    return replace(
-        plan,
-        shards=total.shards,
-        photos=total.photos,
-        total_bytes=total.bytes,
-        packed=pack is not None,
-        sha256=total.hash.hexdigest(),
-    )
-
-
-def publish(folder: BatchFolder, plan: Plan) -> None:
-    """Put the plan where workers look for it.
-
-    Raises:
-        UsageError: Another was put there meanwhile.
-    """
-    if not folder.put_new("plan.json", plan.encode()) and load_plan(folder).id != plan.id:
-        raise UsageError(f"{folder.url}: somebody else has put a plan there meanwhile; plan into another --output")
-
-
-def refuse_second(folder: BatchFolder) -> None:
-    """A batch has one plan for ever.
-
-    Raises:
-        UsageError: There is one.
-    """
-    try:
-        folder.read("plan.json")
-    except FileNotFoundError:
-        return
-    raise UsageError(f"{folder.url} holds a plan already: run it, or plan into another --output")
 
 
 def load_plan(folder: BatchFolder) -> Plan:
@@ -222,7 +175,8 @@ def load_plan(folder: BatchFolder) -> Plan:
             raise UsageError(f"{folder.url}: its plan was made by a newer version of animals: update this one")
         known = {one.name for one in fields(Plan)}
         given = {name: value for name, value in found.items() if name in known}
-        return Plan(**given | {"sources": tuple(found["sources"])})
+        texts = {name: tuple(found.get(name, ())) for name in ("sources", "described")}
+        return Plan(**given | texts)
     except FileNotFoundError as error:
         raise UsageError(f"no plan at {folder.url!r}: make one with animals batch plan") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -236,53 +190,31 @@ def read_shard(folder: BatchFolder, plan: Plan, number: int) -> list[PlannedPhot
         AnimalsError: The shard is missing, or belongs to another plan.
     """
     try:
-        data = folder.read(shard_name(number))
+        about, photos = stored_shard(folder, number)
     except FileNotFoundError as error:
         raise AnimalsError(f"{folder.place(shard_name(number))} is gone: plan again, into another --output") from error
+    if about != about_shard(plan, number):
+        raise AnimalsError(
+            f"{folder.place(shard_name(number))} is not of this plan: two were made at once; plan into another --output"
+        )
+    tar = folder.place(pack_name(number))
+    return [photo if photo.offset is None else replace(photo, path=tar) for photo in photos]
+
+
+def stored_shard(folder: BatchFolder, number: int) -> tuple[dict[str, Any], list[PlannedPhoto]]:
+    """What a shard's file says of itself, and its photos, each with its own path though it may be packed.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    data = folder.read(shard_name(number))
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, "shard.parquet")
         file.write_bytes(data)
-        about = json.loads(read_about(file) or "{}")
-        if about != _about(plan, number):
-            raise AnimalsError(
-                f"{folder.place(shard_name(number))} is not of this plan: two were made at once; plan into another "
-                "--output"
-            )
         _, rows = read_table(file)
-    tar = folder.place(pack_name(number))
-    return [
-        PlannedPhoto(name, path if offset is None else tar, size, etag, offset)
-        for name, path, size, etag, offset in rows
-    ]
+        return json.loads(read_about(file) or "{}"), [PlannedPhoto(*row) for row in rows]
 
 
-def _write_shard(folder: BatchFolder, plan: Plan, number: int, photos: Sequence[PlannedPhoto]) -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary, "shard.parquet")
-        rows = ({name: getattr(photo, name) for name in _TYPES} for photo in photos)  # asdict takes five times as long
-        write_table(file, rows, _TYPES, json.dumps(_about(plan, number)))
-        folder.put(shard_name(number), file.read_bytes())
-
-
-def _about(plan: Plan, number: int) -> dict[str, Any]:
+def about_shard(plan: Plan, number: int) -> dict[str, Any]:
+    """What the file of a shard says of itself."""
     return {"plan": plan.id, "shard": number}
-
-
-@dataclass
-class _Total:
-    """What has been planned so far."""
-
-    shards: int = 0
-    photos: int = 0
-    bytes: int = 0
-    hash: Any = field(default_factory=hashlib.sha256)
-
-    def counted(self, photos: Iterable[PlannedPhoto], size: int) -> Iterator[list[PlannedPhoto]]:
-        source = iter(photos)
-        while shard := list(islice(source, size)):
-            self.shards += 1
-            self.photos += len(shard)
-            for one in shard:
-                self.bytes += one.size
-                self.hash.update(f"{one.name}\0{one.path}\0{one.size}\0{one.etag}\n".encode())
-            yield shard

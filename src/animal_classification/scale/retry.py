@@ -15,6 +15,7 @@ SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LOCAL_ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 # Of botocore and google.auth, which need not be installed.
 NO_SIGN_IN = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
+_UNAUTHORIZED = 401
 
 Result = TypeVar("Result")
 
@@ -72,6 +73,6 @@ class Retry:
 
 def is_refusal(error: Exception) -> bool:
     """Whether this account has no right, or there is none: gcsfs says so in words, s3fs by ``PermissionError``."""
-    if type(error).__name__ in NO_SIGN_IN:
+    if type(error).__name__ in NO_SIGN_IN or getattr(error, "code", None) == _UNAUTHORIZED:
         return True
     return isinstance(error, OSError) and str(error).startswith("Forbidden")

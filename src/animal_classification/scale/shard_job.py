@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from animal_classification import __version__
-from animal_classification.data.discovery import FoundPhoto, PhotoPaths, WalkLog
+from animal_classification.data.discovery import FoundPhoto, WalkLog
 from animal_classification.data.duckdb_parquet import write_table
 from animal_classification.errors import AnimalsError, ImageError
 from animal_classification.inference.classifier import Classifier
 from animal_classification.inference.results import FileResult
 from animal_classification.predict.evidence import to_record
+from animal_classification.predict.field_request import FieldRequest
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_setup import FieldSetup
 from animal_classification.predict.job import Listener, PredictedPhoto, PredictRun, Sink
@@ -28,6 +32,7 @@ from animal_classification.predict.table import Row, columns, to_row, to_values
 from animal_classification.predict.writers.parquet import column_types
 from animal_classification.registry import resolve_model
 from animal_classification.scale.entries import PlannedPhoto
+from animal_classification.scale.given_boxes import ShardBoxes
 from animal_classification.scale.lease import Claim
 from animal_classification.scale.plan import Plan, out_name, read_shard
 from animal_classification.scale.retry import Retry
@@ -36,6 +41,7 @@ from animal_classification.scale.storage import BatchFolder, is_bucket
 
 ENDED_THE_PROCESS = "ended the process"
 MORE_COLUMNS = {"size": "BIGINT", "etag": "VARCHAR", "attempts": "INTEGER"}
+EMBEDDING_COLUMN = {"embedding": "FLOAT[]"}  # in half precision, so that it takes half the space
 
 EVIDENCE_COLUMN = {"evidence": "VARCHAR"}  # JSON, as in a journal
 
@@ -46,11 +52,24 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class BatchRow:
-    """A row of the table, how often the photo was asked for, and in a field run all that was found in it."""
+    """A row of the table, how often the photo was asked for, and what else the plan wants to be kept.
+
+    Attributes:
+        row: Of the table.
+        attempts: How often the photo was asked for.
+        evidence: In a field run, all that was found in it.
+        embedding: float16 ``[D]``.
+    """
 
     row: Row
     attempts: int
     evidence: dict[str, Any] | None = None
+    embedding: NDArray[np.float16] | None = None
+
+    def more(self) -> dict[str, Any]:
+        """The columns that only some batches have."""
+        evidence = {} if self.evidence is None else {"evidence": json.dumps(self.evidence)}
+        return evidence if self.embedding is None else {**evidence, "embedding": self.embedding.tolist()}
 
 
 @dataclass
@@ -62,7 +81,8 @@ class ShardJob:
         plan: The batch's.
         request: What to do with each photo.
         classifier: The plan's model.
-        setup: The plan's detector; ``None`` where photos are named as a whole.
+        setup: The plan's detector, or boxes; ``None`` where photos are named as a whole.
+        boxes: Those of another program, where the plan was given some.
         retry: What to do about faults.
         listener: Told of each photo; may stop it.
         heartbeat: Seconds between two signs of life.
@@ -73,6 +93,7 @@ class ShardJob:
     request: PredictRequest
     classifier: Classifier
     setup: FieldSetup | None = None
+    boxes: ShardBoxes | None = None
     retry: Retry = field(default_factory=Retry)
     listener: Listener = field(default_factory=Listener)
     heartbeat: float = 20.0
@@ -91,12 +112,9 @@ class ShardJob:
                 f"{request.model!r} is another model here (sha256 {found[:12]}) than the one of the plan "
                 f"({plan.model_sha256[:12]}): name its bundle by an address that all machines reach, and plan again"
             )
-        setup = None
-        if request.field is not None:
-            setup = FieldSetup.of(request.field, classifier, PhotoPaths(()))
-            if FieldRun.from_record(plan.field_run or {}) != setup.run:
-                raise AnimalsError(f"{request.field.detector!r} is another detector here than the one of the plan")
-        return cls(folder, plan, request, classifier, setup, **more)
+        boxes = ShardBoxes(folder, plan)
+        setup = None if request.field is None else _field_setup(plan, request.field, classifier, boxes)
+        return cls(folder, plan, request, classifier, setup, boxes, **more)
 
     def do(self, claim: Claim) -> int | None:
         """Do a shard that is ours, and put its rows where they count.
@@ -111,6 +129,8 @@ class ShardJob:
         try:
             with self._beating(claim):
                 photos = read_shard(self.folder, self.plan, claim.shard)
+                if self.boxes is not None and self.plan.has_given_boxes:
+                    self.boxes.take(claim.shard)
                 rows = self._rows(photos, claim)
                 won = self.folder.put_new(out_name(claim.shard), self._encode(photos, rows, claim.shard))
         except (AnimalsError, StoppedError):
@@ -148,7 +168,7 @@ class ShardJob:
                     f"{len(photos)} photos have {len(sink.entries)} rows: a fault of animals; please report it"
                 )
             return [
-                BatchRow(entry.row, source.attempts.get(place, 1), entry.evidence)
+                BatchRow(entry.row, source.attempts.get(place, 1), entry.evidence, sink.embeddings.get(place))
                 for place, entry in enumerate(sink.entries)
             ]
 
@@ -163,7 +183,7 @@ class ShardJob:
         table = (
             dict(zip(names, to_values(one.row, self.plan.top_k), strict=True))
             | {"size": photo.size, "etag": photo.etag, "attempts": one.attempts}
-            | ({} if one.evidence is None else {"evidence": json.dumps(one.evidence)})
+            | one.more()
             for photo, one in zip(photos, rows, strict=True)
         )
         about = {
@@ -176,9 +196,13 @@ class ShardJob:
         }
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary, "rows.parquet")
-            types = column_types(self.plan.top_k) | MORE_COLUMNS | ({} if self.setup is None else EVIDENCE_COLUMN)
-            write_table(file, table, types, json.dumps(about))
+            write_table(file, table, self._types(), json.dumps(about), compression="zstd")
             return file.read_bytes()
+
+    def _types(self) -> dict[str, str]:
+        evidence = {} if self.setup is None else EVIDENCE_COLUMN
+        embedding = EMBEDDING_COLUMN if self.request.embeddings else {}
+        return column_types(self.plan.top_k) | MORE_COLUMNS | evidence | embedding
 
     @contextmanager
     def _beating(self, claim: Claim) -> Iterator[None]:
@@ -197,6 +221,21 @@ class ShardJob:
         finally:
             ended.set()
             thread.join()
+
+
+def _field_setup(plan: Plan, asked: FieldRequest, classifier: Classifier, boxes: ShardBoxes) -> FieldSetup:
+    """What the plan's field run works with.
+
+    Raises:
+        AnimalsError: Its detector cannot be used, or is another one here.
+    """
+    planned = FieldRun.from_record(plan.field_run or {})
+    if planned.boxes is not None and plan.has_given_boxes:
+        return FieldSetup.given(asked, classifier, planned.boxes, boxes, ())
+    setup = FieldSetup.finding(asked, classifier)
+    if planned != setup.run:
+        raise AnimalsError(f"{asked.detector!r} is another detector here than the one of the plan")
+    return setup
 
 
 class ShardPhotos:
@@ -255,6 +294,10 @@ class _Fetch:
 @dataclass
 class _Rows(Sink):
     entries: list[JournalEntry] = field(default_factory=list)
+    embeddings: dict[int, NDArray[np.float16]] = field(default_factory=dict)
 
     def add(self, photo: PredictedPhoto, placed: Placed | None) -> None:
+        prediction = photo.result.prediction
+        if prediction is not None and prediction.embedding is not None:
+            self.embeddings[len(self.entries)] = prediction.embedding.astype(np.float16)
         self.entries.append(photo.entry)

@@ -25,6 +25,7 @@ from animal_classification.common import atomic
 from animal_classification.common.urls import in_a_line, open_url
 from animal_classification.errors import AnimalsError, OutputError, UsageError
 from animal_classification.scale.retry import Retry
+from animal_classification.scale.store_access import access_options, leave_retries_to_us
 
 BUCKETS = ("gs", "gcs", "s3", "s3a")
 
@@ -164,6 +165,9 @@ class BucketFolder(BatchFolder):
     root: str
     retry: Retry = field(default_factory=Retry)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_folder, (self.url, self.retry)  # connections belong to a process
+
     def put_new(self, name: str, data: bytes) -> bool:
         def ask() -> bool:
             try:
@@ -240,7 +244,7 @@ def open_bucket(url: str) -> tuple[Any, str]:
     # These log what they raise, with tracebacks; we say it in a line.
     logging.getLogger("gcsfs").addHandler(logging.NullHandler())
     try:
-        found = open_url(url, "reading and writing", use_listings_cache=False)
+        found = open_url(url, "reading and writing", use_listings_cache=False, **access_options(protocol))
     except AnimalsError:
         raise
     except Exception as error:
@@ -248,6 +252,7 @@ def open_bucket(url: str) -> tuple[Any, str]:
             f"{url}: cannot be reached ({in_a_line(error)}); check the address, the network and your sign-in"
         ) from error
     assert not isinstance(found, Path)
+    leave_retries_to_us(found[0])
     return found
 
 

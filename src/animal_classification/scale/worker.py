@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from animal_classification.errors import AnimalsError
 from animal_classification.scale.lease import Claim, Leases
 from animal_classification.scale.plan import out_name
+from animal_classification.scale.retry import StoreFaultError
 from animal_classification.scale.shard_job import ShardJob, StoppedError
 from animal_classification.scale.storage import BatchFolder
 
 LISTING_SECONDS = 10.0
 SAMPLE = 16  # leases of others that are looked at before waiting
+FAULTS_IN_A_ROW = 3
+"""Shards that a store may fail one after the other: it is down then, and each further one would take a minute."""
 
 
 @dataclass
@@ -26,6 +29,7 @@ class WorkerResult:
         rows: In these.
         lost: Shards that somebody else had done at the same time.
         failed: Shards that it could not do, with the reason.
+        faults: How many of these failed one after the other, until now, because a store did not answer.
         stopped: It was told to end.
     """
 
@@ -33,7 +37,13 @@ class WorkerResult:
     rows: int = 0
     lost: int = 0
     failed: dict[int, str] = field(default_factory=dict)
+    faults: int = 0
     stopped: bool = False
+
+    @property
+    def store_is_down(self) -> bool:
+        """Whether there is no sense in trying further shards."""
+        return self.faults >= FAULTS_IN_A_ROW
 
 
 @dataclass
@@ -57,7 +67,7 @@ class BatchWorker:
     told: Callable[[int, int], None] = lambda shard, rows: None
 
     def run(self) -> WorkerResult:
-        """Work until every shard has its rows, or has failed here."""
+        """Work until every shard has its rows, or has failed here, or a store is down."""
         result = WorkerResult()
         while True:
             view = _View.of(self.job.folder, self.leases)
@@ -71,6 +81,8 @@ class BatchWorker:
             if result.stopped or self.job.listener.is_stopped():
                 result.stopped = True
                 return result
+            if result.store_is_down:
+                return result
 
     def _work(self, left: list[int], view: _View, result: WorkerResult) -> bool:
         """Do what is free, until the view is old; whether there was anything."""
@@ -78,7 +90,7 @@ class BatchWorker:
         for claim in self._claims(left, view):
             worked = True
             self._do(claim, result)
-            if result.stopped or view.is_old():
+            if result.stopped or result.store_is_down or view.is_old():
                 break
         return worked
 
@@ -100,7 +112,9 @@ class BatchWorker:
             result.stopped = True
         except AnimalsError as error:
             result.failed[claim.shard] = str(error)
+            result.faults = result.faults + 1 if isinstance(error, StoreFaultError) else 0
         else:
+            result.faults = 0
             if rows is None:
                 result.lost += 1
             else:

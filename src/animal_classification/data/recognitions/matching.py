@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -71,7 +71,7 @@ class PathIndex:
         Raises:
             UsageError: Several fit equally well.
         """
-        found = self._find(_from_end(name), name)
+        found = self.find_parts(_from_end(name), name)
         return None if found is None else found[0]
 
     def match(self, names: Iterable[str]) -> Match:
@@ -80,24 +80,16 @@ class PathIndex:
         Raises:
             UsageError: Several entries fit a file equally well, or one entry fits several files equally well.
         """
-        claims: dict[int, list[tuple[int, str]]] = defaultdict(list)
-        looked_up = dict.fromkeys(names)
-        for name in looked_up:
-            if found := self._find(_from_end(name), name):
-                claims[found[0]].append((found[1], name))
-        chosen = {position: self._strongest(position, claimed) for position, claimed in claims.items()}
-        exact = sum(_from_end(name) in self._exact for name in chosen.values())
-        unused = [name for position, name in enumerate(self._names) if position not in chosen]
-        return Match(
-            entry_of={name: position for position, name in chosen.items()},
-            files=len(looked_up),
-            exact=exact,
-            tails=len(chosen) - exact,
-            unused=len(unused),
-            first_unused=unused[0] if unused else "",
-        )
+        matching = self.matching()
+        for name in dict.fromkeys(names):
+            matching.add(name)
+        return matching.result()
 
-    def _find(self, parts: Parts, name: str) -> tuple[int, int] | None:
+    def matching(self) -> Matching:
+        """The same for files that come one by one: its memory grows with the entries, not with the files."""
+        return Matching(self)
+
+    def find_parts(self, parts: Parts, name: str) -> tuple[int, int] | None:
         """Position of the entry, and how many parts from the end it shares."""
         if parts in self._exact:
             return self._exact[parts], len(parts) + 1
@@ -116,15 +108,73 @@ class PathIndex:
             )
         return best[0][1], shared
 
-    def _strongest(self, position: int, claims: Sequence[tuple[int, str]]) -> str:
-        most = max(count for count, _ in claims)
-        best = [name for count, name in claims if count == most]
-        if len(best) > 1:
-            raise UsageError(
-                f"{self._where}: its entry {self._names[position]!r} may be any of the files {_listed(best)}; "
-                "name the folder that its paths start from"
-            )
-        return best[0]
+    def result(self, chosen: dict[int, str], files: int) -> Match:
+        """The match of which the file of each entry is known, by the entry's position."""
+        exact = sum(_from_end(name) in self._exact for name in chosen.values())
+        unused = [name for position, name in enumerate(self._names) if position not in chosen]
+        return Match(
+            entry_of={name: position for position, name in chosen.items()},
+            files=files,
+            exact=exact,
+            tails=len(chosen) - exact,
+            unused=len(unused),
+            first_unused=unused[0] if unused else "",
+        )
+
+    def ambiguous(self, position: int, names: Sequence[str], count: int) -> UsageError:
+        """What to raise where one entry fits several files."""
+        return UsageError(
+            f"{self._where}: its entry {self._names[position]!r} may be any of the files {_listed(names, count)}; "
+            "name the folder that its paths start from"
+        )
+
+
+@dataclass
+class _Claim:
+    """The files that fit an entry best: how many parts of their paths are its own, some of their names, how many."""
+
+    shared: int
+    names: list[str]
+    count: int = 1
+
+
+class Matching:
+    """Files that are matched while they come."""
+
+    def __init__(self, index: PathIndex) -> None:
+        self._index = index
+        self._claims: dict[int, _Claim] = {}
+        self._files = 0
+
+    def add(self, name: str) -> None:
+        """One more file; each comes once.
+
+        Raises:
+            UsageError: Several entries fit it equally well.
+        """
+        self._files += 1
+        found = self._index.find_parts(_from_end(name), name)
+        if found is None:
+            return
+        position, shared = found
+        claim = self._claims.get(position)
+        if claim is None or claim.shared < shared:
+            self._claims[position] = _Claim(shared, [name])
+        elif claim.shared == shared:
+            claim.count += 1
+            if len(claim.names) < _SHOWN:
+                claim.names.append(name)
+
+    def result(self) -> Match:
+        """The entry of each file that has come.
+
+        Raises:
+            UsageError: One entry fits several files equally well.
+        """
+        for position, claim in self._claims.items():
+            if claim.count > 1:
+                raise self._index.ambiguous(position, claim.names, claim.count)
+        return self._index.result({position: claim.names[0] for position, claim in self._claims.items()}, self._files)
 
 
 def repeated(names: Iterable[str]) -> list[str]:
@@ -136,6 +186,7 @@ def _common(one: Parts, other: Parts) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+def _listed(names: Sequence[str], count: int | None = None) -> str:
+    count = len(names) if count is None else count
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     return ", ".join(map(repr, names[:_SHOWN])) + more

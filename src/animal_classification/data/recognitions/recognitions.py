@@ -8,7 +8,7 @@ from functools import cached_property
 
 from animal_classification.data.detections import Detection
 from animal_classification.data.recognitions.entry import RecognizedFile, Size, is_turned
-from animal_classification.data.recognitions.matching import Match, PathIndex, repeated
+from animal_classification.data.recognitions.matching import Match, Matching, PathIndex, repeated
 from animal_classification.errors import UsageError
 
 
@@ -82,6 +82,10 @@ class Recognitions:
             UsageError: Which entry belongs to which file is ambiguous.
         """
         return self._index.match(names)
+
+    def matching(self) -> Matching:
+        """The same for files that come one by one."""
+        return self._index.matching()
 
     def boxes_of(self, entry: RecognizedFile, size: Size | None = None) -> tuple[Detection, ...] | None:
         """The boxes of one entry; as from ``of``."""

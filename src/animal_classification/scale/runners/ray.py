@@ -21,9 +21,10 @@ from animal_classification.errors import AnimalsError, MissingExtraError
 from animal_classification.predict.job import Listener
 from animal_classification.scale.lease import STALE_AFTER, new_worker
 from animal_classification.scale.plan import load_plan, out_name
+from animal_classification.scale.retry import StoreFaultError
 from animal_classification.scale.runners.local import RunOptions, RunReport
 from animal_classification.scale.storage import open_folder
-from animal_classification.scale.worker import done_shards
+from animal_classification.scale.worker import FAULTS_IN_A_ROW, done_shards
 from animal_classification.scale.worker_process import WorkerTask, build
 
 WINDOW = 2  # shards that an actor has been given: the one that it does, and the next
@@ -37,10 +38,11 @@ WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class ShardAnswer:
-    """What an actor says of a shard: its rows where it put them, or why it could not."""
+    """What an actor says of a shard: its rows where it put them, or why it could not (a fault: a store is silent)."""
 
     rows: int | None = None
     error: str | None = None
+    fault: bool = False
     busy: bool = False
 
 
@@ -66,7 +68,7 @@ class ShardActor:
                 return ShardAnswer(busy=True)
             return ShardAnswer(rows=worker.job.do(claim))
         except AnimalsError as error:
-            return ShardAnswer(error=str(error))
+            return ShardAnswer(error=str(error), fault=isinstance(error, StoreFaultError))
 
     def pid(self) -> int:
         """Of the process: answered when the model is loaded."""
@@ -143,12 +145,13 @@ class _Pool:
     given: dict[Any, _Given] = field(default_factory=dict)
     later: list[tuple[float, int]] = field(default_factory=list)
     deaths: Counter[int] = field(default_factory=Counter)
+    faults: int = 0
     report: RunReport = field(default_factory=RunReport)
 
     def run(self) -> RunReport:
         """Give each actor two shards; another when one of them is done."""
         unfinished = set(self.left)
-        while unfinished:
+        while unfinished and self.faults < FAULTS_IN_A_ROW * len(self.actors):
             self._give_all(unfinished)
             if not self.given:
                 time.sleep(self.heartbeat / 4)
@@ -191,6 +194,7 @@ class _Pool:
             return self._died(shard, str(error).strip().splitlines()[0])
         except self.ray.exceptions.RayTaskError as error:
             return self._failed(f"shard {shard}: {error.cause}")
+        self.faults = self.faults + 1 if answer.fault else 0
         if answer.error:
             return self._failed(answer.error)
         if answer.busy:
