@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, false, func, or_, select, tuple_
 
 from animal_classification.prediction_log.database import insert_or, reading, writing
 from animal_classification.prediction_log.database_errors import translated_errors
-from animal_classification.prediction_log.feedback import reviewed_photos
 from animal_classification.prediction_log.tables import predictions, shadow
 
 if TYPE_CHECKING:
@@ -88,20 +87,41 @@ def disagreements(engine: Engine, model: str, version: str | None = None) -> lis
         LogDatabaseError: The database cannot be used now.
     """
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        if version is None:
-            newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
-            latest = connection.execute(newest).mappings().first()
-            if latest is None:
-                return []
-            version = str(latest["version"])
-        statement = (
-            _joined()
-            .where(shadow.c.model == model, shadow.c.version == version, _differ())
-            .order_by(predictions.c.time.desc(), predictions.c.id)
-        )
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
+        version = version or _newest_shadow(connection, model)
+        return list(newest_differences(connection, [(model, version)]).values()) if version else []
+
+
+def newest_shadow(engine: Engine, model: str) -> str | None:
+    """Version of the shadow that was compared with a model last; ``None`` where none was.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return _newest_shadow(connection, model)
+
+
+def _newest_shadow(connection: Connection, model: str) -> str | None:
+    newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
+    latest = connection.execute(newest).mappings().first()
+    return None if latest is None else str(latest["version"])
+
+
+def newest_differences(
+    connection: Connection, shadows: Sequence[tuple[str, str]], photos: Sequence[str] | None = None
+) -> dict[str, Disagreement]:
+    """The last disagreement on each photo, the newest first.
+
+    Args:
+        connection: To the log.
+        shadows: Name of a model, and version of its shadow.
+        photos: These photos alone; all by default.
+    """
+    statement = _joined().where(of_shadows(shadows), differ(predictions))
+    if photos is not None:
+        statement = statement.where(predictions.c.photo.in_(photos))
     found: dict[str, Disagreement] = {}
-    for row in rows:
+    for row in connection.execute(statement.order_by(predictions.c.time.desc(), predictions.c.id)).mappings():
         one = Disagreement(
             prediction=row["id"],
             photo=row["photo"],
@@ -109,33 +129,7 @@ def disagreements(engine: Engine, model: str, version: str | None = None) -> lis
             shadow=None if row["shadow_unknown"] else row["shadow_label_id"],
         )
         found.setdefault(one.photo, one)
-    return list(found.values())
-
-
-def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict[str, Any]], int]:
-    """Photos on which two models differ and of which nobody has said anything, and how many there are in all.
-
-    Args:
-        engine: The database.
-        model: Name under which the other model answers.
-        limit: How many.
-
-    Returns:
-        Rows of predictions, each with ``choices``: the ids of the two labels (``None`` for unknown) in an order that
-        only the prediction's id decides, so that nobody sees which model said what.
-
-    Raises:
-        LogDatabaseError: The database cannot be used now.
-    """
-    found = disagreements(engine, model)
-    said = reviewed_photos(engine, [one.photo for one in found])
-    waiting = [one for one in found if one.photo not in said]
-    shown = {one.prediction: one for one in waiting[:limit]}
-    with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        rows = connection.execute(select(predictions).where(predictions.c.id.in_(shown))).mappings()
-        by_id = {row["id"]: dict(row) for row in rows}
-    ordered = [by_id[identity] | {"choices": in_lot(one)} for identity, one in shown.items() if identity in by_id]
-    return ordered, len(waiting)
+    return found
 
 
 def in_lot(one: Disagreement) -> list[str | None]:
@@ -210,10 +204,16 @@ def _joined() -> Any:
     return select(*columns).select_from(shadow.join(predictions, predictions.c.id == shadow.c.prediction))
 
 
-def _differ() -> ColumnElement[bool]:
+def of_shadows(shadows: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """A row of the shadows' table is of one of these: name of the model beside, and version."""
+    return tuple_(shadow.c.model, shadow.c.version).in_(shadows) if shadows else false()
+
+
+def differ(answered: FromClause) -> ColumnElement[bool]:
+    """A shadow says something else than the prediction that it is joined with."""
     return or_(
-        shadow.c.unknown != predictions.c.unknown,
-        and_(shadow.c.unknown.is_(False), shadow.c.label_id != predictions.c.label_id),
+        shadow.c.unknown != answered.c.unknown,
+        and_(shadow.c.unknown.is_(False), shadow.c.label_id != answered.c.label_id),
     )
 
 
