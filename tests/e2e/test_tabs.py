@@ -109,6 +109,7 @@ def test_ten_photos_are_reviewed_by_keyboard(opened: Open, server: Server) -> No
     page = opened("review")
     page.get_by_role("img", name=re.compile(r"The photo \d\.jpg")).wait_for()
     left(page, 10)
+    assert not page.get_by_role("group", name="Which photos to review").is_visible()
     expected: list[tuple[str, str | None]] = []
     for number in range(10):
         name = page.locator("#item-name").inner_text()

@@ -169,6 +169,7 @@ def test_a_worse_candidate_does_not_pass(zoo: NightZoo) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(7200)  # twenty trainings
 def test_a_worse_candidate_never_passes(zoo: NightZoo) -> None:
     verdicts = worse_verdicts(zoo, range(1, 21))
     assert len(verdicts) == 20

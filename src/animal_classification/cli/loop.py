@@ -71,11 +71,11 @@ def run(config_file: Path, as_json: bool, until: Any, yes: bool, new_frozen: boo
         moves = [row.as_object() for row in done.moves]
         waits = {"for": wait.whom, "why": wait.why} if wait else None
         state = cycle.state if cycle else "waiting"
-        print_json({"cycle": cycle.name if cycle else None, "state": state, "moves": moves, "waits": waits})
+        told = {"moves": moves, "waits": waits, "notes": list(done.notes)}
+        print_json({"cycle": cycle.name if cycle else None, "state": state, **told})
     else:
         print_lines(map(_move_line, done.moves))
-        if wait is not None:
-            print_notes([wait.why])
+        print_notes([*done.notes, *([wait.why] if wait is not None else [])])
     _leave(done.exit_code)
 
 

@@ -163,6 +163,7 @@ class LoopConfig(ConfigModel):
 
     Attributes:
         model: The registered model's name.
+        served_as: The name under which servers have it, where that is another (``--model NAME=models:/…``).
         data: The labelled photos that the loop begins with: a folder, a table beside its photos, or a manifest.
         folder: Where the loop keeps what it makes.
         train: Settings as for ``animals train``, such as ``recipe=probe``.
@@ -171,6 +172,7 @@ class LoopConfig(ConfigModel):
     """
 
     model: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")
+    served_as: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     data: Place
     folder: Place = "loop"
     train: tuple[str, ...] = ()
@@ -183,6 +185,11 @@ class LoopConfig(ConfigModel):
     shadow: ShadowConfig = ShadowConfig()
     canary: CanaryConfig = CanaryConfig()
     watch: WatchConfig = WatchConfig()
+
+    @property
+    def served(self) -> str:
+        """The name that the prediction log has for the model."""
+        return self.served_as or self.model
 
     @property
     def home(self) -> Path:

@@ -64,7 +64,7 @@ def judge(found: Disagreements, *, evidence: float, most: int) -> Finding:
     return "equal" if found.decided >= most else "open"
 
 
-def different_shares(first: tuple[int, int], second: tuple[int, int], allowed: float = 0.0) -> float:
+def different_shares(first: tuple[float, float], second: tuple[float, float], allowed: float = 0.0) -> float:
     """E-value for "two shares differ by more than ``allowed``", of two independent samples.
 
     Shares under the null hypothesis that are as likely as possible divide a uniform mixture for each sample (Turner,
@@ -80,12 +80,12 @@ def different_shares(first: tuple[int, int], second: tuple[int, int], allowed: f
     return math.exp(min(700.0, mixture - _best_null(first, second, allowed)))
 
 
-def _log_uniform(hits: int, count: int) -> float:
+def _log_uniform(hits: float, count: float) -> float:
     """Log of the likelihood of a sequence, averaged over all shares: ``B(k+1, n-k+1)``."""
     return math.lgamma(hits + 1) + math.lgamma(count - hits + 1) - math.lgamma(count + 2)
 
 
-def _best_null(first: tuple[int, int], second: tuple[int, int], allowed: float) -> float:
+def _best_null(first: tuple[float, float], second: tuple[float, float], allowed: float) -> float:
     """Largest log-likelihood of two shares at most ``allowed`` apart."""
     own = [hits / count if count else 0.5 for hits, count in (first, second)]
     if abs(own[0] - own[1]) <= allowed:
@@ -105,7 +105,7 @@ def _best_null(first: tuple[int, int], second: tuple[int, int], allowed: float) 
     return at((low + high) / 2)
 
 
-def _log_likelihood(share: float, hits: int, count: int) -> float:
+def _log_likelihood(share: float, hits: float, count: float) -> float:
     share = min(max(share, 0.0), 1.0)
     parts = ((hits, share), (count - hits, 1 - share))
     return sum(times * (math.log(chance) if chance > 0 else -1e9) for times, chance in parts if times)

@@ -44,10 +44,10 @@ def watch_shadow(work: Workplace, cycle: Cycle) -> Move | Wait:
             "equal": "no difference between the two after as many answers as were wanted",
         }
         return Move("closed", {**facts, "reason": reasons[end], "end": "rejected" if end == "worse" else "equal"})
-    count = compared(work.engine, work.config.model, version)[0]
+    count = compared(work.engine, work.config.served, version)[0]
     return Wait(
-        f"{found.waiting} disagreements wait for people (/v1/review?queue=disagree), {found.decided} are decided, "
-        f"{found.new} of them for the candidate (evidence {superiority(found.new, found.decided):.1f} of "
+        f"{found.waiting} disagreements wait for people on the review page (queue=disagree), {found.decided} are "
+        f"decided, {found.new} of them for the candidate (evidence {superiority(found.new, found.decided):.1f} of "
         f"{config.evidence:g}); {count} photos compared",
         "people",
     )
@@ -60,7 +60,7 @@ def shadow_evidence(work: Workplace, version: str) -> Disagreements:
         if word.label is not None:
             words.setdefault(word.photo, []).append(word)
     new = old = neither = waiting = 0
-    for one in disagreements(work.engine, work.config.model, version):
+    for one in disagreements(work.engine, work.config.served, version):
         said = {plain(word.label or "") for word in words.get(one.photo, ())}
         if len(said) != 1:  # nobody said anything yet, or people do not agree
             waiting += 1

@@ -31,17 +31,26 @@ def trouble_after(work: Workplace, cycle: Cycle, began: datetime) -> str | None:
     """Why a promoted model has to go; ``None`` where it may stay."""
     version, before = (str(cycle.decision("promoted")[name]) for name in ("version", "before"))
     return (
-        _alert(work.config.watch.alerts, began)
-        or _audited_worse(work, version, before, began)
+        alert_after(work.config.watch.alerts, began)
+        or audited_worse(work, version, before, began)
         or _vanished(work, version, before, began)
     )
 
 
-def _alert(address: str | None, began: datetime) -> str | None:
-    """An alert of a server that began soon after the promotion."""
+def alert_after(address: str | None, began: datetime) -> str | None:
+    """An alert of a server that began soon after the promotion; one that a person has silenced does not count.
+
+    Args:
+        address: Alertmanager's; ``None`` for none.
+        began: When the model was promoted.
+
+    Raises:
+        AnimalsError: Alertmanager does not answer.
+    """
     if address is None:
         return None
-    for name, started in _fetched(f"{address.rstrip('/')}/api/v2/alerts"):
+    address = f"{address.rstrip('/')}/api/v2/alerts?active=true&silenced=false&inhibited=false"
+    for name, started in _fetched(address):
         if name in _ALERTS and began <= started <= began + CHANGED:
             return f"the alert {name} began {(started - began).total_seconds() / 60:.0f} minutes after the promotion"
     return None
@@ -65,9 +74,9 @@ def _fetched(address: str) -> list[tuple[str, datetime]]:
         raise AnimalsError(f"watch.alerts {address}: these are no alerts of an Alertmanager") from error
 
 
-def _audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:
+def audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:
     """The audit finds the new version worse than the one before: its upper bound is below the other's lower bound."""
-    model, now = work.config.model, work.clock()
+    model, now = work.config.served, work.clock()
     new = audit_of(work.engine, model, version, began, now)
     old = audit_of(work.engine, model, before, began - AUDITED, began)
     if new.high is None or old.low is None or new.high >= old.low:
@@ -77,7 +86,7 @@ def _audited_worse(work: Workplace, version: str, before: str, began: datetime) 
 
 def _vanished(work: Workplace, version: str, before: str, began: datetime) -> str | None:
     """A class of which far fewer photos are answered than before."""
-    config, model = work.config.watch, work.config.model
+    config, model = work.config.watch, work.config.served
     new = answered(work.engine, model, version, began)
     old = answered(work.engine, model, before, began - BEFORE, began)
     name = vanished_class(new.labels, old.labels, below=config.vanished, p_value=config.p_value)

@@ -10,10 +10,12 @@ from animal_classification.errors import AnimalsError, NeedsPersonError, UsageEr
 from animal_classification.loop.conditions import due
 from animal_classification.loop.cycle import Cycle, find_cycle
 from animal_classification.loop.cycle_report import write_cycle_report
+from animal_classification.loop.label_requests import ask_no_more, ask_people
 from animal_classification.loop.labels import SpokenOf
 from animal_classification.loop.live_steps import drop_aliases, take_back, watch_canary, watch_promoted, watch_shadow
 from animal_classification.loop.lock import only_one
-from animal_classification.loop.situation import new_labels, situation
+from animal_classification.loop.served_name import other_name_notes
+from animal_classification.loop.situation import harmful_drift, new_labels, situation
 from animal_classification.loop.steps import Move, Wait, after_gate, collect_labels, gate_candidate, train_candidate
 from animal_classification.registry.promotion import rollback
 
@@ -42,11 +44,13 @@ class LoopRun:
         moves: The transitions, in order.
         wait: What it waits for now; ``None`` where it just stopped as it was told.
         cycle: The cycle as it is now; ``None`` before the first.
+        notes: What a person should know of it.
     """
 
     moves: tuple[Transition, ...]
     wait: Wait | None
     cycle: Cycle | None
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -95,6 +99,7 @@ def begin(work: Workplace, spoken: SpokenOf, why: str) -> LoopRun:
         if not spoken.labelled:
             raise UsageError("there is no new labelled photo to collect")
         name = work.ledger.cycle_name(len(work.cycles()) + 1)
+        ask_no_more(work)
         return _done(work, [_append(work, name, 0, collect_labels(work, name, spoken, why))], None)
 
 
@@ -159,17 +164,25 @@ def _step(work: Workplace, cycle: Cycle | None, *, ended: bool, until: Until | N
 def _beginning(work: Workplace) -> tuple[str, int, Move] | Wait:
     cycles = work.cycles()
     spoken = new_labels(work, cycles)
-    decision = due(situation(work, cycles, spoken), work.config.start)
+    drift = harmful_drift(work)
+    decision = due(situation(work, cycles, spoken, drift), work.config.start)
+    if drift is not None and decision.asks_for:
+        return _asking(decision.why, ask_people(work, drift, decision.asks_for))
+    ask_no_more(work)
     if not decision.begins:
-        if decision.asks_for:
-            return Wait(
-                f"{decision.why}; please label about {decision.asks_for} photos on the review page: training without "
-                "them would learn nothing new",
-                "people",
-            )
         return Wait(f"nothing is due: {decision.why}", "time")
     name = work.ledger.cycle_name(len(cycles) + 1)
     return name, 0, collect_labels(work, name, spoken, decision.why)
+
+
+def _asking(why: str, count: int) -> Wait:
+    """It waits for labels: without them training would learn nothing new."""
+    if count:
+        return Wait(f"{why}; the loop asks for labels: {count} photos wait on the review page (queue=asked)", "people")
+    return Wait(
+        f"{why}; the loop would ask for labels, but no photo without one is kept: servers keep them with --keep-photos",
+        "people",
+    )
 
 
 def _enough_for_another(work: Workplace) -> bool:
@@ -192,7 +205,7 @@ def _done(work: Workplace, moves: list[Transition], wait: Wait | None) -> LoopRu
     if cycle is not None and moves:
         with contextlib.suppress(AnimalsError):  # no Jinja2, a full disk: the loop's work is done all the same
             write_cycle_report(work, cycle)
-    return LoopRun(tuple(moves), wait, cycle)
+    return LoopRun(tuple(moves), wait, cycle, tuple(other_name_notes(work)))
 
 
 __all__ = ["LoopRun", "NeedsPersonError", "begin", "roll_back", "run_loop", "stop_cycle"]

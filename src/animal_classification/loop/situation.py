@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,35 +45,60 @@ def new_labels(work: Workplace, cycles: Sequence[Cycle], table: Path | None = No
     return from_words(standing_words(work.engine), data.classes, work.config.collect)
 
 
-def situation(work: Workplace, cycles: Sequence[Cycle], spoken: SpokenOf) -> Situation:
+@dataclass(frozen=True, slots=True)
+class HarmfulDrift:
+    """Drift that the monitor has confirmed, that costs accuracy, and that labels help against.
+
+    Attributes:
+        days: Days running, up to today or yesterday.
+        kind: Of the newest verdict.
+        says: That verdict in a sentence.
+        source: The camera or site that it is about; empty for all.
+        since: When the first photo came in which it showed.
+    """
+
+    days: int
+    kind: str
+    says: str
+    source: str
+    since: datetime
+
+
+def situation(work: Workplace, cycles: Sequence[Cycle], spoken: SpokenOf, drift: HarmfulDrift | None) -> Situation:
     """What is known now."""
     began = [cycle.rows[0].time for cycle in cycles]
     days = (work.clock() - began[-1]).total_seconds() / 86400 if began else None
-    drift_days, says = _drift(work)
     return Situation(
         labels=len(spoken.labelled),
         days=days,
         accuracy_high=_audited_high(work),
-        drift_days=drift_days,
-        drift_says=says,
+        drift_days=drift.days if drift else 0,
+        drift_says=drift.says if drift else "",
     )
 
 
 def _audited_high(work: Workplace) -> float | None:
     """Upper end of the audited accuracy of the version in production."""
     now = work.clock()
-    return audit_of(work.engine, work.config.model, str(work.production().version), now - _LOOK_BACK, now).high
+    return audit_of(work.engine, work.config.served, str(work.production().version), now - _LOOK_BACK, now).high
 
 
-def _drift(work: Workplace) -> tuple[int, str]:
-    """Days running with confirmed, harmful drift, up to today or yesterday, and what the newest verdict says."""
+def harmful_drift(work: Workplace) -> HarmfulDrift | None:
+    """The drift of these days; ``None`` without any."""
     since = work.clock() - _LOOK_BACK
     with translated_errors(work.engine.url, rows=False), reading(work.engine) as connection:
-        verdicts = verdicts_since(connection, since, model=work.config.model, limit=_MOST_VERDICTS)
+        verdicts = verdicts_since(connection, since, model=work.config.served, limit=_MOST_VERDICTS)
     harmful = [one for one in verdicts if one.confirmed and one.kind in _TEACHABLE and one.value > _HARMFUL]
     days = sorted({one.time.date() for one in harmful}, reverse=True)
-    today = work.clock().date()
-    if not days or today - days[0] > timedelta(days=1):
-        return 0, ""
+    if not days or work.clock().date() - days[0] > timedelta(days=1):
+        return None
     gaps = (number for number in range(1, len(days)) if days[number - 1] - days[number] != timedelta(days=1))
-    return next(gaps, len(days)), harmful[0].explain
+    running = next(gaps, len(days))
+    newest = harmful[0]
+    return HarmfulDrift(
+        days=running,
+        kind=newest.kind,
+        says=newest.explain,
+        source=str(newest.verdict.get("verdict", {}).get("source") or newest.source),
+        since=min(one.since for one in harmful if one.time.date() >= days[running - 1]),
+    )

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 def read_audit(
-    connection: Connection, since: float, until: float, *, model: str | None = None, version: str | None = None
+    connection: Connection,
+    since: float,
+    until: float,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    canaries: bool = False,
 ) -> AuditSample:
     """The photos of a period that count for the audit: those chosen, and the mean of all.
 
@@ -33,6 +39,7 @@ def read_audit(
         until: Up to, but not with.
         model: Answers of this model alone.
         version: Of this version alone.
+        canaries: Also those that it gave as a canary.
     """
     window = Window.of(until, until - since)
     uses = [
@@ -44,7 +51,8 @@ def read_audit(
     ]
     counted = sum(use.counted for use in uses)
     begin = queries.moment(window.since)
-    wanted = [predictions.c.time >= begin, predictions.c.time < queries.moment(until), not_of_a_canary()]
+    wanted = [predictions.c.time >= begin, predictions.c.time < queries.moment(until)]
+    wanted += [] if canaries else [not_of_a_canary()]
     wanted += [predictions.c.model == model] if model is not None else []
     wanted += [predictions.c.version == version] if version is not None else []
     rows = _chosen(connection, and_(*wanted))

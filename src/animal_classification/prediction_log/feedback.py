@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from animal_classification.prediction_log.review_queue import ReviewOrder, ReviewPage
+
 Verdict = Literal["confirmed", "corrected", "none"]
 MAX_NOTE, MAX_WHO, MAX_LABEL = 2000, 80, 200
 
@@ -103,7 +105,7 @@ def to_review(
     after: str | None = None,
     leave_out: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], int]:
-    """A page of predictions to review, the most doubtful first, and how many there are in all.
+    """A page of predictions to review, those of the audit and then the most doubtful first, and how many there are.
 
     Args:
         engine: The database.
@@ -117,12 +119,38 @@ def to_review(
     """
     from animal_classification.prediction_log import feedback_queries as queries
 
+    if not done:
+        page = review_page(engine, limit=limit, after=after, leave_out=leave_out)
+        return page.rows, page.total
     after = after and _id(after)
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        if done:
-            return queries.reviewed_predictions(connection, limit, after), queries.count_reviewed(connection)
-        found = queries.open_predictions(connection, limit, after, leave_out)
-        return found, queries.count_open(connection, leave_out)
+        return queries.reviewed_predictions(connection, limit, after), queries.count_reviewed(connection)
+
+
+def review_page(
+    engine: Engine,
+    *,
+    order: ReviewOrder | None = None,
+    limit: int = 20,
+    after: str | None = None,
+    leave_out: Collection[str] = (),
+) -> ReviewPage:
+    """A page of photos that nobody has said anything of, class by class.
+
+    Args:
+        engine: The database.
+        order: Which classes; the audit's and then the doubtful ones by default.
+        limit: How many photos.
+        after: Id of the last one of the page before.
+        leave_out: Photos (SHA-256) that need no review.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    from animal_classification.prediction_log.review_queue import page_of
+
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return page_of(connection, order, limit=limit, after=after and _id(after), leave_out=leave_out)
 
 
 def all_feedback(engine: Engine) -> list[dict[str, Any]]:
@@ -150,7 +178,9 @@ def reviewed_photos(engine: Engine, photos: Collection[str]) -> set[str]:
 
 
 def wanted_photos(engine: Engine, photos: Collection[str], audit_days: float) -> set[str]:
-    """Those of these photos (SHA-256) that are kept whatever room there is: reviewed, or chosen for the audit.
+    """Those of these photos (SHA-256) that are kept whatever room there is.
+
+    People reviewed them, or shall: they were chosen for the audit, or the loop asks for them.
 
     Args:
         engine: The database.
@@ -164,7 +194,8 @@ def wanted_photos(engine: Engine, photos: Collection[str], audit_days: float) ->
 
     since = datetime.now(UTC) - timedelta(days=audit_days)
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        return queries.reviewed_photos(connection, photos) | queries.audited_photos(connection, photos, since)
+        asked = queries.requested_photos(connection, photos) | queries.audited_photos(connection, photos, since)
+        return queries.reviewed_photos(connection, photos) | asked
 
 
 def new_label_names(engine: Engine) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Subquery, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Subquery, func, insert, or_, select, update
 
 from animal_classification.prediction_log.sum_updates import photos_in_all
-from animal_classification.prediction_log.tables import feedback, predictions
+from animal_classification.prediction_log.tables import feedback, predictions, requests
 
 
 def insert_feedback(connection: Connection, values: Mapping[str, Any]) -> int:
@@ -41,50 +41,6 @@ def new_label_names(connection: Connection) -> list[str]:
     return list(connection.execute(given.distinct()).scalars())
 
 
-def open_predictions(
-    connection: Connection, limit: int, after: str | None, leave_out: Collection[str]
-) -> list[dict[str, Any]]:
-    """The last prediction of each photo without feedback: those of the audit first, then the most doubtful."""
-    open_ = select(predictions).where(~_has_feedback(), ~_seen_again())
-    if leave_out:
-        open_ = open_.where(predictions.c.photo.not_in(leave_out))
-    last = None if after is None else _place_of(connection, after)
-    found: list[dict[str, Any]] = []
-    if after is not None and last is None:
-        return found
-    if last is None or last.audited:
-        # By hash: what is seen first must not depend on what it shows.
-        audited = open_.where(_of_the_audit())
-        if last is not None:
-            audited = audited.where(predictions.c.photo > last.photo)
-        found = _entries(connection, audited.order_by(predictions.c.photo).limit(limit), audited=True)
-    if len(found) < limit:
-        doubtful = open_.where(~_of_the_audit())
-        if last is not None and not last.audited:
-            doubtful = doubtful.where(tuple_(predictions.c.doubt, predictions.c.id) < tuple_(last.doubt, last.id))
-        doubtful = doubtful.order_by(predictions.c.doubt.desc(), predictions.c.id.desc()).limit(limit - len(found))
-        found += _entries(connection, doubtful, audited=False)
-    return found
-
-
-def _place_of(connection: Connection, identity: str) -> Any:
-    """Where a prediction is in the order of the review; ``None`` where it is gone."""
-    columns = (predictions.c.id, predictions.c.photo, predictions.c.doubt)
-    place = select(*columns, _of_the_audit().label("audited")).where(predictions.c.id == identity)
-    return connection.execute(place).first()
-
-
-def _entries(connection: Connection, statement: Any, *, audited: bool) -> list[dict[str, Any]]:
-    rows = connection.execute(statement).mappings()
-    return [dict(row) | {"feedback": None, "audited": audited} for row in rows]
-
-
-def _of_the_audit() -> ColumnElement[bool]:
-    """This photo was chosen for the audit, on whichever of its predictions; these are few, and have an index."""
-    chosen = predictions.alias("chosen")
-    return predictions.c.photo.in_(select(chosen.c.photo).where(chosen.c.audited.is_(True)))
-
-
 def reviewed_predictions(
     connection: Connection, limit: int | None = None, after: str | None = None
 ) -> list[dict[str, Any]]:
@@ -98,8 +54,8 @@ def reviewed_predictions(
     return [_as_object(row) for row in rows]
 
 
-def _has_feedback() -> ColumnElement[bool]:
-    """This photo has feedback, on whichever of its predictions.
+def has_feedback() -> ColumnElement[bool]:
+    """The photo of a row of predictions has feedback, on whichever of its predictions.
 
     The query starts from the feedback, which is little: a photo may have come a hundred thousand times.
     """
@@ -108,8 +64,8 @@ def _has_feedback() -> ColumnElement[bool]:
     return predictions.c.photo.in_(select(same.c.photo).select_from(joined).where(feedback.c.undone.is_(None)))
 
 
-def _seen_again() -> ColumnElement[bool]:
-    """There is a later prediction of this photo, which is reviewed instead."""
+def seen_again() -> ColumnElement[bool]:
+    """There is a later prediction of the same photo, which is reviewed instead."""
     later = predictions.alias("later")
     after = or_(later.c.time > predictions.c.time, later.c.id > predictions.c.id)
     again = select(later.c.id).where(later.c.photo == predictions.c.photo, later.c.time >= predictions.c.time, after)
@@ -127,6 +83,11 @@ def audited_photos(connection: Connection, photos: Collection[str], since: datet
     """Those of these photos that were chosen for the audit since then."""
     chosen = select(predictions.c.photo).where(predictions.c.audited.is_(True), predictions.c.time >= since)
     return set(photos) & set(connection.execute(chosen.distinct()).scalars())
+
+
+def requested_photos(connection: Connection, photos: Collection[str]) -> set[str]:
+    """Those of these photos that a loop asks people to label."""
+    return set(photos) & set(connection.execute(select(requests.c.photo).distinct()).scalars())
 
 
 def count_reviewed(connection: Connection) -> int:

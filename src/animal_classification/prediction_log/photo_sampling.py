@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from animal_classification.prediction_log.record import PredictionRecord
 FLOOR = 0.1
 # Two frames of one burst: cosine of their embeddings.
 SAME_SCENE = 0.97
-_REMEMBERED = 128  # scenes
+REMEMBERED = 128  # scenes
 _HOUR = 3600.0
 
 
@@ -87,7 +88,7 @@ class AuditSampler:
         self.per_day = per_day
         self._rate: AuditRate | None = None
         self._came = 0
-        self._scenes = _RecentScenes()
+        self._scenes = RecentScenes()
         self._lock = threading.Lock()
 
     def set_rate(self, photos: float, doubts: Sequence[float]) -> None:
@@ -115,31 +116,55 @@ class AuditSampler:
         return replace(record, audit=probability, audited=fraction(record.photo, "audit") < probability)
 
 
-class _RecentScenes:
-    """The last scenes that came, to tell bursts and copies from new ones."""
+class SceneFrame(Protocol):
+    """What tells a scene: a photo, its embedding (float16), and where it came from."""
 
-    def __init__(self) -> None:
-        self._photos: deque[str] = deque(maxlen=_REMEMBERED)
-        self._sources: NDArray[np.int64] = np.zeros(_REMEMBERED, np.int64)
+    @property
+    def photo(self) -> str:
+        """SHA-256."""
+        ...
+
+    @property
+    def embedding(self) -> bytes:
+        """Little-endian; empty where there is none."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Camera or site."""
+        ...
+
+
+class RecentScenes:
+    """The last scenes that came, to tell bursts and copies from new ones.
+
+    Args:
+        most: How many are remembered.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
+        self._photos: deque[str] = deque(maxlen=most)
+        self._sources: NDArray[np.int64] = np.zeros(most, np.int64)
         self._embeddings: NDArray[np.float32] | None = None
         self._next = 0
 
-    def has(self, record: PredictionRecord) -> bool:
+    def has(self, frame: SceneFrame) -> bool:
         """Whether this is one more of a scene; else it is remembered."""
-        if record.photo in self._photos:
+        if frame.photo in self._photos:
             return True
-        embedding = np.frombuffer(record.embedding, "<f2").astype(np.float32)
+        embedding = np.frombuffer(frame.embedding, "<f2").astype(np.float32)
         embedding /= max(float(np.linalg.norm(embedding)), 1e-12)
-        source = hash(record.source)
+        source = hash(frame.source)
         if len(embedding):
             if self._embeddings is None or self._embeddings.shape[1] != len(embedding):  # another model
-                self._embeddings = np.zeros((_REMEMBERED, len(embedding)), np.float32)
+                self._embeddings = np.zeros((self._most, len(embedding)), np.float32)
             cosines = self._embeddings @ embedding
             if ((cosines >= SAME_SCENE) & (self._sources == source)).any():
                 return True
             self._embeddings[self._next], self._sources[self._next] = embedding, source
-            self._next = (self._next + 1) % _REMEMBERED
-        self._photos.append(record.photo)
+            self._next = (self._next + 1) % self._most
+        self._photos.append(frame.photo)
         return False
 
 

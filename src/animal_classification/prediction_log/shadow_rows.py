@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, false, func, or_, select, tuple_
 
 from animal_classification.prediction_log.database import insert_or, reading, writing
 from animal_classification.prediction_log.database_errors import translated_errors
-from animal_classification.prediction_log.tables import feedback, predictions, shadow
+from animal_classification.prediction_log.tables import predictions, shadow
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-_AT_ONCE = 200  # rows that are read at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,65 +87,49 @@ def disagreements(engine: Engine, model: str, version: str | None = None) -> lis
         LogDatabaseError: The database cannot be used now.
     """
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        version = version or _newest_version(connection, model)
-        if version is None:
-            return []
-        rows = [dict(row) for row in connection.execute(_differing(model, version)).mappings()]
-    found: dict[str, Disagreement] = {}
-    for row in rows:
-        found.setdefault(row["photo"], _disagreement(row))
-    return list(found.values())
+        version = version or _newest_shadow(connection, model)
+        return list(newest_differences(connection, [(model, version)]).values()) if version else []
 
 
-def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict[str, Any]], int]:
-    """Photos on which two models differ and of which nobody has said anything, and how many there are in all.
-
-    Args:
-        engine: The database.
-        model: Name under which the other model answers.
-        limit: How many.
-
-    Returns:
-        Rows of predictions, each with ``choices``: the ids of the two labels (``None`` for unknown) in an order that
-        only the prediction's id decides, so that nobody sees which model said what.
+def newest_shadow(engine: Engine, model: str) -> str | None:
+    """Version of the shadow that was compared with a model last; ``None`` where none was.
 
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
-        version = _newest_version(connection, model)
-        if version is None:
-            return [], 0
-        spoken = feedback.join(predictions, predictions.c.id == feedback.c.prediction)
-        said = select(predictions.c.photo).select_from(spoken).where(feedback.c.undone.is_(None))
-        waiting = _differing(model, version).where(predictions.c.photo.not_in(said))
-        ids = waiting.with_only_columns(predictions.c.photo).order_by(None).distinct().subquery()
-        total = int(connection.execute(select(func.count()).select_from(ids)).scalar_one())
-        shown = _first_photos(connection, waiting, limit)
-        rows = connection.execute(select(predictions).where(predictions.c.id.in_(shown))).mappings()
-        by_id = {row["id"]: dict(row) for row in rows}
-    ordered = [by_id[identity] | {"choices": in_lot(one)} for identity, one in shown.items() if identity in by_id]
-    return ordered, total
+        return _newest_shadow(connection, model)
 
 
-def _first_photos(connection: Connection, waiting: Any, limit: int) -> dict[str, Disagreement]:
-    """The newest disagreement on each photo, by its prediction; no more rows are read than that takes."""
+def _newest_shadow(connection: Connection, model: str) -> str | None:
+    newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
+    latest = connection.execute(newest).mappings().first()
+    return None if latest is None else str(latest["version"])
+
+
+def newest_differences(
+    connection: Connection, shadows: Sequence[tuple[str, str]], photos: Sequence[str] | None = None
+) -> dict[str, Disagreement]:
+    """The last disagreement on each photo, the newest first.
+
+    Args:
+        connection: To the log.
+        shadows: Name of a model, and version of its shadow.
+        photos: These photos alone; all by default.
+    """
+    statement = _joined().where(of_shadows(shadows), differ(predictions))
+    if photos is not None:
+        statement = statement.where(predictions.c.photo.in_(photos))
     found: dict[str, Disagreement] = {}
-    with connection.execute(waiting.execution_options(yield_per=_AT_ONCE)) as result:
-        for row in result.mappings():
-            found.setdefault(row["photo"], _disagreement(row))
-            if len(found) == limit:
-                break
-    return {one.prediction: one for one in found.values()}
-
-
-def _disagreement(row: Mapping[Any, Any]) -> Disagreement:
-    return Disagreement(
-        prediction=row["id"],
-        photo=row["photo"],
-        given=None if row["unknown"] else row["label_id"],
-        shadow=None if row["shadow_unknown"] else row["shadow_label_id"],
-    )
+    for row in connection.execute(statement.order_by(predictions.c.time.desc(), predictions.c.id)).mappings():
+        one = Disagreement(
+            prediction=row["id"],
+            photo=row["photo"],
+            given=None if row["unknown"] else row["label_id"],
+            shadow=None if row["shadow_unknown"] else row["shadow_label_id"],
+        )
+        found.setdefault(one.photo, one)
+    return found
 
 
 def in_lot(one: Disagreement) -> list[str | None]:
@@ -209,22 +191,6 @@ def answered(engine: Engine, model: str, version: str, since: datetime, until: d
     return AnswerCounts(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
 
 
-def _newest_version(connection: Connection, model: str) -> str | None:
-    """The candidate that was seen last beside a model."""
-    newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
-    latest = connection.execute(newest).mappings().first()
-    return None if latest is None else str(latest["version"])
-
-
-def _differing(model: str, version: str) -> Any:
-    """Predictions of which a candidate says something else, the newest first."""
-    return (
-        _joined()
-        .where(shadow.c.model == model, shadow.c.version == version, _differ())
-        .order_by(predictions.c.time.desc(), predictions.c.id)
-    )
-
-
 def _joined() -> Any:
     columns = (
         predictions.c.id,
@@ -238,10 +204,16 @@ def _joined() -> Any:
     return select(*columns).select_from(shadow.join(predictions, predictions.c.id == shadow.c.prediction))
 
 
-def _differ() -> ColumnElement[bool]:
+def of_shadows(shadows: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """A row of the shadows' table is of one of these: name of the model beside, and version."""
+    return tuple_(shadow.c.model, shadow.c.version).in_(shadows) if shadows else false()
+
+
+def differ(answered: FromClause) -> ColumnElement[bool]:
+    """A shadow says something else than the prediction that it is joined with."""
     return or_(
-        shadow.c.unknown != predictions.c.unknown,
-        and_(shadow.c.unknown.is_(False), shadow.c.label_id != predictions.c.label_id),
+        shadow.c.unknown != answered.c.unknown,
+        and_(shadow.c.unknown.is_(False), shadow.c.label_id != answered.c.label_id),
     )
 
 

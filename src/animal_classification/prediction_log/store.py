@@ -21,7 +21,8 @@ from animal_classification.prediction_log.database_errors import (
 )
 from animal_classification.prediction_log.period_sums import COUNTED
 from animal_classification.prediction_log.record import PredictionRecord
-from animal_classification.prediction_log.tables import embeddings, feedback, predictions
+from animal_classification.prediction_log.shared_scenes import scenes_once
+from animal_classification.prediction_log.tables import embeddings, feedback, predictions, requests
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -40,8 +41,13 @@ class Refused:
     reason: str
 
 
-def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]:
+def insert(engine: Engine, records: Sequence[PredictionRecord], *, bursts_once: bool = False) -> list[Refused]:
     """Write predictions; those that are there already stay as they are. Returns those that the database refuses.
+
+    Args:
+        engine: The database.
+        records: The predictions.
+        bursts_once: A frame of a scene that another process has written counts no more for the audit.
 
     Raises:
         LogDatabaseError: The database cannot be used now. Some may be written; writing them again changes nothing.
@@ -50,7 +56,7 @@ def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]
         return []
     try:
         with writing(engine) as connection:
-            _insert(connection, records)
+            _insert(connection, records, bursts_once)
     except LogDatabaseError:
         raise
     except Exception as error:  # whatever it is, one row must not hold up the others for ever
@@ -58,12 +64,11 @@ def insert(engine: Engine, records: Sequence[PredictionRecord]) -> list[Refused]
             raise unusable(engine.url, error) from error
         if len(records) == 1:
             return [Refused(records[0], line(error))]
-        return [refused for record in records for refused in insert(engine, [record])]
+        return [refused for record in records for refused in insert(engine, [record], bursts_once=bursts_once)]
     return []
 
 
-def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None:
-
+def _insert(connection: Connection, records: Sequence[PredictionRecord], bursts_once: bool) -> None:
     sum_updates.lock(connection)
     wanted: dict[str, PredictionRecord] = {}
     for record in records:
@@ -73,6 +78,8 @@ def _insert(connection: Connection, records: Sequence[PredictionRecord]) -> None
     new = [record for record in wanted.values() if record.id not in known]
     if not new:
         return
+    if bursts_once:
+        new = scenes_once(connection, new)
     rows = [record.to_row() for record in new]
     photos = {record.photo for record in new}
     before = sum_updates.last_seen(connection, photos)
@@ -131,6 +138,8 @@ def delete_photos(engine: Engine, photos: Collection[str]) -> tuple[int, int]:
     """
     deleted = words = 0
     with translated_errors(engine.url, rows=False):
+        with writing(engine) as connection:
+            connection.execute(delete(requests).where(requests.c.photo.in_(photos)))
         while True:
             with writing(engine) as connection:
                 count, said = _delete_some_of(connection, photos)

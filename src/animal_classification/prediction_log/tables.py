@@ -170,6 +170,16 @@ shadow = Table(
     Column("unknown", Boolean, nullable=False),
 )
 
+# A photo that a loop asks people to label. It stays until the loop's next cycle begins, with or without a word on it.
+requests = Table(
+    "animals_requests",
+    metadata,
+    Column("photo", String(64), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("part", String(32), nullable=False),
+    Column("time", UtcTime, nullable=False),
+)
+
 # A row is one transition of one cycle; ``sha`` is the hash of ``prev_sha`` and the row.
 loop = Table(
     "animals_loop",

@@ -251,7 +251,7 @@ class PredictionLog:
 
         try:
             for records, damaged in batches(segment, ROWS):
-                refused = insert(self.database(), records)
+                refused = insert(self.database(), records, bursts_once=True)
                 self._count("damaged", damaged)
                 self._count("written", len(records) - len(refused))
                 for row in refused:

@@ -336,10 +336,10 @@ def test_a_row_is_set_aside_once_though_the_database_goes_away_behind_it(
     monkeypatch.setattr("animal_classification.prediction_log.writer.ROWS", 2)
     insert, failures = store.insert, [LogDatabaseError("gone"), LogDatabaseError("gone")]
 
-    def goes_away(engine: Engine, records: list[PredictionRecord]) -> list[store.Refused]:
+    def goes_away(engine: Engine, records: list[PredictionRecord], *, bursts_once: bool) -> list[store.Refused]:
         if any(item.file == "last.jpg" for item in records) and failures:
             raise failures.pop()
-        return insert(engine, records)
+        return insert(engine, records, bursts_once=bursts_once)
 
     monkeypatch.setattr(store, "insert", goes_away)
     counted = Counted()

@@ -66,10 +66,23 @@ def test_where_two_models_differ_people_decide_blind(classifier: Classifier, oth
             # Nothing tells which of the two was answered.
             assert (row["label"], row["answer"], row["top"], row["set"], row["version"]) == ("", "", [], [], "")
             assert row["photo"]
+        # In the one queue they come first, as blind; all others as always.
+        whole = client.get("/v1/review", params={"queue": "all"}).json()
+        assert whole["counts"] == {"disagree": len(differ), "asked": 0, "audit": 0, "doubt": 3 - len(differ)}
+        assert whole["total"] == 3
+        assert whole["predictions"][: len(differ)] == page["predictions"]
+        assert [row["why"] for row in whole["predictions"]] == ["disagree"] * len(differ) + ["doubt"] * (
+            3 - len(differ)
+        )
+        assert all(row["answer"] and row["choices"] is None for row in whole["predictions"][len(differ) :])
         first = page["predictions"][0]
         word = {"id": first["id"], "verdict": "corrected", "label": first["choices"][0]}
         assert client.post("/v1/feedback", json=word).status_code == 201
         assert client.get("/v1/review", params={"queue": "disagree"}).json()["total"] == len(differ) - 1
+        # The shadow has gone, and what it said may still be judged; in the one queue nothing waits for it any more.
+        app.state.service.install_shadow("tiny", None, 1.0)
+        assert client.get("/v1/review", params={"queue": "disagree"}).json()["total"] == len(differ) - 1
+        assert client.get("/v1/review", params={"queue": "all"}).json()["counts"]["disagree"] == 0
         engine.dispose()
 
 

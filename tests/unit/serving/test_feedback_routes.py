@@ -497,14 +497,14 @@ def test_a_slow_database_holds_up_only_those_who_ask_it(
     """However many ask: asyncio's own threads, which others use too, are not for this."""
     gate = threading.Event()
     at_work: list[None] = []
-    real = feedback.to_review
+    real = feedback.review_page
 
     def slow(*arguments: Any, **named: Any) -> Any:
         at_work.append(None)
         assert gate.wait(20)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(feedback, "to_review", slow)
+    monkeypatch.setattr(feedback, "review_page", slow)
     app = create_app(classifier, Settings(prediction_log=True, log_folder=str(tmp_path)))
 
     async def scenario() -> None:

@@ -136,25 +136,39 @@ def kind_of(evidence: Evidence) -> KindOfDrift:
     tests, fired = evidence.tests, evidence.fired
     suspected: StrangersThere = "possible" if tests.content_p <= SUSPICION else "no"
     shift = largest_shift(evidence.shifts)[1]
-    numbers = KindOfDrift("image", f"the photos {described(evidence.shifts)}")
     if not fired:
         says = "the photos look like those that the model was measured on"
         found = KindOfDrift("none", says, strangers=suspected)
     elif evidence.image_of_known <= IMAGE_ALPHA and abs(shift) >= NOTABLE_SHIFT:
-        found = _of_one_source(evidence) or numbers
+        found = _of_numbers(evidence)
     elif evidence.look_of_known <= evidence.alpha and evidence.look_left >= ALL_LOOK:
-        found = KindOfDrift("look", _OTHER_LOOK)
+        found = _other_look(evidence)
     elif "content" in fired:
         found = _strangers(evidence)
     elif "look" in fired and evidence.look_of_known <= evidence.alpha:
-        found = KindOfDrift("look", _OTHER_LOOK)
+        found = _other_look(evidence)
     elif "mix" in fired:
         found = KindOfDrift("mix", _changed_mix(tests), strangers=suspected)
     elif "image" in fired:
-        found = numbers
+        found = _numbers_of_all(evidence)
     else:
         found = KindOfDrift("look", "the photos look otherwise to the model, and no single number says how")
     return found
+
+
+def _of_numbers(evidence: Evidence) -> KindOfDrift:
+    return _of_one_source(evidence) or _numbers_of_all(evidence)
+
+
+def _numbers_of_all(evidence: Evidence) -> KindOfDrift:
+    return KindOfDrift("image", f"the photos {described(evidence.shifts)}")
+
+
+def _other_look(evidence: Evidence) -> KindOfDrift:
+    """The photos look otherwise; where a night makes strangers of nearly all, few known ones are left to tell why."""
+    if "image" in evidence.fired and abs(largest_shift(evidence.shifts)[1]) >= STRANGE_LOOK:
+        return _of_numbers(evidence)
+    return KindOfDrift("look", _OTHER_LOOK)
 
 
 def _of_one_source(evidence: Evidence) -> KindOfDrift | None:

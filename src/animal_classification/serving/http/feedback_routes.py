@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -19,8 +17,6 @@ from animal_classification.imaging.file_type import Format, identify
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.corrections import NO_ANIMAL, as_csv, cells, confirmed, training_label
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
-from animal_classification.prediction_log.shadow_rows import to_decide
-from animal_classification.serving.http.blind_review import blind, shown_choices
 from animal_classification.serving.http.feedback_schemas import (
     ID_LENGTH,
     FeedbackIn,
@@ -29,19 +25,24 @@ from animal_classification.serving.http.feedback_schemas import (
     LabelEntry,
     Labels,
     Page,
-    Reviewable,
 )
 from animal_classification.serving.http.label_names import known_label, model_named, new_name
 from animal_classification.serving.http.problem_details import ProblemError, documented
+from animal_classification.serving.http.review_pages import (
+    QUEUES,
+    Beside,
+    Queue,
+    known_fields,
+    open_page,
+    reviewed_page,
+)
 from animal_classification.serving.middleware.auth import key_of
 from animal_classification.serving.middleware.route_scopes import ADMIN, FEEDBACK, ScopedRoute, requires
 from animal_classification.serving.observability.prediction_logging import thumbnail
-from animal_classification.serving.ui.pages import EXAMPLES, example_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from animal_classification.bundle import BundleInfo
     from animal_classification.serving.observability.prediction_logging import PredictionLogger
     from animal_classification.serving.service import ModelService
 
@@ -109,7 +110,9 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
         if said is None:
             raise _no_such_prediction()
         return _json(
-            FeedbackOut(id=word.id, said=FeedbackRecord(**_known(said)), stands=FeedbackRecord(**_known(said))),
+            FeedbackOut(
+                id=word.id, said=FeedbackRecord(**known_fields(said)), stands=FeedbackRecord(**known_fields(said))
+            ),
             status=201,
         )
 
@@ -136,8 +139,8 @@ def _add_words(router: APIRouter, service: ModelService, predictions: Prediction
         return _json(
             FeedbackOut(
                 id=identity,
-                said=FeedbackRecord(**_known(said)),
-                stands=FeedbackRecord(**_known(stands)) if stands else None,
+                said=FeedbackRecord(**known_fields(said)),
+                stands=FeedbackRecord(**known_fields(stands)) if stands else None,
             )
         )
 
@@ -167,31 +170,23 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
         state: Annotated[Literal["open", "done"], Query(description="Without or with a word on them.")] = "open",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=ID_LENGTH, description="The `next` of the page before.")] = None,
-        queue: Annotated[
-            Literal["doubt", "disagree"], Query(description="`disagree`: where a shadow says something else, blind.")
-        ] = "doubt",
+        queue: Annotated[Queue, Query(description=QUEUES)] = "doubt",
         model: Annotated[str | None, Query(max_length=200, description="For `disagree`: beside which model.")] = None,
     ) -> JSONResponse:
-        """Predictions for a person to look at: uncertain and unknown ones first, or what was said last.
+        """Predictions for a person to look at, class by class, or what was said last.
 
         A photo is asked about once, by its last answer; the samples of the page are not asked about.
         """
-        if queue == "disagree":
-            return await _disagreements(predictions, service.models.find(model).current.info, limit)
+        beside = Beside.of(service, queue, model)
 
-        def look() -> tuple[list[dict[str, Any]], int]:
-            samples = sample_photos()
-            rows, total = store.to_review(
-                predictions.log.database(), done=state == "done", limit=limit, after=after, leave_out=samples
-            )
-            kept = predictions.photos.having(row["photo"] for row in rows)
-            return [_entry(row, kept) for row in rows], total
+        def look() -> Page:
+            if state == "done":
+                return reviewed_page(predictions, limit, after)
+            return open_page(predictions, beside, queue, limit, after)
 
         if after is None:
             await predictions.query(lambda: predictions.log.flush(3.0))
-        rows, total = await ask_database(predictions, look)
-        following = rows[-1]["id"] if len(rows) == limit else None
-        return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=following))
+        return _json(await ask_database(predictions, look))
 
 
 def _add_review_files(router: APIRouter, service: ModelService, predictions: PredictionLogger) -> None:
@@ -249,20 +244,6 @@ def _add_review_files(router: APIRouter, service: ModelService, predictions: Pre
         return Response(shown, media_type=kind, headers=headers)
 
 
-async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit: int) -> JSONResponse:
-    """Photos on which a model and its shadow differ, blind: two answers, and nothing that tells which is whose."""
-    names = {label.id: label.name for label in info.labels}
-    await predictions.query(lambda: predictions.log.flush(3.0))
-
-    def look() -> tuple[list[dict[str, Any]], int]:
-        rows, total = to_decide(predictions.log.database(), info.name, limit=limit)
-        kept = predictions.photos.having(row["photo"] for row in rows)
-        return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
-
-    rows, total = await ask_database(predictions, look)
-    return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
-
-
 async def _found(predictions: PredictionLogger, identity: str) -> dict[str, Any]:
     for number in range(TRIES):
         found = await ask_database(predictions, lambda: store.prediction(predictions.log.database(), identity))
@@ -308,12 +289,6 @@ async def _meant(
     return next((name for name in given if name.casefold() == wanted.casefold()), wanted), None
 
 
-@cache
-def sample_photos() -> frozenset[str]:
-    """SHA-256 of the photos that the page offers for trying: what they show is known."""
-    return frozenset(hashlib.sha256(example_path(name).read_bytes()).hexdigest() for name in EXAMPLES)
-
-
 def _class_of(row: dict[str, Any]) -> str | None:
     label = training_label(row)
     return None if label == NO_ANIMAL else label
@@ -321,19 +296,6 @@ def _class_of(row: dict[str, Any]) -> str | None:
 
 def _no_such_prediction() -> ProblemError:
     return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
-
-
-def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
-    top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
-    photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
-    said = row["feedback"] and _known(row["feedback"])
-    chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
-    return chosen | own
-
-
-def _known(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name in FeedbackRecord.model_fields}
 
 
 def _showable(data: bytes, limits: imaging.Limits) -> tuple[bytes, str]:

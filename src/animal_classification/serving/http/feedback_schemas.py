@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from animal_classification.prediction_log import feedback as store
+from animal_classification.prediction_log.review_queue import Why
 from animal_classification.serving.http.schemas import Probability, TopLabel
 
 ID_LENGTH = 36
@@ -88,9 +89,14 @@ class Reviewable(BaseModel):
     photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
     audited: bool = Field(description="It was chosen by chance, to know how accurate the answers are.")
     feedback: FeedbackRecord | None
+    why: Why | None = Field(
+        default=None,
+        description="Two models differ (`disagree`), the loop asks for it (`asked`), chance chose it (`audit`), "
+        "or it is one of the others, by doubt (`doubt`).",
+    )
     choices: list[str] | None = Field(
         default=None,
-        description="For `queue=disagree`: what two models say, in random order; the answer itself is then not told.",
+        description="For `disagree`: what two models say, in random order; the answer itself is then not told.",
     )
 
 
@@ -99,6 +105,9 @@ class Page(BaseModel):
 
     predictions: list[Reviewable]
     total: int = Field(description="On all pages.")
+    counts: dict[Why, int] | None = Field(
+        default=None, description="How many photos there are of each `why`; null for `queue=doubt`."
+    )
     next: str | None = Field(description="What to send as `after` for the next page.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from animal_classification.detection.detector import Detector
 from animal_classification.errors import BundleNotFoundError, UsageError
+from animal_classification.registry.model_version import parse_reference
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
 from animal_classification.serving.models.loader import ModelLoader
 from animal_classification.serving.models.model_spec import ModelSource, ServingPlan, TrafficShare
@@ -46,7 +47,8 @@ async def install_models(service: ModelService, settings: Settings) -> None:
     if settings.detector:
         threads = loaded[0].predictor.threads
         service.detector = await in_thread(lambda: Detector.load(settings.detector, threads=threads), patience=PATIENCE)
-    beside = [await bootstrap.load_canary_or_shadow(traffic, "canary", names) for traffic in plan.canaries]
+    canaries = [under_the_same_name(traffic, names, plan.models) for traffic in plan.canaries]
+    beside = [await bootstrap.load_canary_or_shadow(traffic, "canary", names) for traffic in canaries]
     beside += [await bootstrap.load_canary_or_shadow(traffic, "shadow", names) for traffic in plan.shadows]
     for name, source, item in zip(names, plan.models, loaded, strict=True):
         service.install(item)
@@ -147,6 +149,20 @@ def _warn_of_crops(loaded: Sequence[LoadedModel], settings: Settings) -> None:
                 "and ask for detections",
                 item.title,
             )
+
+
+def under_the_same_name(traffic: TrafficShare, names: Sequence[str], models: Sequence[ModelSource]) -> TrafficShare:
+    """A canary that is another version of the registered model beside it answers under its name, whatever that is.
+
+    So logs and metrics tell versions of one model apart, and not two models.
+    """
+    name = traffic.beside or names[0]
+    main, canary = dict(zip(names, models, strict=True)).get(name), traffic.source
+    if main is None or not main.registered or not canary.registered:
+        return traffic
+    if parse_reference(main.model).name != parse_reference(canary.model).name:
+        return traffic
+    return replace(traffic, source=replace(canary, name=name))
 
 
 def _require_distinct(names: list[str]) -> None:

@@ -39,6 +39,7 @@ SCRIPTS = (
     "monitor.js",
     "previews.js",
     "review.js",
+    "review_classes.js",
     "sending.js",
     "theme.js",
 )

@@ -1,11 +1,14 @@
 // The review: one prediction at a time, by one key each.
 import { Refused, blob, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
+import { WHY, isBlind, offered, showClasses } from "./review_classes.js";
 
 const $ = (id) => document.getElementById(id);
 const LIMIT = 20;
 const KEYS = "animals.keys";
 
 let state = "open";
+let queue = "all"; // of what is open: all, or one class
+let classes = {}; // how many there are of each
 let items = []; // those fetched so far and not yet answered, in their order
 let at = 0;
 let next = null;
@@ -40,10 +43,11 @@ function known(answer) {
 
 async function load() {
   const [open, reviewed] = await Promise.all(
-    ["open", "done"].map((which) => get(`v1/review?state=${which}&limit=${which === state ? LIMIT : 1}`)),
+    ["open", "done"].map((which) => get(`${list_of(which)}&limit=${which === state ? LIMIT : 1}`)),
   );
   const page = state === "open" ? open : reviewed;
-  counts = { open: open.total, done: reviewed.total };
+  classes = open.counts;
+  counts = { open: Object.values(classes).reduce((sum, count) => sum + count, 0), done: reviewed.total };
   await learn(page.predictions);
   items = page.predictions;
   next = page.next;
@@ -51,9 +55,11 @@ async function load() {
   show(false);
 }
 
+const list_of = (which) => `v1/review?state=${which}${which === "open" ? `&queue=${queue}` : ""}`;
+
 async function more() {
   if (!next) return;
-  const page = await get(`v1/review?state=${state}&limit=${LIMIT}&after=${encodeURIComponent(next)}`);
+  const page = await get(`${list_of(state)}&limit=${LIMIT}&after=${encodeURIComponent(next)}`);
   await learn(page.predictions);
   const known = new Set(items.map((item) => item.id));
   items.push(...page.predictions.filter((item) => !known.has(item.id)));
@@ -62,6 +68,7 @@ async function more() {
 
 const title = (name) => name[0].toUpperCase() + name.slice(1);
 const NO_ANIMAL = "not an animal"; // an answer; "unknown" is another: it may well be one
+const heading = (item) => (isBlind(item) ? "Which animal is it?" : title(item.answer));
 const isEmpty = (item) => item.answer === NO_ANIMAL && item.level === "unknown";
 const ASKS = { label: "I think it is:", group: "I think it is some kind of:", known: "I cannot say which, but it is an:", unknown: "It looks like none of my animals:" };
 
@@ -83,6 +90,7 @@ function show(focus = true) {
   $("count-done").textContent = counts.done;
   $("show-open").setAttribute("aria-pressed", state === "open");
   $("show-done").setAttribute("aria-pressed", state === "done");
+  showClasses(classes, state === "open" ? queue : null);
   const listed = state === "done" && Boolean(item);
   $("item").hidden = listed || !item;
   $("reviewed").hidden = !listed;
@@ -127,18 +135,25 @@ const download = () =>
 
 function fillNothing() {
   $("nothing-title").textContent = state === "done" ? "Nothing was reviewed yet" : "Nothing left to review";
-  $("nothing-words").textContent =
-    state === "done" ? "What you confirm or correct is listed here." : "New predictions come here by themselves: load the page again.";
+  const elsewhere = queue !== "all" && counts.open > 0;
+  const open = elsewhere ? `All of these are answered; ${counts.open} other photos are under All.` : "New predictions come here by themselves: load the page again.";
+  $("nothing-words").textContent = state === "done" ? "What you confirm or correct is listed here." : open;
 }
 
 function fill(item) {
-  $("asks").textContent = ASKS[item.level];
-  $("item-name").textContent = title(item.answer);
-  $("confirm-words").textContent = `Yes, ${claim(item)}`;
+  const choices = offered(item);
+  const blind = isBlind(item);
+  $("why").textContent = WHY[item.why] ?? "";
+  $("why").hidden = !WHY[item.why];
+  $("asks").textContent = ASKS[item.level] ?? "";
+  $("asks").hidden = blind;
+  $("item-name").textContent = heading(item);
+  $("confirm").hidden = blind;
+  $("confirm-words").textContent = blind ? "" : `Yes, ${claim(item)}`;
   $("none").hidden = isEmpty(item);
-  const others = item.top.slice(0, 5);
-  $("answers").replaceChildren(...others.map((candidate, index) => answer(item, candidate, index)));
-  $("facts").textContent = `${item.file || "A photo"} · ${moment(item.time)} · ${item.model} ${item.version}`;
+  $("or").textContent = !blind ? "Or it is:" : choices.length < 2 ? "One model says this; the other has no name for it:" : "They say:";
+  $("answers").replaceChildren(...choices.map((candidate, index) => answer(item, candidate, index)));
+  $("facts").textContent = [item.file || "A photo", moment(item.time), `${item.model} ${item.version}`.trim()].join(" · ");
   $("back").disabled = at === 0;
   $("other-name").value = "";
   $("names").replaceChildren(...namesFor(item).map((value) => make("option", { value })));
@@ -148,14 +163,15 @@ function fill(item) {
 const namesFor = (item) => [...new Set([...labels.get(item.model).map((label) => label.name), ...others])];
 
 function answer(item, candidate, index) {
-  const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
-  bar.firstChild.style.width = `${100 * candidate.probability}%`;
+  const blind = isBlind(item);
+  const bar = blind ? null : make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
+  if (bar) bar.firstChild.style.width = `${100 * candidate.probability}%`;
   const button = make(
     "button",
     { type: "button", class: "answer-button", onclick: () => choose(index) },
     make("kbd", {}, String(index + 1)),
     make("span", { class: "answer-name" }, candidate.label),
-    make("span", { class: "answer-share" }, percent(candidate.probability)),
+    blind ? null : make("span", { class: "answer-share" }, percent(candidate.probability)),
     bar,
   );
   return make("li", {}, button);
@@ -208,15 +224,20 @@ const give = (verdict, label) =>
     const { label: name, label_id: id } = answer.said;
     const fresh = verdict === "corrected" && !id && !others.includes(name);
     if (fresh) others.push(name);
-    const corrected = fresh ? `A new animal: ${name}; U takes it back` : `Corrected: ${name}`;
+    const corrected = fresh ? `A new animal: ${name}; U takes it back` : `${isBlind(item) ? "Said" : "Corrected"}: ${name}`;
     const words = verdict === "confirmed" ? `Confirmed: ${item.answer}` : verdict === "none" ? "No animal" : corrected;
     items.splice(at, 1);
-    counts = { open: counts.open - 1, done: counts.done + 1 };
+    count(item, -1);
     if (items.length - at < 5) await more();
     if (at >= items.length) at = 0;
     $("said").textContent = `${words}.`;
     show();
   });
+
+function count(item, step) {
+  counts = { open: counts.open + step, done: counts.done - step };
+  classes = { ...classes, [item.why]: (classes[item.why] ?? 0) + step };
+}
 
 const undo = () =>
   guarded(async () => {
@@ -224,19 +245,19 @@ const undo = () =>
     if (!word) return;
     await remove(`v1/feedback/${word.number}`);
     done.pop();
-    counts = { open: counts.open + 1, done: counts.done - 1 };
+    count(word.item, 1);
     if (state === "open") {
       at = Math.min(word.at, items.length);
       items.splice(at, 0, word.item);
     }
     if (state === "done") await load();
-    $("said").textContent = `Undone: ${word.item.answer}.`;
+    $("said").textContent = `Undone: ${word.item.answer || word.item.file || "a photo"}.`;
     show();
   });
 
 function choose(index) {
   const item = items[at];
-  const candidate = item?.top[index];
+  const candidate = item && offered(item)[index];
   if (!candidate) return;
   if (item.level === "label" && candidate.label_id === item.label_id) give("confirmed");
   else give("corrected", { id: candidate.label_id, name: candidate.label });
@@ -270,8 +291,17 @@ async function show_state(which) {
   await guarded(load);
 }
 
-const confirm = () => give("confirmed");
-const none = () => (items[at] && isEmpty(items[at]) ? give("confirmed") : give("none"));
+async function show_class(which) {
+  while (busy) await working;
+  if (which === queue) return;
+  queue = which;
+  await guarded(load);
+}
+
+const confirm = () => {
+  if (items[at] && !isBlind(items[at])) return give("confirmed");
+};
+const none = () => (items[at] && !isBlind(items[at]) && isEmpty(items[at]) ? give("confirmed") : give("none"));
 
 $("confirm").addEventListener("click", confirm);
 $("none").addEventListener("click", none);
@@ -283,6 +313,7 @@ $("download").addEventListener("click", download);
 $("more").addEventListener("click", () => guarded(async () => (await more(), list())));
 $("show-open").addEventListener("click", () => show_state("open"));
 $("show-done").addEventListener("click", () => show_state("done"));
+for (const button of $("classes").children) button.addEventListener("click", () => show_class(button.dataset.queue));
 $("other").addEventListener("submit", (event) => {
   event.preventDefault();
   other();
