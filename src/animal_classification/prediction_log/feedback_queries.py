@@ -45,7 +45,7 @@ def open_predictions(
     connection: Connection, limit: int, after: str | None, leave_out: Collection[str]
 ) -> list[dict[str, Any]]:
     """The last prediction of each photo without feedback: those of the audit first, then the most doubtful."""
-    open_ = select(predictions).where(~_has_feedback(), ~_seen_again())
+    open_ = select(predictions).where(~has_feedback(), ~seen_again())
     if leave_out:
         open_ = open_.where(predictions.c.photo.not_in(leave_out))
     last = None if after is None else _place_of(connection, after)
@@ -98,8 +98,8 @@ def reviewed_predictions(
     return [_as_object(row) for row in rows]
 
 
-def _has_feedback() -> ColumnElement[bool]:
-    """This photo has feedback, on whichever of its predictions.
+def has_feedback() -> ColumnElement[bool]:
+    """The photo of a row of predictions has feedback, on whichever of its predictions.
 
     The query starts from the feedback, which is little: a photo may have come a hundred thousand times.
     """
@@ -108,8 +108,8 @@ def _has_feedback() -> ColumnElement[bool]:
     return predictions.c.photo.in_(select(same.c.photo).select_from(joined).where(feedback.c.undone.is_(None)))
 
 
-def _seen_again() -> ColumnElement[bool]:
-    """There is a later prediction of this photo, which is reviewed instead."""
+def seen_again() -> ColumnElement[bool]:
+    """There is a later prediction of the same photo, which is reviewed instead."""
     later = predictions.alias("later")
     after = or_(later.c.time > predictions.c.time, later.c.id > predictions.c.id)
     again = select(later.c.id).where(later.c.photo == predictions.c.photo, later.c.time >= predictions.c.time, after)

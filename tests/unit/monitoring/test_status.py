@@ -182,7 +182,7 @@ def test_on_the_command_line(place: LogLocation, capsys: pytest.CaptureFixture[s
     assert main(["monitor", "status", "--log-folder", str(place.folder)]) == 0
     assert "unknown" in capsys.readouterr().out
     assert main(["monitor", "migrate", "--log-folder", str(place.folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"before": "0004", "after": "0004"}
+    assert json.loads(capsys.readouterr().out) == {"before": "0006", "after": "0006"}
 
 
 @pytest.mark.parametrize(("revision", "advice"), [("0002", "monitor migrate"), ("9999", "update animals")])
@@ -205,4 +205,4 @@ def test_without_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "there is no prediction log" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
     assert main(["monitor", "migrate", "--log-folder", str(tmp_path / "new")]) == 0
-    assert "at nothing and are at 0004" in capsys.readouterr().out
+    assert "at nothing and are at 0006" in capsys.readouterr().out

@@ -16,6 +16,7 @@ _HIDDEN: Mapping[str, Any] = {
     "labels": (),
     "top": (),
     "version": "",
+    "boxes": None,
 }
 
 

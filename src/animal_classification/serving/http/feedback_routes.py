@@ -185,7 +185,7 @@ def _add_review(router: APIRouter, service: ModelService, predictions: Predictio
                 predictions.log.database(), done=state == "done", limit=limit, after=after, leave_out=samples
             )
             kept = predictions.photos.having(row["photo"] for row in rows)
-            return [_entry(row, kept) for row in rows], total
+            return [review_entry(row, kept) for row in rows], total
 
         if after is None:
             await predictions.query(lambda: predictions.log.flush(3.0))
@@ -257,7 +257,7 @@ async def _disagreements(predictions: PredictionLogger, info: BundleInfo, limit:
     def look() -> tuple[list[dict[str, Any]], int]:
         rows, total = to_decide(predictions.log.database(), info.name, limit=limit)
         kept = predictions.photos.having(row["photo"] for row in rows)
-        return [_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
+        return [review_entry(blind(row), kept) | {"choices": shown_choices(row, names)} for row in rows], total
 
     rows, total = await ask_database(predictions, look)
     return _json(Page(predictions=[Reviewable(**row) for row in rows], total=total, next=None))
@@ -323,13 +323,14 @@ def _no_such_prediction() -> ProblemError:
     return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
 
 
-def _entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
+def review_entry(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
+    """A prediction of the log as the review shows it, by the fields of ``Reviewable``."""
     top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
     photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and _known(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
-    return chosen | own
+    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "detections": row["boxes"]}
+    return chosen | own | {"audited": bool(row["audited"])}
 
 
 def _known(said: dict[str, Any]) -> dict[str, Any]:

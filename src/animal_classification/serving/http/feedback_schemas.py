@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from animal_classification.prediction_log import feedback as store
-from animal_classification.serving.http.schemas import Probability, TopLabel
+from animal_classification.serving.http.schemas import DetectedBox, Probability, TopLabel
 
 ID_LENGTH = 36
 # What the validator of a word asks for, in the words of JSON Schema.
@@ -88,6 +88,18 @@ class Reviewable(BaseModel):
     photo: str | None = Field(description="Where the photo can be seen, relative to this list; null if it is not kept.")
     audited: bool = Field(description="It was chosen by chance, to know how accurate the answers are.")
     feedback: FeedbackRecord | None
+    source: str | None = Field(default=None, description="The camera or site, where the request named one.")
+    taken: str | None = Field(
+        default=None, description="When, by the camera's clock, `2021-04-11T20:43:09`; null if the photo does not say."
+    )
+    detections: list[DetectedBox] | None = Field(
+        default=None, description="What was found, the surest first; null if the request asked for no boxes."
+    )
+    begins: bool | None = Field(
+        default=None,
+        description="For `/v1/review/events`: an event begins with this photo. It is from another camera than the one "
+        "before it, or was taken more than half an hour later.",
+    )
     choices: list[str] | None = Field(
         default=None,
         description="For `queue=disagree`: what two models say, in random order; the answer itself is then not told.",
@@ -98,7 +110,7 @@ class Page(BaseModel):
     """A page of the review."""
 
     predictions: list[Reviewable]
-    total: int = Field(description="On all pages.")
+    total: int = Field(description="On all pages; by event, also those that have no time and are on none.")
     next: str | None = Field(description="What to send as `after` for the next page.")
 
 

@@ -1,0 +1,74 @@
+"""The review by event: photos without feedback, camera by camera, in the order in which they were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select, tuple_
+
+from animal_classification.prediction_log.database import reading
+from animal_classification.prediction_log.database_errors import translated_errors
+from animal_classification.prediction_log.feedback_queries import count_open, has_feedback, seen_again
+from animal_classification.prediction_log.record import storable
+from animal_classification.prediction_log.tables import predictions
+
+_ORDER = (predictions.c.source, predictions.c.taken, predictions.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPart:
+    """A page of this review.
+
+    Attributes:
+        rows: The last prediction of each photo.
+        before: ``source`` and ``taken`` of the row before the first of them; ``None`` at the beginning.
+        total: Photos without feedback, also those that do not say when they were taken and are in no row.
+    """
+
+    rows: list[dict[str, Any]]
+    before: dict[str, Any] | None
+    total: int
+
+
+def to_review_by_event(
+    engine: Engine, *, limit: int = 20, after: str | None = None, leave_out: Collection[str] = ()
+) -> EventPart:
+    """Predictions to review, by ``source`` and ``taken``.
+
+    Args:
+        engine: The database.
+        limit: How many.
+        after: Id of the last one of the page before.
+        leave_out: Photos (SHA-256) that need no review.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        total = count_open(connection, leave_out)
+        before = None if after is None else _place_of(connection, after)
+        if after is not None and before is None:
+            return EventPart([], None, total)
+        return EventPart(_open(connection, limit, before, leave_out), before, total)
+
+
+def _place_of(connection: Connection, identity: str) -> dict[str, Any] | None:
+    """Where a prediction is in the order; ``None`` where it is gone, or has no time."""
+    known = storable(identity).encode("ascii", "replace").decode("ascii")
+    place = select(*_ORDER).where(predictions.c.id == known, predictions.c.taken.is_not(None))
+    row = connection.execute(place).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _open(
+    connection: Connection, limit: int, before: dict[str, Any] | None, leave_out: Collection[str]
+) -> list[dict[str, Any]]:
+    statement = select(predictions).where(predictions.c.taken.is_not(None), ~has_feedback(), ~seen_again())
+    if leave_out:
+        statement = statement.where(predictions.c.photo.not_in(leave_out))
+    if before is not None:
+        statement = statement.where(tuple_(*_ORDER) > tuple_(*(before[column.name] for column in _ORDER)))
+    rows = connection.execute(statement.order_by(*_ORDER).limit(limit)).mappings()
+    return [dict(row) | {"feedback": None} for row in rows]
