@@ -103,7 +103,7 @@ export function eventSection(event, act) {
       "div",
       { class: "row" },
       make("button", { type: "button", class: "button primary", onclick: () => act.confirm(event) }, yes),
-      make("button", { type: "button", class: "button", onclick: () => act.none(event) }, "No animal"),
+      event.every(act.isEmpty) ? null : make("button", { type: "button", class: "button", onclick: () => act.none(event) }, "No animal"),
       otherForm(event, act),
     ),
   );

@@ -152,11 +152,13 @@ async function listEvents(focus) {
 // What can be said of all photos of an event.
 const together = {
   claim,
+  isEmpty,
   title,
   closer: (item) => {
     alone = true;
     at = items.indexOf(item);
     show();
+    scrollTo(0, 0); // the events before it are not there any more
   },
   confirm: (event) => tellAll(event, () => ["confirmed"]),
   none: (event) => tellAll(event, (item) => [isEmpty(item) ? "confirmed" : "none"]),
