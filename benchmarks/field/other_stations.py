@@ -115,11 +115,15 @@ def one_station(crops: list[Crop], station: str, run: Path, photos: Classifier, 
     for row, file in asked:
         mine, theirs = own.predict(file), photos.predict(file)
         named = PHOTOS_LABELS.get(row.label, set())
+        # The rule of docs/detections.md, which was written down before it was measured.
+        both = theirs.label in named if theirs.answer.level == "label" else mine.label == row.label
+        tallies["both: photos where it names a label, else own; all kinds"].count(both)
         tallies["own: label, all kinds"].count(mine.label == row.label)
         tallies["photos: label, all kinds"].count(theirs.label in named)
         if named:
             tallies["own: label, kinds that photos can name"].count(mine.label == row.label)
             tallies["photos: label, kinds that photos can name"].count(theirs.label in named)
+            tallies["both: the same, kinds that photos can name"].count(both)
         tallies["own right, photos wrong"].count(mine.label == row.label and theirs.label not in named)
         tallies["photos right, own wrong"].count(mine.label != row.label and theirs.label in named)
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,19 @@ from benchmarks.field.truth import VERDICTS, Judge, TruePhoto, as_recognitions, 
 
 ALONE = FieldRules(smooth="none")
 TOGETHER = FieldRules(smooth="burst")
+TURNS = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which photos of a folder: ``photos`` of them, evenly spread, beginning with the one after ``skip``."""
+
+    photos: int
+    skip: int = 0
+
+    def of(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """These."""
+        return paths[self.skip :: max(1, len(paths) // self.photos)][: self.photos]
 
 
 def main() -> None:
@@ -38,19 +51,20 @@ def main() -> None:
     parser.add_argument("--model", default="photos")
     parser.add_argument("--detector", default="lite")
     parser.add_argument("--photos", type=int, default=400, help="how many, for ordinary and speed")
+    parser.add_argument("--skip", type=int, default=0, help="for ordinary: take others, so many places further on")
     asked = parser.parse_args()
-    measure(asked.experiment, asked.folders, model=asked.model, detector=asked.detector, photos=asked.photos)
+    measure(asked.experiment, asked.folders, asked.model, asked.detector, Sample(asked.photos, asked.skip))
 
 
-def measure(experiment: str, folders: Sequence[Path], *, model: str, detector: str, photos: int) -> None:
+def measure(experiment: str, folders: Sequence[Path], model: str, detector: str, sample: Sample) -> None:
     """Print the tables of an experiment."""
     if experiment == "trail":
         trail(folders[0], model, detector)
     elif experiment == "ordinary":
         for folder in folders:
-            ordinary(folder, model, detector, photos)
+            ordinary(folder, model, detector, sample)
     else:
-        print(speed(folders[0], detector, photos))
+        print(speed(folders[0], detector, sample.photos))
 
 
 def trail(folder: Path, model: str, detector: str) -> None:
@@ -100,32 +114,36 @@ def _share(hits: int, of: int) -> str:
     return f"{hits}/{of} ({low:.2f}–{high:.2f})"
 
 
-def ordinary(folder: Path, model: str, detector: str, most: int) -> None:
-    """Accuracy and CPU time of the cascade beside whole pictures, in turns."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    paths = paths[:: max(1, len(paths) // most)][:most]
-    seconds: dict[str, list[float]] = {"whole": [], "unsure": []}
-    right: dict[str, float] = {}
+def ordinary(folder: Path, model: str, detector: str, sample: Sample) -> None:
+    """Accuracy and time of the cascade beside whole pictures, in turns; each is a run with its engines' start."""
+    paths = sample.of(sorted(path for path in folder.rglob("*") if path.is_file()))
     ways = {"whole": FieldRequest(rules=ALONE), "unsure": FieldRequest(detector=detector, detect="unsure", rules=ALONE)}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    right: dict[str, float] = {}
     searched = 0
-    for turn in range(2):
-        for name, field in ways.items():
-            with tempfile.TemporaryDirectory() as place:
-                table = Path(place, "a.jsonl")
-                begun = time.process_time()
+    with tempfile.TemporaryDirectory() as place:
+        for turn in range(TURNS):
+            for name, field in ways.items():
+                table = Path(place, f"{name}-{turn}.jsonl")
+                begun, began = time.process_time(), time.perf_counter()
                 run(PredictRequest(paths=tuple(map(str, paths)), model=model, output=str(table), field=field))
-                seconds[name].append(time.process_time() - begun)
-                if turn == 0:
-                    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
-                    right[name] = sum(_is_right(row) for row in rows) / len(rows)
-                    kept = table.with_name("a.jsonl.run.jsonl").read_text(encoding="utf-8").splitlines()[1:]
-                    searched = sum(bool(json.loads(line)["evidence"].get("searched")) for line in kept)
-    whole, unsure = min(seconds["whole"]), min(seconds["unsure"])
+                cpu[name].append(time.process_time() - begun)
+                wall[name].append(time.perf_counter() - began)
+                rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
+                right[name] = sum(_is_right(row) for row in rows) / len(rows)
+        kept = table.with_name(f"{table.name}.run.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+        searched = sum(bool(json.loads(line)["evidence"].get("searched")) for line in kept)
     print(
-        f"{folder.name}: {len(paths)} photos; accuracy {right['whole']:.4f} whole, {right['unsure']:.4f} unsure; ",
-        end="",
+        f"{folder.name}: {len(paths)} photos; accuracy {right['whole']:.4f} whole, {right['unsure']:.4f} unsure;",
+        end=" ",
     )
-    print(f"CPU {whole:.1f} s and {unsure:.1f} s ({unsure / whole:.2f} times); {searched} searched")
+    for what, seconds in (("CPU", cpu), ("wall", wall)):
+        whole, unsure = min(seconds["whole"]), min(seconds["unsure"])
+        pairs = sorted(two / one for one, two in zip(seconds["whole"], seconds["unsure"], strict=True))
+        each = ", ".join(f"{ratio:.2f}" for ratio in pairs)
+        print(f"{what} {whole:.1f} s and {unsure:.1f} s ({unsure / whole:.2f} times; in turns {each});", end=" ")
+    print(f"{searched} searched")
 
 
 def _is_right(row: dict[str, Any]) -> bool:

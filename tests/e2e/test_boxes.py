@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -131,3 +132,66 @@ def test_a_server_without_a_detector_says_so_and_draws_nothing(page: Page, gradi
     choose(page, gradio_photos / "lion.jpg")
     assert name_on(page) == "Lion"
     assert page.locator(".frame .box").count() == 0
+
+
+TAKEN = {1: "20:43:09", 6: "20:43:20", 3: "20:45:00", 8: "23:10:00"}  # by orientation: two events
+IN_FRAMES = """(images) => images.map((image) => {
+    const photo = image.getBoundingClientRect();
+    return [...image.parentElement.querySelectorAll('.box')].map((box) => {
+        const place = box.getBoundingClientRect();
+        return [(place.left - photo.left) / photo.width, (place.top - photo.top) / photo.height,
+                place.width / photo.width, place.height / photo.height];
+    });
+})"""
+
+
+@pytest.fixture(scope="module")
+def visited(detecting: Site, turned: dict[int, Path]) -> Site:
+    """The coyote came twice, and somebody sent the photos with a request for boxes; one more has no time."""
+    files = []
+    for orientation, time in TAKEN.items():
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        exif.get_ifd(0x8769)[0x9003] = f"2021:07:24 {time}"
+        buffer = BytesIO()
+        with Image.open(turned[orientation]) as opened:
+            opened.save(buffer, "JPEG", quality=95, exif=exif)
+        files.append(("files", (f"coyote-{orientation}.jpg", buffer.getvalue())))
+    asked = {"detections": "true", "source": "Beech ridge"}
+    answer = httpx.post(f"{detecting.address}/v1/predict", files=files, data=asked, timeout=60)
+    assert answer.status_code == 200
+    return detecting
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_an_event_is_reviewed_at_once_with_its_boxes(
+    chromium: Browser, visited: Site, known_place: list[float], screen: str
+) -> None:
+    page = page_at(chromium, visited, screen)
+    page.goto(f"{visited.address}/review")
+    page.get_by_role("button", name="By event").click()
+    page.locator(".event").nth(1).locator("canvas").first.wait_for()
+    first, second = page.locator(".event").all()
+    assert first.get_by_role("heading").inner_text().startswith("Beech ridge · ")
+    assert (first.locator(".shots > li").count(), second.locator(".shots > li").count()) == (3, 1)
+    for boxes in first.locator(".frame img").evaluate_all(IN_FRAMES):
+        best = max(boxes, key=lambda box: overlap(box, known_place))
+        assert overlap(best, known_place) > 0.5
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
+    before = int(page.locator("#count-open").inner_text())
+    first.get_by_label("Another animal, in all photos").fill("coyote")
+    first.get_by_role("button", name="It is that").click()
+    page.locator(f"#count-open:text-is('{before - 3}')").wait_for()
+    assert page.locator("#said").inner_text() == "Corrected: coyote (3 photos)."
+    assert page.locator(".event").count() == 1
+    page.get_by_role("button", name="Undo").click()
+    page.locator(f"#count-open:text-is('{before}')").wait_for()
+    assert page.locator(".event").count() == 2, "all three are back, as one event"
+
+    page.get_by_role("button", name="coyote-6.jpg alone").click()
+    page.locator("#animals canvas").first.wait_for()
+    (boxes,) = page.locator("#frame img").evaluate_all(IN_FRAMES)
+    assert max(overlap(box, known_place) for box in boxes) > 0.5
+    page.get_by_role("button", name="By event").click()
+    assert page.locator(".event").count() == 2
+    page.context.close()

@@ -14,7 +14,7 @@ from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.tables import predictions
 
-LATER_COLUMNS = {"stats", "source", "audit", "audited", "canary"}  # of revision 0004
+LATER_COLUMNS = {"stats", "source", "audit", "audited", "canary", "taken", "boxes"}  # since revision 0004
 
 
 def write_old_log(engine: Engine, records: Sequence[PredictionRecord], revision: str = "0002") -> None:

@@ -124,10 +124,11 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
 @click.option("--model", default="photos", show_default=True, help="What names the animals.")
 @click.option("--detector", default="lite", show_default=True, help="What finds them.")
 @click.option("--photos", type=click.IntRange(min=1), default=400, show_default=True, help="How many, but for trail.")
-def field(*, experiment: str, folders: tuple[Path, ...], model: str, detector: str, photos: int) -> None:
+@click.option("--skip", type=click.IntRange(min=0), default=0, help="Others for ordinary: so many places further on.")
+def field(*, experiment: str, folders: tuple[Path, ...], model: str, detector: str, photos: int, skip: int) -> None:
     """Measure a detector: trail photos with truth.csv, ordinary photos, or crops beside what the cores allow."""
     module = find_benchmark("field")
-    module.run.measure(experiment, folders, model=model, detector=detector, photos=photos)
+    module.run.measure(experiment, folders, model, detector, module.run.Sample(photos, skip))
 
 
 @command.command()

@@ -57,6 +57,7 @@ def command(table: str, output: str | None, as_json: bool, **options: Any) -> No
         print_json({**fields, "smoothed": counts.smoothed, "answers": dict(counts.answers), "notes": list(notes)})
         return
     print_notes(notes)
-    files = f"{counts.files} file{'' if counts.files == 1 else 's'}"
-    found = f"{counts.events} events, {counts.detections} boxes, {counts.blank} blank"
-    say(f"{files}, {found} -> {printable(result.output)}{f' and {printable(page.path)}' if page else ''}")
+    found = [f"{counts.files} file{'' if counts.files == 1 else 's'}"]
+    found += [f"{counts.events} event{'' if counts.events == 1 else 's'}"]
+    found += [f"{counts.detections} box{'' if counts.detections == 1 else 'es'}", f"{counts.blank} blank"]
+    say(f"{', '.join(found)} -> {printable(result.output)}{f' and {printable(page.path)}' if page else ''}")

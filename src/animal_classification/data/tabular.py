@@ -82,6 +82,29 @@ def read_table(file: Path) -> Table:
     return table
 
 
+def read_sheets(file: Path) -> dict[str, Table]:
+    """Every sheet of a workbook that has rows, by its name, in the workbook's order.
+
+    Raises:
+        MissingExtraError: The reader of workbooks is not installed.
+        UsageError: It is no workbook.
+        AnimalsError: It cannot be read.
+    """
+    try:
+        workbook = _open_workbook(file)
+        kinds = [(about.name, about.typ) for about in workbook.sheets_metadata]
+        found = {
+            name: _sheet_table(workbook.get_sheet_by_name(name), f"{str(file)!r}, sheet {name!r}")
+            for name, kind in kinds
+            if kind == type(kind).WorkSheet  # not a chart
+        }
+    except OSError as error:
+        raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{str(file)!r} cannot be read as xlsx: {error}") from error
+    return {name: table for name, table in found.items() if table.rows}
+
+
 def plain_name(column: str) -> str:
     """A column's name in lower case, without spaces, hyphens and underscores."""
     return re.sub(r"[\W_]+", "", column.casefold())
@@ -132,14 +155,28 @@ def _csv_table(text: TextIO, where: str, *, short: bool = False) -> Table:
 
 
 def _read_workbook(file: Path) -> Table:
-    """The first sheet of a workbook, whose first line that is not empty names the columns."""
+    """The first sheet of a workbook."""
+    return _sheet_table(_open_workbook(file).get_sheet_by_index(0), repr(str(file)))
+
+
+def _open_workbook(file: Path) -> Any:
+    """The workbook, whatever its reader says against it as a ``ValueError``."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
         raise MissingExtraError("reading an .xlsx table", "excel") from error
     check_workbook(file)
     try:
-        sheet = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0)
+        return CalamineWorkbook.from_path(str(file))
+    except CalamineError as error:
+        raise ValueError(str(error)) from error
+
+
+def _sheet_table(sheet: Any, where: str) -> Table:
+    """A sheet, whose first line that is not empty names the columns."""
+    from python_calamine import CalamineError
+
+    try:
         lines = sheet.to_python(skip_empty_area=True)
     except CalamineError as error:
         raise ValueError(str(error)) from error
@@ -148,7 +185,7 @@ def _read_workbook(file: Path) -> Table:
     numbered = [(number, row) for number, row in enumerate(texts, start=first) if any(row)]
     body = numbered[1:]
     names = numbered[0][1] if numbered else []
-    return Table(repr(str(file)), names, [row for _, row in body], [number for number, _ in body])
+    return Table(where, names, [row for _, row in body], [number for number, _ in body])
 
 
 def _as_text(value: object) -> str:

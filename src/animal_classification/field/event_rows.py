@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,8 @@ EVENT_COLUMNS = (
 )
 RANKS = ("class", "order", "family", "genus", "species")
 BLANK, UNREADABLE = "blank", "unreadable"
+Taxon = tuple[str, str, str]
+"""Category, answer and scientific name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Sighting:
         confidence: Of the box; 1 for a whole picture.
         scientific_name: Of the answer; empty where there is none.
         lineage: Class, order, family, genus, species; empty from where the answer ends.
+        burst: That the picture belongs to; empty where pictures do not decide together.
     """
 
     path: str
@@ -44,6 +47,12 @@ class Sighting:
     confidence: float = 1.0
     scientific_name: str = ""
     lineage: tuple[str, str, str, str, str] = ("", "", "", "", "")
+    burst: str = ""
+
+    @property
+    def taxon(self) -> Taxon:
+        """What the rows of an event are grouped by."""
+        return self.category, self.answer, self.scientific_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,8 @@ def event_rows(
 ) -> list[EventRow]:
     """The rows of one event, the taxon in most files first, then the surest; one row if nothing was seen.
 
+    One animal has one row, also where some pictures of its burst tell less of it: see ``_seen_wider``.
+
     Args:
         event: Its name.
         deployment: Where it was.
@@ -140,11 +151,64 @@ def event_rows(
         answer_level=BLANK if seen else "",
         best_path=min(file.path for file in files),
     )
-    taxa: dict[tuple[str, str, str], list[Sighting]] = defaultdict(list)
+    taxa: dict[Taxon, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
-        taxa[sighting.category, sighting.answer, sighting.scientific_name].append(sighting)
-    found = [(_with_taxon(nothing, one), max(map(_evidence, one))) for one in taxa.values()] or [(nothing, 0.0)]
-    return [row for row, _ in sorted(found, key=_rank)]
+        taxa[sighting.taxon].append(sighting)
+    wider = _seen_wider(taxa)
+    moved = {id(one) for many in wider.values() for one in many}
+    own = {taxon: [one for one in found if id(one) not in moved] for taxon, found in taxa.items()}
+    rows = [
+        (_with_taxon(nothing, found, wider[taxon]), max(map(_evidence, found))) for taxon, found in own.items() if found
+    ]
+    return [row for row, _ in sorted(rows or [(nothing, 0.0)], key=_rank)]
+
+
+def _seen_wider(taxa: Mapping[Taxon, Sequence[Sighting]]) -> dict[Taxon, list[Sighting]]:
+    """For each taxon the sightings with a wider answer that are taken for it: of the same animals, seen less well.
+
+    A heron that is a great egret in three pictures of a burst and Ardeidae in the fourth is one bird. Within a burst, a
+    wider answer counts for the taxon below it if there is only one, if no picture shows both, and if no more animals at
+    once have the wider answer. In any other case both have a row.
+    """
+    bursts: dict[str, dict[Taxon, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
+    for taxon, found in taxa.items():
+        for sighting in found:
+            if sighting.burst:
+                bursts[sighting.burst][taxon].append(sighting)
+    joined: dict[Taxon, list[Sighting]] = defaultdict(list)
+    for burst in bursts.values():
+        # The finest first: Ardeidae is taken for the egret before Aves is looked at.
+        for taxon in sorted(burst, key=lambda taxon: (-_depth(burst[taxon][0]), taxon)):
+            finer = _only_taxon_below(burst[taxon][0], [found[0] for found in burst.values() if found])
+            if finer is not None and _may_be_the_same(burst[taxon], burst[finer.taxon]):
+                joined[finer.taxon] += burst[taxon]
+                burst[finer.taxon] += burst[taxon]
+                burst[taxon] = []
+    return joined
+
+
+def _only_taxon_below(wide: Sighting, others: Sequence[Sighting]) -> Sighting | None:
+    """The one finest taxon of a burst inside of a wider one; none where there are several, or it is no taxon."""
+    below = [one for one in others if _is_inside(one, wide)]
+    finest = [one for one in below if not any(_is_inside(other, one) for other in below)]
+    return finest[0] if len(finest) == 1 else None
+
+
+def _is_inside(one: Sighting, wide: Sighting) -> bool:
+    """Whether an answer is a taxon or a label below another taxon."""
+    depth = _depth(wide)
+    finer = one.answer_level == "label" or _depth(one) > depth
+    return depth > 0 and finer and one.category == wide.category and one.lineage[:depth] == wide.lineage[:depth]
+
+
+def _depth(sighting: Sighting) -> int:
+    """How many ranks down the answer is; 0 for one that is no taxon: a label, a group, any animal."""
+    return RANKS.index(sighting.answer_level) + 1 if sighting.answer_level in RANKS else 0
+
+
+def _may_be_the_same(wide: Sequence[Sighting], fine: Sequence[Sighting]) -> bool:
+    apart = {(one.path, one.frame) for one in wide}.isdisjoint((one.path, one.frame) for one in fine)
+    return apart and _most_at_once(wide) <= _most_at_once(fine)
 
 
 def _rank(pair: tuple[EventRow, float]) -> tuple[int, int, float, str, str, str]:
@@ -152,22 +216,25 @@ def _rank(pair: tuple[EventRow, float]) -> tuple[int, int, float, str, str, str]
     return -row.files_with, -row.count, -evidence, row.category, row.answer, row.scientific_name
 
 
-def _with_taxon(row: EventRow, found: Sequence[Sighting]) -> EventRow:
-    """The row of an event for one taxon, by all sightings of it."""
+def _with_taxon(row: EventRow, found: Sequence[Sighting], wider: Sequence[Sighting]) -> EventRow:
+    """The row of an event for one taxon, by all sightings of it, and those of wider answers that are taken for it."""
     best = max(found, key=lambda sighting: (_evidence(sighting), _reversed(sighting.path)))
-    at_once = Counter((sighting.path, sighting.frame) for sighting in found)
     return replace(
         row,
-        files_with=len({sighting.path for sighting in found}),
+        files_with=len({sighting.path for sighting in (*found, *wider)}),
         category=best.category,
         answer=best.answer,
         answer_level=best.answer_level,
         probability=best.probability,
         scientific_name=best.scientific_name,
         lineage=best.lineage,
-        count=max(at_once.values()),
+        count=_most_at_once(found),
         best_path=best.path,
     )
+
+
+def _most_at_once(found: Iterable[Sighting]) -> int:
+    return max(Counter((sighting.path, sighting.frame) for sighting in found).values())
 
 
 def _evidence(sighting: Sighting) -> float:

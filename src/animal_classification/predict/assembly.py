@@ -185,7 +185,7 @@ class Assembly:
                 facts = self._facts(entry, entry.row["path"])
                 self._keep(entry, picture, facts, place, deployment)
                 taken.append(EventFile(entry.row["path"], facts.time, readable=entry.row["error"] is None))
-                seen += _sightings(entry.row["path"], picture)
+                seen += _sightings(entry.row["path"], picture, place.burst if self.rules.decider.smooth else "")
         self.counts.events += 1
         for row in event_rows(event, deployment, taken, seen):
             self._events.write(to_json(row.values()) + b"\n")
@@ -251,8 +251,8 @@ def _timed(path: str, facts: PhotoFacts) -> TimedFile:
     return TimedFile(path, facts.time, facts.event_number, facts.sequence, facts.kind == "video")
 
 
-def _sightings(path: str, picture: DecidedPicture) -> Iterator[Sighting]:
-    """What counts in a picture: its boxes at the threshold, else all of it."""
+def _sightings(path: str, picture: DecidedPicture, burst: str) -> Iterator[Sighting]:
+    """What counts in a picture: its boxes at the threshold, else all of it; ``burst`` where one decides together."""
     counted = [box for box in picture.boxes if box.counts]
     for box in counted:
         one, final = box.found.detection, box.final
@@ -266,6 +266,7 @@ def _sightings(path: str, picture: DecidedPicture) -> Iterator[Sighting]:
             confidence=one.confidence,
             scientific_name=final.scientific_name,
             lineage=final.lineage,
+            burst=burst,
         )
     final = picture.final
     if not counted and final.answer and not picture.blank:
@@ -277,4 +278,5 @@ def _sightings(path: str, picture: DecidedPicture) -> Iterator[Sighting]:
             probability=final.probability or 0.0,
             scientific_name=final.scientific_name,
             lineage=final.lineage,
+            burst=burst,
         )

@@ -94,7 +94,7 @@ class FieldSetup:
             detector,
             threshold=threshold,
             when=request.detect,
-            is_sure=_FamilyIsEnough(Taxonomy.of(classifier.info)),
+            is_sure=_NameIsEnough(Taxonomy.of(classifier.info)),
             given=given,
         )
         # Names of other forms are looked at when tables are made, so that `convert` can do with and without them.
@@ -124,8 +124,11 @@ class MatchedBoxes:
 
 
 @dataclass(frozen=True)
-class _FamilyIsEnough:
-    """Whether an answer for the whole picture needs no second look: a label, or a family, at the threshold."""
+class _NameIsEnough:
+    """Whether an answer for the whole picture needs no second look: a label, a family, or a group such as snake.
+
+    Where the whole picture gave a group, a search made no answer finer and some coarser: docs/field.md.
+    """
 
     taxonomy: Taxonomy
 
@@ -133,7 +136,7 @@ class _FamilyIsEnough:
         if prediction.unknown or prediction.probabilities is None:
             return False
         decision = self.taxonomy.decide(prediction.probabilities[: len(self.taxonomy.labels)])
-        return decision.level == "label" or bool(decision.lineage.family)
+        return decision.level in ("label", "group") or bool(decision.lineage.family)
 
 
 def box_source(given: Recognitions, file: str) -> BoxSource:

@@ -43,6 +43,8 @@ class PredictionRecord:
             there was no audit, or the photo is one more of a burst.
         audited: It was chosen.
         canary: A canary answered, not the model of that name.
+        taken: When, by the camera's clock: ``2021-04-11T20:43:09``; ``None`` where the photo does not say it.
+        boxes: What was found in it, as in the answer, the surest first; ``None`` where nobody asked for boxes.
     """
 
     id: str
@@ -67,6 +69,8 @@ class PredictionRecord:
     audit: float | None = None
     audited: bool | None = None
     canary: bool | None = None
+    taken: str | None = None
+    boxes: tuple[dict[str, Any], ...] | None = None
 
     @property
     def doubt(self) -> float:
@@ -96,6 +100,7 @@ class PredictionRecord:
             values["top"] = tuple(tuple(item) for item in values["top"])
             values["embedding"] = base64.b64decode(values["embedding"])
             values["stats"] = values.get("stats") and base64.b64decode(values["stats"])
+            values["boxes"] = None if values.get("boxes") is None else tuple(values["boxes"])
             # A newer version may have written it before it was rolled back.
             return cls(**{name: value for name, value in values.items() if name in cls.__slots__})
         except (ValueError, TypeError, KeyError):  # whole, but from before a field was there
@@ -108,6 +113,7 @@ class PredictionRecord:
         values["time"] = datetime.fromtimestamp(self.time, UTC)
         values["labels"] = list(self.labels)
         values["top"] = [list(item) for item in self.top]
+        values["boxes"] = None if self.boxes is None else list(self.boxes)
         values["doubt"] = self.doubt
         return values
 

@@ -8,7 +8,7 @@ it. Within the first three, hashes decide the order: what is seen first must not
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -138,11 +138,17 @@ def _has(why: Why, order: ReviewOrder) -> ColumnElement[bool]:
         return true()
     if why == "asked":
         return predictions.c.photo.in_(select(requests.c.photo))
-    of = predictions.alias(f"of_{why}")
-    if why == "audit":  # these are few, and have an index
-        return predictions.c.photo.in_(select(of.c.photo).where(of.c.audited.is_(True)))
+    if why == "disagree":
+        return is_disputed(order.shadows)
+    of = predictions.alias("of_audit")  # these are few, and have an index
+    return predictions.c.photo.in_(select(of.c.photo).where(of.c.audited.is_(True)))
+
+
+def is_disputed(shadows: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """One of these shadows says something else of a prediction's photo than was answered."""
+    of = predictions.alias("of_disagree")
     beside = select(of.c.photo).select_from(shadow.join(of, of.c.id == shadow.c.prediction))
-    return predictions.c.photo.in_(beside.where(of_shadows(order.shadows), differ(of)))
+    return predictions.c.photo.in_(beside.where(of_shadows(shadows), differ(of)))
 
 
 def _entries(connection: Connection, order: ReviewOrder, why: Why, statement: Any) -> list[dict[str, Any]]:

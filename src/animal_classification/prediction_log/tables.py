@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 MAX_SOURCE = 80  # characters of a camera's or a site's name
 MAX_CYCLE = 80
+TIME_LENGTH = 19  # 2021-04-11T20:43:09: as text, because a camera's clock has no zone
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -80,6 +81,8 @@ predictions = Table(
     Column("audit", Double),
     Column("audited", Boolean),
     Column("canary", Boolean),
+    Column("taken", String(TIME_LENGTH)),
+    Column("boxes", JSON(none_as_null=True)),
 )
 Index(None, predictions.c.time)
 Index(None, predictions.c.photo, predictions.c.time)
@@ -91,6 +94,15 @@ Index(
     predictions.c.time,
     sqlite_where=predictions.c.audited.is_(True),
     postgresql_where=predictions.c.audited.is_(True),
+)
+# The review by event: the photos of a camera in their order.
+Index(
+    None,
+    predictions.c.source,
+    predictions.c.taken,
+    predictions.c.id,
+    sqlite_where=predictions.c.taken.is_not(None),
+    postgresql_where=predictions.c.taken.is_not(None),
 )
 
 # Apart from the predictions, which are scanned without them: an embedding is larger than all the rest of a row.

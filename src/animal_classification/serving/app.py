@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from animal_classification import __version__
 from animal_classification.serving.batching.slow_work import PATIENCE, in_thread
-from animal_classification.serving.http import drift_routes, feedback_routes, problem_details, swagger_ui
+from animal_classification.serving.http import drift_routes, event_review, feedback_routes, problem_details, swagger_ui
 from animal_classification.serving.http.request_path import describe_paths
 from animal_classification.serving.http.routes import make_router
 from animal_classification.serving.middleware.api_keys import read_keys
@@ -179,6 +179,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(
         feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without()
     )
+    if predictions:
+        app.include_router(event_review.make_router(service, predictions))
     app.include_router(
         drift_routes.make_router(drift_routes.DriftApi(service, settings, predictions, app.state.drift_rounds))
     )

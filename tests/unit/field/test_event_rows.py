@@ -53,3 +53,50 @@ def test_a_row_has_the_columns_of_the_table() -> None:
     values = row.values()
     assert tuple(values) == EVENT_COLUMNS
     assert (values["start"], values["class"], values["species"]) == ("2026-05-01T12:00:00", "Mammalia", "vulpes")
+
+
+EGRET = ("Aves", "Pelecaniformes", "Ardeidae", "Ardea", "alba")
+
+
+def heron(path: str, rank: int = 5, burst: str = "A#1.1", **more: object) -> Sighting:
+    """A great egret, or what is known of one down to a rank."""
+    level = "label" if rank == 5 else ("class", "order", "family", "genus")[rank - 1]
+    answer = "great egret" if rank == 5 else EGRET[rank - 1]
+    lineage = (*EGRET[:rank], *("",) * (5 - rank))
+    return seen(path, answer, answer_level=level, lineage=lineage, scientific_name=answer, burst=burst, **more)
+
+
+def rows_of(*sightings: Sighting) -> list[tuple[str, int, int]]:
+    files = [EventFile(path, NOON) for path in sorted({one.path for one in sightings})]
+    return [(row.answer, row.files_with, row.count) for row in event_rows("A#1", "A", files, sightings)]
+
+
+def test_a_bird_that_some_pictures_of_a_burst_show_less_well_has_one_row() -> None:
+    found = [heron("a.jpg"), heron("b.jpg", 3, confidence=0.99), heron("c.jpg", 1), heron("d.jpg", 4)]
+    assert rows_of(*found) == [("great egret", 4, 1)]
+    (row,) = event_rows("A#1", "A", FILES, found)
+    assert row.best_path == "a.jpg", "a picture that shows what the row says"
+    assert rows_of(heron("a.jpg", 3), heron("b.jpg", 1)) == [("Ardeidae", 2, 1)]
+
+
+def test_two_animals_at_once_stay_two_rows() -> None:
+    assert sorted(rows_of(heron("a.jpg"), heron("a.jpg", 3))) == [("Ardeidae", 1, 1), ("great egret", 1, 1)]
+    flock = [heron("a.jpg"), heron("b.jpg", 3), heron("b.jpg", 3)]
+    assert sorted(rows_of(*flock)) == [("Ardeidae", 1, 2), ("great egret", 1, 1)]
+
+
+def test_a_wider_answer_is_taken_for_nothing_where_two_are_possible_or_another_burst_shows_it() -> None:
+    other = seen(
+        "b.jpg", "grey heron", answer_level="label", lineage=(*EGRET[:4], "cinerea"), scientific_name="x", burst="A#1.1"
+    )
+    assert len(rows_of(heron("a.jpg"), other, heron("c.jpg", 3))) == 3
+    assert len(rows_of(heron("a.jpg"), heron("c.jpg", 3, burst="A#1.2"))) == 2
+    assert len(rows_of(heron("a.jpg", burst=""), heron("c.jpg", 3, burst=""))) == 2, "without --smooth burst"
+
+
+def test_an_answer_that_is_no_taxon_is_taken_for_nothing() -> None:
+    group = {"answer_level": "group", "lineage": ("Aves", "", "", "", ""), "burst": "A#1.1"}
+    assert len(rows_of(heron("a.jpg"), seen("b.jpg", "wading bird", **group))) == 2
+    assert len(rows_of(heron("a.jpg"), seen("b.jpg", "animal", answer_level="animal", burst="A#1.1"))) == 2
+    breeds = {"answer_level": "label", "lineage": ("Mammalia", "Carnivora", "Canidae", "Canis", ""), "burst": "A#1.1"}
+    assert len(rows_of(seen("a.jpg", "pug", **breeds), seen("b.jpg", "beagle", **breeds))) == 2

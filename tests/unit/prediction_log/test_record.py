@@ -30,10 +30,19 @@ def test_a_line_that_is_not_whole_is_none() -> None:
     assert PredictionRecord.from_line(b"\n") is None
 
 
+def test_what_was_found_and_when_comes_back_from_a_line() -> None:
+    box = {"category": "animal", "confidence": 0.9, "x": 0.1, "answer": {"name": "Löwe", "level": "label"}}
+    before = record(taken="2021-04-11T20:43:09", boxes=(box,))
+    assert PredictionRecord.from_line(before.to_line()) == before
+    assert before.to_row()["boxes"] == [box]
+    assert record(boxes=()).to_row()["boxes"] == [], "nothing was found; nobody looked is None"
+    assert record().to_row()["boxes"] is None
+
+
 def test_a_line_of_before_drift_is_read() -> None:
     before = record()
     values = json.loads(before.to_line()[9:])
-    for name in ("stats", "source", "audit", "audited", "canary"):
+    for name in ("stats", "source", "audit", "audited", "canary", "taken", "boxes"):
         del values[name]
     text = json.dumps(values).encode()
     assert PredictionRecord.from_line(b"%08x %s\n" % (zlib.crc32(text), text)) == before

@@ -24,8 +24,8 @@ from animal_classification.data.recognitions.own import is_own, read_lines, read
 from animal_classification.data.recognitions.package import FolderPackage, ZipPackage
 from animal_classification.data.recognitions.recognitions import Recognitions
 from animal_classification.data.recognitions.speciesnet import is_speciesnet, read_speciesnet
-from animal_classification.data.recognitions.tables import dialect_of, read_rows, unknown_table
-from animal_classification.data.tabular import TABLE_SUFFIXES, Table, read_table, table_from_bytes
+from animal_classification.data.recognitions.tables import DIALECTS, dialect_of, read_rows, unknown_table
+from animal_classification.data.tabular import TABLE_SUFFIXES, Table, read_sheets, read_table, table_from_bytes
 from animal_classification.errors import UsageError
 
 _DESCRIPTOR = "datapackage.json"
@@ -64,6 +64,8 @@ def read_recognitions(path: str | Path, *, max_bytes: int | None = None) -> Reco
         return _read_document(read_lines(place), place)
     if starts_like_json(place):
         return _read_document(read_json(place, most), place)
+    if place.suffix.lower() == ".xlsx":
+        return _read_workbook(place)
     if place.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(read_table(place), place)
     raise UsageError(f"{str(place)!r} is neither JSON nor a table ({', '.join(TABLE_SUFFIXES)}); read are: {_READ}")
@@ -105,6 +107,23 @@ def _read_table(table: Table, file: Path) -> Recognitions:
     if dialect.name == "Wildlife Insights" and deployments.is_file():
         return _with_places(found, read_table(deployments))
     return found
+
+
+def _read_workbook(file: Path) -> Recognitions:
+    """The sheet that holds most of what is wanted: AddaxAI's begins with a summary, and has its boxes further on.
+
+    Of several that are known, boxes come before files; of the same kind, the first.
+    """
+    sheets = read_sheets(file)
+    known = [(name, dialect) for name, table in sheets.items() if (dialect := dialect_of(table)) is not None]
+    if not known:
+        if len(sheets) == 1:
+            raise unknown_table(*sheets.values())
+        names = ", ".join(map(repr, sheets)) or "none with rows"
+        raise UsageError(f"{str(file)!r} has no sheet that is a table of any of these: {_READ}; its sheets: {names}")
+    name, dialect = min(known, key=lambda one: DIALECTS.index(one[1]))
+    where = file.name if len(sheets) == 1 else f"{file.name}, sheet {name!r}"
+    return read_rows(sheets[name], dialect, where)
 
 
 def _read_folder(folder: Path) -> Recognitions:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from animal_classification.prediction_log import feedback as store
 from animal_classification.prediction_log.review_queue import Why
-from animal_classification.serving.http.schemas import Probability, TopLabel
+from animal_classification.serving.http.schemas import DetectedBox, Probability, TopLabel
 
 ID_LENGTH = 36
 # What the validator of a word asks for, in the words of JSON Schema.
@@ -94,6 +94,18 @@ class Reviewable(BaseModel):
         description="Two models differ (`disagree`), the loop asks for it (`asked`), chance chose it (`audit`), "
         "or it is one of the others, by doubt (`doubt`).",
     )
+    source: str | None = Field(default=None, description="The camera or site, where the request named one.")
+    taken: str | None = Field(
+        default=None, description="When, by the camera's clock, `2021-04-11T20:43:09`; null if the photo does not say."
+    )
+    detections: list[DetectedBox] | None = Field(
+        default=None, description="What was found, the surest first; null if the request asked for no boxes."
+    )
+    begins: bool | None = Field(
+        default=None,
+        description="For `/v1/review/events`: an event begins with this photo. It is from another camera than the one "
+        "before it, or was taken more than half an hour later.",
+    )
     choices: list[str] | None = Field(
         default=None,
         description="For `disagree`: what two models say, in random order; the answer itself is then not told.",
@@ -104,7 +116,7 @@ class Page(BaseModel):
     """A page of the review."""
 
     predictions: list[Reviewable]
-    total: int = Field(description="On all pages.")
+    total: int = Field(description="On all pages; by event, also those that have no time and are on none.")
     counts: dict[Why, int] | None = Field(
         default=None, description="How many photos there are of each `why`; null for `queue=doubt`."
     )

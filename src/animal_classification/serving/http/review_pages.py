@@ -40,6 +40,7 @@ _HIDDEN: Mapping[str, Any] = {
     "labels": (),
     "top": (),
     "version": "",
+    "boxes": None,
 }
 
 
@@ -86,7 +87,9 @@ def open_page(predictions: PredictionLogger, beside: Beside, queue: Queue, limit
     page = store.review_page(engine, order=order, limit=limit, after=after, leave_out=sample_photos())
     kept = predictions.photos.having(row["photo"] for row in page.rows)
     return Page(
-        predictions=[_blind(row, kept, beside) if row["why"] == "disagree" else _entry(row, kept) for row in page.rows],
+        predictions=[
+            _blind(row, kept, beside) if row["why"] == "disagree" else review_entry(row, kept) for row in page.rows
+        ],
         total=page.total,
         counts=page.counts or None,
         next=_following(page.rows, limit),
@@ -101,7 +104,7 @@ def reviewed_page(predictions: PredictionLogger, limit: int, after: str | None) 
     """
     rows, total = store.to_review(predictions.log.database(), done=True, limit=limit, after=after)
     kept = predictions.photos.having(row["photo"] for row in rows)
-    return Page(predictions=[_entry(row, kept) for row in rows], total=total, next=_following(rows, limit))
+    return Page(predictions=[review_entry(row, kept) for row in rows], total=total, next=_following(rows, limit))
 
 
 def _order_of(beside: Beside, queue: Queue, newest: Callable[[], str | None]) -> ReviewOrder:
@@ -119,13 +122,14 @@ def _following(rows: list[dict[str, Any]], limit: int) -> str | None:
     return rows[-1]["id"] if len(rows) == limit else None
 
 
-def _entry(row: dict[str, Any], kept: set[str]) -> Reviewable:
+def review_entry(row: dict[str, Any], kept: set[str]) -> Reviewable:
+    """A prediction of the log as the review shows it; ``kept`` holds the hashes of photos that are there."""
     top = [{"label": name, "label_id": identity, "probability": share} for name, identity, share in row["top"]]
     photo = f"review/{row['id']}/photo" if row["photo"] in kept else None
     said = row["feedback"] and known_fields(row["feedback"])
     chosen = {name: value for name, value in row.items() if name in Reviewable.model_fields}
-    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "audited": bool(row["audited"])}
-    return Reviewable(**chosen | own)
+    own = {"set": row["labels"], "top": top, "photo": photo, "feedback": said, "detections": row["boxes"]}
+    return Reviewable(**chosen | own | {"audited": bool(row["audited"])})
 
 
 def _blind(row: dict[str, Any], kept: set[str], beside: Beside) -> Reviewable:
@@ -133,7 +137,7 @@ def _blind(row: dict[str, Any], kept: set[str], beside: Beside) -> Reviewable:
     names = beside.names.get(row["model"], {})
     choices = [UNKNOWN if choice is None else names.get(choice, choice) for choice in row["choices"]]
     hidden = {name: list(value) if isinstance(value, tuple) else value for name, value in _HIDDEN.items()}
-    return _entry({**row, **hidden, "choices": choices, "feedback": None}, kept)
+    return review_entry({**row, **hidden, "choices": choices, "feedback": None}, kept)
 
 
 def known_fields(said: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animal_classification.bundle.schema import BundleInfo
-    from animal_classification.detection.scene import NamedBox
+    from animal_classification.detection.scene import NamedBox, Scene
     from animal_classification.inference import Prediction
     from animal_classification.serving.service import PhotoOutcome
 
@@ -196,7 +196,7 @@ def as_entry(outcome: PhotoOutcome, info: BundleInfo, *, words: bool = False) ->
         spec = PreprocessSpec(**info.preprocess.model_dump())
         entry["heatmap_side"] = round(spec.size / spec.resize_to, DIGITS)
     if outcome.scene is not None:
-        entry["detections"] = [_found_box(box) for box in outcome.scene.boxes]
+        entry["detections"] = found_boxes(outcome.scene)
     return entry | {"model": info.name, "version": info.version, "error": row["error"]}
 
 
@@ -210,6 +210,11 @@ def png_data_url(pixels: NDArray[np.uint8]) -> str:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def found_boxes(scene: Scene) -> tuple[dict[str, Any], ...]:
+    """What was found in a photo, each as ``DetectedBox`` describes it."""
+    return tuple(map(_found_box, scene.boxes))
 
 
 def _found_box(box: NamedBox) -> dict[str, Any]:

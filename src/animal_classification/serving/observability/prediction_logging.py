@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification import imaging
 from animal_classification.errors import ImageError
+from animal_classification.field.camera_clock import TimeRules
+from animal_classification.field.photo_facts import photo_facts
 from animal_classification.imaging.statistics import photo_statistics
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.feedback import wanted_photos
@@ -26,6 +28,7 @@ from animal_classification.prediction_log.record import PredictionRecord, storab
 from animal_classification.prediction_log.writer import PredictionLog
 from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.problem_details import ProblemError
+from animal_classification.serving.http.schemas import found_boxes
 from animal_classification.serving.observability.shadow_logging import ShadowLog
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ _QUALITY = 88
 STATISTICS_AN_HOUR = 2000
 # A photo of the audit waits so long for somebody to look at it: as long as an answer counts.
 AUDIT_DAYS = 30.0
+# Of one photo, the surest: a herd may have a hundred.
+MOST_BOXES = 30
 
 
 class PredictionLogger:
@@ -198,7 +203,15 @@ def as_record(answered: Answered, measured: Callable[[str], bool] = lambda _: Tr
         stats=stats,
         source=answered.photo.source,
         canary=answered.canary,
+        taken=_time_taken(answered.photo.data),
+        boxes=None if answered.outcome.scene is None else found_boxes(answered.outcome.scene)[:MOST_BOXES],
     )
+
+
+def _time_taken(photo: bytes) -> str | None:
+    """By the camera's clock, to the second; it has no name here that could tell it."""
+    taken = photo_facts(photo, "", TimeRules()).time
+    return None if taken is None else taken.isoformat(timespec="seconds")
 
 
 def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:

@@ -33,6 +33,7 @@ SCRIPTS = (
     "common.js",
     "csv.js",
     "drift.js",
+    "events.js",
     "intake.js",
     "keeping.js",
     "model.js",

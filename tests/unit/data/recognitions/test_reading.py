@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from animal_classification.data.detections import Detection
 from animal_classification.data.recognitions import Recognitions, document, read_recognitions
@@ -231,6 +232,44 @@ def test_addaxai_before_7_wrote_corners_in_pixels(tmp_path: Path) -> None:
 
     assert (sides(animal), animal.label) == ([0.25, 0.25, 0.5, 0.5], "red fox")
     assert (person.category, person.label) == ("person", "")
+
+
+def write_workbook(path: Path, **sheets: str) -> Path:
+    """Sheets from CSV, in their order."""
+    with xlsxwriter.Workbook(str(path)) as book:
+        for name, text in sheets.items():
+            sheet = book.add_worksheet(name)
+            for number, line in enumerate(text.splitlines()):
+                sheet.write_row(number, 0, [float(cell) if cell[:2] == "0." else cell for cell in line.split(",")])
+    return path
+
+
+ADDAXAI_SHEETS = {
+    "Summary": "Species,Files\nred fox,1\n",
+    "Files": "relative_path,observation_type,classification_label\na.jpg,animal,red fox\nb.jpg,blank,\n",
+    "Detections": "relative_path,detection_category,detection_confidence,bbox_x,bbox_y,bbox_width,bbox_height,"
+    "common_name\na.jpg,animal,0.9,0.1,0.2,0.3,0.4,red fox\n",
+}
+
+
+def test_of_a_workbook_the_sheet_with_the_boxes_is_read(tmp_path: Path) -> None:
+    found = read_recognitions(write_workbook(tmp_path / "addaxai.xlsx", **ADDAXAI_SHEETS))
+    assert (found.where, found.dialect) == ("addaxai.xlsx, sheet 'Detections'", "AddaxAI (table of detections)")
+    assert sides(only(found)) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert only(found).label == "red fox"
+
+    without = {name: text for name, text in ADDAXAI_SHEETS.items() if name != "Detections"}
+    files = read_recognitions(write_workbook(tmp_path / "files.xlsx", **without))
+    assert (files.dialect, [entry.label for entry in files]) == ("AddaxAI (table of files)", ["red fox", ""])
+
+
+def test_a_workbook_of_something_else_is_refused_with_its_sheets(tmp_path: Path) -> None:
+    strange = write_workbook(tmp_path / "x.xlsx", Costs="what,how much\nfuel,7\n", Empty="")
+    with pytest.raises(UsageError, match=r"a table of none of these: .*; it has 'what', 'how much'"):
+        read_recognitions(strange)
+    strange = write_workbook(tmp_path / "y.xlsx", Costs="what,how much\nfuel,7\n", Plan="day,who\n1,me\n")
+    with pytest.raises(UsageError, match=r"no sheet that is a table of any of these: .*; its sheets: 'Costs', 'Plan'"):
+        read_recognitions(strange)
 
 
 DESCRIPTOR = {

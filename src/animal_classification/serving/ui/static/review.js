@@ -1,14 +1,17 @@
 // The review: one prediction at a time, by one key each.
 import { Refused, blob, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
+import { eventSection, eventsOf, forgetPhotos, framed, photos } from "./events.js";
 import { WHY, isBlind, offered, showClasses } from "./review_classes.js";
 
 const $ = (id) => document.getElementById(id);
 const LIMIT = 20;
+const EVENT_LIMIT = 60; // photos: some events
 const KEYS = "animals.keys";
 
-let state = "open";
+let state = "open"; // or "events", or "done"
 let queue = "all"; // of what is open: all, or one class
 let classes = {}; // how many there are of each
+let alone = false; // one photo of an event is on show
 let items = []; // those fetched so far and not yet answered, in their order
 let at = 0;
 let next = null;
@@ -43,11 +46,12 @@ function known(answer) {
 
 async function load() {
   const [open, reviewed] = await Promise.all(
-    ["open", "done"].map((which) => get(`${list_of(which)}&limit=${which === state ? LIMIT : 1}`)),
+    [state === "done" ? "open" : state, "done"].map((which) => get(listed(which, which !== state))),
   );
-  const page = state === "open" ? open : reviewed;
-  classes = open.counts;
-  counts = { open: Object.values(classes).reduce((sum, count) => sum + count, 0), done: reviewed.total };
+  const page = state === "done" ? reviewed : open;
+  if (open.counts) classes = open.counts;
+  const all = Object.values(classes).reduce((sum, count) => sum + count, 0);
+  counts = { open: open.counts ? all : open.total, done: reviewed.total };
   await learn(page.predictions);
   items = page.predictions;
   next = page.next;
@@ -55,11 +59,16 @@ async function load() {
   show(false);
 }
 
-const list_of = (which) => `v1/review?state=${which}${which === "open" ? `&queue=${queue}` : ""}`;
+const LISTS = { open: () => `?state=open&queue=${queue}&`, events: () => "/events?", done: () => "?state=done&" };
+
+function listed(which, count) {
+  const limit = count ? 1 : which === "events" ? EVENT_LIMIT : LIMIT;
+  return `v1/review${LISTS[which]()}limit=${limit}`;
+}
 
 async function more() {
   if (!next) return;
-  const page = await get(`${list_of(state)}&limit=${LIMIT}&after=${encodeURIComponent(next)}`);
+  const page = await get(`${listed(state)}&after=${encodeURIComponent(next)}`);
   await learn(page.predictions);
   const known = new Set(items.map((item) => item.id));
   items.push(...page.predictions.filter((item) => !known.has(item.id)));
@@ -89,14 +98,20 @@ function show(focus = true) {
   $("count-open").textContent = counts.open;
   $("count-done").textContent = counts.done;
   $("show-open").setAttribute("aria-pressed", state === "open");
+  $("show-events").setAttribute("aria-pressed", state === "events");
   $("show-done").setAttribute("aria-pressed", state === "done");
   showClasses(classes, state === "open" ? queue : null);
   const listed = state === "done" && Boolean(item);
-  $("item").hidden = listed || !item;
+  const together = state === "events" && Boolean(item) && !alone;
+  $("item").hidden = listed || together || !item;
+  $("events").hidden = !together;
   $("reviewed").hidden = !listed;
   $("nothing").hidden = Boolean(item);
   $("undo").disabled = !done.length;
+  $("undo-event").disabled = !done.length;
   $("undo-last").hidden = !done.length;
+  if (!together) forgetPhotos();
+  if (together) return listEvents(focus);
   if (listed) list();
   else if (item) fill(item);
   else fillNothing();
@@ -133,11 +148,60 @@ const download = () =>
     setTimeout(() => URL.revokeObjectURL(url), 60000);
   });
 
+// Event by event; their photos are fetched one by one, because the server reads few at once.
+async function listEvents(focus) {
+  const events = eventsOf(items, Boolean(next)).map((event) => eventSection(event, together));
+  $("more-events").hidden = !next;
+  $("names").replaceChildren(...namesFor(items[0]).map((value) => make("option", { value })));
+  $("event-list").replaceChildren(...events.map((event) => event.section));
+  if (focus) events[0].heading.focus({ preventScroll: true });
+  for (const event of events) if (event.section.isConnected) await event.load();
+}
+
+// What can be said of all photos of an event.
+const together = {
+  claim,
+  isEmpty,
+  title,
+  closer: (item) => {
+    alone = true;
+    at = items.indexOf(item);
+    show();
+    scrollTo(0, 0); // the events before it are not there any more
+  },
+  confirm: (event) => tellAll(event, () => ["confirmed"]),
+  none: (event) => tellAll(event, (item) => [isEmpty(item) ? "confirmed" : "none"]),
+  other: (event, wanted, input) => {
+    if (wanted) return tellAll(event, (item) => ["corrected", labelCalled(wanted, item)]);
+    $("said").textContent = "Which animal is it?";
+    input.focus();
+  },
+};
+
+const tellAll = (event, word) =>
+  guarded(async () => {
+    const group = Symbol("event");
+    let words = "";
+    try {
+      for (const item of event) words = await tell(item, ...word(item), group);
+      if (eventsOf(items, Boolean(next)).length < 3) await more();
+      $("said").textContent = event.length === 1 ? `${words}.` : `${words} (${photos(event.length)}).`;
+    } finally {
+      at = 0;
+      show(); // also where the server refused some of them
+    }
+  });
+
+const NOTHING = {
+  open: ["Nothing left to review", "New predictions come here by themselves: load the page again."],
+  events: ["No events to review", "An event is made of photos that say when they were taken; others are under “To review”."],
+  done: ["Nothing was reviewed yet", "What you confirm or correct is listed here."],
+};
+
 function fillNothing() {
-  $("nothing-title").textContent = state === "done" ? "Nothing was reviewed yet" : "Nothing left to review";
-  const elsewhere = queue !== "all" && counts.open > 0;
-  const open = elsewhere ? `All of these are answered; ${counts.open} other photos are under All.` : "New predictions come here by themselves: load the page again.";
-  $("nothing-words").textContent = state === "done" ? "What you confirm or correct is listed here." : open;
+  const elsewhere = state === "open" && queue !== "all" && counts.open > 0;
+  [$("nothing-title").textContent, $("nothing-words").textContent] = NOTHING[state];
+  if (elsewhere) $("nothing-words").textContent = `All of these are answered; ${counts.open} other photos are under All.`;
 }
 
 function fill(item) {
@@ -182,6 +246,8 @@ async function showPhoto(item) {
   if (shown) URL.revokeObjectURL(shown);
   shown = null;
   image.hidden = true;
+  $("animals").replaceChildren();
+  framed($("frame"), image, []);
   $("no-photo").hidden = Boolean(item.photo);
   if (!item.photo) return;
   try {
@@ -191,6 +257,8 @@ async function showPhoto(item) {
     image.src = url;
     image.alt = `The photo ${item.file}`;
     image.hidden = false;
+    await image.decode();
+    if (items[at] === item) $("animals").replaceChildren(framed($("frame"), image, item.detections) ?? "");
   } catch (error) {
     if (error instanceof Refused && error.status === 404) $("no-photo").hidden = false;
     else handle(error);
@@ -215,19 +283,28 @@ async function begin(work) {
   }
 }
 
+// Keeps what is said of a photo, and takes it off the list; gives that in words.
+async function tell(item, verdict, label, group = Symbol("photo")) {
+  const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
+  const place = items.indexOf(item);
+  items.splice(place, 1);
+  const heir = item.begins && items[place]?.begins === false ? items[place] : null;
+  if (heir) heir.begins = true; // at the head of what is left of the event
+  done.push({ number: answer.said.number, item, at: place, group, heir });
+  count(item, -1);
+  const { label: name, label_id: id } = answer.said;
+  const fresh = verdict === "corrected" && !id && !others.includes(name);
+  if (fresh) others.push(name);
+  const corrected = fresh ? `A new animal: ${name}; U takes it back` : `${isBlind(item) ? "Said" : "Corrected"}: ${name}`;
+  return verdict === "confirmed" ? `Confirmed: ${item.answer}` : verdict === "none" ? "No animal" : corrected;
+}
+
 const give = (verdict, label) =>
   guarded(async () => {
     const item = items[at];
     if (!item) return;
-    const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
-    done.push({ number: answer.said.number, item, at });
-    const { label: name, label_id: id } = answer.said;
-    const fresh = verdict === "corrected" && !id && !others.includes(name);
-    if (fresh) others.push(name);
-    const corrected = fresh ? `A new animal: ${name}; U takes it back` : `${isBlind(item) ? "Said" : "Corrected"}: ${name}`;
-    const words = verdict === "confirmed" ? `Confirmed: ${item.answer}` : verdict === "none" ? "No animal" : corrected;
-    items.splice(at, 1);
-    count(item, -1);
+    const words = await tell(item, verdict, label);
+    alone = false;
     if (items.length - at < 5) await more();
     if (at >= items.length) at = 0;
     $("said").textContent = `${words}.`;
@@ -236,20 +313,27 @@ const give = (verdict, label) =>
 
 function count(item, step) {
   counts = { open: counts.open + step, done: counts.done - step };
-  classes = { ...classes, [item.why]: (classes[item.why] ?? 0) + step };
+  if (item.why) classes = { ...classes, [item.why]: (classes[item.why] ?? 0) + step };
+}
+
+async function takeLastBack() {
+  const word = done.at(-1);
+  await remove(`v1/feedback/${word.number}`);
+  done.pop();
+  count(word.item, 1);
+  if (state === "done") return;
+  if (word.heir) word.heir.begins = false;
+  at = Math.min(word.at, items.length);
+  items.splice(at, 0, word.item);
+}
 }
 
 const undo = () =>
   guarded(async () => {
     const word = done.at(-1);
     if (!word) return;
-    await remove(`v1/feedback/${word.number}`);
-    done.pop();
-    count(word.item, 1);
-    if (state === "open") {
-      at = Math.min(word.at, items.length);
-      items.splice(at, 0, word.item);
-    }
+    while (done.at(-1)?.group === word.group) await takeLastBack(); // all of an event
+    alone = false;
     if (state === "done") await load();
     $("said").textContent = `Undone: ${word.item.answer || word.item.file || "a photo"}.`;
     show();
@@ -275,10 +359,12 @@ const move = (step) =>
     show();
   });
 
+const labelCalled = (wanted, item) =>
+  labels.get(item.model).find((one) => one.name.toLowerCase() === wanted.toLowerCase()) ?? { name: wanted };
+
 const other = () => {
   const wanted = $("other-name").value.trim();
-  const label = labels.get(items[at].model).find((one) => one.name.toLowerCase() === wanted.toLowerCase());
-  if (wanted) return give("corrected", label ?? { name: wanted });
+  if (wanted) return give("corrected", labelCalled(wanted, items[at]));
   $("said").textContent = "Which animal is it?";
   $("other-name").focus();
 };
@@ -286,7 +372,9 @@ const other = () => {
 // Which list one looks at is no answer: that waits for its turn.
 async function show_state(which) {
   while (busy) await working;
-  if (which === state) return;
+  if (which === state && !alone) return;
+  alone = false;
+  if (which === state) return show();
   state = which;
   await guarded(load);
 }
@@ -312,6 +400,9 @@ $("undo-last").addEventListener("click", undo);
 $("download").addEventListener("click", download);
 $("more").addEventListener("click", () => guarded(async () => (await more(), list())));
 $("show-open").addEventListener("click", () => show_state("open"));
+$("show-events").addEventListener("click", () => show_state("events"));
+$("more-events").addEventListener("click", () => guarded(async () => (await more(), show())));
+$("undo-event").addEventListener("click", undo);
 $("show-done").addEventListener("click", () => show_state("done"));
 for (const button of $("classes").children) button.addEventListener("click", () => show_class(button.dataset.queue));
 $("other").addEventListener("submit", (event) => {
