@@ -195,7 +195,7 @@ def status(*, batch: str, as_json: bool) -> None:
     metavar="FILE",
     required=True,
     type=click.Path(path_type=Path),
-    help="The table: .parquet or .csv.",
+    help="The table: .parquet or .csv; after a plan with --detector also .xlsx, .json or .jsonl.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @rule_options

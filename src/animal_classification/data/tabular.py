@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, TextIO
 
+from animal_classification.common.json_text import parse_json
 from animal_classification.common.suggest import alike
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
@@ -70,7 +71,7 @@ def read_table(file: Path) -> Table:
     except OSError as error:
         raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{str(file)!r} is not UTF-8 text; save it again as UTF-8") from error
+        raise UsageError(f"{str(file)!r} is not UTF-8 text; save it again as UTF-8 (in Excel: CSV UTF-8)") from error
     except (csv.Error, ValueError) as error:
         raise UsageError(f"{str(file)!r} cannot be read as {suffix[1:] or 'csv'}: {error}") from error
     if not table.rows:
@@ -84,8 +85,18 @@ def plain_name(column: str) -> str:
 
 
 def _read_csv(file: Path) -> Table:
-    with file.open(encoding="utf-8-sig", newline="") as text:
+    with file.open(encoding=_encoding_of(file), newline="") as text:
         return _csv_table(text, repr(str(file)))
+
+
+def _encoding_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return _encoding(stream.read(2))
+
+
+def _encoding(beginning: bytes) -> str:
+    """UTF-8, unless a byte order mark says UTF-16, as in what Excel calls Unicode text."""
+    return "utf-16" if beginning[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def table_from_bytes(data: bytes, where: str) -> Table:
@@ -97,9 +108,9 @@ def table_from_bytes(data: bytes, where: str) -> Table:
         UsageError: It is empty, or no table.
     """
     try:
-        return _csv_table(io.StringIO(data.decode("utf-8-sig"), newline=""), repr(where), short=True)
+        return _csv_table(io.StringIO(data.decode(_encoding(data)), newline=""), repr(where), short=True)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where!r} is not UTF-8 text; save it again as UTF-8") from error
+        raise UsageError(f"{where!r} is not UTF-8 text; save it again as UTF-8 (in Excel: CSV UTF-8)") from error
     except csv.Error as error:
         raise UsageError(f"{where!r} cannot be read as csv: {error}") from error
 
@@ -151,18 +162,23 @@ def _as_text(value: object) -> str:
 
 def _read_lines(file: Path) -> Table:
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_nonempty_lines(file), start=1):
-        value = json.loads(line)
+    lines: list[int] = []
+    for number, line in _nonempty_lines(file):
+        try:
+            value = parse_json(line)
+        except ValueError as error:
+            raise UsageError(f"{str(file)!r}, row {number} is no JSON: {getattr(error, 'msg', error)}") from error
         if not isinstance(value, dict):
             raise UsageError(f'{str(file)!r}, row {number}: not an object such as {{"path": …, "label": …}}')
         rows.append(value)
+        lines.append(number)
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows])
+    return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows], lines)
 
 
-def _nonempty_lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8-sig") as text:
-        yield from (line for line in text if line.strip())
+def _nonempty_lines(file: Path) -> Iterator[tuple[int, str]]:
+    with file.open(encoding=_encoding_of(file)) as text:
+        yield from ((number, line) for number, line in enumerate(text, start=1) if line.strip())
 
 
 def _read_parquet(file: Path) -> Table:

@@ -12,9 +12,8 @@ from animal_classification.errors import UsageError
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables
-from animal_classification.predict.journal import Journal, stored_header
+from animal_classification.predict.journal import KEPT, UNFINISHED, Journal, stored_header
 from animal_classification.predict.writers.field_table_file import (
-    KEPT,
     FieldWriting,
     kept_journal,
     refuse_foreign,
@@ -88,8 +87,8 @@ def find_journal(table: str) -> Path:
         UsageError: There is none.
     """
     path = Path(table).resolve()
-    places = (path, kept_journal(path), path.with_name(f"{path.name}.partial"))
-    for place in places if path.name.endswith((KEPT, ".partial")) else places[1:]:
+    places = (path, kept_journal(path), path.with_name(f"{path.name}{UNFINISHED}"))
+    for place in places if path.name.endswith((KEPT, UNFINISHED)) else places[1:]:
         if place.is_file():
             return place
     there = "was made without --detector and the like" if path.is_file() else "is not there"
@@ -97,4 +96,4 @@ def find_journal(table: str) -> Path:
 
 
 def _table_of(journal: Path) -> Path:
-    return journal.with_name(journal.name.removesuffix(KEPT).removesuffix(".partial"))
+    return journal.with_name(journal.name.removesuffix(KEPT).removesuffix(UNFINISHED))

@@ -7,7 +7,6 @@ leaves at most one torn line, which is cut off when the run goes on. The file is
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from animal_classification.common.file_lock import locked
+from animal_classification.common.json_text import parse_json
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.table import Row, is_row
@@ -23,6 +23,10 @@ from animal_classification.predict.writers.text import to_json
 
 # 2: wide photos have several crops, and rows say which state of the file they are of; 3: rows hold the answer.
 VERSION = 3
+UNFINISHED = ".partial"
+"""How the name of the journal ends while its run is not finished: its last row may be torn then."""
+KEPT = ".run.jsonl"
+"""How the name of the journal ends that stays beside the tables of a finished field run."""
 _MARK = "animals_journal"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _LONGEST_HEADER = 16 * 1024 * 1024
@@ -246,7 +250,7 @@ class Journal:
                 raise self._foreign()
             return None, 0  # killed before the first line was whole
         try:
-            values = cast("dict[str, Any]", json.loads(line))
+            values = cast("dict[str, Any]", parse_json(line))
             version = values.pop(_MARK)
             header = JournalHeader(**values) if version == VERSION else None
         except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -277,12 +281,21 @@ class Journal:
 
 
 def stored_entries(path: Path) -> Iterator[tuple[int, JournalEntry]]:
-    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``."""
+    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``.
+
+    Raises:
+        OutputError: It is that of a finished run, and damaged: tables made from it would lack rows.
+    """
     with path.open("rb") as file:
         place = len(file.readline(_LONGEST_HEADER))
-        for line in file:
+        for number, line in enumerate(file):
             entry = _parse(line)
             if entry is None:
+                if path.suffix != UNFINISHED:
+                    raise OutputError(
+                        f"{str(path)!r} is damaged after {number:,} rows, perhaps a copy that was cut short: "
+                        "copy it again, or make it whole with animals predict --resume"
+                    )
                 return
             yield place, entry
             place += len(line)
@@ -309,7 +322,7 @@ def stored_header(path: Path) -> JournalHeader:
     """
     try:
         with path.open("rb") as file:
-            values = json.loads(file.readline(_LONGEST_HEADER))
+            values = parse_json(file.readline(_LONGEST_HEADER))
         if values.pop(_MARK) == VERSION:
             return JournalHeader(**values)
     except (ValueError, TypeError, AttributeError, KeyError):
@@ -338,7 +351,7 @@ def _parse(line: bytes) -> JournalEntry | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     if not is_row(row):

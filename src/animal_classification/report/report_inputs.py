@@ -47,6 +47,11 @@ def parse_only(model: type[_Model], found: Sequence[str], where: str) -> _Model:
         raise UsageError(f"{where!r}: what it says of how it was made is damaged ({place}: {first['msg']})") from error
 
 
+def carries_inputs(card: str) -> bool:
+    """Whether a text is a model card that was written with a report."""
+    return _IN_TEXT.search(card) is not None
+
+
 class ReportInputs(BaseModel):
     """What to measure, and how.
 

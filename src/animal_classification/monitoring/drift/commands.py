@@ -85,6 +85,7 @@ def judge_photos(asked: DriftRequest, progress: Progress = silent) -> JudgedPhot
         from animal_classification.report import page
 
         page.require()
+        page.refuse_foreign_page(asked.html)
     bundle = open_model(asked.model)
     judge = DriftJudge.of(bundle, baseline_of(asked.against))
     photos = find_photos(asked.photos)

@@ -7,27 +7,26 @@ again, and ``--resume`` goes on with it.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.atomic import remove_leftovers
+from animal_classification.common.json_text import parse_json
 from animal_classification.errors import UsageError
 from animal_classification.predict.assembly import Assembly, AssemblyCounts
 from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT_TABLE_COLUMNS, Column
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables, beside_table
-from animal_classification.predict.journal import JournalEntry, JournalHeader, write_failed
+from animal_classification.predict.journal import KEPT, UNFINISHED, JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.writers import parquet
-from animal_classification.predict.writers.table_file import TableFile
+from animal_classification.predict.writers.table_file import TableFile, checked_target
 
 if TYPE_CHECKING:
     from animal_classification.predict.writers.text import Format
-
-KEPT = ".run.jsonl"
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,14 @@ class FieldTableFile(TableFile):
         overwrite: bool = False,
         threads: int = 1,
     ) -> None:
+        checked_target(path, kind)  # before the journal is touched
         target = Path(path).resolve()
-        kept, unfinished = kept_journal(target), target.with_name(f"{target.name}.partial")
-        self._untouched = resume and kept.is_file() and not unfinished.exists()
-        if self._untouched:
-            kept.rename(unfinished)
+        kept, unfinished = kept_journal(target), target.with_name(f"{target.name}{UNFINISHED}")
+        self._untouched = False
+        if resume and kept.is_file() and not unfinished.exists():
+            with suppress(FileNotFoundError):  # another run has just taken it, and has the lock
+                kept.rename(unfinished)
+                self._untouched = True
         super().__init__(path, kind, resume=resume, overwrite=overwrite, threads=threads)
         try:
             refuse_foreign(FieldTables(self.path, kind, 1), overwrite=overwrite)
@@ -164,7 +166,7 @@ def _has(path: Path, kind: Format, names: list[str]) -> bool:
     readers: dict[str, Callable[[Path], list[str]]] = {"csv": _csv_names, "parquet": parquet.read_columns}
     try:
         return readers.get(kind, _json_names)(path) == names
-    except (ValueError, UsageError, StopIteration):
+    except (ValueError, csv.Error, UsageError, StopIteration):
         return False
 
 
@@ -179,7 +181,8 @@ def _json_names(path: Path) -> list[str]:
         text = file.readline() if first == "[\n" else first
     if text == "]\n":
         return _names(EVENT_TABLE_COLUMNS)
-    return [*json.loads(text.rstrip(",\n"))]
+    row = parse_json(text.rstrip(",\n"))
+    return [*row] if isinstance(row, dict) else []
 
 
 def _about(header: JournalHeader, run: FieldRun, rules: ReadRules) -> dict[str, str]:

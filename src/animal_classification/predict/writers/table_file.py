@@ -7,7 +7,6 @@ renamed. Only a file that is such a table, in any of the formats, is replaced un
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from animal_classification.common.atomic import new_file, remove_leftovers
+from animal_classification.common.json_text import parse_json
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_columns import FILE_COLUMNS
-from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader, write_failed
+from animal_classification.predict.journal import KEPT, Journal, JournalEntry, JournalHeader, write_failed
 from animal_classification.predict.table import Row, columns, is_row
 from animal_classification.predict.writers import excel, parquet
 from animal_classification.predict.writers.excel import read_excel, require_excel, write_excel
@@ -171,6 +171,11 @@ class TableFile:
 
     def _seed(self, header: JournalHeader, guesses: int) -> None:
         """Go on from a finished table: put its rows into the journal, all of them or, if killed, none."""
+        if _beside(self.path, KEPT).is_file():
+            raise UsageError(
+                f"{str(self.path)!r} was made with --detector, --detections or another option of the field: repeat "
+                "these, or give another --output"
+            )
         with self._rewritten(header) as new:
             for row in self._read(header.top_k):
                 self._compare(row, header, guesses)
@@ -240,7 +245,7 @@ def is_own_table(path: Path) -> bool:
         return _has_columns(_workbook_columns(path))
     try:
         return _is_text_table(first.decode("utf-8"), second.decode("utf-8"))
-    except ValueError:
+    except (ValueError, csv.Error):
         return False
 
 
@@ -252,7 +257,7 @@ def _is_text_table(first: str, second: str) -> bool:
 
 def _is_row(line: str) -> bool:
     try:
-        return is_row(json.loads(line))
+        return is_row(parse_json(line))
     except ValueError:
         return False
 
