@@ -381,5 +381,46 @@ def test_a_field_table_is_gone_on_with_as_it_was_begun(
     assert main([*words, "--detector", str(detector)]) == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert main([*words, "--resume"]) == 2
-    assert "was made with --detector, --detections or another option of the field" in capsys.readouterr().err
+    assert "has the columns of --detector, --detections or another option of the field" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_journal_is_never_a_table(predicted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = predicted.with_name("animals.csv.run.jsonl")
+    before = journal.read_bytes()
+    assert main(["convert", str(predicted), "-o", str(journal), "--overwrite"]) == 2
+    assert "is the journal that tables are made from" in capsys.readouterr().err
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("x.csv", "cannot be made again: no 'x.csv.run.jsonl' beside it"), ("animls.csv", "no such file")],
+)
+def test_a_table_without_its_journal_says_so(
+    predicted: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted.with_name("x.csv").write_bytes(predicted.read_bytes())
+    assert main(["convert", str(predicted.with_name(name))]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_list_of_names_is_no_file_of_boxes(
+    tmp_path: Path, model: Path, cards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With it, every picture was named as a whole, and 0 boxes were told as if somebody had looked."""
+    names, output = tmp_path / "t.csv", tmp_path / "x.csv"
+    names.write_text("RootFolder,File,RelativePath,Species\ncards,IMAG0001.JPG,Station A,cat\n", encoding="utf-8")
+    words = ["predict", str(cards), "--model", str(model), "--detections", str(names), "-o", str(output)]
+    assert main(words) == 2
+    assert "t.csv: Timelapse without boxes" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_what_is_no_graph_is_no_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (b"x\n", b"", b"\n"):
+        (tmp_path / "x.onnx").write_bytes(content)
+        assert main(["detectors", "add", str(tmp_path / "x.onnx")]) == 2
+        error = capsys.readouterr().err
+        assert "internal error" not in error
+        assert error.count("\n") == 1

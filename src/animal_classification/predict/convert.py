@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.suggest import nearest_file
 from animal_classification.data.discovery import table_name
 from animal_classification.errors import UsageError
 from animal_classification.predict.field_rules import ReadRules
@@ -66,6 +67,8 @@ def convert(request: ConvertRequest) -> ConvertResult:
     if kind is None:
         raise UsageError(f"--output {output!r} ends in none of .csv, .xlsx, .json, .jsonl and .parquet; add --format")
     target = checked_target(output, kind)
+    if target == journal:
+        raise UsageError(f"--output {output!r} is the journal that tables are made from: give another name")
     if not request.overwrite and target.exists() and not is_own_table(target):
         raise UsageError(f"{output!r} is there, and no table of animals predict: give another --output, or --overwrite")
     header = stored_header(journal)
@@ -91,8 +94,12 @@ def find_journal(table: str) -> Path:
     for place in places if path.name.endswith((KEPT, UNFINISHED)) else places[1:]:
         if place.is_file():
             return place
-    there = "was made without --detector and the like" if path.is_file() else "is not there"
-    raise UsageError(f"{table!r} {there}: no {kept_journal(path).name!r} beside it, from which tables are made")
+    if not path.exists():
+        raise UsageError(f"no such file: {table!r}{nearest_file(path)}")
+    raise UsageError(
+        f"{table!r} cannot be made again: no {kept_journal(path).name!r} beside it; animals predict leaves one after a "
+        "run with --detector, --detections or another option of the field"
+    )
 
 
 def _table_of(journal: Path) -> Path:

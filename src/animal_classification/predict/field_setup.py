@@ -11,6 +11,7 @@ from animal_classification.common.hashes import hash_file
 from animal_classification.data.recognitions import Match, Recognitions, read_recognitions
 from animal_classification.detection.detector import Detector
 from animal_classification.detection.scene_classifier import SceneClassifier
+from animal_classification.errors import UsageError
 from animal_classification.field.camera_clock import TimeRules
 from animal_classification.predict.field_run import BoxSource, FieldRun
 from animal_classification.predict.photo_inference import FieldPhotos
@@ -49,7 +50,7 @@ class FieldSetup:
             AnimalsError: Something of it cannot be used.
         """
         detector = None if request.detector is None else Detector.load(request.detector, threads=classifier.threads)
-        given = None if request.detections is None else read_recognitions(request.detections)
+        given = None if request.detections is None else _read_boxes(request.detections)
         source = _source(request, detector, given)
         matched = None if given is None else MatchedBoxes.of(given, photos)
         notes = () if given is None or matched is None else (given.says_of(matched.match), *given.notes)
@@ -103,6 +104,22 @@ class _FamilyIsEnough:
             return False
         decision = self.taxonomy.decide(prediction.probabilities[: len(self.taxonomy.labels)])
         return decision.level == "label" or bool(decision.lineage.family)
+
+
+def _read_boxes(file: str) -> Recognitions:
+    """What another program found.
+
+    Raises:
+        UsageError: It is a list of names that says nowhere where in a picture something is.
+        AnimalsError: It cannot be read.
+    """
+    given = read_recognitions(file)
+    if not given.has_boxes and not given.needs_size:
+        raise UsageError(
+            f"{given.where}: {given.dialect} without boxes, which says where in no picture an animal is; name a file "
+            "with boxes, or use --detector lite"
+        )
+    return given
 
 
 def _source(request: FieldRequest, detector: Detector | None, given: Recognitions | None) -> BoxSource | None:

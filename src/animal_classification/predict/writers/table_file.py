@@ -173,8 +173,8 @@ class TableFile:
         """Go on from a finished table: put its rows into the journal, all of them or, if killed, none."""
         if _beside(self.path, KEPT).is_file():
             raise UsageError(
-                f"{str(self.path)!r} was made with --detector, --detections or another option of the field: repeat "
-                "these, or give another --output"
+                f"{str(self.path)!r} has the columns of --detector, --detections or another option of the field: "
+                "repeat these, or give another --output"
             )
         with self._rewritten(header) as new:
             for row in self._read(header.top_k):
