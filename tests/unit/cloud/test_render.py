@@ -11,6 +11,7 @@ import yaml
 
 from animal_classification.cli.main import main
 from animal_classification.cloud import batch
+from animal_classification.cloud.batch_settings import Platform
 from animal_classification.cloud.deploy_settings import DeploySettings, load_settings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.render import TARGETS, render
@@ -384,7 +385,7 @@ def test_a_cluster_has_nothing_to_train_without_a_job_that_can_be_shared() -> No
 
 
 @pytest.mark.parametrize("platform", batch.PLATFORMS)
-def test_a_batch_in_a_folder_reaches_no_platform(platform: batch.Platform) -> None:
+def test_a_batch_in_a_folder_reaches_no_platform(platform: Platform) -> None:
     """No document mounts a volume: its pods would all end with `no plan at`."""
     with pytest.raises(UsageError, match=f"which {platform} does not reach: plan it into gs://"):
         batch.documents(settings(batch={"place": "/scratch/batch"}), platform)
