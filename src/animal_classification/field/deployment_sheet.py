@@ -114,6 +114,8 @@ def _rows(table: Table) -> Iterator[_Cells]:
         raise UsageError(f"{table.where} has two columns {doubled!r}")
     if not {"deploymentID", "folder"} & set(names):
         near = table.names_near(["deploymentID", "folder"])
+        if "" in table.columns:  # a title above the table, or merged cells
+            near += "; the first line must name the columns, each in a cell of its own"
         raise UsageError(f"{table.where} has no column 'deploymentID' or 'folder'{near}")
     for place, row in enumerate(table.rows):
         cells = {name: cell.strip() for name, cell in zip(names, row, strict=True) if name}
