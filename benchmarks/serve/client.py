@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--path", default="/v1/predict")
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the photo to begin with, counted round and round")
     parser.add_argument("--concurrency", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -185,6 +186,8 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True)
     options = parser.parse_args()
     photos = list_photos(options.photos)[: options.count]
+    begin = options.first % max(1, len(photos))
+    photos = [*photos[begin:], *photos[:begin]]
     client = Client(options.address, list(predict_requests(options.address, photos, options.path, options.key)))
     found = asyncio.run(measure(client, options))
     found["client_all_cpu_seconds"] = time.process_time()

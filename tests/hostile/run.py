@@ -4,6 +4,10 @@ First the honest clients are alone; then the attackers come, more of them than t
 go. What must hold: no honest request fails; the slowest hundredth of the honest ones takes at most three times what it
 took before; the server's memory stays under its limit; when all are gone it holds the sockets, files and threads that
 it held before. A table says what was seen.
+
+Attackers and clients share the processors with the server here, which they do not when they are real. ``--elsewhere``
+lets the attackers attack a second server beside the first: what the honest clients of the first one see then is what
+the machine does to them, and not the server.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,10 +117,12 @@ def holdings(process: psutil.Process, temporary: Path) -> dict[str, int]:
     return {"descriptors": process.num_fds() - pooled, "sockets": len(connections), "files in its folder": files}
 
 
-async def attacked(server: Server, plan: dict[str, Any], options: argparse.Namespace) -> tuple[Seen, dict[str, int]]:
-    """Honest clients while others attack."""
+async def attacked(
+    server: Server, port: int, plan: dict[str, Any], options: argparse.Namespace
+) -> tuple[Seen, dict[str, int]]:
+    """Honest clients of a server while others attack a port."""
     # The attackers' own work is done elsewhere when it is real; here they share the processors, and have what is left.
-    arguments = ("nice", "-n", "19", sys.executable, "-m", "tests.hostile.attacks", str(server.port))
+    arguments = ("nice", "-n", "19", sys.executable, "-m", "tests.hostile.attacks", str(port))
     attackers = await asyncio.create_subprocess_exec(
         *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=16 * MIB
     )
@@ -133,27 +140,33 @@ def run(options: argparse.Namespace) -> Report:
     """The whole run."""
     with tempfile.TemporaryDirectory(prefix="animals-hostile-") as name:
         folder = Path(name)
-        (folder / "server").mkdir()
         plan = prepare(folder, options)
-        server = Server(*_arguments(folder, options), folder=folder / "server", name="serve")
-        try:
-            with limited(server.process.pid, options.memory * MIB) as limit:
-                return _run(server, plan, limit, options)
-        finally:
-            server.kill()
+        arguments = _arguments(folder, options)
+        with ExitStack() as stack:
+            server = _started(stack, arguments, folder / "server")
+            victim = _started(stack, arguments, folder / "victim") if options.elsewhere else server
+            limit = stack.enter_context(limited(victim.process.pid, options.memory * MIB))
+            return _run(server, victim, plan, limit, options)
 
 
-def _run(server: Server, plan: dict[str, Any], limit: str, options: argparse.Namespace) -> Report:
+def _started(stack: ExitStack, arguments: Sequence[str], folder: Path) -> Server:
+    folder.mkdir()
+    server = Server(*arguments, folder=folder, name="serve")
+    stack.callback(server.kill)
+    return server
+
+
+def _run(server: Server, victim: Server, plan: dict[str, Any], limit: str, options: argparse.Namespace) -> Report:
     process = psutil.Process(server.process.pid)
     address = server.address
     asyncio.run(warm_up(address))
     before = asyncio.run(visit(address, photo(), options.alone))
     first = _settled(server, lambda: holdings(process, server.folder))
-    during, attacks = asyncio.run(attacked(server, plan, options))
+    during, attacks = asyncio.run(attacked(server, victim.port, plan, options))
     # A request is half there for at most the time that a body has; its connection may linger.
     last = _back_to(first, lambda: holdings(process, server.folder), options.patience)
     left = {what: (first[what], last[what]) for what in first}
-    report = Report(before, during, attacks, limit, peak_of(process.pid), left, server.lines[1:])
+    report = Report(before, during, attacks, limit, peak_of(victim.process.pid), left, server.lines[1:])
     report.judge(options)
     return report
 
@@ -199,6 +212,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--memory", type=int, default=2048, help="MiB that the server may take")
     parser.add_argument("--patience", type=float, default=100.0, help="seconds until all must be as before")
     parser.add_argument("--only", nargs="*", default=[], help="attacks to make, such as half_body; all by default")
+    parser.add_argument("--elsewhere", action="store_true", help="attack another server than that of the honest ones")
     parser.add_argument("--untimed", action="store_true", help="judge no times")
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="options for the server")
     options = parser.parse_args(words)

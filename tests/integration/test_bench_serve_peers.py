@@ -15,7 +15,7 @@ from animal_classification.cli.main import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it measures processes as POSIX counts them")
 
-from benchmarks.serve import compare, contestants, plots, report, soak
+from benchmarks.serve import compare, contestants, judging, plots, report, soak
 from benchmarks.serve.server import Target
 
 WITHOUT = [{"decode": 0.002, "inference": 0.003, "cores": 2, "median_seconds": 0.01}]
@@ -110,3 +110,22 @@ def test_a_worker_in_a_session_of_its_own_is_ended_with_its_peer() -> None:
     contestants.end(peer, family)
     assert peer.stdout.read() == b"", "the pipe ends with the last process that holds it"
     peer.stdout.close()
+
+
+def test_with_and_without_judging_stand_side_by_side() -> None:
+    turns = [(judging.OFF, 0.010), (judging.OFF, 0.030), (judging.ON, 0.012)]
+    runs = [
+        {"title": title, "rate": 20.0, "latencies": [0.005] * 50 + [p99] * 50, "server_cpu_seconds": 1.5}
+        for title, p99 in turns
+    ]
+    rows = [judging.row(title, 20.0, runs) for title in (judging.OFF, judging.ON)]
+    assert [row["p99_ms"] for row in rows] == pytest.approx([20, 12])
+    assert rows[0]["p99_of_turns_ms"] == pytest.approx([10, 30])
+    table = judging.render({"windows": 3, "rows": rows}).splitlines()
+    assert table[0].startswith("3 windows")
+    assert table[-1] == "| 20 | judging every 3 s | 100 | 5.0 | 12.0 | 12.0 to 12.0 | 1.5 |"
+
+
+def test_judging_wants_an_open_loop(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["bench", "serve", str(tmp_path), "--judging", "zoo"]) == 2
+    assert "--rate" in capsys.readouterr().err

@@ -143,6 +143,7 @@ def field(*, experiment: str, folders: tuple[Path, ...], model: str, detector: s
 @click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each load.")
 @click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="How many different ones.")
 @click.option("--peers", is_flag=True, help="Compare with FastAPI, LitServe and BentoML (make peers), in one run.")
+@click.option("--judging", metavar="MODEL", help="What judging drift costs: with and without, in turns (--rate).")
 @click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path), help="A folder for pictures of what came out (SVG)."
 )
@@ -159,6 +160,7 @@ def serve(
     repeat: int,
     photos: int,
     peers: bool,
+    judging: str | None,
     plots: Path | None,
     as_json: bool,
 ) -> None:
@@ -171,7 +173,7 @@ def serve(
     options = module.run.Options(
         folder=(folder or _default_folder()).absolute(),
         address=address,
-        serve=("--workers", str(workers)),
+        serve=("--workers", str(workers), *(("--model", judging) if judging else ())),
         concurrency=_parse_counts(concurrency, "--concurrency"),
         rates=tuple(float(count) for count in _parse_counts(rate, "--rate")),
         seconds=seconds,
@@ -183,6 +185,14 @@ def serve(
         raise UsageError("nothing to measure: give --concurrency or --rate")
     if peers and (address or options.rates or plots):
         raise UsageError("--peers compares closed loops on servers of its own: leave out --address, --rate and --plots")
+    if judging and (address or peers or plots or not options.rates):
+        raise UsageError("--judging compares open loops on servers of its own: give --rate, and no other comparison")
+    if judging:
+        from benchmarks.serve import judging as comparison  # type: ignore[import-not-found,unused-ignore]
+
+        report = comparison.run(options, say)
+        click.echo(json.dumps(report, indent=2) if as_json else comparison.render(report))
+        return
     if peers:
         from benchmarks.serve import compare  # type: ignore[import-not-found,unused-ignore]
 
