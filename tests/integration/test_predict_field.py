@@ -415,12 +415,3 @@ def test_a_list_of_names_is_no_file_of_boxes(
     assert main(words) == 2
     assert "t.csv: Timelapse without boxes" in capsys.readouterr().err
     assert not output.exists()
-
-
-def test_what_is_no_graph_is_no_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for content in (b"x\n", b"", b"\n"):
-        (tmp_path / "x.onnx").write_bytes(content)
-        assert main(["detectors", "add", str(tmp_path / "x.onnx")]) in (1, 2)
-        error = capsys.readouterr().err
-        assert "internal error" not in error
-        assert error.count("\n") == 1

@@ -57,6 +57,6 @@ def command(table: str, output: str | None, as_json: bool, **options: Any) -> No
         print_json({**fields, "smoothed": counts.smoothed, "answers": dict(counts.answers), "notes": list(notes)})
         return
     print_notes(notes)
-    numbers = ((counts.files, "file", "files"), (counts.events, "event", "events"), (counts.detections, "box", "boxes"))
-    found = ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in numbers)
-    say(f"{found}, {counts.blank} blank -> {printable(result.output)}{f' and {printable(page.path)}' if page else ''}")
+    files = f"{counts.files} file{'' if counts.files == 1 else 's'}"
+    found = f"{counts.events} events, {counts.detections} boxes, {counts.blank} blank"
+    say(f"{files}, {found} -> {printable(result.output)}{f' and {printable(page.path)}' if page else ''}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, TextIO
 
-from animal_classification.common.json_text import parse_json
 from animal_classification.common.suggest import alike
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
@@ -162,23 +162,18 @@ def _as_text(value: object) -> str:
 
 def _read_lines(file: Path) -> Table:
     rows: list[dict[str, Any]] = []
-    lines: list[int] = []
-    for number, line in _nonempty_lines(file):
-        try:
-            value = parse_json(line)
-        except ValueError as error:
-            raise UsageError(f"{str(file)!r}, row {number} is no JSON: {getattr(error, 'msg', error)}") from error
+    for number, line in enumerate(_nonempty_lines(file), start=1):
+        value = json.loads(line)
         if not isinstance(value, dict):
             raise UsageError(f'{str(file)!r}, row {number}: not an object such as {{"path": …, "label": …}}')
         rows.append(value)
-        lines.append(number)
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows], lines)
+    return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows])
 
 
-def _nonempty_lines(file: Path) -> Iterator[tuple[int, str]]:
+def _nonempty_lines(file: Path) -> Iterator[str]:
     with file.open(encoding=_encoding_of(file)) as text:
-        yield from ((number, line) for number, line in enumerate(text, start=1) if line.strip())
+        yield from (line for line in text if line.strip())
 
 
 def _read_parquet(file: Path) -> Table:

@@ -130,10 +130,7 @@ def add_detector(request: AddRequest) -> AddedDetector:
         data = request.file.read_bytes()
     except OSError as error:
         raise BundleError(f"{request.file}: cannot be read ({error.strerror})") from error
-    graph = parse_graph(data, str(request.file.parent), request.file.name)
-    if not graph_inputs(graph) or not graph.graph.output:
-        raise UsageError(f"{request.file}: no ONNX graph with an input and an output; export the model again")
-    guess = _Guess(graph, str(request.file))
+    guess = _Guess(parse_graph(data, str(request.file.parent), request.file.name), str(request.file))
     guessed: list[str] = []
     size = request.size or _told(guess.size(), "size", guessed)
     if size is None:

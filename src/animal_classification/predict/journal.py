@@ -7,6 +7,7 @@ leaves at most one torn line, which is cut off when the run goes on. The file is
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from animal_classification.common.file_lock import locked
-from animal_classification.common.json_text import parse_json
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.table import Row, is_row
@@ -250,7 +250,7 @@ class Journal:
                 raise self._foreign()
             return None, 0  # killed before the first line was whole
         try:
-            values = cast("dict[str, Any]", parse_json(line))
+            values = cast("dict[str, Any]", json.loads(line))
             version = values.pop(_MARK)
             header = JournalHeader(**values) if version == VERSION else None
         except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -322,7 +322,7 @@ def stored_header(path: Path) -> JournalHeader:
     """
     try:
         with path.open("rb") as file:
-            values = parse_json(file.readline(_LONGEST_HEADER))
+            values = json.loads(file.readline(_LONGEST_HEADER))
         if values.pop(_MARK) == VERSION:
             return JournalHeader(**values)
     except (ValueError, TypeError, AttributeError, KeyError):
@@ -351,7 +351,7 @@ def _parse(line: bytes) -> JournalEntry | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        row = parse_json(line)
+        row = json.loads(line)
     except ValueError:
         return None
     if not is_row(row):

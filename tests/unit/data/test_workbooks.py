@@ -56,15 +56,6 @@ def test_what_excel_calls_unicode_text(tmp_path: Path, encoding: str) -> None:
     assert (table.columns, table.rows) == (["path", "label"], [["a.jpg", "löwe"]])
 
 
-@pytest.mark.parametrize(
-    ("line", "why"), [("{", "row 4 is no JSON"), ("[" * 100_000, "row 4 is no JSON"), ("3", "row 4: not an object")]
-)
-def test_a_line_that_is_no_object_is_named_by_its_number(tmp_path: Path, line: str, why: str) -> None:
-    (tmp_path / "labels.jsonl").write_text(f'{{"path": "a"}}\n\n{{"path": "b"}}\n{line}\n', encoding="utf-8")
-    with pytest.raises(UsageError, match=why):
-        read_table(tmp_path / "labels.jsonl")
-
-
 def test_a_table_in_an_old_windows_encoding_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes("path;label\na.jpg;löwe\n".encode("cp1252"))
     with pytest.raises(UsageError, match="save it again as UTF-8"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -77,8 +76,8 @@ def read_zip(where: Path) -> list[ImportedLabel]:
                 if archive.getinfo(tables[0]).file_size > _MOST_XML:
                     raise UsageError(f"{str(where)!r}: its {ANNOTATIONS} is too large")
                 return read_xml(archive.read(tables[0]), where)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise UsageError(f"{str(where)!r} is no zip file that can be read: {error}") from error
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{str(where)!r} is no zip file: {error}") from error
     found = []
     for name in entries:
         path = PurePosixPath(name)

@@ -43,11 +43,6 @@ def read(content: Mapping[str, Any], where: Path) -> list[ImportedLabel]:
 def _label(value: Any, classes: Any, where: Path) -> str:
     if isinstance(value, str):
         return value
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and isinstance(classes, Sequence)
-        and 0 <= value < len(classes)
-    ):
+    if isinstance(value, int) and isinstance(classes, Sequence) and 0 <= value < len(classes):
         return str(classes[value])
     raise UsageError(f"{str(where)!r}: the label {value!r} is none of its classes")

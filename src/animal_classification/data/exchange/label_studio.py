@@ -65,9 +65,9 @@ def read(content: Sequence[Any], where: Path) -> list[ImportedLabel]:
 
 def _from_json(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
     sha256 = _sha256(task["data"])
-    done = [one for one in _objects(task.get("annotations")) if not one.get("was_cancelled")]
+    done = [one for one in task.get("annotations") or () if isinstance(one, Mapping) and not one.get("was_cancelled")]
     for annotation in sorted(done, key=lambda one: str(one.get("updated_at")), reverse=True):
-        label = _chosen(_objects(annotation.get("result")))
+        label = _chosen(annotation.get("result") or ())
         if sha256 and label:
             return sha256, label, _who(annotation.get("completed_by")), annotation.get("updated_at")
     return None
@@ -76,27 +76,17 @@ def _from_json(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
 def _from_json_min(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
     sha256, chosen = _sha256(task), task.get(CHOICE)
     if isinstance(chosen, Mapping):  # several choices
-        chosen = _first_choice(chosen)
-    if not sha256 or not isinstance(chosen, str) or not chosen:
+        chosen = next(iter(chosen.get("choices") or ()), None)
+    if not sha256 or not isinstance(chosen, str):
         return None
     return sha256, chosen, _who(task.get("annotator")), task.get("updated_at")
 
 
-def _chosen(results: Iterable[Mapping[str, Any]]) -> str | None:
+def _chosen(results: Iterable[Any]) -> str | None:
     for result in results:
-        if result.get("type") == "choices" and result.get("from_name") == CHOICE:
-            return _first_choice(result.get("value"))
+        if isinstance(result, Mapping) and result.get("type") == "choices" and result.get("from_name") == CHOICE:
+            return next(iter(result.get("value", {}).get("choices") or ()), None)
     return None
-
-
-def _first_choice(value: object) -> str | None:
-    choices = value.get("choices") if isinstance(value, Mapping) else None
-    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], str) else None
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    """The objects of a list; none of anything else that a damaged export may hold."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _sha256(data: Mapping[str, Any]) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from animal_classification.common.json_text import parse_json
 from animal_classification.common.suggest import nearest_file
 from animal_classification.common.text_files import read_text
 from animal_classification.data.exchange import cvat, fiftyone, label_studio
 from animal_classification.data.exchange.imported import ImportedLabel, hash_in, moment, photo_beside
-from animal_classification.data.tabular import read_table
 from animal_classification.errors import UsageError
 
 _HASHES = ("sha256", "photo", "file_name", "path", "file", "image")
@@ -50,13 +51,13 @@ def _read(place: Path) -> list[ImportedLabel]:
     if suffix == ".xml":
         return cvat.read_xml(place.read_bytes(), place)
     if suffix == ".csv":
-        return _from_table(place)
+        return _from_table(read_text(place), place)
     raise UsageError(f"{str(place)!r} is of no kind that is read here: .json, .zip, .xml, .csv, or a folder")
 
 
 def _from_json(place: Path) -> list[ImportedLabel]:
     try:
-        content = parse_json(read_text(place).removeprefix("\ufeff"))
+        content = json.loads(read_text(place))
     except ValueError as error:
         raise UsageError(f"{str(place)!r} is no JSON: {error}") from error
     if isinstance(content, list):
@@ -66,24 +67,24 @@ def _from_json(place: Path) -> list[ImportedLabel]:
     raise UsageError(f"{str(place)!r} is neither an export of Label Studio nor a labels.json of FiftyOne")
 
 
-def _from_table(place: Path) -> list[ImportedLabel]:
-    table = read_table(place)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    named = next((name for name in _HASHES if name in table.columns and any(hash_in(row[name]) for row in rows)), None)
-    label = next((name for name in _LABELS if name in table.columns), None)
+def _from_table(text: str, place: Path) -> list[ImportedLabel]:
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    head = list(rows[0]) if rows else []
+    named = next((name for name in _HASHES if name in head and any(hash_in(row[name] or "") for row in rows)), None)
+    label = next((name for name in _LABELS if name in head), None)
     if named is None or label is None:
         raise UsageError(
             f"{str(place)!r} needs a column with hashes ({', '.join(_HASHES[:3])}) and one with labels "
-            f"({', '.join(_LABELS)}); it has {', '.join(table.columns) or 'none'}"
+            f"({', '.join(_LABELS)}); it has {', '.join(head) or 'none'}"
         )
     return [
         ImportedLabel(
             sha256=sha256,
             label=row[label].strip(),
-            who=row.get("who", ""),
+            who=row.get("who") or "",
             time=moment(row.get("time")),
             file=photo_beside(place.parent, sha256),
         )
         for row in rows
-        if (sha256 := hash_in(row[named])) and row[label].strip()
+        if (sha256 := hash_in(row[named] or "")) and (row[label] or "").strip()
     ]

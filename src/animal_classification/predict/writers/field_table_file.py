@@ -7,6 +7,7 @@ again, and ``--resume`` goes on with it.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animal_classification.common.atomic import remove_leftovers
-from animal_classification.common.json_text import parse_json
 from animal_classification.errors import UsageError
 from animal_classification.predict.assembly import Assembly, AssemblyCounts
 from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT_TABLE_COLUMNS, Column
@@ -166,7 +166,7 @@ def _has(path: Path, kind: Format, names: list[str]) -> bool:
     readers: dict[str, Callable[[Path], list[str]]] = {"csv": _csv_names, "parquet": parquet.read_columns}
     try:
         return readers.get(kind, _json_names)(path) == names
-    except (ValueError, csv.Error, UsageError, StopIteration):
+    except (ValueError, UsageError, StopIteration):
         return False
 
 
@@ -181,7 +181,7 @@ def _json_names(path: Path) -> list[str]:
         text = file.readline() if first == "[\n" else first
     if text == "]\n":
         return _names(EVENT_TABLE_COLUMNS)
-    row = parse_json(text.rstrip(",\n"))
+    row = json.loads(text.rstrip(",\n"))
     return [*row] if isinstance(row, dict) else []
 
 

@@ -7,6 +7,7 @@ renamed. Only a file that is such a table, in any of the formats, is replaced un
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 from animal_classification.common.atomic import new_file, remove_leftovers
-from animal_classification.common.json_text import parse_json
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_columns import FILE_COLUMNS
 from animal_classification.predict.journal import KEPT, Journal, JournalEntry, JournalHeader, write_failed
@@ -257,7 +257,7 @@ def _is_text_table(first: str, second: str) -> bool:
 
 def _is_row(line: str) -> bool:
     try:
-        return is_row(parse_json(line))
+        return is_row(json.loads(line))
     except ValueError:
         return False
 
