@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,13 +164,14 @@ def _export_table(table: Path, place: LogLocation, since: str, reference: str | 
 @log_options
 def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
+    from animal_classification.monitoring.baselines import BaselineStore
     from animal_classification.prediction_log import deletion
 
     place = log_place(log_folder, log_url)
-    photos = photos_at(place.photos)
+    photos, baselines = photos_at(place.photos), BaselineStore(place)
     with _opened(deletion.database_of(place)) as engine:
-        kept = deletion.count_kept(place, engine, photos)
-        if not kept:
+        kept, accepted = deletion.count_kept(place, engine, photos), baselines.names()
+        if not (kept or accepted):
             click.echo(printable(f"animals: nothing is kept in {place.folder}"))
             return
         where = engine.url.render_as_string(hide_password=True) if engine is not None else "no database"
@@ -179,11 +180,14 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
                 f"animals: this deletes {kept.predictions} predictions and {kept.words} words on them ({where}), "
                 f"{kept.photos} photos of {kept.photo_bytes / 1e6:.1f} MB ({place.photos}), {kept.waiting} files of "
                 f"rows that wait and {kept.refused} that were refused ({place.folder})"
+                + (f", and {len(accepted)} accepted baselines" if accepted else "")
             )
         )
         if not yes:
             click.confirm("Delete them for good?", abort=True)
         left = deletion.clear(place, engine, photos)
+        for name in baselines.names():
+            baselines.delete(name)
     click.echo("animals: deleted")
     if left:
         click.echo("animals: a server is running and keeps what it answers meanwhile; stop it, and clear again")
@@ -199,6 +203,7 @@ def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | No
     SHA256 is that of the photo's bytes in hex, as the log, the review and labels.csv have it, or a file that has them.
     A server may run meanwhile. Exits with 1 where nothing is kept of any of them.
     """
+    from animal_classification.monitoring.baselines import BaselineStore, forget_in_baselines
     from animal_classification.prediction_log.deletion import database_of
     from animal_classification.prediction_log.forgetting import forget as forget_photos
 
@@ -206,12 +211,14 @@ def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | No
     hashes = tuple(dict.fromkeys(_hash(photo) for photo in photos))
     with _opened(database_of(place)) as engine:
         done = forget_photos(place, engine, photos_at(place.photos), hashes)
+        done = replace(done, baselines=forget_in_baselines(BaselineStore(place), engine, hashes))
     if as_json:
         click.echo(json.dumps(asdict(done)))
     elif done:
         click.echo(
             f"animals: deleted {done.predictions} predictions, {done.words} words on them, {done.photos} kept photos "
             f"and {done.waiting} rows that waited"
+            + (f", and {done.baselines} photos of accepted baselines" if done.baselines else "")
         )
     else:
         which = hashes[0] if len(hashes) == 1 else f"these {len(hashes)} photos"

@@ -15,6 +15,7 @@ from typing import TextIO
 # Cf holds the marks that turn text around (a file called "gpj.exe" can be shown as "exe.jpg"), but also the two joiners
 # that Persian names and many emoji are spelt with.
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LONGEST = 3000  # characters of a message
 _JOINERS = "\u200c\u200d"
 
 
@@ -39,7 +40,9 @@ def _shown(character: str) -> str:
 
 
 def complain(message: str) -> None:
-    """Say what is wrong, in one line on stderr."""
+    """Say what is wrong, in one line on stderr that people can read: names in it may come from anybody's file."""
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST * 2 // 3]} … {message[-_LONGEST // 3 :]}"
     say(f"animals: {printable(message)}")
 
 

@@ -9,19 +9,25 @@ from pathlib import Path
 from animal_classification.common.atomic import new_file
 from animal_classification.errors import OutputError, UsageError
 
+MOST_TEXT = 64 << 20  # characters of a file that people write
 
-def read_text(path: Path) -> str:
-    """The content of a file in UTF-8.
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """The content of a file in UTF-8, of at most so many characters.
 
     Raises:
-        UsageError: There is none, or it is no text.
+        UsageError: There is none, it is no text, or it has more.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(most + 1)
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{str(path)!r} is not text in UTF-8: {error.reason}") from error
+    if len(text) > most:
+        raise UsageError(f"{str(path)!r} has more than {most:,} characters: it is too large for what it should be")
+    return text
 
 
 def write_text(text: str, target: Path) -> None:

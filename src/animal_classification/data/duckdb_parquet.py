@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.common.reading_budget import CELL, ROW, ReadingBudget, most_memory
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -43,12 +45,21 @@ def write_table(target: Path, rows: Iterable[Mapping[str, Any]], types: Mapping[
 def read_table(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Names of the columns, and the rows.
 
+    Equal values are packed into a few bytes, however many there are, so that what comes out is counted.
+
     Raises:
+        UsageError: It would take more memory than there is.
         duckdb.Error: It is no Parquet file.
     """
-    with connect() as database:
-        result = database.execute("SELECT * FROM read_parquet($1)", [literal(path)])
-        return [column[0] for column in result.description or ()], result.fetchall()
+    source, budget = "read_parquet($1)", ReadingBudget(repr(str(path)))
+    with connect(memory_limit=f"{most_memory() // 4}B") as database:
+        counted = database.execute(f"SELECT count(*) FROM {source}", [literal(path)]).fetchone()  # noqa: S608
+        described = database.execute(f"SELECT * FROM {source} LIMIT 0", [literal(path)]).description  # noqa: S608
+        columns = [column[0] for column in described or ()]
+        budget.take((counted[0] if counted else 0) * (ROW + CELL * len(columns)))
+        characters = f"SELECT sum(strlen(COLUMNS(*)::VARCHAR)) FROM {source}"  # noqa: S608
+        budget.take(sum(size or 0 for size in database.execute(characters, [literal(path)]).fetchone() or ()))
+        return columns, database.execute(f"SELECT * FROM {source}", [literal(path)]).fetchall()  # noqa: S608
 
 
 def read_about(path: Path) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,16 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, TextIO
 
+from animal_classification.common.json_text import load_json
+from animal_classification.common.reading_budget import CELL, ROW, ReadingBudget
 from animal_classification.common.suggest import alike
 from animal_classification.data import duckdb_parquet
+from animal_classification.data.workbook_bounds import check_workbook
 from animal_classification.errors import AnimalsError, MissingExtraError, UsageError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 _SEPARATORS = ",;\t|"
+_SHOWN, _COMPARED = 40, 1000  # columns in a message, and columns that a mistyped name is looked for among
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class Table:
 
     def names_near(self, wanted: Iterable[str]) -> str:
         """The columns that there are, and the nearest to what was looked for: the end of a message."""
-        folded = {column.casefold(): column for column in self.columns}
+        folded = {column.casefold(): column for column in self.columns[:_COMPARED]}
         near = [match for word in wanted for match in alike(word, folded)]
         guess = f"; nearest: {folded[near[0]]!r}" if near else ""
-        return f"; it has {', '.join(map(repr, self.columns)) or 'none at all'}{guess}"
+        more = f" and {len(self.columns) - _SHOWN} more" if len(self.columns) > _SHOWN else ""
+        return f"; it has {', '.join(map(repr, self.columns[:_SHOWN])) or 'none at all'}{more}{guess}"
 
 
 def read_table(file: Path) -> Table:
@@ -120,12 +124,18 @@ def _csv_table(text: TextIO, where: str, *, short: bool = False) -> Table:
     separator = max(_SEPARATORS, key=first.count)
     text.seek(0)
     reader = csv.reader(text, delimiter=separator, strict=True)
-    numbered = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
+    budget = ReadingBudget(where)
+    numbered = []
+    for number, row in enumerate(reader, start=1):
+        if any(row):
+            budget.take(_memory(row))
+            numbered.append((number, row))
     if not numbered:
         raise UsageError(f"{where} is empty")
     columns, body = numbered[0][1], numbered[1:]
     for number, row in body:
-        if short:
+        if short and len(row) < len(columns):
+            budget.take(CELL * (len(columns) - len(row)))
             row.extend([""] * (len(columns) - len(row)))
         if len(row) != len(columns):
             raise UsageError(f"{where}, row {number}: {len(row)} cells where the header has {len(columns)}")
@@ -138,6 +148,7 @@ def _read_workbook(file: Path) -> Table:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
         raise MissingExtraError("reading an .xlsx table", "excel") from error
+    check_workbook(file)
     try:
         sheet = CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0)
         lines = sheet.to_python(skip_empty_area=True)
@@ -162,12 +173,14 @@ def _as_text(value: object) -> str:
 
 def _read_lines(file: Path) -> Table:
     rows: list[dict[str, Any]] = []
+    budget = ReadingBudget(repr(str(file)))
     for number, line in enumerate(_nonempty_lines(file), start=1):
-        value = json.loads(line)
+        value = load_json(line.encode("utf-8"), str(file), budget)
         if not isinstance(value, dict):
             raise UsageError(f'{str(file)!r}, row {number}: not an object such as {{"path": …, "label": …}}')
         rows.append(value)
     columns = list(dict.fromkeys(key for row in rows for key in row))
+    budget.take(len(rows) * (ROW + CELL * len(columns)))  # each row may have brought a column of its own
     return Table(repr(str(file)), columns, [[_text(row.get(column)) for column in columns] for row in rows])
 
 
@@ -184,6 +197,11 @@ def _read_parquet(file: Path) -> Table:
     except duckdb.Error as error:
         raise UsageError(f"{str(file)!r} is not Parquet ({str(error).splitlines()[0]})") from error
     return Table(repr(str(file)), columns, [[_text(value) for value in row] for row in rows])
+
+
+def _memory(row: list[str]) -> int:
+    """Bytes that a row takes here, and as long again with those who read it."""
+    return ROW + CELL * len(row) + sum(map(len, row))
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from onnx import ModelProto
+from pydantic import ValidationError
 
 from animal_classification.bundle.graph import parse_graph
 from animal_classification.data.detections import Category
@@ -22,9 +23,10 @@ from animal_classification.detection.detector_bundle import BUILT_IN, DetectorBu
 from animal_classification.detection.graph_check import Shape, element_type, graph_inputs, shape_of
 from animal_classification.detection.kinds import KINDS
 from animal_classification.detection.schema import DetectorInfo, DetectorThreshold, KindName, NonMaximumSuppression
-from animal_classification.errors import BundleError, UsageError
+from animal_classification.errors import BundleError, BundleInvalidError, UsageError
 
 _STRIDES = (8, 16, 32)
+_LONGEST_METADATA = 1 << 16  # characters; a parser of Python takes a hundred times as much memory
 _MOST_QUERIES = 1000  # of the kinds that give a fixed number of boxes; grids have thousands
 _USUAL: tuple[Category, ...] = ("animal", "person", "vehicle")
 
@@ -131,6 +133,8 @@ def add_detector(request: AddRequest) -> AddedDetector:
     except OSError as error:
         raise BundleError(f"{request.file}: cannot be read ({error.strerror})") from error
     guess = _Guess(parse_graph(data, str(request.file.parent), request.file.name), str(request.file))
+    if not graph_inputs(guess.model):
+        raise BundleInvalidError(f"{request.file}: the graph takes nothing in, so that it can be no detector")
     guessed: list[str] = []
     size = request.size or _told(guess.size(), "size", guessed)
     if size is None:
@@ -143,16 +147,20 @@ def add_detector(request: AddRequest) -> AddedDetector:
     if name == BUILT_IN:
         raise UsageError(f"{BUILT_IN!r} is built in: give another --name")
     typical = 0.2 if request.threshold is None else request.threshold
-    info = DetectorInfo(
-        name=name,
-        license=request.license,
-        kind=kind,
-        categories=categories,
-        input=KINDS[kind].input(size),
-        threshold=DetectorThreshold(typical=typical, conservative=min(0.1, typical)),
-        nms=NonMaximumSuppression() if KINDS[kind].suppresses else None,
-        training=f"{request.file.name}, added with animals detectors add",
-    )
+    try:
+        info = DetectorInfo(
+            name=name,
+            license=request.license,
+            kind=kind,
+            categories=categories,
+            input=KINDS[kind].input(size),
+            threshold=DetectorThreshold(typical=typical, conservative=min(0.1, typical)),
+            nms=NonMaximumSuppression() if KINDS[kind].suppresses else None,
+            training=f"{request.file.name}, added with animals detectors add",
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"{request.file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     card = f"# {name}\n\nA graph of kind {kind} from `{request.file.name}`, as it was.\n"
     folder = (request.into or own_directory()) / name
     return AddedDetector(write_detector(folder, info, data, card, overwrite=request.overwrite), tuple(guessed))
@@ -189,13 +197,13 @@ def _class_names(said: Mapping[str, str]) -> tuple[str, ...]:
     """In order; empty where the metadata do not say."""
     for key in ("names", "class_dict"):
         try:
-            value = ast.literal_eval(said.get(key, ""))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(said.get(key, "")[:_LONGEST_METADATA])
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(value, (list, tuple)):
             return tuple(map(str, value))
         if isinstance(value, dict) and value:
-            by_number = {int(number): str(name) for number, name in value.items() if str(number).isdigit()}
+            by_number = {int(number): str(name) for number, name in value.items() if str(number).isdecimal()}
             return tuple(by_number[number] for number in sorted(by_number))
     return ()
 

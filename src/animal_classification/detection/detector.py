@@ -137,8 +137,14 @@ class _DetectorGraph:
             except Exception as error:  # its exceptions share no public base class
                 reason = str(error).strip().splitlines()[0]
                 raise EngineError(f"ONNX Runtime failed on the detector {self.bundle.path}: {reason}") from error
-        wide = [np.asarray(value[0], dtype=np.float32) for value in values]
-        return self._kind.read(wide, side, classes)
+        try:  # lengths that the graph leaves open turn out when it runs
+            wide = [np.asarray(value[0], dtype=np.float32) for value in values]
+            return self._kind.read(wide, side, classes)
+        except (ValueError, IndexError, TypeError) as error:
+            shapes = ", ".join(str(list(np.shape(value))) for value in values)
+            raise EngineError(
+                f"the detector {self.bundle.path} gave {shapes}, which is not what kind {self.bundle.info.kind} gives"
+            ) from error
 
     def _start(self) -> Any:
         ort = import_onnxruntime()

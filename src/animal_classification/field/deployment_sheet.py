@@ -7,7 +7,8 @@ Columns by Camtrap DP's names (capitals, blanks and underscores do not matter), 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,8 +29,17 @@ CAMTRAP_DP = (
     "deploymentTags", "deploymentComments",
 )
 # fmt: on
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+_KNOWN = {_plain(name): name for name in (*OURS, *CAMTRAP_DP)}
+_LONGEST_NAME = 40
 _SUFFIXES = (".csv", ".tsv", ".xlsx")
 _FEW = 3
+_GUESSED = 50  # rows without a file for which the nearest folder is looked for: each is compared with all folders
 _MAX_SHIFT = timedelta(days=36_525)
 
 
@@ -108,8 +118,11 @@ def read_deployments(file: str | Path) -> Deployments:
 
 
 def _rows(table: Table) -> Iterator[_Cells]:
-    names = [_column(table, column) for column in table.columns]
-    doubled = next((name for name in names if name and names.count(name) > 1), None)
+    written = {_plain(column) for column in table.columns}
+    missing = [name for name in _KNOWN if name not in written]
+    names = [_column(table, column, missing) for column in table.columns]
+    counts = Counter(names)
+    doubled = next((name for name in names if name and counts[name] > 1), None)
     if doubled:
         raise UsageError(f"{table.where} has two columns {doubled!r}")
     if not {"deploymentID", "folder"} & set(names):
@@ -122,22 +135,22 @@ def _rows(table: Table) -> Iterator[_Cells]:
         yield _Cells(table.where, table.line(place), cells)
 
 
-def _column(table: Table, column: str) -> str:
-    """A column by its proper name; one that is nearly a known name is a mistake, any other is carried along."""
-    known = {_plain(name): name for name in (*OURS, *CAMTRAP_DP)}
+def _column(table: Table, column: str, missing: Sequence[str]) -> str:
+    """A column by its proper name; one that is nearly a known name is a mistake, any other is carried along.
+
+    Args:
+        table: For the message.
+        column: As it is written.
+        missing: Known names, in their plain form, that no column has.
+    """
     plain = _plain(column)
-    if plain in known:
-        return known[plain]
-    missing = [name for name in known if name not in {_plain(other) for other in table.columns}]
-    near = close(plain, missing) if len(plain) > 4 else []
+    if plain in _KNOWN:
+        return _KNOWN[plain]
+    near = close(plain, missing) if 4 < len(plain) <= _LONGEST_NAME else []
     if near:
-        guess = did_you_mean([known[near[0]]])
+        guess = did_you_mean([_KNOWN[near[0]]])
         raise UsageError(f"{table.where}, column {column!r}: no such name{guess} Leave it out if it is something else")
     return column.strip()
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _deployment(cells: _Cells) -> Deployment:
@@ -182,7 +195,7 @@ def unmatched_rows(deployments: Deployments, used: Iterable[str], folders: Itera
     known = set(used)
     left = {folded(folder): folder for folder in folders}
     missing = [row for row in deployments.by_id.values() if row.id not in known]
-    near = [(row, _nearest_folder(row.folder, left)) for row in missing]
+    near = [(row, _nearest_folder(row.folder, left) if at < _GUESSED else "") for at, row in enumerate(missing)]
     lines = [f"row {row.row}: no file is in {row.folder!r}{hint}" for row, hint in near if hint]
     lost = [row for row, hint in near if not hint]
     if len(lost) <= _FEW:

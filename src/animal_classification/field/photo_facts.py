@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from animal_classification.errors import ImageError
 from animal_classification.field import exif_block
 from animal_classification.field.camera_clock import (
@@ -126,9 +128,16 @@ class PhotoFacts:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> PhotoFacts:
-        """What ``to_record`` wrote."""
+        """What ``to_record`` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
         time = record.get("time")
-        return cls(**{**record, "time": datetime.fromisoformat(time) if time else None})
+        return _FACTS.validate_python({**record, "time": datetime.fromisoformat(time) if time else None})
+
+
+_FACTS = TypeAdapter(PhotoFacts)
 
 
 def read_photo_facts(path: str | os.PathLike[str], name: str, rules: TimeRules) -> PhotoFacts:

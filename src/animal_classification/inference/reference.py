@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.zip_damage import DAMAGED
 from animal_classification.data.perceptual_hash import LENGTH, any_near
 from animal_classification.errors import BundleInvalidError
 from animal_classification.inference.ood import FeatureDistance, unit_length
@@ -26,6 +27,7 @@ Arrays = Mapping[str, NDArray[Any]]
 REFERENCE_FILE = "reference.npz"
 # Five megabytes for 1,280 dimensions.
 LIMIT = 2000
+_LARGEST = 512 << 20  # bytes of all arrays
 _DISTANCE = "distance_"
 _DISTANCE_PARTS = ("centre", "basis", "within", "total", "means", "outside")
 _HEX_DIGITS = 16
@@ -48,6 +50,24 @@ def pack(arrays: Arrays) -> bytes:
     return stream.getvalue()
 
 
+def load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file.
+
+    Raises:
+        ValueError: It unpacks to more than ``_LARGEST`` bytes, or holds pickled objects, which are never loaded.
+        BadZipFile: It is none; a damaged one raises whatever else ``zip_damage.DAMAGED`` has.
+    """
+    with zipfile.ZipFile(BytesIO(data)) as archive:  # what it declares is what is read of it
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _LARGEST:
+        raise ValueError(f"it unpacks to {size:,} bytes, and {_LARGEST:,} are the most")
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except MemoryError as error:
+        raise ValueError("one of its arrays says that it is larger than the memory") from error
+
+
 def read_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
     """The arrays of a bundle's ``reference.npz``; none if it has no such file.
 
@@ -60,9 +80,8 @@ def read_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
         return {}
     data = bundle.content(REFERENCE_FILE)
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        return load_arrays(data)
+    except (*DAMAGED, AttributeError, TypeError) as error:
         raise BundleInvalidError(
             f"{bundle.path}/{REFERENCE_FILE}: not an .npz file of plain arrays ({error}); export it again"
         ) from error

@@ -32,7 +32,9 @@ from animal_classification.data.manifest import Manifest, ManifestRow
 from animal_classification.data.scanner import Facts, scan
 from animal_classification.data.sources.listing import LOOP_MARK
 from animal_classification.data.sticky_splits import THERE, Extension, RefusedPhoto, extend
-from animal_classification.errors import NeedsPersonError
+from animal_classification.errors import ImageError, NeedsPersonError
+from animal_classification.imaging import Limits
+from animal_classification.imaging.bounded_read import read_photo
 from animal_classification.loop.label_doubts import LabelDoubt, LookedAt, doubt_labels
 from animal_classification.loop.labels import LabelledPhoto, SpokenOf, plain
 from animal_classification.monitoring.corrections_export import photo_ending
@@ -204,8 +206,8 @@ def _copy(labelled: Sequence[LabelledPhoto], folder: Path, request: CollectReque
 def _bytes(one: LabelledPhoto, photos: PhotoStore | None) -> bytes | None:
     if one.file is not None:
         try:
-            return one.file.read_bytes()
-        except OSError:
+            return read_photo(one.file, Limits.of_container())
+        except ImageError:
             return None
     return None if photos is None else photos.read(one.photo)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -207,7 +208,7 @@ def load_config(path: Path) -> LoopConfig:
     text = read_text(path)
     try:
         content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # the last for a date that is none
         raise UsageError(f"{str(path)!r} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{str(path)!r} is no mapping; it must say at least model: and data:")
@@ -239,7 +240,8 @@ def _first(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{key} is missing"
     reason = error["msg"]
-    return f"{key} is {error['input']!r}: {reason[:1].lower()}{reason[1:]}"
+    # Aliases make a few lines of YAML stand for a text without end.
+    return f"{key} is {reprlib.repr(error['input'])[:200]}: {reason[:1].lower()}{reason[1:]}"
 
 
 def _fields(above: list[str]) -> list[str]:

@@ -114,7 +114,7 @@ class Ledger:
         """All of them, in order, after completing what a killed process left undone.
 
         Raises:
-            AnimalsError: Database and files say different things.
+            AnimalsError: Database and files say different things, or somebody has changed what they say.
             LogDatabaseError: The database cannot be used now.
             OutputError: A file cannot be written.
         """
@@ -126,6 +126,11 @@ class Ledger:
                     f"{other.state} in {str(self.folder(other.cycle) / AUDIT_FILE)!r}; see: animals loop "
                     "history --verify"
                 )
+        if problems := _broken(max(kept, written, key=len)):
+            raise AnimalsError(
+                f"the loop's ledger was changed: {problems[0]}; nothing goes on from it; see: animals loop history "
+                "--verify"
+            )
         for missing in kept[len(written) :]:
             self._write_line(missing)
         for missing in written[len(kept) :]:
@@ -176,7 +181,7 @@ class Ledger:
                     continue
                 try:
                     rows.append(Transition.from_object(json.loads(line)))
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                     raise AnimalsError(f"{str(file)!r}: line {number} is no transition of a loop") from error
         return self._ours(rows)
 

@@ -11,7 +11,7 @@ import json
 import urllib.request
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop.audit import audit_of
@@ -41,21 +41,28 @@ def _alert(address: str | None, began: datetime) -> str | None:
     """An alert of a server that began soon after the promotion."""
     if address is None:
         return None
-    for alert in _fetched(f"{address.rstrip('/')}/api/v2/alerts"):
-        name = str(alert.get("labels", {}).get("alertname", ""))
-        started = datetime.fromisoformat(str(alert["startsAt"]).replace("Z", "+00:00"))
+    for name, started in _fetched(f"{address.rstrip('/')}/api/v2/alerts"):
         if name in _ALERTS and began <= started <= began + CHANGED:
             return f"the alert {name} began {(started - began).total_seconds() / 60:.0f} minutes after the promotion"
     return None
 
 
-def _fetched(address: str) -> list[dict[str, Any]]:
+def _fetched(address: str) -> list[tuple[str, datetime]]:
+    """Names of alerts, and when they began."""
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the operator's own address
-            found: list[dict[str, Any]] = json.loads(answer.read(4_000_000))
-    except (OSError, ValueError) as error:
+            found = json.loads(answer.read(4_000_000))
+        return [
+            (
+                str(alert["labels"].get("alertname", "")),
+                datetime.fromisoformat(alert["startsAt"].replace("Z", "+00:00")),
+            )
+            for alert in found
+        ]
+    except (OSError, ValueError, RecursionError) as error:
         raise AnimalsError(f"watch.alerts {address}: cannot be read ({error})") from error
-    return found
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AnimalsError(f"watch.alerts {address}: these are no alerts of an Alertmanager") from error
 
 
 def _audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:

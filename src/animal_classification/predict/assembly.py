@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -192,11 +192,21 @@ class Assembly:
             self._events.write(to_json(row.values()) + b"\n")
 
     def _evidence(self, entry: JournalEntry) -> FileEvidence:
+        with self._reading(entry):
+            evidence = FileEvidence.of(entry.evidence or {"facts": {}})
+            for answer in (evidence.whole, *(box.answer for box in evidence.boxes)):
+                if answer is not None and len(answer.probabilities) != len(self.run.labels):
+                    raise ValueError(f"{len(answer.probabilities)} probabilities of {len(self.run.labels)} labels")
+            return evidence
+
+    @contextmanager
+    def _reading(self, entry: JournalEntry) -> Iterator[None]:
+        """What goes wrong with an entry is the journal's fault."""
         try:
-            return FileEvidence.of(entry.evidence or {"facts": {}})
-        except (KeyError, TypeError, ValueError) as error:
-            path = entry.row["path"]
-            raise UsageError(f"{str(self.journal)!r} is damaged where it is about {path!r}: {error!r}") from error
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            path, why = entry.row["path"], " ".join(str(error).split())
+            raise UsageError(f"{str(self.journal)!r} is damaged where it is about {path!r}: {why}") from error
 
     def _keep(
         self, entry: JournalEntry, picture: DecidedPicture, facts: PhotoFacts, place: EventPlace, deployment: str
@@ -228,7 +238,8 @@ class Assembly:
 
     def _facts(self, entry: JournalEntry, path: str) -> PhotoFacts:
         """When and where, with the clock put right."""
-        facts = PhotoFacts.from_record((entry.evidence or {}).get("facts", {}))
+        with self._reading(entry):
+            facts = PhotoFacts.from_record((entry.evidence or {}).get("facts", {}))
         times = self.rules.times
         facts = facts.dated_by_name(path, times)
         deployment = self.rules.deployments.row_of(path)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HALF = np.dtype("<f2")
 _DIGITS = 6
+_MOST_PROBABILITIES = 1_000_000  # of one answer; a few bytes can stand for gigabytes of them
 Record = dict[str, Any]
 
 
@@ -122,7 +123,11 @@ def unpack(text: str) -> NDArray[np.float64]:
         ValueError: It is no such text.
     """
     try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=_HALF).astype(np.float64)
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(base64.b64decode(text, validate=True), _MOST_PROBABILITIES * _HALF.itemsize)
+        if not unpacking.eof:
+            raise ValueError(f"not at their end after {_MOST_PROBABILITIES}")
+        return np.frombuffer(data, dtype=_HALF).astype(np.float64)
     except (zlib.error, ValueError) as error:
         raise ValueError(f"damaged probabilities: {error}") from error
 
@@ -139,10 +144,10 @@ def _box(box: NamedBox, labels: int) -> Record:
 
 
 def _read_box(record: Record) -> StoredBox:
-    x, y, width, height = record["box"]
+    x, y, width, height = map(float, record["box"])
     detection = Detection(
         category=record["category"],
-        confidence=record["confidence"],
+        confidence=float(record["confidence"]),
         x=x,
         y=y,
         width=width,

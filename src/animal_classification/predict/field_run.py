@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from animal_classification.bundle.schema import Label
 from animal_classification.inference.postprocess import UNFAMILIAR_NAME, unknown_name
 
@@ -101,15 +103,9 @@ class FieldRun:
         """What ``to_record`` wrote.
 
         Raises:
-            KeyError: It is none.
-            ValueError: A label is not as the schema says.
+            ValueError: It is none.
         """
-        boxes = record["boxes"]
-        return cls(
-            labels=tuple(Label.model_validate(label) for label in record["labels"]),
-            rollup=record["rollup"],
-            unknown_name=record["unknown_name"],
-            boxes=None if boxes is None else BoxSource(**{**boxes, "categories": tuple(boxes["categories"])}),
-            detect=record["detect"],
-            crop=record["crop"],
-        )
+        return _RUNS.validate_python(record)
+
+
+_RUNS = TypeAdapter(FieldRun)

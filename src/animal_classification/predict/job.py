@@ -15,7 +15,8 @@ from animal_classification.inference.postprocess import unknown_name
 from animal_classification.inference.results import FileResult
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_setup import FieldSetup
-from animal_classification.predict.journal import EarlierRow, JournalEntry, JournalHeader
+from animal_classification.predict.journal import EarlierRow, JournalEntry
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.photo_inference import WholePhotos
 from animal_classification.predict.request import PredictRequest
 from animal_classification.predict.sorting import Placed, Sorter, names_repeat, refuse_overlap

@@ -11,23 +11,21 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from animal_classification.common.file_lock import locked
 from animal_classification.errors import OutputError, UsageError
-from animal_classification.predict.field_run import FieldRun
+from animal_classification.predict.journal_header import MARK, JournalHeader, header_of
 from animal_classification.predict.table import Row, is_row
 from animal_classification.predict.writers.text import to_json
 
-# 2: wide photos have several crops, and rows say which state of the file they are of; 3: rows hold the answer.
-VERSION = 3
 UNFINISHED = ".partial"
 """How the name of the journal ends while its run is not finished: its last row may be torn then."""
 KEPT = ".run.jsonl"
 """How the name of the journal ends that stays beside the tables of a finished field run."""
-_MARK = "animals_journal"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _LONGEST_HEADER = 16 * 1024 * 1024
 _SYNC_EVERY = 8 * 1024 * 1024
@@ -96,58 +94,6 @@ class EarlierRow:
             return self.state != (status.st_size, status.st_mtime_ns)
         # Replacing a file may keep the time of its content, as copying from a card does, but not that of its inode.
         return table_time is not None and max(status.st_mtime_ns, status.st_ctime_ns) > table_time
-
-
-@dataclass(frozen=True, kw_only=True)
-class JournalHeader:
-    """What must be the same for a run to go on.
-
-    Attributes:
-        model: The model's name.
-        model_version: Its version.
-        model_sha256: Its identity.
-        top_k: As asked for.
-        format: Of the table.
-        paths: The places to read, absolute.
-        sort_into: The folder to sort into, absolute, with the way; ``None`` without.
-        replaces: A table of an earlier run is there, which stays until this run is complete.
-        table_time: When the finished table was written that this run goes on with, in nanoseconds: rows of it have no
-            state.
-        field: What a field run was made with (``predict.field_run``); ``None`` for any other.
-    """
-
-    model: str
-    model_version: str
-    model_sha256: str
-    top_k: int
-    format: str
-    paths: list[str]
-    sort_into: str | None = None
-    replaces: bool = False
-    table_time: int | None = None
-    field: dict[str, Any] | None = None
-
-    def differences(self, other: JournalHeader) -> list[str]:
-        """What ``other`` wants differently, for people."""
-        pairs = zip(self._shown().items(), other._shown().values(), strict=True)
-        return [f"{name} {_short(mine)}, not {_short(theirs)}" for (name, mine), theirs in pairs if mine != theirs]
-
-    def _shown(self) -> dict[str, str]:
-        return {
-            "model": f"{self.model} {self.model_version} ({self.model_sha256[:12]})",
-            "--top-k": str(self.top_k),
-            "--format": self.format,
-            "the paths": ", ".join(self.paths),
-            "--sort-into": self.sort_into or "nothing",
-            "--detector": "nothing" if self.field is None else FieldRun.from_record(self.field).identity(),
-        }
-
-    def to_line(self) -> bytes:
-        """The first line of a journal."""
-        known = asdict(self)
-        if self.field is None:
-            del known["field"]
-        return to_json({_MARK: VERSION, **known}) + b"\n"
 
 
 class Journal:
@@ -246,14 +192,12 @@ class Journal:
         with self.path.open("rb") as file:
             line = file.readline(_LONGEST_HEADER)
         if not line.endswith(b"\n"):
-            if line and not f'{{"{_MARK}"'.encode().startswith(line[: len(_MARK) + 3]):
+            if line and not f'{{"{MARK}"'.encode().startswith(line[: len(MARK) + 3]):
                 raise self._foreign()
             return None, 0  # killed before the first line was whole
         try:
-            values = cast("dict[str, Any]", json.loads(line))
-            version = values.pop(_MARK)
-            header = JournalHeader(**values) if version == VERSION else None
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            header = header_of(line)
+        except ValueError as error:
             raise self._foreign() from error
         if header is None:
             raise UsageError(
@@ -320,13 +264,10 @@ def stored_header(path: Path) -> JournalHeader:
     Raises:
         UsageError: It is no journal, or of another version.
     """
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.readline(_LONGEST_HEADER))
-        if values.pop(_MARK) == VERSION:
-            return JournalHeader(**values)
-    except (ValueError, TypeError, AttributeError, KeyError):
-        pass
+    with suppress(ValueError), path.open("rb") as file:
+        header = header_of(file.readline(_LONGEST_HEADER))
+        if header is not None:
+            return header
     raise UsageError(f"{str(path)!r} is no journal that this version of animals predict wrote")
 
 
@@ -352,12 +293,15 @@ def _parse(line: bytes) -> JournalEntry | None:
         return None
     try:
         row = json.loads(line)
-    except ValueError:
+        if not is_row(row):
+            return None
+        state, again, evidence = row.pop("state", None), row.pop("again", False), row.pop("evidence", None)
+        known = None if state is None else (int(state[0]), int(state[1]))
+    except (ValueError, TypeError, LookupError, RecursionError):
         return None
-    if not is_row(row):
+    if not isinstance(evidence, dict | None):
         return None
-    state, again, evidence = row.pop("state", None), row.pop("again", False), row.pop("evidence", None)
-    return JournalEntry(cast("Row", row), None if state is None else (state[0], state[1]), again, evidence)
+    return JournalEntry(cast("Row", row), known, bool(again), evidence)
 
 
 def _open_locked(path: Path) -> int:
@@ -370,7 +314,3 @@ def _open_locked(path: Path) -> int:
             f"another run is writing {str(path.with_suffix(''))!r}; wait for it, or give another --output"
         )
     return file
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"…{text[-79:]}"

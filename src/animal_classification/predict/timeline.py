@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import UsageError
@@ -152,10 +152,11 @@ class PhotoSources:
         return self._roots[0][0].name if self._roots and self._roots[0][0].name else "Events"
 
     def find(self, name: str) -> Path | None:
-        """The file that the table calls so; None if it is not there any more."""
+        """The file that the table calls so; None if it is not there any more, or not below a place that was read."""
         for folder, prefix in self._roots:
             if name.startswith(prefix):
-                path = folder / name.removeprefix(prefix)
-                if path.is_file():
+                inside = PurePath(name.removeprefix(prefix))
+                path = folder / inside
+                if not inside.is_absolute() and ".." not in inside.parts and path.is_file():
                     return path
         return None

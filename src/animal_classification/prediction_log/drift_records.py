@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from animal_classification.prediction_log.database import insert_or
 from animal_classification.prediction_log.tables import drift
@@ -123,6 +123,15 @@ def newest_of_each(connection: Connection) -> list[DriftRecord]:
 def delete_verdicts(connection: Connection, before: datetime) -> None:
     """Delete old verdicts; accepted baselines stay."""
     connection.execute(delete(drift).where(drift.c.time < before, drift.c.kind != ACCEPTED))
+
+
+def change_baseline(connection: Connection, reference: str, new: tuple[str, int] | None) -> None:
+    """Let an accepted baseline be another, of so many photos; without one it is accepted no more."""
+    ours = and_(drift.c.kind == ACCEPTED, drift.c.reference == reference)
+    if new is None:
+        connection.execute(delete(drift).where(ours))
+    else:
+        connection.execute(update(drift).where(ours).values(reference=new[0], used=new[1]))
 
 
 def since_of(records: Sequence[DriftRecord]) -> datetime | None:

@@ -34,6 +34,7 @@ class Forgotten:
         predictions: Rows, each with its embedding.
         words: That people said, also those that were taken back.
         waiting: Rows that waited for the database, or were refused by it.
+        baselines: Photos of accepted baselines for drift, which ``monitoring.baselines`` deletes.
         held: A running server has not yet come to the end of a file in which there were such rows: the database is
             gone for it, and it may have read one of them before.
     """
@@ -42,10 +43,11 @@ class Forgotten:
     predictions: int = 0
     words: int = 0
     waiting: int = 0
+    baselines: int = 0
     held: bool = False
 
     def __bool__(self) -> bool:
-        return any((self.photos, self.predictions, self.words, self.waiting))
+        return any((self.photos, self.predictions, self.words, self.waiting, self.baselines))
 
 
 def forget(place: LogLocation, engine: Engine | None, store: PhotoStore, photos: Collection[str]) -> Forgotten:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from animal_classification.prediction_log.database import insert_or, reading, writing
 from animal_classification.prediction_log.database_errors import translated_errors
-from animal_classification.prediction_log.feedback import reviewed_photos
-from animal_classification.prediction_log.tables import predictions, shadow
+from animal_classification.prediction_log.tables import feedback, predictions, shadow
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+_AT_ONCE = 200  # rows that are read at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,27 +89,13 @@ def disagreements(engine: Engine, model: str, version: str | None = None) -> lis
         LogDatabaseError: The database cannot be used now.
     """
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        version = version or _newest_version(connection, model)
         if version is None:
-            newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
-            latest = connection.execute(newest).mappings().first()
-            if latest is None:
-                return []
-            version = str(latest["version"])
-        statement = (
-            _joined()
-            .where(shadow.c.model == model, shadow.c.version == version, _differ())
-            .order_by(predictions.c.time.desc(), predictions.c.id)
-        )
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
+            return []
+        rows = [dict(row) for row in connection.execute(_differing(model, version)).mappings()]
     found: dict[str, Disagreement] = {}
     for row in rows:
-        one = Disagreement(
-            prediction=row["id"],
-            photo=row["photo"],
-            given=None if row["unknown"] else row["label_id"],
-            shadow=None if row["shadow_unknown"] else row["shadow_label_id"],
-        )
-        found.setdefault(one.photo, one)
+        found.setdefault(row["photo"], _disagreement(row))
     return list(found.values())
 
 
@@ -127,15 +114,40 @@ def to_decide(engine: Engine, model: str, *, limit: int = 20) -> tuple[list[dict
     Raises:
         LogDatabaseError: The database cannot be used now.
     """
-    found = disagreements(engine, model)
-    said = reviewed_photos(engine, [one.photo for one in found])
-    waiting = [one for one in found if one.photo not in said]
-    shown = {one.prediction: one for one in waiting[:limit]}
     with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        version = _newest_version(connection, model)
+        if version is None:
+            return [], 0
+        spoken = feedback.join(predictions, predictions.c.id == feedback.c.prediction)
+        said = select(predictions.c.photo).select_from(spoken).where(feedback.c.undone.is_(None))
+        waiting = _differing(model, version).where(predictions.c.photo.not_in(said))
+        ids = waiting.with_only_columns(predictions.c.photo).order_by(None).distinct().subquery()
+        total = int(connection.execute(select(func.count()).select_from(ids)).scalar_one())
+        shown = _first_photos(connection, waiting, limit)
         rows = connection.execute(select(predictions).where(predictions.c.id.in_(shown))).mappings()
         by_id = {row["id"]: dict(row) for row in rows}
     ordered = [by_id[identity] | {"choices": in_lot(one)} for identity, one in shown.items() if identity in by_id]
-    return ordered, len(waiting)
+    return ordered, total
+
+
+def _first_photos(connection: Connection, waiting: Any, limit: int) -> dict[str, Disagreement]:
+    """The newest disagreement on each photo, by its prediction; no more rows are read than that takes."""
+    found: dict[str, Disagreement] = {}
+    with connection.execute(waiting.execution_options(yield_per=_AT_ONCE)) as result:
+        for row in result.mappings():
+            found.setdefault(row["photo"], _disagreement(row))
+            if len(found) == limit:
+                break
+    return {one.prediction: one for one in found.values()}
+
+
+def _disagreement(row: Mapping[Any, Any]) -> Disagreement:
+    return Disagreement(
+        prediction=row["id"],
+        photo=row["photo"],
+        given=None if row["unknown"] else row["label_id"],
+        shadow=None if row["shadow_unknown"] else row["shadow_label_id"],
+    )
 
 
 def in_lot(one: Disagreement) -> list[str | None]:
@@ -195,6 +207,22 @@ def answered(engine: Engine, model: str, version: str, since: datetime, until: d
         p95 = connection.execute(slow).scalar() if count else 0.0
     labels = {str(label): int(number) for label, number, _ in rows}
     return AnswerCounts(count=count, unknown=sum(int(u or 0) for _, _, u in rows), p95=float(p95 or 0), labels=labels)
+
+
+def _newest_version(connection: Connection, model: str) -> str | None:
+    """The candidate that was seen last beside a model."""
+    newest = _joined().where(shadow.c.model == model).order_by(predictions.c.time.desc()).limit(1)
+    latest = connection.execute(newest).mappings().first()
+    return None if latest is None else str(latest["version"])
+
+
+def _differing(model: str, version: str) -> Any:
+    """Predictions of which a candidate says something else, the newest first."""
+    return (
+        _joined()
+        .where(shadow.c.model == model, shadow.c.version == version, _differ())
+        .order_by(predictions.c.time.desc(), predictions.c.id)
+    )
 
 
 def _joined() -> Any:

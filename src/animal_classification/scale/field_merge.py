@@ -11,13 +11,8 @@ from pathlib import Path
 from animal_classification.predict.field_request import FieldRules
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
-from animal_classification.predict.journal import (
-    UNFINISHED,
-    Journal,
-    JournalEntry,
-    JournalHeader,
-    stored_header,
-)
+from animal_classification.predict.journal import UNFINISHED, Journal, JournalEntry, stored_header
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row
 from animal_classification.predict.writers.field_table_file import FieldTableFile, FieldWriting
 from animal_classification.predict.writers.text import Format

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -18,17 +19,22 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from animal_classification.scale.storage import BatchFolder
 
 HEARTBEAT_SECONDS = 20.0
+AHEAD_SECONDS = 3600.0
 STALE_AFTER = 3  # heartbeats
 STRIKES = 3
 NARROWING = 8  # a suspected range is looked at in this many parts
 FIRST_PARTS = 32
 
 Range = tuple[int, int]
+# As ``lease_name`` gives them; a number of more digits would be one of ten thousand deaths.
+_NAME = re.compile(r"([0-9]{5,9})\.([0-9]{3,4})")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Lease:
     worker: str
     host: str
     pid: int
-    time: float
+    time: Annotated[float, Field(allow_inf_nan=False)]
     over: bool = False
     dead: bool = False
     deaths: int = 0
@@ -61,14 +67,15 @@ class Lease:
     @classmethod
     def parse(cls, data: bytes) -> Lease | None:
         """From a file; ``None`` where it is none of ours."""
-        with suppress(ValueError, TypeError):
-            found = json.loads(data)
-            hand = tuple(found.pop("hand") or ()) or None
-            return cls(**found | {"hand": hand, "given_up": tuple(found.get("given_up", ()))})
+        with suppress(ValueError, RecursionError):
+            return _READ.validate_json(data)
         return None
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
+
+
+_READ = TypeAdapter(Lease)
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,10 @@ class Suspicion:
         if not self.deaths:
             return [(0, count)] if count else []
         low, high = self.within or (0, count)
-        parts = NARROWING if self.within else FIRST_PARTS
+        known = self.within is not None and 0 <= low < high <= count
+        if not known:  # nothing was said, or of another shard
+            low, high = 0, count
+        parts = NARROWING if known else FIRST_PARTS
         step = max(1, -(-(high - low) // parts))
         inner = [(start, min(start + step, high)) for start in range(low, high, step)]
         return [part for part in [(0, low), *inner, (high, count)] if part[0] < part[1]]
@@ -209,8 +219,12 @@ class Leases:
         return {shard: max(numbers) for shard, numbers in self._numbers().items()}
 
     def is_gone(self, lease: Lease) -> bool:
-        """Whether an owner will not come back, as far as can be seen from here."""
-        if lease.over or lease.dead or self.clock() - lease.time > STALE_AFTER * self.heartbeat:
+        """Whether an owner will not come back, as far as can be seen from here.
+
+        The clocks of two machines differ; one that is hours ahead would keep a shard for hours after its death.
+        """
+        silent = self.clock() - lease.time
+        if lease.over or lease.dead or silent > STALE_AFTER * self.heartbeat or silent < -AHEAD_SECONDS:
             return True
         return lease.host == socket.gethostname() and not is_running(lease.pid)
 
@@ -252,9 +266,8 @@ class Leases:
     def _numbers(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         for name in self.folder.names("lease"):
-            shard, _, number = name.partition(".")
-            if shard.isdecimal() and number.isdecimal():
-                found.setdefault(int(shard), []).append(int(number))
+            if match := _NAME.fullmatch(name):
+                found.setdefault(int(match[1]), []).append(int(match[2]))
         return found
 
 

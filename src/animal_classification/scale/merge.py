@@ -139,7 +139,7 @@ def _check(plan: Plan, files: Sequence[Path]) -> int:
             some = files[first : first + FILES_AT_ONCE]
             try:
                 about = _footers(database, some)
-            except duckdb.Error as error:
+            except (duckdb.Error, ValueError, RecursionError) as error:
                 why = str(error).splitlines()[0]
                 raise AnimalsError(
                     f"a shard's rows cannot be read, so delete its file and run the batch again: {why}"
@@ -158,12 +158,10 @@ def _check(plan: Plan, files: Sequence[Path]) -> int:
 
 def _footers(database: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[str, tuple[dict[str, object], int]]:
     names = [literal(file) for file in files]
-    about = {
-        name: json.loads(bytes(value))
-        for name, value in database.execute(
-            "SELECT file_name, value FROM parquet_kv_metadata($1) WHERE key = 'animals'::BLOB", [names]
-        ).fetchall()
-    }
+    said = database.execute(
+        "SELECT file_name, value FROM parquet_kv_metadata($1) WHERE key = 'animals'::BLOB", [names]
+    ).fetchall()
+    about = {name: found for name, value in said if isinstance(found := json.loads(bytes(value)), dict)}
     counts = database.execute("SELECT file_name, num_rows FROM parquet_file_metadata($1)", [names]).fetchall()
     return {name: (about.get(name, {}), count) for name, count in counts}
 

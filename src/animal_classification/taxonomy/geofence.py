@@ -9,7 +9,6 @@ is not in the file is allowed everywhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from animal_classification.common.json_text import load_json
 from animal_classification.common.text_files import read_text
 from animal_classification.errors import UsageError
 from animal_classification.taxonomy.allowed import AllowedLabels
@@ -74,7 +74,7 @@ class Geofence:
             UsageError: It is not there, no JSON, or not of this format; says which key is wrong.
         """
         try:
-            document = json.loads(read_text(path).removeprefix("\ufeff"))
+            document = load_json(read_text(path).removeprefix("\ufeff").encode("utf-8"), str(path))
         except ValueError as error:
             raise UsageError(f"{str(path)!r} is not JSON: {error}") from error
         if not isinstance(document, dict):

@@ -63,3 +63,11 @@ def test_streams_that_are_closed_or_know_few_letters(monkeypatch: pytest.MonkeyP
     ascii_only.flush()
     assert ascii_only.buffer.getvalue() == b"\\U0001f981\n"  # type: ignore[attr-defined]
     sys.stderr.close()
+
+
+def test_a_complaint_about_a_strangers_file_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("bad.json: no such label " + "x" * 100_000_000 + "; rename it")
+    said = capsys.readouterr().err
+    assert len(said) < 4000
+    assert said.startswith("animals: bad.json: no such label xxx")
+    assert said.endswith("xxx; rename it\n")

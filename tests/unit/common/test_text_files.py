@@ -48,3 +48,12 @@ def test_one_line_where_it_cannot_be(tmp_path: Path) -> None:
 def test_what_to_do_about_it(number: int, hint: str, end: str) -> None:
     error = OSError(number, os.strerror(number))
     assert str(cannot_write(Path("x"), error, hint)) == f"cannot write 'x': {os.strerror(number)}{end}"
+
+
+def test_no_more_is_read_than_a_text_can_be(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("ä" * 101, encoding="utf-8")
+    assert len(read_text(tmp_path / "a.txt", most=101)) == 101
+    with pytest.raises(UsageError, match="has more than 100 characters"):
+        read_text(tmp_path / "a.txt", most=100)
+    with pytest.raises(UsageError, match="characters"):
+        read_text(Path("/dev/zero"), most=1000)

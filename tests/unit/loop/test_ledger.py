@@ -98,3 +98,27 @@ def test_two_who_append_at_once(ledger: Ledger, engine: Engine, tmp_path: Path) 
     elsewhere.append(row("ZOO-0002", 1, "trained"))
     with pytest.raises(AnimalsError, match="another process has moved this cycle on"):
         elsewhere.append(row("ZOO-0002", 1, "trained"))
+
+
+def test_nothing_goes_on_from_a_ledger_that_was_changed(ledger: Ledger, engine: Engine, tmp_path: Path) -> None:
+    """Yesterday a decision could be changed in both places, as long as nobody asked for ``--verify``."""
+    three(ledger)
+    with writing(engine) as connection:
+        connection.execute(update(table).where(table.c.seq == 1).values(decision={"reason": "promoted"}))
+    file = tmp_path / "loop" / "ZOO-0001" / AUDIT_FILE
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines[1]["decision"] = {"reason": "promoted"}
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(AnimalsError, match=r"ledger was changed: ZOO-0001 1 \(closed\) was changed"):
+        ledger.transitions()
+    with pytest.raises(AnimalsError, match="was changed"):
+        ledger.append(row("ZOO-0002", 1, "trained"))
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '"x"', "null", "{}", "[" * 100_000, '{"time": 3}', '{"time": "x"}'])
+def test_a_line_that_is_no_transition_is_named(ledger: Ledger, tmp_path: Path, line: str) -> None:
+    three(ledger)
+    file = tmp_path / "loop" / "ZOO-0002" / AUDIT_FILE
+    file.write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(AnimalsError, match="line 1 is no transition of a loop"):
+        ledger.transitions()

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from animal_classification.common import file_lock
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.results import FileResult
-from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader
+from animal_classification.predict.journal import Journal, JournalEntry, stored_entries, stored_header
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import to_row
 
 HEADER = JournalHeader(model="tiny", model_version="1", model_sha256="0" * 64, top_k=5, format="csv", paths=["/p as ."])
@@ -173,3 +174,63 @@ def test_differences_are_named() -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         Journal(tmp_path / "no" / "j")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+header_fields = tuple(JournalHeader.__dataclass_fields__)
+run_fields = ("labels", "rollup", "unknown_name", "boxes", "detect", "crop")
+
+
+@given(
+    changed=st.dictionaries(st.sampled_from(header_fields), json_values, max_size=2),
+    run=st.none() | st.fixed_dictionaries({}, optional=dict.fromkeys(run_fields, json_values)),
+    mark=st.just(3) | json_values,
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_strangers_header_is_a_header_or_refused(tmp_path: Path, changed: object, run: object, mark: object) -> None:
+    """Yesterday types were believed: ``top_k`` of a thousand million made as many columns."""
+    path = tmp_path / "j"
+    known = {**HEADER.__dict__, "field": run, **(changed if isinstance(changed, dict) else {})}
+    path.write_bytes(json.dumps({"animals_journal": mark, **known}).encode() + b"\n")
+    try:
+        header = stored_header(path)
+    except UsageError as error:
+        assert "\n" not in str(error)
+        return
+    assert 1 <= header.top_k <= 10_000
+    assert header.differences(header) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'{"animals_journal": 3, "field": ' + b"[" * 100_000,
+        b'{"animals_journal": 3}',
+        b'"animals_journal"',
+    ],
+)
+def test_a_first_line_that_is_none(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "j").write_bytes(line + b"\n")
+    with pytest.raises(UsageError, match="is no journal"):
+        stored_header(tmp_path / "j")
+    with pytest.raises(UsageError, match="some other file"):
+        Journal(tmp_path / "j")
+
+
+@given(changed=st.dictionaries(st.sampled_from(["state", "again", "evidence", "path", "top", "error"]), json_values))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_strangers_row_is_a_row_or_the_end(tmp_path: Path, whole: bytes, changed: dict[str, object]) -> None:
+    path = tmp_path / "j"
+    row = {**ENTRIES[0].row, **changed}
+    path.write_bytes(whole + json.dumps(row).encode() + b"\n" + b"[" * 100_000 + b"\n")
+    found = [one for _, one in stored_entries(path)]
+    assert found[: len(ENTRIES)] == ENTRIES
+    for one in found[len(ENTRIES) :]:
+        assert isinstance(one.row["path"], str)
+        assert one.evidence is None or isinstance(one.evidence, dict)
+        assert one.state is None or all(isinstance(number, int) for number in one.state)

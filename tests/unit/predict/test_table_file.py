@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import stat
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+import xlsxwriter
 
+from animal_classification.common import reading_budget
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.inference.results import FileResult
-from animal_classification.predict.journal import JournalEntry, JournalHeader
+from animal_classification.predict.journal import JournalEntry
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import LabelGuess, Row, to_row
 from animal_classification.predict.writers.excel import read_excel
 from animal_classification.predict.writers.parquet import read_parquet
@@ -248,3 +253,30 @@ def test_whatever_a_strangers_file_holds_it_is_refused(tmp_path: Path, content: 
     (tmp_path / "x.csv").write_bytes(content)
     with pytest.raises(UsageError, match="is there, and no table that animals predict wrote"):
         TableFile(str(tmp_path / "x.csv"), "csv")
+
+
+def go_on(file: Path, kind: Format, *, resume: bool) -> None:
+    with closing(TableFile(str(file), kind, resume=resume)) as table:
+        list(table.start(HEADER, guesses=3, resume=resume))
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.jsonl", "t.json", "t.csv"])
+def test_a_strangers_file_in_its_place_is_refused_and_kept(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cells in opposite corners were unpacked to see whose workbook it is; nested JSON was an internal error."""
+    monkeypatch.setattr(reading_budget, "available_memory", lambda: 256 << 20)
+    file = tmp_path / name
+    if name == "t.xlsx":
+        with xlsxwriter.Workbook(str(file)) as book:
+            sheet = book.add_worksheet()
+            sheet.write(0, 0, "path")
+            sheet.write(1_048_575, 16_383, "label")
+    else:
+        file.write_bytes((b"[\n" if name == "t.json" else b"") + b'{"a":' + b"[" * 100_000 + b"\n")
+    before = file.read_bytes()
+    for resume in (False, True):
+        with pytest.raises(UsageError) as caught:
+            go_on(file, cast("Format", name[2:]), resume=resume)
+        assert "\n" not in str(caught.value)
+    assert file.read_bytes() == before

@@ -15,7 +15,8 @@ from animal_classification.errors import UsageError
 from animal_classification.inference.results import FileResult
 from animal_classification.predict.field_request import FieldRules
 from animal_classification.predict.field_run import FieldRun
-from animal_classification.predict.journal import Journal, JournalEntry, JournalHeader
+from animal_classification.predict.journal import Journal, JournalEntry
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row, to_row
 from animal_classification.scale.field_merge import write_field
 from animal_classification.scale.plan import Plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -127,3 +128,52 @@ def test_a_kill_while_an_innocent_file_is_in_hand_condemns_nobody(folder: LocalF
         claim.take(hand)
         dies(folder, claim)
     assert taken(leases(folder, "last", clock).claim(0)).suspicion.given_up == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+fields = ("worker", "host", "pid", "time", "over", "dead", "deaths", "hand", "strikes", "given_up")
+
+
+@given(
+    said=json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(fields, json_values)),
+    whole=st.booleans(),
+)
+def test_whatever_stands_in_a_lease_the_next_worker_goes_on(
+    said: object, whole: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Yesterday ``{}`` or a text in the place of a lease ended every worker that came by."""
+    folder = LocalFolder(str(tmp_path_factory.mktemp("batch")))
+    good = {"worker": "w", "host": "h", "pid": 1, "time": 0.0}
+    found = good | said if whole and isinstance(said, dict) else said
+    folder.put(lease_name(0, 0), json.dumps(found).encode())
+    clock = Clock()
+    clock.now = 1e9
+    lease = Lease.parse(folder.read(lease_name(0, 0)))
+    claim = leases(folder, "a", clock).claim(0)
+    if lease is None or leases(folder, "b", clock).is_gone(lease):
+        ranges = taken(claim).suspicion.ranges(10)
+        assert [place for low, high in ranges for place in range(low, high)] == list(range(10))
+        taken(claim).done()
+
+
+@pytest.mark.parametrize("ahead", ["1e300", "NaN", "Infinity", str(1000.0 + 100 * 3600)])
+def test_a_clock_that_is_far_ahead_keeps_no_shard_for_ever(folder: LocalFolder, ahead: str) -> None:
+    folder.put(
+        lease_name(0, 0), b'{"worker": "w", "host": "elsewhere", "pid": 1, "time": %s, "hand": null}' % ahead.encode()
+    )
+    assert leases(folder, "a", Clock()).claim(0) is not None
+
+
+def test_names_that_no_lease_has_are_no_leases(folder: LocalFolder) -> None:
+    """Yesterday the number of the newest lease was taken for the number of files to delete."""
+    for name in ("00000.99999999999", "lease", "00000.x", "٣٣٣٣٣.000", "99999999999999.000", "00000.000.tmp"):
+        folder.put(f"lease/{name}", b"{}")
+    clock = Clock()
+    assert leases(folder, "a", clock).newest() == {}
+    claim = taken(leases(folder, "a", clock).claim(0))
+    claim.done()
+    assert not folder.exists(lease_name(0, 0))

@@ -96,6 +96,7 @@ def test_it_acts_like_a_list(photos: Taxonomy, tmp_path: Path) -> None:
     [
         ("[]", "is no geofence"),
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON: it is nested too deeply"),
         ('{"lion": {}}', "the key 'lion' is not class;order;family;genus;species"),
         (f'{{"{LION}": []}}', "must be an object with allow, block or both"),
         (f'{{"{LION}": {{"alow": {{}}}}}}', "must be an object with allow, block or both"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from animal_classification.data.exchange.imported import ImportedLabel, hash_in, photo_beside
+from animal_classification.data.exchange.imported import ImportedLabel, PhotosBeside, hash_in, label_in
 from animal_classification.data.manifest import ManifestRow
 from animal_classification.errors import UsageError
 
@@ -30,19 +31,21 @@ def read(content: Mapping[str, Any], where: Path) -> list[ImportedLabel]:
     classes, labels = content.get("classes"), content.get("labels")
     if not isinstance(labels, Mapping):
         raise UsageError(f"{str(where)!r} is no labels.json of FiftyOne: it has no mapping 'labels'")
+    photos = PhotosBeside(where.parent)
     found = []
     for stem, value in labels.items():
         sha256 = hash_in(str(stem))
-        if sha256 is None or value is None:
-            continue
-        label = _label(value, classes, where)
-        found.append(ImportedLabel(sha256=sha256, label=label, file=photo_beside(where.parent, sha256)))
+        if sha256 is not None and value is not None:
+            label = _label(value, classes, where)
+            found.append(ImportedLabel(sha256=sha256, label=label, file=photos.find(sha256)))
     return found
 
 
-def _label(value: Any, classes: Any, where: Path) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and isinstance(classes, Sequence) and 0 <= value < len(classes):
-        return str(classes[value])
-    raise UsageError(f"{str(where)!r}: the label {value!r} is none of its classes")
+def _label(value: object, classes: object, where: Path) -> str:
+    number = value if isinstance(value, int) and not isinstance(value, bool) else -1
+    if isinstance(classes, list) and 0 <= number < len(classes):
+        value = classes[number]
+    label = label_in(value)
+    if not label:
+        raise UsageError(f"{str(where)!r}: the label {reprlib.repr(value)} is none of its classes")
+    return label

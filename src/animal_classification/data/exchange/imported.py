@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
+from animal_classification.errors import AnimalsError
+
+_DIGITS = 64
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
@@ -41,14 +46,45 @@ def moment(text: object) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def photo_beside(folder: Path, sha256: str) -> Path | None:
-    """The photo of that hash in a folder that was exported, or directly beside its labels."""
-    for place in (folder / "photos", folder / "data", folder):
-        if place.is_dir() and (found := next(iter(sorted(place.glob(f"{sha256}*"))), None)) is not None:
-            return found
-    return None
+def label_in(value: object) -> str:
+    """A label as tools write it; empty for what is none."""
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+class PhotosBeside:
+    """Photos by their hash, in a folder that was exported, or directly beside its labels.
+
+    Args:
+        folder: Where the labels lie; it is listed once, when the first photo is asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, sha256: str) -> Path | None:
+        """The photo of that hash; ``None`` where it did not come along."""
+        return self._by_hash.get(sha256)
+
+    @cached_property
+    def _by_hash(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for place in (self._folder / "photos", self._folder / "data", self._folder):
+            for name in sorted(_file_names(place)):
+                if _HASH.fullmatch(name[:_DIGITS]):
+                    found.setdefault(name[:_DIGITS], place / name)
+        return found
+
+
+def _file_names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise AnimalsError(f"cannot read {str(folder)!r}: {error.strerror or error}") from error

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from animal_classification.data.exchange.imported import ImportedLabel, hash_in, moment, photo_beside
+from animal_classification.data.exchange.imported import ImportedLabel, PhotosBeside, hash_in, label_in, moment
 from animal_classification.data.manifest import ManifestRow
 
 # Name of the choice in Label Studio's configuration; JSON-MIN has it as a key beside those of ``data``.
 CHOICE = "animal"
 TASKS, CONFIG = "tasks.json", "labeling-config.xml"
+_MOST_WHO = 80  # characters
 
 
 def tasks(photos: Iterable[tuple[ManifestRow, str]]) -> list[dict[str, Any]]:
@@ -51,6 +52,7 @@ def read(content: Sequence[Any], where: Path) -> list[ImportedLabel]:
         content: The JSON.
         where: The file; photos are looked for beside it.
     """
+    photos = PhotosBeside(where.parent)
     found = []
     for task in content:
         if not isinstance(task, Mapping):
@@ -58,16 +60,17 @@ def read(content: Sequence[Any], where: Path) -> list[ImportedLabel]:
         one = _from_json(task) if isinstance(task.get("data"), Mapping) else _from_json_min(task)
         if one is not None:
             sha256, label, who, time = one
-            file = photo_beside(where.parent, sha256)
-            found.append(ImportedLabel(sha256=sha256, label=label, who=who, time=moment(time), file=file))
+            found.append(
+                ImportedLabel(sha256=sha256, label=label, who=who, time=moment(time), file=photos.find(sha256))
+            )
     return found
 
 
 def _from_json(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
     sha256 = _sha256(task["data"])
-    done = [one for one in task.get("annotations") or () if isinstance(one, Mapping) and not one.get("was_cancelled")]
+    done = [one for one in _objects_in(task.get("annotations")) if not one.get("was_cancelled")]
     for annotation in sorted(done, key=lambda one: str(one.get("updated_at")), reverse=True):
-        label = _chosen(annotation.get("result") or ())
+        label = _chosen(_objects_in(annotation.get("result")))
         if sha256 and label:
             return sha256, label, _who(annotation.get("completed_by")), annotation.get("updated_at")
     return None
@@ -75,18 +78,28 @@ def _from_json(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
 
 def _from_json_min(task: Mapping[str, Any]) -> tuple[str, str, str, object] | None:
     sha256, chosen = _sha256(task), task.get(CHOICE)
-    if isinstance(chosen, Mapping):  # several choices
-        chosen = next(iter(chosen.get("choices") or ()), None)
-    if not sha256 or not isinstance(chosen, str):
+    label = _first_choice(chosen) if isinstance(chosen, Mapping) else label_in(chosen)  # several choices, or one
+    if not sha256 or not label:
         return None
-    return sha256, chosen, _who(task.get("annotator")), task.get("updated_at")
+    return sha256, label, _who(task.get("annotator")), task.get("updated_at")
 
 
-def _chosen(results: Iterable[Any]) -> str | None:
+def _chosen(results: Iterable[Mapping[str, Any]]) -> str:
     for result in results:
-        if isinstance(result, Mapping) and result.get("type") == "choices" and result.get("from_name") == CHOICE:
-            return next(iter(result.get("value", {}).get("choices") or ()), None)
-    return None
+        if result.get("type") == "choices" and result.get("from_name") == CHOICE:
+            value = result.get("value")
+            return _first_choice(value) if isinstance(value, Mapping) else ""
+    return ""
+
+
+def _first_choice(value: Mapping[str, Any]) -> str:
+    choices = value.get("choices")
+    return label_in(choices[0]) if isinstance(choices, list) and choices else ""
+
+
+def _objects_in(value: object) -> list[Mapping[str, Any]]:
+    """None of anything that is no list of them."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _sha256(data: Mapping[str, Any]) -> str | None:
@@ -96,7 +109,7 @@ def _sha256(data: Mapping[str, Any]) -> str | None:
 def _who(value: object) -> str:
     if isinstance(value, Mapping):
         value = value.get("email") or value.get("id")
-    return "" if value is None else f"label-studio:{value}"
+    return f"label-studio:{label_in(str(value))[:_MOST_WHO]}" if isinstance(value, (str, int)) else ""
 
 
 def write(folder: Path, photos: Sequence[tuple[ManifestRow, str]], labels: Sequence[str]) -> None:

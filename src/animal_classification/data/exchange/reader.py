@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from animal_classification.common.suggest import nearest_file
-from animal_classification.common.text_files import read_text
 from animal_classification.data.exchange import cvat, fiftyone, label_studio
-from animal_classification.data.exchange.imported import ImportedLabel, hash_in, moment, photo_beside
+from animal_classification.data.exchange.imported import ImportedLabel, PhotosBeside, hash_in, label_in, moment
+from animal_classification.data.recognitions.document import read_bytes, read_json
+from animal_classification.data.tabular import Table, read_table
 from animal_classification.errors import UsageError
 
 _HASHES = ("sha256", "photo", "file_name", "path", "file", "image")
@@ -49,17 +47,14 @@ def _read(place: Path) -> list[ImportedLabel]:
     if suffix == ".zip":
         return cvat.read_zip(place)
     if suffix == ".xml":
-        return cvat.read_xml(place.read_bytes(), place)
+        return cvat.read_xml(read_bytes(place, cvat.MOST_XML), place)
     if suffix == ".csv":
-        return _from_table(read_text(place), place)
+        return _from_table(read_table(place), place)
     raise UsageError(f"{str(place)!r} is of no kind that is read here: .json, .zip, .xml, .csv, or a folder")
 
 
 def _from_json(place: Path) -> list[ImportedLabel]:
-    try:
-        content = json.loads(read_text(place))
-    except ValueError as error:
-        raise UsageError(f"{str(place)!r} is no JSON: {error}") from error
+    content = read_json(place)
     if isinstance(content, list):
         return label_studio.read(content, place)
     if isinstance(content, Mapping):
@@ -67,24 +62,29 @@ def _from_json(place: Path) -> list[ImportedLabel]:
     raise UsageError(f"{str(place)!r} is neither an export of Label Studio nor a labels.json of FiftyOne")
 
 
-def _from_table(text: str, place: Path) -> list[ImportedLabel]:
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
-    head = list(rows[0]) if rows else []
-    named = next((name for name in _HASHES if name in head and any(hash_in(row[name] or "") for row in rows)), None)
-    label = next((name for name in _LABELS if name in head), None)
-    if named is None or label is None:
+def _from_table(table: Table, place: Path) -> list[ImportedLabel]:
+    """The rows with a hash and a label; of the columns with names that would do, the first that holds hashes."""
+    columns = {name: number for number, name in reversed(list(enumerate(table.columns)))}
+    hashes = next((columns[name] for name in _HASHES if name in columns and _holds_hashes(table, columns[name])), None)
+    label = next((columns[name] for name in _LABELS if name in columns), None)
+    if hashes is None or label is None:
         raise UsageError(
             f"{str(place)!r} needs a column with hashes ({', '.join(_HASHES[:3])}) and one with labels "
-            f"({', '.join(_LABELS)}); it has {', '.join(head) or 'none'}"
+            f"({', '.join(_LABELS)}){table.names_near(())}"
         )
+    who, time, photos = columns.get("who"), columns.get("time"), PhotosBeside(place.parent)
     return [
         ImportedLabel(
             sha256=sha256,
-            label=row[label].strip(),
-            who=row.get("who") or "",
-            time=moment(row.get("time")),
-            file=photo_beside(place.parent, sha256),
+            label=label_in(row[label]),
+            who="" if who is None else row[who],
+            time=None if time is None else moment(row[time]),
+            file=photos.find(sha256),
         )
-        for row in rows
-        if (sha256 := hash_in(row[named] or "")) and (row[label] or "").strip()
+        for row in table.rows
+        if (sha256 := hash_in(row[hashes])) and row[label].strip()
     ]
+
+
+def _holds_hashes(table: Table, column: int) -> bool:
+    return any(hash_in(row[column]) for row in table.rows)

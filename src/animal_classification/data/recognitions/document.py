@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import json
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
+from animal_classification.common.json_text import load_json
 from animal_classification.common.limits import available_memory
+from animal_classification.common.reading_budget import ReadingBudget
+from animal_classification.common.zip_damage import DAMAGED
 from animal_classification.errors import AnimalsError, UsageError
 
 # Results for a million pictures take about 200 MB.
@@ -25,7 +27,7 @@ def most_bytes() -> int:
     return MAX_BYTES if memory is None else min(MAX_BYTES, memory // _GROWTH)
 
 
-def read_json(file: Path, max_bytes: int = MAX_BYTES) -> object:
+def read_json(file: Path, max_bytes: int | None = None) -> object:
     """A JSON document, with or without a byte order mark; NaN is let through as a number.
 
     Raises:
@@ -35,26 +37,24 @@ def read_json(file: Path, max_bytes: int = MAX_BYTES) -> object:
     return parse_json(read_bytes(file, max_bytes), str(file))
 
 
-def parse_json(data: bytes, where: str) -> object:
-    """A JSON document from bytes.
+def parse_json(data: bytes, where: str, budget: ReadingBudget | None = None) -> object:
+    """A JSON document from bytes; ``budget`` is that of the file, where it holds several.
 
     Raises:
-        UsageError: It is no JSON, or nested too deeply.
+        UsageError: It is no JSON, nested too deeply, or would take more memory than there is.
     """
     try:
-        return json.loads(data)
-    except RecursionError as error:
-        raise UsageError(f"{where!r} is nested too deeply to be somebody's detections") from error
+        return load_json(data, where, budget)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{where!r} is no JSON (line {error.lineno}, column {error.colno}: {error.msg}); was it written to the end?"
         ) from error
-    except ValueError as error:  # not UTF-8, or a number of thousands of digits
+    except ValueError as error:  # not UTF-8, a number of thousands of digits, or nested too deeply
         raise UsageError(f"{where!r} cannot be read as JSON: {error}") from error
 
 
-def read_bytes(file: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's content.
+def read_bytes(file: Path, max_bytes: int | None = None) -> bytes:
+    """A file's content; by default of one that fits into memory.
 
     Raises:
         UsageError: It holds more than ``max_bytes``.
@@ -62,7 +62,7 @@ def read_bytes(file: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """
     try:
         with file.open("rb") as stream:
-            return _bounded(stream, str(file), max_bytes)
+            return _bounded(stream, str(file), most_bytes() if max_bytes is None else max_bytes)
     except OSError as error:
         raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
 
@@ -113,11 +113,11 @@ class ZippedFolder:
         try:
             with zipfile.ZipFile(self._file) as archive:
                 return archive.namelist()
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        except DAMAGED as error:
             raise UsageError(f"{str(self._file)!r} cannot be read as a zip: {error}") from error
 
-    def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
-        """A member's content.
+    def read(self, name: str, max_bytes: int | None = None) -> bytes:
+        """A member's content; by default as much of it as fits into memory.
 
         Raises:
             UsageError: It is damaged, protected by a password, or holds more than ``max_bytes``.
@@ -125,8 +125,8 @@ class ZippedFolder:
         where = f"{self._file}/{name}"
         try:
             with zipfile.ZipFile(self._file) as archive, archive.open(name) as stream:
-                return _bounded(stream, where, max_bytes)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+                return _bounded(stream, where, most_bytes() if max_bytes is None else max_bytes)
+        except DAMAGED as error:
             raise UsageError(f"cannot read {where!r}: {error}") from error
 
 

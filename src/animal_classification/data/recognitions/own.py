@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from animal_classification.common.reading_budget import ReadingBudget
 from animal_classification.data.recognitions.boxes import BoxCounter, WrittenBox
 from animal_classification.data.recognitions.categories import category_of
 from animal_classification.data.recognitions.document import parse_json, read_bytes
@@ -29,8 +30,10 @@ def read_lines(file: Path) -> object:
         UsageError: A line is no JSON.
         AnimalsError: It cannot be read.
     """
-    lines = read_bytes(file).splitlines()
-    return [parse_json(line, f"{file}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    lines, budget = read_bytes(file).splitlines(), ReadingBudget(repr(str(file)))
+    return [
+        parse_json(line, f"{file}, line {number}", budget) for number, line in enumerate(lines, start=1) if line.strip()
+    ]
 
 
 def read_own(document: object, where: str) -> Recognitions:

@@ -6,10 +6,8 @@ stops when far more comes out than an archive of photos can hold.
 
 from __future__ import annotations
 
-import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from animal_classification.common.hashes import hash_file
+from animal_classification.common.zip_damage import DAMAGED
 from animal_classification.data.cache_folder import new_folder
 from animal_classification.data.sources.listing import is_hidden
 from animal_classification.data.tabular import TABLE_SUFFIXES
@@ -24,15 +23,8 @@ from animal_classification.errors import AnimalsError
 from animal_classification.imaging import is_photo_name
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
+# An OSError is of the disk that is written to.
+_DAMAGE = (*(kind for kind in DAMAGED if kind is not OSError), tarfile.TarError)
 _CHUNK = 1 << 20
 
 

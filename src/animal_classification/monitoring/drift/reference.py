@@ -7,18 +7,17 @@ raises an alarm (docs/drift.md).
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animal_classification.common.zip_damage import DAMAGED
 from animal_classification.errors import BundleInvalidError
-from animal_classification.inference.reference import pack
+from animal_classification.inference.reference import load_arrays, pack
 from animal_classification.monitoring.drift.sample import PhotoSample
 
 if TYPE_CHECKING:
@@ -88,9 +87,8 @@ class DriftReference:
             BundleInvalidError: It is no such file.
         """
         try:
-            with np.load(BytesIO(data), allow_pickle=False) as arrays:
-                return cls._from_arrays(dict(arrays), kind, hashlib.sha256(data).hexdigest())
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+            return cls._from_arrays(load_arrays(data), kind, hashlib.sha256(data).hexdigest())
+        except (*DAMAGED, KeyError, AttributeError, TypeError) as error:
             raise BundleInvalidError(
                 f"{where}: not a reference for drift ({error}); make it again: animals monitor reference"
             ) from error
@@ -115,6 +113,12 @@ class DriftReference:
                 "known": sample.known.astype(np.float32),
                 "sha": self.sha,
             }
+        )
+
+    def take(self, chosen: NDArray[Any]) -> DriftReference:
+        """Some of its photos, by position or by mask: another reference."""
+        return DriftReference(
+            sample=self.sample.take(chosen), label=self.label[chosen], sha=self.sha[chosen], kind=self.kind
         )
 
     @cached_property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animal_classification.data.workbook_bounds import check_workbook
 from animal_classification.errors import MissingExtraError, OutputError, UsageError
 from animal_classification.predict.table import Row, Value, columns, from_values, is_probability, to_values
 
@@ -93,8 +94,9 @@ def _sheets(path: Path) -> Iterator[Any]:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
+        check_workbook(path)
         workbook = CalamineWorkbook.from_path(str(path))
-    except CalamineError:
+    except (CalamineError, ValueError):
         return
     for name in workbook.sheet_names:
         yield workbook.get_sheet_by_name(name)

@@ -21,7 +21,8 @@ from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables, beside_table
-from animal_classification.predict.journal import KEPT, UNFINISHED, JournalEntry, JournalHeader, write_failed
+from animal_classification.predict.journal import KEPT, UNFINISHED, JournalEntry, write_failed
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.writers import parquet
 from animal_classification.predict.writers.table_file import TableFile, checked_target
 
@@ -166,7 +167,7 @@ def _has(path: Path, kind: Format, names: list[str]) -> bool:
     readers: dict[str, Callable[[Path], list[str]]] = {"csv": _csv_names, "parquet": parquet.read_columns}
     try:
         return readers.get(kind, _json_names)(path) == names
-    except (ValueError, UsageError, StopIteration):
+    except (ValueError, UsageError, StopIteration, RecursionError, csv.Error):
         return False
 
 

@@ -18,7 +18,8 @@ from typing import Literal
 from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_columns import FILE_COLUMNS
-from animal_classification.predict.journal import KEPT, Journal, JournalEntry, JournalHeader, write_failed
+from animal_classification.predict.journal import KEPT, Journal, JournalEntry, write_failed
+from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row, columns, is_row
 from animal_classification.predict.writers import excel, parquet
 from animal_classification.predict.writers.excel import read_excel, require_excel, write_excel
@@ -258,7 +259,7 @@ def _is_text_table(first: str, second: str) -> bool:
 def _is_row(line: str) -> bool:
     try:
         return is_row(json.loads(line))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

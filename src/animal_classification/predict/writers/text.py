@@ -80,7 +80,7 @@ def read_text(path: Path, kind: Format, top_k: int) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # the page marks its tables
         try:
             yield from reader(file)
-        except (ValueError, csv.Error, TypeError) as error:
+        except (ValueError, csv.Error, TypeError, RecursionError) as error:
             raise UsageError(
                 f"cannot go on with {str(path)!r}: it is not a {kind} table of animals predict with --top-k {top_k} "
                 f"({error}); give another --output"

@@ -16,10 +16,12 @@ from starlette.requests import ClientDisconnect
 from animal_classification.common.durations import seconds_of
 from animal_classification.errors import AnimalsError
 from animal_classification.monitoring.drift.judge import DriftJudge, NoReferenceError, TooFewPhotosError
+from animal_classification.prediction_log.record import storable
 from animal_classification.serving.http.drift_samples import (
     FEWEST_PHOTOS,
     MOST_PHOTOS,
     DriftSampleIn,
+    most_bytes,
     observed,
     window_of_json,
     window_of_outcomes,
@@ -140,8 +142,9 @@ def _add_stateless(router: APIRouter, api: DriftApi) -> None:
         with api.service.using(model) as served:
             judge = await api.service.run(judge_of, served)
             if as_json:
-                body = await _whole(request)
                 dimensions = judge.reference.sample.embedding.shape[1]
+                allow_body(request.scope, min(api.settings.max_request_bytes, most_bytes(dimensions)))
+                body = await _whole(request)
                 window, certain = await api.service.run(window_of_json, body, served.info, dimensions)
                 charge(request.scope, len(window))
                 judge = judge if certain else replace(judge, measured=None)
@@ -163,23 +166,26 @@ def _add_logged(router: APIRouter, api: DriftApi) -> None:
         """What the judge found on this server's photos."""
         from animal_classification.prediction_log import drift_records
         from animal_classification.prediction_log.database import reading
+        from animal_classification.prediction_log.database_errors import translated_errors
 
         log = _log_of(api)
         begin = drift_records.now() - timedelta(seconds=seconds_of(since))
+        of_model, of_source = model and storable(model), source and storable(source)
 
-        def look() -> tuple[list[DriftRecord], list[DriftRecord]]:
-            with reading(log.log.database()) as connection:
+        def look() -> JSONResponse:
+            engine = log.log.database()
+            with translated_errors(engine.url, rows=False), reading(engine) as connection:
                 newest = drift_records.newest_of_each(connection)
-                return newest, drift_records.verdicts_since(connection, begin, model=model, source=source)
+                found = drift_records.verdicts_since(connection, begin, model=of_model, source=of_source)
+            shown = [one for one in newest if model in (None, one.model) and source in (None, one.source)]
+            answer = {
+                "since": begin.isoformat(timespec="seconds"),
+                "newest": [_told(one, found) for one in shown],
+                "verdicts": [_told(one, ()) for one in found],
+            }
+            return _json(answer)  # here, and not on the event loop: it may be a megabyte
 
-        newest, found = await ask_database(log, look)
-        wanted = [one for one in newest if model in (None, one.model) and source in (None, one.source)]
-        answer = {
-            "since": begin.isoformat(timespec="seconds"),
-            "newest": [_told(one, found) for one in wanted],
-            "verdicts": [_told(one, ()) for one in found],
-        }
-        return _json(answer)
+        return await ask_database(log, look)
 
     @router.post("/v1/drift/judge", response_model=Judged, responses=documented(401, 403, 404, 409, 429, 503))
     @requires(ADMIN)
@@ -188,7 +194,6 @@ def _add_logged(router: APIRouter, api: DriftApi) -> None:
         log = _log_of(api)
         rounds = api.rounds
         assert rounds is not None
-        log.log.flush(0.0)
         await log.query(lambda: log.log.flush(2.0))
         done: Round = await ask_database(log, rounds.run)
         if done.failures and not done.verdicts and all(reason == "no-reference" for _, reason, _ in done.failures):

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from animal_classification.serving.batching.inference_jobs import PhotoOutcome
 
 FEWEST_PHOTOS, MOST_PHOTOS = 50, 500
-MOST_NUMBERS = 16_384  # of one embedding
 MAX_REST = 256 * 1024  # bytes of the JSON without the embeddings
+MOST = 65_504.0  # of a number: the log keeps them in half precision
 _ROWS = re.compile(rb'"embeddings"\s*:\s*\[\s*')
 _SEPARATOR = re.compile(rb"\s*,?\s*")
-_ROW_BYTES = 32 * MOST_NUMBERS
+_BLANKS = 1024  # bytes between two embeddings
+_NUMBER_BYTES = 32
+_MOST_ERRORS = 100  # of which the first is told
+_LONGEST_NAME = 100
 Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(ge=-MOST, le=MOST)]
 Item = TypeVar("Item")
 PerPhoto = Annotated[list[Item], Field(min_length=FEWEST_PHOTOS, max_length=MOST_PHOTOS)]
 
@@ -35,15 +39,15 @@ PerPhoto = Annotated[list[Item], Field(min_length=FEWEST_PHOTOS, max_length=MOST
 class DriftSampleIn(BaseModel):
     """Photos that the client has embedded; a value of each list for each photo, in the order of time."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    embeddings: PerPhoto[list[float]] = Field(description="As the model's output `embedding` gives them.")
+    embeddings: PerPhoto[list[Number]] = Field(description="As the model's output `embedding` gives them.")
     known: PerPhoto[Share] = Field(description="What `unknown` is decided on.")
     pred: PerPhoto[str] = Field(description="Id of the most probable label.")
     probability: PerPhoto[Share] | None = Field(
         default=None, description="Of that label; without it, accuracy is not estimated."
     )
-    stats: PerPhoto[Annotated[list[float], Field(min_length=len(NAMES), max_length=len(NAMES))]] | None = Field(
+    stats: PerPhoto[Annotated[list[Number], Field(min_length=len(NAMES), max_length=len(NAMES))]] | None = Field(
         default=None, description=f"Of each photo: {', '.join(NAMES)}."
     )
     source: PerPhoto[Annotated[str, Field(max_length=80)]] | None = Field(
@@ -92,7 +96,12 @@ def observed(outcome: PhotoOutcome) -> Observed | None:
     return None if outcome.result.prediction is None else Observed(outcome)
 
 
-def window_of_json(body: bytes | bytearray, info: BundleInfo, dimensions: int) -> tuple[DriftWindow, bool]:
+def most_bytes(dimensions: int) -> int:
+    """Of a body with embeddings of so many numbers."""
+    return MAX_REST + MOST_PHOTOS * _row_bytes(dimensions)
+
+
+def window_of_json(body: bytearray, info: BundleInfo, dimensions: int) -> tuple[DriftWindow, bool]:
     """A window from a JSON body, and whether it has probabilities.
 
     Args:
@@ -103,12 +112,14 @@ def window_of_json(body: bytes | bytearray, info: BundleInfo, dimensions: int) -
     Raises:
         ProblemError: 422: it is no such JSON, or not of this model. No value of an embedding is repeated.
     """
-    matrix, text = _without_embeddings(bytes(body), dimensions)
+    matrix, text = _without_embeddings(body, dimensions)
     try:
         rest = _Rest.model_validate_json(text)
     except ValidationError as error:
+        if error.error_count() > _MOST_ERRORS:  # to list them all would hold the interpreter up
+            raise _invalid(f"{error.error_count()} values are wrong; see the API's description") from None
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        where = ".".join(str(part)[:_LONGEST_NAME] for part in first["loc"]) or "the body"
         raise _invalid(f"{where}: {first['msg']}") from None
     count = len(matrix)
     for name in ("known", "pred", "probability", "stats", "source"):
@@ -140,21 +151,21 @@ def _window(
     )
 
 
-def _without_embeddings(body: bytes, dimensions: int) -> tuple[NDArray[np.float32], bytes]:
+def _without_embeddings(body: bytearray, dimensions: int) -> tuple[NDArray[np.float32], bytes]:
     """The embeddings, and the JSON without them.
 
     They are parsed row by row: a parser of JSON holds the interpreter's lock until it is done, and some megabytes of
-    numbers would hold up every answer.
+    numbers would hold up every answer. For the same reason nothing here looks through, or copies, the whole body.
     """
-    begin = _ROWS.search(body)
+    begin = _ROWS.search(body, 0, MAX_REST)
     if begin is None:
         raise _invalid("embeddings: a list with a list of numbers for each photo is required")
     rows: list[NDArray[np.float32]] = []
     place = begin.end()
     while body[place : place + 1] == b"[":
-        end = body.find(b"]", place, place + _ROW_BYTES) + 1
+        end = body.find(b"]", place, place + _row_bytes(dimensions)) + 1
         if not end or len(rows) == MOST_PHOTOS:
-            raise _invalid(f"embeddings: at most {MOST_PHOTOS} lists of at most {MOST_NUMBERS} numbers")
+            raise _invalid(f"embeddings: at most {MOST_PHOTOS} lists, each of {dimensions} numbers")
         rows.append(_row(body[place:end], len(rows), dimensions))
         place = _next(body, end)
     if body[place : place + 1] != b"]":
@@ -163,25 +174,28 @@ def _without_embeddings(body: bytes, dimensions: int) -> tuple[NDArray[np.float3
         raise ProblemError(
             422, f"{len(rows)} photos were sent, and it takes {FEWEST_PHOTOS} to judge drift", kind="too-few"
         )
-    rest = body[: begin.start()] + b'"embeddings":null' + body[place + 1 :]
-    if len(rest) > MAX_REST:
+    if begin.start() + len(body) - place > MAX_REST:
         raise _invalid(f"without the embeddings the body is larger than {MAX_REST} bytes")
-    return np.stack(rows), rest
+    return np.stack(rows), bytes(body[: begin.start()] + b'"embeddings":null' + body[place + 1 :])
 
 
-def _row(text: bytes, number: int, dimensions: int) -> NDArray[np.float32]:
+def _row_bytes(dimensions: int) -> int:
+    return _NUMBER_BYTES * (dimensions + 1)
+
+
+def _row(text: bytearray, number: int, dimensions: int) -> NDArray[np.float32]:
     try:
-        row = np.array(json.loads(text), np.float32)
+        row = np.array(json.loads(text), np.float64)
     except (ValueError, TypeError, RecursionError, OverflowError):
         raise _invalid(f"embeddings.{number}: is not a list of numbers") from None
-    if row.shape != (dimensions,) or not np.isfinite(row).all():
-        raise _invalid(f"embeddings.{number}: this model's embeddings have {dimensions} numbers, all finite")
-    return row
+    if row.shape != (dimensions,) or not (np.abs(row) <= MOST).all():
+        raise _invalid(f"embeddings.{number}: this model's embeddings have {dimensions} numbers, at most {MOST:,.0f}")
+    return row.astype(np.float32)
 
 
-def _next(body: bytes, place: int) -> int:
+def _next(body: bytearray, place: int) -> int:
     """Past blanks and one comma."""
-    rest = _SEPARATOR.match(body, place)
+    rest = _SEPARATOR.match(body, place, place + _BLANKS)
     return rest.end() if rest else place
 
 
