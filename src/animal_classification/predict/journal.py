@@ -235,7 +235,7 @@ def stored_entries(path: Path) -> Iterator[tuple[int, JournalEntry]]:
         for number, line in enumerate(file):
             entry = _parse(line)
             if entry is None:
-                if path.suffix != UNFINISHED:
+                if path.name.endswith(KEPT):
                     raise OutputError(
                         f"{str(path)!r} is damaged after {number:,} rows, perhaps a copy that was cut short: "
                         "copy it again, or make it whole with animals predict --resume"
