@@ -82,6 +82,11 @@ class SpokenOf:
     untrusted: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
 
+    def left_out(self) -> list[str]:
+        """What is not taken, a line for each reason."""
+        lines = left_out_lines(self.unknown_labels, self.unnamed, self.untrusted)
+        return [*lines, f"of {len(self.conflicts)} photos different things are said"] if self.conflicts else lines
+
 
 def left_out_lines(unknown_labels: Mapping[str, int], unnamed: int, untrusted: int) -> list[str]:
     """What became of labels that are not taken, a line for each reason; the fields of ``SpokenOf``."""

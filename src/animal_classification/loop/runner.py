@@ -10,7 +10,7 @@ from animal_classification.errors import AnimalsError, NeedsPersonError, UsageEr
 from animal_classification.loop.conditions import due
 from animal_classification.loop.cycle import Cycle, find_cycle
 from animal_classification.loop.cycle_report import write_cycle_report
-from animal_classification.loop.labels import SpokenOf, left_out_lines
+from animal_classification.loop.labels import SpokenOf
 from animal_classification.loop.live_steps import drop_aliases, take_back, watch_canary, watch_promoted, watch_shadow
 from animal_classification.loop.lock import only_one
 from animal_classification.loop.situation import new_labels, situation
@@ -93,14 +93,9 @@ def begin(work: Workplace, spoken: SpokenOf, why: str) -> LoopRun:
                 f"animals loop stop {cycle.name} ends it"
             )
         if not spoken.labelled:
-            raise UsageError("; ".join(("there is no new labelled photo to collect", *_why_none(spoken))))
+            raise UsageError("; ".join(("there is no new labelled photo to collect", *spoken.left_out())))
         name = work.ledger.cycle_name(len(work.cycles()) + 1)
         return _done(work, [_append(work, name, 0, collect_labels(work, name, spoken, why))], None)
-
-
-def _why_none(spoken: SpokenOf) -> list[str]:
-    conflicts = [f"of {len(spoken.conflicts)} photos different things are said"] if spoken.conflicts else []
-    return [*left_out_lines(spoken.unknown_labels, spoken.unnamed, spoken.untrusted), *conflicts]
 
 
 def stop_cycle(work: Workplace, name: str, why: str) -> Transition:

@@ -50,7 +50,7 @@ class FieldSetup:
             AnimalsError: Something of it cannot be used.
         """
         detector = None if request.detector is None else Detector.load(request.detector, threads=classifier.threads)
-        given = None if request.detections is None else _read_boxes(request.detections)
+        given = None if request.detections is None else read_recognitions(request.detections)
         source = _source(request, detector, given)
         matched = None if given is None else MatchedBoxes.of(given, photos)
         notes = () if given is None or matched is None else (given.says_of(matched.match), *given.notes)
@@ -84,8 +84,13 @@ class MatchedBoxes:
         """For all photos of a run.
 
         Raises:
-            UsageError: Which entry belongs to which photo is ambiguous.
+            UsageError: Which entry belongs to which photo is ambiguous, or they are names and no boxes.
         """
+        if not recognitions.has_boxes and not recognitions.needs_size:
+            raise UsageError(
+                f"{recognitions.where}: {recognitions.dialect} without boxes, which says where in no picture an animal "
+                "is; name a file with boxes, or use --detector lite"
+            )
         return cls(recognitions, recognitions.match(photo.name for photo in photos.walk()))
 
     def __call__(self, name: str, size: tuple[int, int]) -> tuple[Detection, ...] | None:
@@ -104,22 +109,6 @@ class _FamilyIsEnough:
             return False
         decision = self.taxonomy.decide(prediction.probabilities[: len(self.taxonomy.labels)])
         return decision.level == "label" or bool(decision.lineage.family)
-
-
-def _read_boxes(file: str) -> Recognitions:
-    """What another program found.
-
-    Raises:
-        UsageError: It is a list of names that says nowhere where in a picture something is.
-        AnimalsError: It cannot be read.
-    """
-    given = read_recognitions(file)
-    if not given.has_boxes and not given.needs_size:
-        raise UsageError(
-            f"{given.where}: {given.dialect} without boxes, which says where in no picture an animal is; name a file "
-            "with boxes, or use --detector lite"
-        )
-    return given
 
 
 def _source(request: FieldRequest, detector: Detector | None, given: Recognitions | None) -> BoxSource | None:

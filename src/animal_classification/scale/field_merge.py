@@ -19,6 +19,18 @@ from animal_classification.predict.writers.text import Format
 from animal_classification.scale.plan import Plan
 
 
+def _forget_killed_merge(output: Path, header: JournalHeader) -> None:
+    """Delete what a merge of the same batch left that was killed; an unfinished run of anything else stays.
+
+    Raises:
+        OutputError: Another merge is writing it now.
+    """
+    left = output.resolve().with_name(f"{output.resolve().name}{UNFINISHED}")
+    if left.is_file() and not stored_header(left).differences(header):
+        with closing(Journal(left)) as journal:
+            journal.close(remove=True)
+
+
 def write_field(
     plan: Plan,
     rows: Iterable[tuple[Row, str | None]],
@@ -68,15 +80,3 @@ def write_field(
             raise
         assert table.written is not None
         return table.written
-
-
-def _forget_killed_merge(output: Path, header: JournalHeader) -> None:
-    """Delete what a merge of the same batch left that was killed; an unfinished run of anything else stays.
-
-    Raises:
-        OutputError: Another merge is writing it now.
-    """
-    left = output.resolve().with_name(f"{output.resolve().name}{UNFINISHED}")
-    if left.is_file() and not stored_header(left).differences(header):
-        with closing(Journal(left)) as journal:
-            journal.close(remove=True)
