@@ -89,3 +89,17 @@ def test_the_same_name_on_every_card(photos_dir: Path, capsys: pytest.CaptureFix
     assert copied in found["shared_pictures"]
     (line,) = [warning["message"] for warning in found["warnings"] if "copied twice" in warning["message"]]
     assert line.startswith("2 photos with the same content as in 'Station B'")
+
+
+def test_a_card_that_is_not_there_leaves_yesterdays_table(
+    cards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "cards.csv"
+    assert main(["cards", str(cards), "-o", str(table)]) == 0
+    before = table.read_bytes()
+    (tmp_path / "unplugged").mkdir()
+    capsys.readouterr()
+    assert main(["cards", str(tmp_path / "unplugged"), "-o", str(table), "--overwrite"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, table.read_bytes()) == ("", before)
+    assert "no photos and no videos in" in printed.err

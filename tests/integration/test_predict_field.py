@@ -355,3 +355,69 @@ def test_doubt_is_an_error(
     assert said in capfd.readouterr().err
     told = ["--kind", kind, "--categories", "animal,person,vehicle"]
     assert main(["detectors", "add", str(graph), "--into", str(tmp_path), *told]) == 0
+
+
+@pytest.mark.parametrize("damage", ["torn", "middle"])
+def test_a_damaged_journal_makes_no_shorter_table(
+    predicted: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy that was cut short must not take the place of a table that is whole."""
+    journal = predicted.with_name("animals.csv.run.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    if damage == "torn":
+        journal.write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    else:
+        journal.write_bytes(b"".join([*lines[:2], b"\0" * len(lines[2]) + b"\n", *lines[3:]]))
+    before = {path: path.read_bytes() for path in predicted.parent.glob("animals*.csv")}
+    assert main(["convert", str(predicted), "--threshold", "0.3"]) == 1
+    assert f"is damaged after {2 if damage == 'torn' else 1} rows" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_threshold_of_nothing_is_a_threshold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path), "--threshold", "0", "-o", str(tmp_path / "x.csv")]) == 2
+    assert "--threshold is of boxes: add --detector or --detections" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_field_table_is_gone_on_with_as_it_was_begun(
+    tmp_path: Path, model: Path, detector: Path, cards: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(cards), "--model", str(model), "-o", str(tmp_path / f"animals.{ending}"), "-q"]
+    assert main([*words, "--detector", str(detector)]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main([*words, "--resume"]) == 2
+    assert "has the columns of --detector, --detections or another option of the field" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_journal_is_never_a_table(predicted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = predicted.with_name("animals.csv.run.jsonl")
+    before = journal.read_bytes()
+    assert main(["convert", str(predicted), "-o", str(journal), "--overwrite"]) == 2
+    assert "is the journal that tables are made from" in capsys.readouterr().err
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("x.csv", "cannot be made again: no 'x.csv.run.jsonl' beside it"), ("animls.csv", "no such file")],
+)
+def test_a_table_without_its_journal_says_so(
+    predicted: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted.with_name("x.csv").write_bytes(predicted.read_bytes())
+    assert main(["convert", str(predicted.with_name(name))]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_list_of_names_is_no_file_of_boxes(
+    tmp_path: Path, model: Path, cards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With it, every picture was named as a whole, and 0 boxes were told as if somebody had looked."""
+    names, output = tmp_path / "t.csv", tmp_path / "x.csv"
+    names.write_text("RootFolder,File,RelativePath,Species\ncards,IMAG0001.JPG,Station A,cat\n", encoding="utf-8")
+    words = ["predict", str(cards), "--model", str(model), "--detections", str(names), "-o", str(output)]
+    assert main(words) == 2
+    assert "t.csv: Timelapse without boxes" in capsys.readouterr().err
+    assert not output.exists()

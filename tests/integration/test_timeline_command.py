@@ -58,7 +58,10 @@ def test_convert_makes_it_again_also_when_the_photos_are_gone(cards: Path, model
     ("words", "message"),
     [
         (["-o", "x.csv", "--html", "page.txt"], "does not end in .html"),
-        (["-o", "x.csv", "--html", "mine.html"], "is there, and no page: give another name, or --overwrite"),
+        (
+            ["-o", "x.csv", "--html", "mine.html"],
+            "is there, and no page that animals wrote: give another name, or --overwrite",
+        ),
         (["--html", "page.html"], "name it with --output"),
         (["-o", "x.csv", "--html", "cards"], "does not end in .html"),
     ],
@@ -66,10 +69,10 @@ def test_convert_makes_it_again_also_when_the_photos_are_gone(cards: Path, model
 def test_a_page_that_cannot_be_is_refused_before_any_work(
     words: list[str], message: str, cards: Path, model: str, capsys: Capture
 ) -> None:
-    mine = put(cards.parent, "mine.html", b"a letter")
+    mine = put(cards.parent, "mine.html", b"<!DOCTYPE html>\n<title>a letter</title>")
     assert main(["predict", "cards", "--model", model, *words]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert message in lines[0]
-    assert mine.read_bytes() == b"a letter"
+    assert mine.read_bytes() == b"<!DOCTYPE html>\n<title>a letter</title>"
     assert not Path("x.csv").exists()

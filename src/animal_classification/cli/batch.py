@@ -191,7 +191,7 @@ def status(*, batch: str, as_json: bool) -> None:
     metavar="FILE",
     required=True,
     type=click.Path(path_type=Path),
-    help="The table: .parquet or .csv.",
+    help="The table: .parquet or .csv; after a plan with --detector also .xlsx, .json or .jsonl.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @rule_options
@@ -287,7 +287,8 @@ def _plan_lines(batch: str, made: Plan, estimate: Estimate, skipped: int) -> lis
     hours = estimate.core_hours
     many = f"; with 100 cores {_duration(hours / 100)}" if hours > 1 else ""
     work = f"{hours:,.1f} core hours" if hours >= 1 else f"{hours * 60:.1f} core minutes"
-    left_out = f"  not looked at: {skipped:,} files that are no photos (--all-files gives each a row)"
+    files = "file that is no photo" if skipped == 1 else "files that are no photos"
+    left_out = f"  not looked at: {skipped:,} {files} (--all-files gives each a row)"
     return [
         f"{estimate.photos:,} photos in {made.shards:,} shards, {_size(estimate.read_bytes)} -> {batch}",
         f"  work: {work}, at {CORE_MS_NOTE}{many}{'' if made.field_run is None else '; the detector comes on top'}",

@@ -21,7 +21,6 @@ from animal_classification.errors import AnimalsError, UsageError
 
 if TYPE_CHECKING:
     from animal_classification.data.discovery import WalkLog
-    from animal_classification.field.card_report import CardsReport
 
 ENDINGS = (".csv", ".json")
 
@@ -68,13 +67,15 @@ def command(paths: tuple[str, ...], output: str | None, as_json: bool, quiet: bo
     log = WalkLog()
     with sigterm_like_ctrl_c(), ProgressLine(shown=not quiet) as progress:
         report = check.run(files.walk(log), lambda done: progress.describe(f"looking at files: {done:,}"))
-    if output:
+    if not report.files and not log.lost:  # an unplugged card must not empty yesterday's table
+        raise AnimalsError(f"no photos and no videos in {', '.join(map(repr, paths[:3]))}")
+    if output and report.files:
         write_report(report, Path(output))
     if as_json:
         print_json(report_object(report))
     else:
         print_lines(card_lines(report, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-    return _exit_code(report, log, paths)
+    return _exit_code(log)
 
 
 def _check_output(output: str | None, *, overwrite: bool) -> None:
@@ -91,12 +92,10 @@ def _check_output(output: str | None, *, overwrite: bool) -> None:
         raise UsageError(f"{output!r} is there already; give another --output, or --overwrite to replace it")
 
 
-def _exit_code(report: CardsReport, log: WalkLog, paths: tuple[str, ...]) -> int:
+def _exit_code(log: WalkLog) -> int:
     if log.lost:
         folder, why = next(iter(log.lost.items()))
         more = f" and {len(log.lost) - 1} more" if len(log.lost) > 1 else ""
         complain(f"cannot read the folder {folder!r}{more} ({why}): its files are missing from the result")
         return 1
-    if not report.files:
-        raise AnimalsError(f"no photos and no videos in {', '.join(map(repr, paths[:3]))}")
     return 0

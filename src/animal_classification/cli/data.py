@@ -19,6 +19,7 @@ from animal_classification.common.progress import ProgressLine
 from animal_classification.data.cleanup import check_kinds
 from animal_classification.data.diff import compare, text_lines
 from animal_classification.data.download import MANIFEST, download
+from animal_classification.data.manifest import refuse_foreign_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,10 @@ rule_options = apply(
 @json_option
 def inspect(source: str, options: SourceOptions, html: Path | None, as_json: bool, **rules: Any) -> None:
     """Say what is in SOURCE, and what is wrong with it."""
+    if html is not None:
+        from animal_classification.report.page import refuse_foreign_page
+
+        refuse_foreign_page(html)
     with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     if html is not None:
@@ -97,6 +102,7 @@ def clean(
 ) -> None:
     """Write a manifest that leaves out what is wrong; the photos stay as they are."""
     check_kinds(keep)
+    refuse_foreign_manifest(output)
     with ProgressLine() as progress:
         inspection = _inspect(source, options, progress, **rules)
     cleaning = data.clean(inspection.manifest, inspection.findings, keep=keep)
@@ -136,6 +142,7 @@ def split(source: str, options: SourceOptions, output: Path, as_json: bool, **pl
     seed give the same division, whatever the files are called and wherever they lie.
     """
     checked = data.SplitPlan(**plan)
+    refuse_foreign_manifest(output)
     with ProgressLine() as progress:
         manifest = _read(source, options, progress)
         facts = _facts(manifest, options)

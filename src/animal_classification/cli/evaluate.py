@@ -21,6 +21,7 @@ from animal_classification.cli.options import (
 )
 from animal_classification.cli.output import print_json, print_lines, print_notes
 from animal_classification.common.progress import ProgressLine
+from animal_classification.common.text_files import refuse_foreign
 
 if TYPE_CHECKING:
     from animal_classification.data.sources import SourceOptions
@@ -79,10 +80,14 @@ def command(
 
     require()
     installed_engine(engine)
+    if output is not None:
+        refuse_foreign(output, lambda content: content.startswith(b"{") and b'"model"' in content, "evaluation")
     if report is not None:
         from animal_classification.report import page
+        from animal_classification.report.writer import check_report_target
 
         page.require()
+        check_report_target(report)
     recipe = ReportInputs(
         created=datetime.now(UTC).replace(microsecond=0),
         model=model,

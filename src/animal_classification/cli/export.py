@@ -118,8 +118,9 @@ def command(
 
 def _reading(options: SourceOptions) -> dict[str, Any]:
     """What was said of how the photos are read, so that they can be read again."""
-    root = None if options.root is None else str(options.root)
-    return {"kind": options.kind, "root": root, "columns": asdict(options.columns)}
+    root, boxes = (None if place is None else str(place) for place in (options.root, options.boxes))
+    crops = {"boxes": boxes, "blanks": options.blanks} if boxes or options.blanks else {}
+    return {"kind": options.kind, "root": root, "columns": asdict(options.columns), **crops}
 
 
 def _object(exported: ExportedModel, output: str) -> dict[str, Any]:

@@ -222,6 +222,8 @@ def collect(config_file: Path, as_json: bool, labels: Path | None, yes: bool, **
 
 
 def _print_collected(row: Transition, *, as_json: bool) -> None:
+    from animal_classification.loop.labels import left_out_lines
+
     if as_json:
         print_json(row.as_object())
         return
@@ -236,10 +238,12 @@ def _print_collected(row: Transition, *, as_json: bool) -> None:
             (found["conflicts"], "photos of which people say different things: conflict.csv"),
             (found["doubts"], "labels that the other photos contradict: doubts.csv"),
             (found["no_photo"], "words without a photo: it is not kept any more"),
-            *found["refused"].items(),
+            (found["unreadable"], "photos cannot be read"),
+            *((count, f"photos are left out: {why}") for why, count in found["refused"].items()),
         )
         if count
     )
+    print_notes(left_out_lines(found["unknown_labels"], found["unnamed"], found["untrusted"]))
     if "to_commit" in found:
         print_notes([f"the data are DVC's; to commit them: {found['to_commit']}"])
     print_notes([f"they are in {found['folder']}; next: animals loop run"])

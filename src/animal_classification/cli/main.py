@@ -197,7 +197,7 @@ def _explain(error: Exception, frame: Frame) -> int:
 
 
 def _usage_line(error: click.UsageError) -> str:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().replace("\n\t", " ").rstrip(".")  # click lists choices a line each
     if isinstance(error, click.NoSuchOption):
         message = f"no such option '{error.option_name}'{nearest(error.option_name, _options(error.ctx))}"
     return f"{message[:1].lower()}{message[1:]}"

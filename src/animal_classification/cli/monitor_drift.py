@@ -93,6 +93,8 @@ def drift(
         place = log_place(log_folder, log_url)
         _drift_of_log(place, LogWords(since, source, model, size, against or "baseline"), fail_on, as_json)
         return
+    if source:
+        raise UsageError("--source chooses photos of a server's log: add --since, or name the folder of that camera")
     asked = DriftRequest(photos=photos, model=model, size=size, against=against or TRAINING, engine=engine, html=html)
     with ProgressLine(shown=not quiet) as progress:
         done = judge_photos(asked, progress)

@@ -5,6 +5,7 @@ Which task does what is not in these documents: every task takes shards that nob
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from animal_classification.cloud import iam
@@ -30,7 +31,7 @@ def documents(settings: DeploySettings, platform: Platform) -> list[Document]:
     asked = settings.batch
     if asked is None:
         raise UsageError("the settings have no batch: say where it is, under batch (docs/batch.md)")
-    if platform in ("cloudrun-jobs", "vertex") and asked.place.startswith("/"):
+    if asked.place.startswith("/"):  # no volume is mounted on any of them
         raise UsageError(f"batch.place is {asked.place!r}, which {platform} does not reach: plan it into gs://")
     if platform == "cloudrun-jobs":
         return [*_rights(settings), _run_job(settings, asked)]
@@ -194,7 +195,7 @@ def _ray_job(settings: DeploySettings, asked: BatchJob) -> dict[str, Any]:
         ],
     }
     spec = {
-        "entrypoint": f"animals batch run {asked.place} --runner ray --address auto --json",
+        "entrypoint": f"animals batch run {shlex.quote(asked.place)} --runner ray --address auto --json",
         "submissionMode": "K8sJobMode",
         "backoffLimit": asked.retries,
         "activeDeadlineSeconds": asked.seconds,

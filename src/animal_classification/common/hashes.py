@@ -14,3 +14,11 @@ def hash_file(path: Path) -> str:
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_of_file(path: Path) -> str:
+    """The same; empty where the file cannot be read, which its reader will tell."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return ""

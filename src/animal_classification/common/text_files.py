@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 from animal_classification.common.atomic import new_file
@@ -45,6 +46,29 @@ def replace_text(text: str, target: Path) -> None:
         OutputError: The system refuses.
     """
     _write(text, target, parents=False)
+
+
+def refuse_foreign(target: Path, is_ours: Callable[[bytes], bool], what: str, hint: str = "give another name") -> None:
+    """Refuse to replace a file that somebody else made; an empty one may go.
+
+    Args:
+        target: The file to be.
+        is_ours: Whether content is what this program writes there.
+        what: What that would be, for the message: ``page``.
+        hint: What to do.
+
+    Raises:
+        UsageError: There is another file of that name.
+        OutputError: It cannot be read.
+    """
+    if not target.is_file():
+        return
+    try:
+        content = target.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot read {str(target)!r}, which would be replaced: {error.strerror}") from error
+    if content and not is_ours(content):
+        raise UsageError(f"{str(target)!r} is there, and no {what} that animals wrote: {hint}")
 
 
 def cannot_write(target: Path, error: OSError, hint: str = "") -> OutputError:

@@ -84,6 +84,16 @@ def read_about(path: Path) -> str | None:
     return None if found is None else bytes(found[0]).decode("utf-8")
 
 
+def is_about(path: Path, words: str) -> bool:
+    """Whether a file is a table of ``write_table`` with these words among what it says about itself."""
+    import duckdb
+
+    try:
+        return words in (read_about(path) or "")
+    except duckdb.Error:
+        return False
+
+
 def connect(threads: int = 1, **more: Any) -> duckdb.DuckDBPyConnection:
     """A database in memory that downloads nothing and leaves nothing behind.
 

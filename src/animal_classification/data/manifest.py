@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from animal_classification.common.atomic import new_file
+from animal_classification.common.text_files import refuse_foreign
 from animal_classification.data import duckdb_parquet
 from animal_classification.errors import OutputError, UsageError
 
@@ -167,14 +168,31 @@ def write_manifest(manifest: Manifest, target: Path, place: Path | None = None) 
     import duckdb
 
     about = json.dumps(_about(manifest, (place or target.parent).absolute()))
+    refuse_foreign_manifest(target)
     try:
-        if target.is_dir():
-            raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
         with new_file(target) as temporary:
             duckdb_parquet.write_table(temporary, (asdict(row) for row in manifest), TYPES, about)
     except (OSError, duckdb.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
         raise OutputError(f"cannot write {str(target)!r}: {why}") from error
+
+
+def refuse_foreign_manifest(target: Path) -> None:
+    """Refuse to write a manifest in place of a file that is none, such as the table of labels that it is made from.
+
+    Raises:
+        UsageError: It is there.
+        OutputError: It is a folder, or cannot be read.
+    """
+    if target.is_dir():
+        raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file such as manifest.parquet")
+    hint = "give another --output, such as manifest.parquet"
+    refuse_foreign(
+        target,
+        lambda content: content.startswith(b"PAR1") and duckdb_parquet.is_about(target, '"root"'),
+        "manifest",
+        hint,
+    )
 
 
 def read_manifest(path: Path, root: Path | None) -> Manifest:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -74,7 +75,7 @@ def read_table(file: Path) -> Table:
     except OSError as error:
         raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{str(file)!r} is not UTF-8 text; save it again as UTF-8") from error
+        raise UsageError(f"{str(file)!r} is not UTF-8 text; save it again as UTF-8 (in Excel: CSV UTF-8)") from error
     except (csv.Error, ValueError) as error:
         raise UsageError(f"{str(file)!r} cannot be read as {suffix[1:] or 'csv'}: {error}") from error
     if not table.rows:
@@ -111,8 +112,18 @@ def plain_name(column: str) -> str:
 
 
 def _read_csv(file: Path) -> Table:
-    with file.open(encoding="utf-8-sig", newline="") as text:
+    with file.open(encoding=_encoding_of(file), newline="") as text:
         return _csv_table(text, repr(str(file)))
+
+
+def _encoding_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return _encoding(stream.read(2))
+
+
+def _encoding(beginning: bytes) -> str:
+    """UTF-8, unless a byte order mark says UTF-16, as in what Excel calls Unicode text."""
+    return "utf-16" if beginning[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def table_from_bytes(data: bytes, where: str) -> Table:
@@ -124,9 +135,9 @@ def table_from_bytes(data: bytes, where: str) -> Table:
         UsageError: It is empty, or no table.
     """
     try:
-        return _csv_table(io.StringIO(data.decode("utf-8-sig"), newline=""), repr(where), short=True)
+        return _csv_table(io.StringIO(data.decode(_encoding(data)), newline=""), repr(where), short=True)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where!r} is not UTF-8 text; save it again as UTF-8") from error
+        raise UsageError(f"{where!r} is not UTF-8 text; save it again as UTF-8 (in Excel: CSV UTF-8)") from error
     except csv.Error as error:
         raise UsageError(f"{where!r} cannot be read as csv: {error}") from error
 
@@ -211,7 +222,7 @@ def _read_lines(file: Path) -> Table:
 
 
 def _nonempty_lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8-sig") as text:
+    with file.open(encoding=_encoding_of(file)) as text:
         yield from (line for line in text if line.strip())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animal_classification.data.sources import Columns, SourceOptions
+from animal_classification.data.sources.recognized import FIELD_KINDS
 from animal_classification.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,13 +82,18 @@ def training_source(info: BundleInfo, asked: SourceOptions = _DEFAULTS) -> Train
 
 def _source(path: str, reading: object, asked: SourceOptions) -> TrainingSource:
     words = reading if isinstance(reading, Mapping) else {}
-    kind, root = (_text(words.get(key)) for key in ("kind", "root"))
+    root = _text(words.get("root"))
     columns = words.get("columns")
     then = {name: _text(columns.get(name)) for name in asdict(asked.columns)} if isinstance(columns, Mapping) else {}
+    kind = asked.kind if asked.kind != _DEFAULTS.kind else _text(words.get("kind")) or _DEFAULTS.kind
+    is_field = kind in FIELD_KINDS  # boxes and blanks apply to no other
+    boxes = _text(words.get("boxes")) if is_field else None
     options = replace(
         asked,
-        kind=asked.kind if asked.kind != _DEFAULTS.kind else kind or _DEFAULTS.kind,
+        kind=kind,
         root=asked.root or (None if root is None else Path(root)),
+        boxes=asked.boxes or (None if boxes is None else Path(boxes)),
+        blanks=asked.blanks or (is_field and words.get("blanks") is True),
         columns=Columns(**{name: now or then.get(name) for name, now in asdict(asked.columns).items()}),
     )
     return TrainingSource(path, options)

@@ -68,11 +68,12 @@ class _Cells:
             raise self.wrong(column, f"{text} is not between -{limit} and {limit} degrees")
         return value
 
-    def moment(self, column: str) -> datetime | None:
+    def moment(self, column: str, *, of_a_day: str = "00:00:00") -> datetime | None:
+        """A time; ``of_a_day`` is the one that a day without a time stands for."""
         text = self.values.get(column, "")
         if not text:
             return None
-        moment = parse_time(text) or parse_time(f"{text} 00:00:00")
+        moment = parse_time(text) or parse_time(f"{text} {of_a_day}")
         if moment is None:
             raise self.wrong(column, f"{text!r} is no time; write 2026-05-31 14:30:00")
         return moment
@@ -126,6 +127,8 @@ def _rows(table: Table) -> Iterator[_Cells]:
         raise UsageError(f"{table.where} has two columns {doubled!r}")
     if not {"deploymentID", "folder"} & set(names):
         near = table.names_near(["deploymentID", "folder"])
+        if "" in table.columns:  # a title above the table, or merged cells
+            near += "; the first line must name the columns, each in a cell of its own"
         raise UsageError(f"{table.where} has no column 'deploymentID' or 'folder'{near}")
     for place, row in enumerate(table.rows):
         cells = {name: cell.strip() for name, cell in zip(names, row, strict=True) if name}
@@ -159,7 +162,8 @@ def _deployment(cells: _Cells) -> Deployment:
     if (latitude is None) != (longitude is None):
         missing = "latitude" if latitude is None else "longitude"
         raise cells.wrong(missing, "is empty; a place has latitude and longitude")
-    start, end = cells.moment("deploymentStart"), cells.moment("deploymentEnd")
+    # Whoever writes a day means all of it: the camera may have been fetched at noon.
+    start, end = cells.moment("deploymentStart"), cells.moment("deploymentEnd", of_a_day="23:59:59")
     if start and end and end < start:
         raise cells.wrong("deploymentEnd", f"{cells.values['deploymentEnd']!r} is before deploymentStart")
     zone = cells.values.get("timezone", "")

@@ -82,6 +82,24 @@ class SpokenOf:
     untrusted: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
 
+    def left_out(self) -> list[str]:
+        """What is not taken, a line for each reason."""
+        lines = left_out_lines(self.unknown_labels, self.unnamed, self.untrusted)
+        return [*lines, f"of {len(self.conflicts)} photos different things are said"] if self.conflicts else lines
+
+
+def left_out_lines(unknown_labels: Mapping[str, int], unnamed: int, untrusted: int) -> list[str]:
+    """What became of labels that are not taken, a line for each reason; the fields of ``SpokenOf``."""
+    unknown = sorted(unknown_labels.items(), key=lambda item: (-item[1], item[0]))
+    lines = [
+        f"{count} photos of {label!r} are left out: no class yet (--new-class {label!r})" for label, count in unknown
+    ]
+    if unnamed:
+        lines.append(f"{unnamed} photos are left out of which only a group was confirmed")
+    if untrusted:
+        lines.append(f"{untrusted} words are left out of people who are not trusted")
+    return lines
+
 
 def from_words(words: Iterable[Word], classes: Sequence[str], config: CollectConfig) -> SpokenOf:
     """Make labels of the words on photos that no cycle has taken yet.

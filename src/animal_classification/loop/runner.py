@@ -97,7 +97,7 @@ def begin(work: Workplace, spoken: SpokenOf, why: str) -> LoopRun:
                 f"animals loop stop {cycle.name} ends it"
             )
         if not spoken.labelled:
-            raise UsageError("there is no new labelled photo to collect")
+            raise UsageError("; ".join(("there is no new labelled photo to collect", *spoken.left_out())))
         name = work.ledger.cycle_name(len(work.cycles()) + 1)
         ask_no_more(work)
         return _done(work, [_append(work, name, 0, collect_labels(work, name, spoken, why))], None)

@@ -20,10 +20,10 @@ from animal_classification.common.progress import Progress, silent
 from animal_classification.common.text_files import cannot_write
 from animal_classification.data.manifest import FRESH, Manifest
 from animal_classification.data.scanner import scan
-from animal_classification.data.sources.listing import SourceOptions
 from animal_classification.data.sources.reader import read_source
 from animal_classification.data.splitter import SplitPlan, split
 from animal_classification.errors import UsageError
+from animal_classification.training.dataset import cache_folder, source_options
 
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
@@ -68,9 +68,8 @@ def open_series(home: Path, config: Config, progress: Progress = silent) -> Seri
     newest = newest_series(home)
     if newest is not None:
         return newest
-    cache = None if config.data.cache is None else Path(config.data.cache)
-    manifest = read_source(config.data.path, SourceOptions(kind=config.data.kind, cache=cache, progress=progress))
-    facts = scan([manifest.file(row) for row in manifest], cache=cache)
+    manifest = read_source(config.data.path, source_options(config.data, progress))  # as a training reads them
+    facts = scan([manifest.file(row) for row in manifest], cache=cache_folder(config.data))
     plan = SplitPlan(test=config.data.test, val=config.data.val, seed=config.seed, resplit=config.data.resplit)
     return _write(home, 1, split(manifest, facts, plan).manifest)
 

@@ -107,7 +107,13 @@ def train_candidate(work: Workplace, cycle: Cycle) -> Move:
     mark_collected(work.engine, words, cycle.name)
     output = work.ledger.folder(cycle.name) / "runs"
     config = work.training(
-        {"data.path": found["manifest"], "data.kind": "manifest", "data.resplit": False, "output": str(output)}
+        {
+            "data.path": found["manifest"],
+            "data.kind": "manifest",
+            "data.root": None,  # which the manifest knows
+            "data.resplit": False,
+            "output": str(output),
+        }
     )
     bundle = _finished(output)
     notes: tuple[str, ...] = ()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
-from animal_classification.data.duckdb_parquet import write_table
+from animal_classification.common.text_files import refuse_foreign
+from animal_classification.data.duckdb_parquet import is_about, write_table
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.imaging.statistics import NAMES
 from animal_classification.monitoring.drift.judge import NoReferenceError
@@ -47,6 +48,7 @@ COLUMNS = {
     **dict.fromkeys(NAMES, "DOUBLE"),
 }
 Row = dict[str, Any]
+_ABOUT = "animals monitor export"
 
 
 def export_log(engine: Engine, target: Path, since: datetime, model: str | None = None) -> int:
@@ -122,6 +124,7 @@ def _referenced(bundle: Bundle, reference: DriftReference) -> Iterator[Row]:
 def _write(rows: Iterable[Row], target: Path) -> int:
     if target.suffix.lower() != ".parquet":
         raise UsageError(f"{str(target)!r}: this table is a .parquet file; give it such a name")
+    refuse_foreign(target, lambda content: content.startswith(b"PAR1") and is_about(target, _ABOUT), "such table")
     count = 0
 
     def counted() -> Iterator[Row]:
@@ -135,7 +138,7 @@ def _write(rows: Iterable[Row], target: Path) -> int:
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animals-") as folder:
             made = Path(folder) / "table.parquet"
-            write_table(made, counted(), COLUMNS, "animals monitor export")
+            write_table(made, counted(), COLUMNS, _ABOUT)
             made.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error

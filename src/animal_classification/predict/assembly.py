@@ -93,11 +93,12 @@ class Assembly:
     _not_places: frozenset[Position] = frozenset()
 
     def __enter__(self) -> Assembly:
-        self._stack = ExitStack()
-        self._source: IO[bytes] = self._stack.enter_context(self.journal.open("rb"))
-        self._decided: IO[bytes] = self._stack.enter_context(TemporaryFile())
-        self._events: IO[bytes] = self._stack.enter_context(TemporaryFile())
-        self._decide_all(self._deployments())
+        with ExitStack() as stack:  # closed where the journal turns out to be damaged
+            self._source: IO[bytes] = stack.enter_context(self.journal.open("rb"))
+            self._decided: IO[bytes] = stack.enter_context(TemporaryFile())
+            self._events: IO[bytes] = stack.enter_context(TemporaryFile())
+            self._decide_all(self._deployments())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animal_classification.common.suggest import nearest_file
 from animal_classification.data.discovery import table_name
 from animal_classification.errors import UsageError
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables
-from animal_classification.predict.journal import Journal, stored_header
+from animal_classification.predict.journal import KEPT, UNFINISHED, Journal, stored_header
 from animal_classification.predict.writers.field_table_file import (
-    KEPT,
     FieldWriting,
     kept_journal,
     refuse_foreign,
@@ -67,6 +67,8 @@ def convert(request: ConvertRequest) -> ConvertResult:
     if kind is None:
         raise UsageError(f"--output {output!r} ends in none of .csv, .xlsx, .json, .jsonl and .parquet; add --format")
     target = checked_target(output, kind)
+    if target == journal:
+        raise UsageError(f"--output {output!r} is the journal that tables are made from: give another name")
     if not request.overwrite and target.exists() and not is_own_table(target):
         raise UsageError(f"{output!r} is there, and no table of animals predict: give another --output, or --overwrite")
     header = stored_header(journal)
@@ -88,13 +90,17 @@ def find_journal(table: str) -> Path:
         UsageError: There is none.
     """
     path = Path(table).resolve()
-    places = (path, kept_journal(path), path.with_name(f"{path.name}.partial"))
-    for place in places if path.name.endswith((KEPT, ".partial")) else places[1:]:
+    places = (path, kept_journal(path), path.with_name(f"{path.name}{UNFINISHED}"))
+    for place in places if path.name.endswith((KEPT, UNFINISHED)) else places[1:]:
         if place.is_file():
             return place
-    there = "was made without --detector and the like" if path.is_file() else "is not there"
-    raise UsageError(f"{table!r} {there}: no {kept_journal(path).name!r} beside it, from which tables are made")
+    if not path.exists():
+        raise UsageError(f"no such file: {table!r}{nearest_file(path)}")
+    raise UsageError(
+        f"{table!r} cannot be made again: no {kept_journal(path).name!r} beside it; animals predict leaves one after a "
+        "run with --detector, --detections or another option of the field"
+    )
 
 
 def _table_of(journal: Path) -> Path:
-    return journal.with_name(journal.name.removesuffix(KEPT).removesuffix(".partial"))
+    return journal.with_name(journal.name.removesuffix(KEPT).removesuffix(UNFINISHED))

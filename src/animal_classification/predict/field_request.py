@@ -84,7 +84,7 @@ class FieldRequest:
         names = {one.name for one in fields(FieldRules)}
         of_rules = {name: options.pop(name) for name in [*options] if name in names}
         own = {name: options.pop(name) for name in ("detector", "detect", "detections") if name in options}
-        if not any(value not in (None, False, ()) for value in (*of_rules.values(), *own.values())):
+        if all(value is None or value is False or value == () for value in (*of_rules.values(), *own.values())):
             return None
         if own.get("detector") == "none":
             own["detector"] = None

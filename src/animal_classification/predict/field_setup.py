@@ -11,6 +11,7 @@ from animal_classification.common.hashes import hash_file
 from animal_classification.data.recognitions import Match, Recognitions, read_recognitions
 from animal_classification.detection.detector import Detector
 from animal_classification.detection.scene_classifier import SceneClassifier
+from animal_classification.errors import UsageError
 from animal_classification.field.camera_clock import TimeRules
 from animal_classification.predict.field_run import BoxSource, FieldRun
 from animal_classification.predict.photo_inference import FieldPhotos
@@ -114,8 +115,13 @@ class MatchedBoxes:
         """For all photos of a run.
 
         Raises:
-            UsageError: Which entry belongs to which photo is ambiguous.
+            UsageError: Which entry belongs to which photo is ambiguous, or they are names and no boxes.
         """
+        if not recognitions.has_boxes and not recognitions.needs_size:
+            raise UsageError(
+                f"{recognitions.where}: {recognitions.dialect} without boxes, which says where in no picture an animal "
+                "is; name a file with boxes, or use --detector lite"
+            )
         return cls(recognitions, recognitions.match(photo.name for photo in photos.walk()))
 
     def __call__(self, name: str, size: tuple[int, int]) -> tuple[Detection, ...] | None:

@@ -22,6 +22,10 @@ from animal_classification.predict.journal_header import MARK, JournalHeader, he
 from animal_classification.predict.table import Row, is_row
 from animal_classification.predict.writers.text import to_json
 
+UNFINISHED = ".partial"
+"""How the name of the journal ends while its run is not finished: its last row may be torn then."""
+KEPT = ".run.jsonl"
+"""How the name of the journal ends that stays beside the tables of a finished field run."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _LONGEST_HEADER = 16 * 1024 * 1024
 _SYNC_EVERY = 8 * 1024 * 1024
@@ -221,12 +225,21 @@ class Journal:
 
 
 def stored_entries(path: Path) -> Iterator[tuple[int, JournalEntry]]:
-    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``."""
+    """The whole rows of a journal that nobody writes any more, each with its position for ``entry_at``.
+
+    Raises:
+        OutputError: It is that of a finished run, and damaged: tables made from it would lack rows.
+    """
     with path.open("rb") as file:
         place = len(file.readline(_LONGEST_HEADER))
-        for line in file:
+        for number, line in enumerate(file):
             entry = _parse(line)
             if entry is None:
+                if path.name.endswith(KEPT):
+                    raise OutputError(
+                        f"{str(path)!r} is damaged after {number:,} rows, perhaps a copy that was cut short: "
+                        "copy it again, or make it whole with animals predict --resume"
+                    )
                 return
             yield place, entry
             place += len(line)

@@ -13,7 +13,7 @@ from animal_classification.predict.assembly import Assembly
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.journal import stored_header
-from animal_classification.report.page import require
+from animal_classification.report.page import refuse_foreign_page, require
 from animal_classification.report.timeline_page import (
     TimelineAnswer,
     TimelineBox,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from animal_classification.predict.field_request import FieldRules
 
 _HTML = (".html", ".htm")
-_MARK = b"<!doctype html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,8 @@ class TimelineTarget:
             raise UsageError(f"--html {self.path!r} does not end in .html; change it")
         if target.is_dir():
             raise UsageError(f"--html {self.path!r} is a folder; name a file")
-        if target.is_file() and not self.overwrite and not _is_page(target):
-            raise UsageError(f"--html {self.path!r} is there, and no page: give another name, or --overwrite")
-
-
-def _is_page(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(len(_MARK)).lower() == _MARK
+        if not self.overwrite:
+            refuse_foreign_page(target, "give another name, or --overwrite")
 
 
 class PhotoFinder(Protocol):

@@ -18,9 +18,10 @@ from animal_classification.evaluation.metrics import require as require_metrics
 from animal_classification.evaluation.result import Evaluation, ModelComparison, ModelFacts
 from animal_classification.registry import resolve_model
 from animal_classification.report import markdown
+from animal_classification.report.page import refuse_foreign_page
 from animal_classification.report.page import require as require_templates
 from animal_classification.report.report_inputs import Measurement, ReportInputs, inputs_of, measure, reading_of
-from animal_classification.report.writer import PAGES, write_report
+from animal_classification.report.writer import PAGES, check_report_target, write_report
 
 _REPORT = "report"
 
@@ -62,6 +63,7 @@ def page_of_model(request: ReportRequest, output: Path | None) -> Path:
     path = Path(request.what)
     is_evaluation = path.suffix.lower() == ".json"
     target = output or (path.with_suffix(".html") if is_evaluation else Path(_REPORT))
+    check_report_target(target, with_card=not is_evaluation or request.model is not None)
     with ProgressLine(shown=not request.quiet) as progress:
         measured = _read(path, request) if is_evaluation else _measure(request, progress)
         return write_report(measured, target).page
@@ -72,6 +74,7 @@ def page_of_text(path: Path, output: Path | None) -> Path:
     target = output or path.with_suffix(".html")
     if target.suffix.lower() not in PAGES:
         target = target / f"{path.stem}.html"
+    refuse_foreign_page(target)
     markdown.write_page(path, target)
     return target
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from animal_classification.common.text_files import refuse_foreign
 from animal_classification.errors import MissingExtraError
 from animal_classification.evaluation.result import Evaluation
 from animal_classification.report import provenance, summary, tables
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 
 _EXTRA = "evaluate"
 _BLOCK = '<script type="application/json" id="animals-report">{}</script>'
+# How all of our pages begin, those of earlier versions included: by this they are told from pages of others.
+_BEGINNING = (
+    b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    b'<meta name="viewport" content="width=device-width, initial-scale=1">'
+)
 _IN_PAGE = re.compile(_BLOCK.format("([^<]*)"))
 
 
@@ -87,6 +94,16 @@ def require(what: str = "a report") -> None:
     """
     if find_spec("jinja2") is None:
         raise MissingExtraError(what, _EXTRA)
+
+
+def refuse_foreign_page(target: Path, hint: str = "give another name") -> None:
+    """Refuse to write a page in place of a file that is none of ours, before any work is done.
+
+    Raises:
+        UsageError: It is there.
+        OutputError: It cannot be read.
+    """
+    refuse_foreign(target, lambda content: content.startswith(_BEGINNING), "page", hint)
 
 
 def render(data: PageData, bundle: Bundle | None, pictures: Pictures) -> str:

@@ -47,6 +47,11 @@ def parse_only(model: type[_Model], found: Sequence[str], where: str) -> _Model:
         raise UsageError(f"{where!r}: what it says of how it was made is damaged ({place}: {first['msg']})") from error
 
 
+def carries_inputs(card: str) -> bool:
+    """Whether a text is a model card that was written with a report."""
+    return _IN_TEXT.search(card) is not None
+
+
 class ReportInputs(BaseModel):
     """What to measure, and how.
 
@@ -58,6 +63,8 @@ class ReportInputs(BaseModel):
         kind: What the source is.
         root: Folder that a table's paths start from.
         columns: Names of a table's columns.
+        boxes: A file of another program with boxes, for a source that has only labels.
+        blanks: Whether pictures without anything are a class of their own.
         split: Which part of the source.
         unknown: Photos of none of the classes.
         compare: Another model beside it.
@@ -73,6 +80,8 @@ class ReportInputs(BaseModel):
     kind: str = "auto"
     root: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    boxes: str | None = None
+    blanks: bool = False
     split: str = "test"
     unknown: tuple[str, ...] = ()
     compare: str | None = None
@@ -95,15 +104,21 @@ class ReportInputs(BaseModel):
 
     def source_options(self, cache: Path | None = None) -> SourceOptions:
         """How the source is read."""
-        root = None if self.root is None else Path(self.root)
-        return SourceOptions(kind=self.kind, root=root, columns=Columns(**dict(self.columns)), cache=cache)
+        return SourceOptions(
+            kind=self.kind,
+            root=None if self.root is None else Path(self.root),
+            columns=Columns(**dict(self.columns)),
+            cache=cache,
+            boxes=None if self.boxes is None else Path(self.boxes),
+            blanks=self.blanks,
+        )
 
 
 def reading_of(options: SourceOptions) -> dict[str, Any]:
     """How photos are read, under the names of ``ReportInputs``."""
-    root = None if options.root is None else str(options.root)
+    root, boxes = (None if place is None else str(place) for place in (options.root, options.boxes))
     columns = tuple((name, value) for name, value in asdict(options.columns).items() if value is not None)
-    return {"kind": options.kind, "root": root, "columns": columns}
+    return {"kind": options.kind, "root": root, "columns": columns, "boxes": boxes, "blanks": options.blanks}
 
 
 def inputs_of(bundle: Bundle, model: str, options: SourceOptions = _AS_TRAINED) -> ReportInputs:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animal_classification.common.text_files import write_text
+from animal_classification.common.text_files import refuse_foreign, write_text
 from animal_classification.report.gallery import PhotosAtHand
 from animal_classification.report.model_card import report_card
-from animal_classification.report.page import PageData, render
+from animal_classification.report.page import PageData, refuse_foreign_page, render
+from animal_classification.report.report_inputs import carries_inputs
 
 if TYPE_CHECKING:
     from animal_classification.report.report_inputs import Measurement
@@ -24,6 +25,25 @@ class Written:
 
     page: Path
     model_card: Path | None
+
+
+def check_report_target(target: Path, *, with_card: bool = True) -> None:
+    """Refuse to write a report over files of others, before anything is measured.
+
+    Args:
+        target: As for :func:`write_report`.
+        with_card: Whether there will be a model card.
+
+    Raises:
+        UsageError: A page or a card is there that no report has written.
+        OutputError: It cannot be read.
+    """
+    single = target.suffix.lower() in PAGES
+    page = target if single else target / PAGE
+    refuse_foreign_page(page)
+    if with_card:
+        card = page.with_suffix(".md") if single else target / CARD
+        refuse_foreign(card, lambda text: carries_inputs(text.decode("utf-8", "replace")), "model card")
 
 
 def write_report(measurement: Measurement, target: Path) -> Written:

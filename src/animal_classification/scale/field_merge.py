@@ -12,7 +12,7 @@ from pathlib import Path
 from animal_classification.predict.field_request import FieldRules
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
-from animal_classification.predict.journal import JournalEntry
+from animal_classification.predict.journal import UNFINISHED, Journal, JournalEntry, stored_header
 from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row
 from animal_classification.predict.timeline import TimelineTarget, timeline_of
@@ -21,6 +21,18 @@ from animal_classification.predict.writers.text import Format
 from animal_classification.scale.batch_photos import BatchPhotos
 from animal_classification.scale.plan import Plan
 from animal_classification.scale.storage import BatchFolder
+
+
+def _forget_killed_merge(output: Path, header: JournalHeader) -> None:
+    """Delete what a merge of the same batch left that was killed; an unfinished run of anything else stays.
+
+    Raises:
+        OutputError: Another merge is writing it now.
+    """
+    left = output.resolve().with_name(f"{output.resolve().name}{UNFINISHED}")
+    if left.is_file() and not stored_header(left).differences(header):
+        with closing(Journal(left)) as journal:
+            journal.close(remove=True)
 
 
 def write_field(
@@ -59,11 +71,16 @@ def write_field(
         sort_into=None,
         field=plan.field_run,
     )
+    _forget_killed_merge(output, header)
     with closing(FieldTableFile(str(output), kind, rules=read, overwrite=overwrite)) as table:
-        table.start(header, guesses=min(plan.top_k, len(run.labels)), resume=False)
-        for row, evidence in rows:
-            table.append(JournalEntry(row, evidence=json.loads(evidence or "{}")))
-        table.finish()
+        try:
+            table.start(header, guesses=min(plan.top_k, len(run.labels)), resume=False)
+            for row, evidence in rows:
+                table.append(JournalEntry(row, evidence=json.loads(evidence or "{}")))
+            table.finish()
+        except BaseException:
+            table.close(discard=True)  # all of it is in the batch: the next merge begins anew
+            raise
         assert table.written is not None
         return table.written
 

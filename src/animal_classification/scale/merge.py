@@ -147,7 +147,10 @@ def _check(plan: Plan, files: Sequence[Path]) -> int:
             try:
                 about = _footers(database, some)
             except (duckdb.Error, ValueError, RecursionError) as error:
-                raise AnimalsError(f"a shard's rows cannot be read: {str(error).splitlines()[0]}") from error
+                why = str(error).splitlines()[0]
+                raise AnimalsError(
+                    f"a shard's rows cannot be read, so delete its file and run the batch again: {why}"
+                ) from error
             for number, file in enumerate(some, start=first):
                 found, count = about[str(file.absolute())]
                 expected = rows_of(plan, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from animal_classification.cli.main import main
+from animal_classification.cloud import batch
+from animal_classification.cloud.batch_settings import Platform
 from animal_classification.cloud.deploy_settings import DeploySettings, load_settings
 from animal_classification.cloud.documents import Document
 from animal_classification.cloud.render import TARGETS, render
@@ -379,3 +382,16 @@ def test_a_cluster_has_nothing_to_train_without_a_job_that_can_be_shared() -> No
     asked = settings(kubernetes={"training": {"volume": "disk"}}, job={"arguments": ["recipe=probe"]})
     with pytest.raises(UsageError, match="training needs a job: command train, with recipe=finetune or recipe=cnn"):
         render("k8s", asked)
+
+
+@pytest.mark.parametrize("platform", batch.PLATFORMS)
+def test_a_batch_in_a_folder_reaches_no_platform(platform: Platform) -> None:
+    """No document mounts a volume: its pods would all end with `no plan at`."""
+    with pytest.raises(UsageError, match=f"which {platform} does not reach: plan it into gs://"):
+        batch.documents(settings(batch={"place": "/scratch/batch"}), platform)
+
+
+def test_the_place_of_a_batch_is_one_word_of_rays_command() -> None:
+    documents = batch.documents(settings(batch={"place": "gs://zoo/2026 fall; ls"}), "kuberay")
+    (job,) = (one for one in documents if one.name == "rayjob.yaml")
+    assert shlex.split(job.body["spec"]["entrypoint"])[3] == "gs://zoo/2026 fall; ls"

@@ -292,3 +292,17 @@ def test_a_mount_without_inodes_loses_no_folder(
     draw(folder / "cat" / "further" / "d.jpg", 10)
     without_inodes(monkeypatch)
     assert len(read_source(folder, options)) == 4
+
+
+@pytest.mark.parametrize("options", [SourceOptions(boxes=Path("md.json")), SourceOptions(blanks=True)])
+def test_boxes_and_blanks_are_not_ignored_without_a_file_of_another_program(
+    tmp_path: Path, options: SourceOptions
+) -> None:
+    with pytest.raises(UsageError, match=r"say which with kind \(megadetector, camtrap-dp"):
+        read_source(tmp_path, options)
+
+
+def test_a_file_of_another_program_asks_for_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "md.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"needs its kind \(megadetector, "):
+        read_source(tmp_path / "md.json")

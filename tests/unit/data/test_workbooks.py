@@ -46,3 +46,17 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(MissingExtraError, match=r"reading an \.xlsx table needs an extra: pip install .*\[excel\]"):
         read_table(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_what_excel_calls_unicode_text(tmp_path: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (tmp_path / "labels.csv").write_bytes(f"{mark}path\tlabel\r\na.jpg\tlöwe\r\n".encode(encoding))
+    table = read_table(tmp_path / "labels.csv")
+    assert (table.columns, table.rows) == (["path", "label"], [["a.jpg", "löwe"]])
+
+
+def test_a_table_in_an_old_windows_encoding_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("path;label\na.jpg;löwe\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="save it again as UTF-8"):
+        read_table(tmp_path / "labels.csv")

@@ -14,6 +14,7 @@ from animal_classification.data.sources import Columns, SourceOptions
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.training_provenance import recipe_name, training_source
 from animal_classification.report.model_card import bundle_card
+from animal_classification.report.report_inputs import ReportInputs, inputs_of
 from tests.support.tiny_bundle import write_tiny_bundle
 
 TABLE = {"path": "labels.csv", "kind": "table", "root": "photos", "columns": {"path": "file", "label": None}}
@@ -63,3 +64,21 @@ def test_only_a_trained_model_says_that_it_was(tmp_path: Path) -> None:
         assert "Names 3 kinds of animals in photos." in said
         assert ("Made with `animals train`" in said) == (name == "trained")
     assert "Made with" not in bundle_card(load("photos").info, None, "photos", use="photos")
+
+
+CROPS = {"path": "names.csv", "kind": "timelapse", "root": "photos", "boxes": "md.json", "blanks": True}
+
+
+def test_a_model_of_crops_is_measured_on_crops(tmp_path: Path) -> None:
+    """Without the boxes it would be measured on whole photos, which it has never seen, and nobody would notice."""
+    info = load(write_tiny_bundle(tmp_path / "tiny", config={"data": CROPS})).info
+    wanted = SourceOptions(kind="timelapse", root=Path("photos"), boxes=Path("md.json"), blanks=True)
+    assert training_source(info).options == wanted
+    inputs = inputs_of(load(tmp_path / "tiny"), "tiny")
+    assert inputs.source_options() == wanted
+    assert ReportInputs.found_in(inputs.in_text(), "card").source_options() == wanted
+
+
+def test_boxes_say_nothing_of_a_source_of_another_kind(tmp_path: Path) -> None:
+    info = load(write_tiny_bundle(tmp_path / "tiny", config={"data": {**CROPS, "kind": "auto"}})).info
+    assert training_source(info).options == SourceOptions(root=Path("photos"))

@@ -156,3 +156,22 @@ def test_dvc_is_told_and_nothing_is_committed(tmp_path: Path, monkeypatch: pytes
     command = str(track(root))
     assert command.startswith("git add ")
     assert (tmp_path / "said").read_text(encoding="utf-8").split() == ["add", "--quiet", str(root)]
+
+
+def test_a_table_beside_its_photos_is_read_as_a_training_reads_it(tmp_path: Path) -> None:
+    """Root and columns count for the frozen photos as well, not for the training alone."""
+    draw_classes(tmp_path / "photos", {"cat": 6, "dog": 6})
+    names = sorted(path.relative_to(tmp_path / "photos") for path in (tmp_path / "photos").rglob("*.*"))
+    lines = "".join(f"{name.as_posix()},{name.parent.name},x\n" for name in names)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "labels.csv").write_text(f"where,what,label\n{lines}", encoding="utf-8")
+    words = [
+        "data=folder",
+        f"data.path={tmp_path / 'tables' / 'labels.csv'}",
+        f"data.root={tmp_path / 'photos'}",
+        "data.columns.path=where",
+        "data.columns.label=what",
+        f"data.cache={tmp_path / 'cache'}",
+    ]
+    series = open_series(tmp_path / "loop", tree(words).config())
+    assert series.frozen().classes == ("cat", "dog")

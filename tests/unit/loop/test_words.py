@@ -12,7 +12,7 @@ from animal_classification.data.exchange.imported import ImportedLabel
 from animal_classification.errors import UsageError
 from animal_classification.loop.conditions import Situation, due
 from animal_classification.loop.config import CollectConfig, StartConfig, load_config
-from animal_classification.loop.labels import from_imported, from_words
+from animal_classification.loop.labels import from_imported, from_words, left_out_lines
 from animal_classification.loop.rollback_triggers import vanished_class
 from animal_classification.prediction_log.corrections import NO_ANIMAL
 from animal_classification.prediction_log.words import Word
@@ -139,3 +139,11 @@ def test_places_start_from_the_file(tmp_path: Path) -> None:
     config = load_config(tmp_path / "loop.yaml")
     assert (config.data, config.folder) == (str(tmp_path / "photos"), str(tmp_path / "loop"))
     assert (config.log.folder, config.log.photos) == (str(tmp_path / "log"), "gs://b/p")
+
+
+def test_what_is_left_out_is_told_the_most_first() -> None:
+    lines = left_out_lines({"owl": 2, "okapi": 9}, unnamed=3, untrusted=0)
+    assert [line.split()[0] for line in lines] == ["9", "2", "3"]
+    assert "'okapi'" in lines[0]
+    assert "--new-class" in lines[0]
+    assert left_out_lines({}, unnamed=0, untrusted=0) == []

@@ -248,6 +248,13 @@ def test_rows_of_the_journal_are_rows_of_jsonl(tmp_path: Path) -> None:
     assert (tmp_path / "x.jsonl").read_bytes() == to_json(entry("a.jpg").row) + b"\n"
 
 
+@pytest.mark.parametrize("content", [b"x" * 200_000, b'"' + b"x" * 200_000])
+def test_whatever_a_strangers_file_holds_it_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(UsageError, match="is there, and no table that animals predict wrote"):
+        TableFile(str(tmp_path / "x.csv"), "csv")
+
+
 def go_on(file: Path, kind: Format, *, resume: bool) -> None:
     with closing(TableFile(str(file), kind, resume=resume)) as table:
         list(table.start(HEADER, guesses=3, resume=resume))

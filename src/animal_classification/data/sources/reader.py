@@ -26,6 +26,7 @@ KINDS = (
     *("auto", "classes", "splits", "table", "imagefolder", "archive", "manifest", "animal-mnist", "kaggle"),
     *FIELD_KINDS,
 )
+_FIELD_NAMES = ", ".join(FIELD_KINDS)
 _DEFAULTS = SourceOptions()
 
 
@@ -46,6 +47,8 @@ def read_source(reference: str | Path, options: SourceOptions = _DEFAULTS) -> Ma
     """
     if options.kind not in KINDS:
         raise UsageError(f"no such kind of source: {options.kind!r}; one of {', '.join(KINDS)}")
+    if (options.boxes or options.blanks) and options.kind not in (*FIELD_KINDS, "manifest"):
+        raise UsageError(f"boxes and blanks are for files of other programs: say which with kind ({_FIELD_NAMES})")
     cache = options.cache or default_directory()
     text = str(reference)
     if is_animal_mnist(text, options.kind):
@@ -76,7 +79,7 @@ def _list(place: Path, text: str, options: SourceOptions, cache: Path) -> Listin
     else:
         raise UsageError(
             f"{text!r} is a file of no kind that is read here; wanted: a folder, an archive such as .zip, "
-            f"or a table ({', '.join(TABLE_SUFFIXES)})"
+            f"or a table ({', '.join(TABLE_SUFFIXES)}); a file of another program needs its kind ({_FIELD_NAMES})"
         )
     return listing.confined(options.root or place, text) if from_elsewhere and place.is_dir() else listing
 

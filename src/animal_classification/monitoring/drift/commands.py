@@ -85,9 +85,10 @@ def judge_photos(asked: DriftRequest, progress: Progress = silent) -> JudgedPhot
         from animal_classification.report import page
 
         page.require()
+        page.refuse_foreign_page(asked.html)
+    photos = find_photos(asked.photos)
     bundle = open_model(asked.model)
     judge = DriftJudge.of(bundle, baseline_of(asked.against))
-    photos = find_photos(asked.photos)
     read = read_window(SampleReader.of(bundle, engine=asked.engine), photos, progress)
     size = min(asked.size, len(judge.reference))
     windows = in_turn(read.window, size)

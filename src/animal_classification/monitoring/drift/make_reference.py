@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animal_classification import bundle as bundles
-from animal_classification.common.hashes import hash_file
+from animal_classification.common.hashes import hash_of_file
 from animal_classification.common.progress import Progress, silent
 from animal_classification.errors import UsageError
 from animal_classification.evaluation.eval_set import NO_TARGET, Subject
@@ -56,7 +56,7 @@ class HeldOutPhotos:
     def unlabelled(cls, photos: Sequence[PhotoOnDisk]) -> HeldOutPhotos:
         """Photos of which nobody said what they show."""
         labels = np.full(len(photos), NO_LABEL, dtype=np.int64)
-        return cls(tuple(photo.file for photo in photos), labels, tuple(hash_file(photo.file) for photo in photos))
+        return cls(tuple(photo.file for photo in photos), labels, tuple(hash_of_file(photo.file) for photo in photos))
 
     def __len__(self) -> int:
         return len(self.files)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from animal_classification.common.hashes import hash_file
+from animal_classification.common.hashes import hash_of_file
 from animal_classification.common.progress import Progress, silent
 from animal_classification.data.discovery import PhotoPaths
 from animal_classification.data.sources import Columns
@@ -84,7 +84,7 @@ def read_window(reader: SampleReader, photos: Sequence[PhotoOnDisk], progress: P
         ids=tuple(photo.name for photo in good),
         time=np.zeros(len(good)),
         source=tuple(photo.source for photo in good),
-        photo=tuple(_hash(photo.file) for photo in good),
+        photo=tuple(hash_of_file(photo.file) for photo in good),
     )
     return PhotoWindow(window, tuple(photo.file for photo in good), errors)
 
@@ -119,10 +119,3 @@ def _in_table(file: Path) -> list[PhotoOnDisk]:
 def _folder(name: str) -> str:
     parent = PurePosixPath(name).parent.as_posix()
     return "" if parent == "." else parent
-
-
-def _hash(file: Path) -> str:
-    try:
-        return hash_file(file)
-    except OSError:
-        return ""

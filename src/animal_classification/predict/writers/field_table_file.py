@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +21,13 @@ from animal_classification.predict.field_columns import DETECTION_COLUMNS, EVENT
 from animal_classification.predict.field_rules import ReadRules
 from animal_classification.predict.field_run import FieldRun
 from animal_classification.predict.field_tables import FieldTables, beside_table
-from animal_classification.predict.journal import JournalEntry, write_failed
+from animal_classification.predict.journal import KEPT, UNFINISHED, JournalEntry, write_failed
 from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.writers import parquet
-from animal_classification.predict.writers.table_file import TableFile
+from animal_classification.predict.writers.table_file import TableFile, checked_target
 
 if TYPE_CHECKING:
     from animal_classification.predict.writers.text import Format
-
-KEPT = ".run.jsonl"
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,14 @@ class FieldTableFile(TableFile):
         overwrite: bool = False,
         threads: int = 1,
     ) -> None:
+        checked_target(path, kind)  # before the journal is touched
         target = Path(path).resolve()
-        kept, unfinished = kept_journal(target), target.with_name(f"{target.name}.partial")
-        self._untouched = resume and kept.is_file() and not unfinished.exists()
-        if self._untouched:
-            kept.rename(unfinished)
+        kept, unfinished = kept_journal(target), target.with_name(f"{target.name}{UNFINISHED}")
+        self._untouched = False
+        if resume and kept.is_file() and not unfinished.exists():
+            with suppress(FileNotFoundError):  # another run has just taken it, and has the lock
+                kept.rename(unfinished)
+                self._untouched = True
         super().__init__(path, kind, resume=resume, overwrite=overwrite, threads=threads)
         try:
             refuse_foreign(FieldTables(self.path, kind, 1), overwrite=overwrite)
@@ -180,7 +182,8 @@ def _json_names(path: Path) -> list[str]:
         text = file.readline() if first == "[\n" else first
     if text == "]\n":
         return _names(EVENT_TABLE_COLUMNS)
-    return [*json.loads(text.rstrip(",\n"))]
+    row = json.loads(text.rstrip(",\n"))
+    return [*row] if isinstance(row, dict) else []
 
 
 def _about(header: JournalHeader, run: FieldRun, rules: ReadRules) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Literal
 from animal_classification.common.atomic import new_file, remove_leftovers
 from animal_classification.errors import OutputError, UsageError
 from animal_classification.predict.field_columns import FILE_COLUMNS
-from animal_classification.predict.journal import Journal, JournalEntry, write_failed
+from animal_classification.predict.journal import KEPT, Journal, JournalEntry, write_failed
 from animal_classification.predict.journal_header import JournalHeader
 from animal_classification.predict.table import Row, columns, is_row
 from animal_classification.predict.writers import excel, parquet
@@ -172,6 +172,11 @@ class TableFile:
 
     def _seed(self, header: JournalHeader, guesses: int) -> None:
         """Go on from a finished table: put its rows into the journal, all of them or, if killed, none."""
+        if _beside(self.path, KEPT).is_file():
+            raise UsageError(
+                f"{str(self.path)!r} has the columns of --detector, --detections or another option of the field: "
+                "repeat these, or give another --output"
+            )
         with self._rewritten(header) as new:
             for row in self._read(header.top_k):
                 self._compare(row, header, guesses)
@@ -241,7 +246,7 @@ def is_own_table(path: Path) -> bool:
         return _has_columns(_workbook_columns(path))
     try:
         return _is_text_table(first.decode("utf-8"), second.decode("utf-8"))
-    except ValueError:
+    except (ValueError, csv.Error):
         return False
 
 

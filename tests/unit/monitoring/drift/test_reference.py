@@ -12,6 +12,7 @@ from animal_classification.errors import BundleInvalidError, UsageError
 from animal_classification.monitoring.drift.accuracy_estimate import FEATURES, USUAL_WEIGHTS, LearnedWeights
 from animal_classification.monitoring.drift.judge import DriftJudge, NoReferenceError
 from animal_classification.monitoring.drift.make_reference import HeldOutPhotos, add_reference, make_reference
+from animal_classification.monitoring.drift.photo_windows import PhotoOnDisk
 from animal_classification.monitoring.drift.reference import MONITOR_FILE, DriftReference
 from tests.support.drift_samples import made_reference, made_sample
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -76,3 +77,9 @@ def test_photos_are_chosen_by_lot_that_does_not_change() -> None:
     chosen = photos.by_lot(100)
     assert chosen == photos.by_lot(100) == sorted(set(chosen))
     assert (np.bincount(photos.take(chosen).label) > 8).all(), "classes in their shares"
+
+
+def test_a_photo_that_is_gone_stops_no_reference(tmp_path: Path) -> None:
+    """A table may name it, or somebody deletes it meanwhile; the reader says that it cannot be read."""
+    photos = HeldOutPhotos.unlabelled([PhotoOnDisk("gone.jpg", tmp_path / "gone.jpg", "")])
+    assert photos.sha256 == ("",)
