@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from animal_classification.data.discovery import FoundPhoto
@@ -215,10 +215,10 @@ def _span_warnings(tally: CardTally, row: Deployment | None) -> Iterator[str]:
 
 
 def _outside(tally: CardTally, row: Deployment) -> Iterator[str]:
-    outside = sum(
-        bool((row.start and time < row.start) or (row.end and time > row.end + timedelta(minutes=1)))
-        for time in tally.times()
-    )
+    last = None
+    if row.end:  # whoever writes a day means all of it: the camera may have been fetched at noon
+        last = row.end + (timedelta(days=1) if row.end.time() == time.min else timedelta(minutes=1))
+    outside = sum(bool((row.start and taken < row.start) or (last and taken > last)) for taken in tally.times())
     if outside:
         yield f"{counted(outside, 'file')} outside of deploymentStart and deploymentEnd: a wrong clock, or a wrong row?"
 

@@ -68,12 +68,11 @@ class _Cells:
             raise self.wrong(column, f"{text} is not between -{limit} and {limit} degrees")
         return value
 
-    def moment(self, column: str, *, of_a_day: str = "00:00:00") -> datetime | None:
-        """A time; ``of_a_day`` is the one that a day without a time stands for."""
+    def moment(self, column: str) -> datetime | None:
         text = self.values.get(column, "")
         if not text:
             return None
-        moment = parse_time(text) or parse_time(f"{text} {of_a_day}")
+        moment = parse_time(text) or parse_time(f"{text} 00:00:00")
         if moment is None:
             raise self.wrong(column, f"{text!r} is no time; write 2026-05-31 14:30:00")
         return moment
@@ -162,8 +161,7 @@ def _deployment(cells: _Cells) -> Deployment:
     if (latitude is None) != (longitude is None):
         missing = "latitude" if latitude is None else "longitude"
         raise cells.wrong(missing, "is empty; a place has latitude and longitude")
-    # Whoever writes a day means all of it: the camera may have been fetched at noon.
-    start, end = cells.moment("deploymentStart"), cells.moment("deploymentEnd", of_a_day="23:59:59")
+    start, end = cells.moment("deploymentStart"), cells.moment("deploymentEnd")
     if start and end and end < start:
         raise cells.wrong("deploymentEnd", f"{cells.values['deploymentEnd']!r} is before deploymentStart")
     zone = cells.values.get("timezone", "")

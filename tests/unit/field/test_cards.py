@@ -6,6 +6,8 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from animal_classification.cli.card_table import card_lines, write_report
 from animal_classification.data.discovery import PhotoPaths
 from animal_classification.field.camera_clock import TimeRules
@@ -178,3 +180,12 @@ def test_a_table_that_excel_opens_runs_nothing(tmp_path: Path) -> None:
     assert row.startswith("'=cmd|calc,1,0,2026-05-01T12:00:00,")
     write_report(look(tmp_path / "cards"), tmp_path / "cards.json")
     assert json.loads((tmp_path / "cards.json").read_text(encoding="utf-8"))["deployments"][0]["photos"] == 1
+
+
+@pytest.mark.parametrize(("end", "outside"), [("2026-05-01", 0), ("2026-05-01 00:30:00", 1), ("2026-04-30", 1)])
+def test_a_day_in_the_sheet_is_all_of_that_day(tmp_path: Path, end: str, outside: int) -> None:
+    """The photos of the day on which the camera was fetched are within the deployment."""
+    station(tmp_path, datetime(2026, 5, 1, 12))
+    sheet = put(tmp_path, "sheet.csv", f"deploymentID,deploymentStart,deploymentEnd\nA,2026-04-30,{end}\n".encode())
+    said = told(look(tmp_path, sheet=read_deployments(sheet)))
+    assert len([line for line in said if "outside of deploymentStart" in line]) == outside

@@ -100,7 +100,7 @@ def test_a_sheet_is_read_from_csv_and_from_a_workbook(kind: str, tmp_path: Path)
         latitude=51.5,
         longitude=4.25,
         start=datetime(2026, 5, 1, 8),
-        end=datetime(2026, 6, 1, 23, 59, 59),
+        end=datetime(2026, 6, 1),
         timezone="Europe/Brussels",
         shift=timedelta(hours=1, seconds=30),
         others={"habitat": "heath"},
@@ -198,18 +198,3 @@ def test_the_real_sheets_are_read(photos_dir: Path) -> None:
     assert shared.by_id["jaguar"].timezone == "-04:00"
     example = read_deployments(photos_dir / "field" / "camtrap_dp" / "deployments.csv")
     assert example.by_id["62c200a9"].latitude == 50.699
-
-
-@pytest.mark.parametrize(
-    ("end", "last"),
-    [
-        ("2026-05-31", datetime(2026, 5, 31, 23, 59, 59)),
-        ("2026-05-31 14:30:00", datetime(2026, 5, 31, 14, 30)),
-        ("2026-05-31 00:00:00", datetime(2026, 5, 31)),
-    ],
-)
-def test_a_day_in_the_sheet_is_all_of_that_day(tmp_path: Path, end: str, last: datetime) -> None:
-    """The photos of the day on which the camera was fetched are within the deployment."""
-    (tmp_path / "sheet.csv").write_text(f"folder,deploymentStart,deploymentEnd\nA,2026-05-31,{end}\n", encoding="utf-8")
-    row = read_deployments(tmp_path / "sheet.csv").by_id["A"]
-    assert (row.start, row.end) == (datetime(2026, 5, 31), last)
