@@ -47,7 +47,13 @@ class FakeClassifier:
     vanishing: Path | None = None
 
     def predict_items(
-        self, items: Iterable[PhotoItem], *, top_k: int, stopped: Callable[[], bool], executor: object
+        self,
+        items: Iterable[PhotoItem],
+        *,
+        top_k: int,
+        embedding: bool,
+        stopped: Callable[[], bool],
+        executor: object,
     ) -> Generator[tuple[PhotoItem, Prediction | ImageError], None, None]:
         waiting: list[PhotoItem] = []
         try:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from animal_classification.serving.http.json_payloads import LONG, MAX_FRAME, FrameTooLargeError, PayloadError, split
 
-TEXTS = st.text(max_size=50) | st.integers(1, 60).map(lambda count: "QUFB" * 20 * count)
+# Short ones stay short when they are escaped: a letter beyond the BMP takes twelve bytes.
+TEXTS = st.text(max_size=20) | st.integers(1, 60).map(lambda count: "QUFB" * 20 * count)
 VALUES = st.recursive(TEXTS | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=4), max_leaves=12)
 
 

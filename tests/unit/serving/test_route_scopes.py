@@ -36,6 +36,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "serve.md"
 WITHOUT_LOG = {"/v1/feedback/{rest:path}": "feedback", "/v1/review/{rest:path}": "feedback"}
 ONLY_WITH_LOG = {
     "/v1/feedback/{number}",
+    "/v1/review/events",
     "/v1/review/labels",
     "/v1/review/reviewed.csv",
     "/v1/review/{prediction}/photo",

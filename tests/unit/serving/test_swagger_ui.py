@@ -33,7 +33,7 @@ def test_the_contract_is_described(document: dict[str, Any]) -> None:
     ours |= {"/v1/models", "/v1/models/{name}", "/v1/models/{name}/reload"}
     ours |= {"/v1/models/{name}/card", "/v1/models/{name}/confusion"}
     ours |= {"/v1/feedback", "/v1/feedback/{number}", "/v1/review", "/v1/review/labels", "/v1/monitor"}
-    ours |= {"/v1/review/{prediction}/photo", "/v1/review/reviewed.csv"}
+    ours |= {"/v1/review/{prediction}/photo", "/v1/review/reviewed.csv", "/v1/review/events"}
     ours |= {"/v1/drift", "/v1/drift/judge"}
     assert {path for path in document["paths"] if not path.startswith("/v2")} == ours
     assert "/v2/models/{name}/infer" in document["paths"]

@@ -326,7 +326,6 @@ async function takeLastBack() {
   at = Math.min(word.at, items.length);
   items.splice(at, 0, word.item);
 }
-}
 
 const undo = () =>
   guarded(async () => {
