@@ -6,6 +6,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 
 from animal_classification.data.recognitions import read_recognitions
-from animal_classification.data.tabular import read_table
+from animal_classification.data.tabular import read_sheets, read_table
 from animal_classification.errors import AnimalsError
 from tests.unit.data.test_exchange_from_strangers import documents, read_or_one_line
 
@@ -81,8 +82,15 @@ def damage_and_read(make: Callable[[Path], Path], read: Callable[[Path], Any], p
             assert "\n" not in str(error)
 
 
+def read_workbook(file: Path) -> None:
+    """As a table of labels, and sheet by sheet."""
+    with suppress(AnimalsError):
+        read_table(file)
+    read_sheets(file)
+
+
 KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
-    "workbook": (workbook, read_table),
+    "workbook": (workbook, read_workbook),
     "package": (packages, read_recognitions),
 }
 

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
@@ -92,13 +93,14 @@ def read_sheets(file: Path) -> dict[str, Table]:
         AnimalsError: It cannot be read.
     """
     try:
-        workbook = _open_workbook(file)
-        kinds = [(about.name, about.typ) for about in workbook.sheets_metadata]
-        found = {
-            name: _sheet_table(workbook.get_sheet_by_name(name), f"{str(file)!r}, sheet {name!r}")
-            for name, kind in kinds
-            if kind == type(kind).WorkSheet  # not a chart
-        }
+        with _complaints():
+            workbook = _open_workbook(file)
+            kinds = [(about.name, about.typ) for about in workbook.sheets_metadata]
+            found = {
+                name: _sheet_table(workbook.get_sheet_by_name(name), f"{str(file)!r}, sheet {name!r}")
+                for name, kind in kinds
+                if kind == type(kind).WorkSheet  # not a chart
+            }
     except OSError as error:
         raise AnimalsError(f"cannot read {str(file)!r}: {error.strerror}") from error
     except ValueError as error:
@@ -167,30 +169,33 @@ def _csv_table(text: TextIO, where: str, *, short: bool = False) -> Table:
 
 def _read_workbook(file: Path) -> Table:
     """The first sheet of a workbook."""
-    return _sheet_table(_open_workbook(file).get_sheet_by_index(0), repr(str(file)))
+    with _complaints():
+        return _sheet_table(_open_workbook(file).get_sheet_by_index(0), repr(str(file)))
+
+
+@contextmanager
+def _complaints() -> Iterator[None]:
+    """Whatever the reader of workbooks says against one of them is a ``ValueError``."""
+    try:
+        from python_calamine import CalamineError
+    except ImportError as error:
+        raise MissingExtraError("reading an .xlsx table", "excel") from error
+    try:
+        yield
+    except CalamineError as error:
+        raise ValueError(str(error)) from error
 
 
 def _open_workbook(file: Path) -> Any:
-    """The workbook, whatever its reader says against it as a ``ValueError``."""
-    try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError as error:
-        raise MissingExtraError("reading an .xlsx table", "excel") from error
+    from python_calamine import CalamineWorkbook
+
     check_workbook(file)
-    try:
-        return CalamineWorkbook.from_path(str(file))
-    except CalamineError as error:
-        raise ValueError(str(error)) from error
+    return CalamineWorkbook.from_path(str(file))
 
 
 def _sheet_table(sheet: Any, where: str) -> Table:
     """A sheet, whose first line that is not empty names the columns."""
-    from python_calamine import CalamineError
-
-    try:
-        lines = sheet.to_python(skip_empty_area=True)
-    except CalamineError as error:
-        raise ValueError(str(error)) from error
+    lines = sheet.to_python(skip_empty_area=True)
     first = 1 + (sheet.start[0] if sheet.start else 0)  # the empty area above and beside the cells is left out
     texts = [[_as_text(value) for value in line] for line in lines]
     numbered = [(number, row) for number, row in enumerate(texts, start=first) if any(row)]
