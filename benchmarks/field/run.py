@@ -24,7 +24,8 @@ from animal_classification.predict.field_request import FieldRequest, FieldRules
 from animal_classification.predict.job import run
 from animal_classification.predict.request import PredictRequest
 from animal_classification.taxonomy import Taxonomy
-from benchmarks.field.speed import speed
+from benchmarks.field.beside_speciesnet import beside_speciesnet
+from benchmarks.field.speed import photos_of, speed
 from benchmarks.field.truth import VERDICTS, Judge, TruePhoto, as_recognitions, read_truth
 
 ALONE = FieldRules(smooth="none")
@@ -52,12 +53,16 @@ def main() -> None:
     parser.add_argument("--detector", default="lite")
     parser.add_argument("--photos", type=int, default=400, help="how many, for ordinary and speed")
     parser.add_argument("--skip", type=int, default=0, help="for ordinary: take others, so many places further on")
+    parser.add_argument("--speciesnet-python", type=Path, help="for speed: a Python that has SpeciesNet")
     asked = parser.parse_args()
-    measure(asked.experiment, asked.folders, asked.model, asked.detector, Sample(asked.photos, asked.skip))
+    sample = Sample(asked.photos, asked.skip)
+    measure(asked.experiment, asked.folders, asked.model, asked.detector, sample, asked.speciesnet_python)
 
 
-def measure(experiment: str, folders: Sequence[Path], model: str, detector: str, sample: Sample) -> None:
-    """Print the tables of an experiment."""
+def measure(
+    experiment: str, folders: Sequence[Path], model: str, detector: str, sample: Sample, peer: Path | None = None
+) -> None:
+    """Print the tables of an experiment; ``peer`` is a Python that has SpeciesNet."""
     if experiment == "trail":
         trail(folders[0], model, detector)
     elif experiment == "ordinary":
@@ -65,6 +70,7 @@ def measure(experiment: str, folders: Sequence[Path], model: str, detector: str,
             ordinary(folder, model, detector, sample)
     else:
         print(speed(folders[0], detector, sample.photos))
+        print(f"\n{beside_speciesnet(peer, [folders[0] / photo.file for photo in photos_of(folders[0])])}")
 
 
 def trail(folder: Path, model: str, detector: str) -> None:

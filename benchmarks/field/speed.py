@@ -22,7 +22,7 @@ from benchmarks.field.truth import TruePhoto, as_recognitions, boxes_of
 
 def speed(folder: Path, detector: str, count: int) -> str:
     """Two lines of a table: boxes given, and a detector. Times are CPU seconds, since others may use the machine."""
-    photos = _photos(folder)
+    photos = photos_of(folder)
     with tempfile.TemporaryDirectory() as place:
         copies = Path(place, "photos")
         copies.mkdir()
@@ -89,7 +89,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def _photos(folder: Path) -> list[TruePhoto]:
+def photos_of(folder: Path) -> list[TruePhoto]:
+    """The photos of `truth.csv` in which somebody has found animals."""
     with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "photo" and row["boxes"]]
     return [TruePhoto(row["file"], "", "", boxes_of(row["boxes"])) for row in rows]

@@ -298,6 +298,24 @@ def test_twenty_thousand_files_take_no_more_memory_than_a_thousand(tmp_path: Pat
     assert len(rows(tmp_path / "a.csv")) == 20_040
 
 
+def test_the_cascade_takes_a_group_for_an_answer(tmp_path: Path, detector: Path) -> None:
+    model = write_tiny_bundle(
+        tmp_path / "felines", groups={"cat": "feline", "lion": "feline"}, rollup={"threshold": 0.95}
+    )
+    feline, strange = Image.new("RGB", (400, 300), CAT), Image.new("RGB", (400, 300), CAT)
+    feline.paste(LION, (0, 0, 190, 300))  # nearly as much of one as of the other
+    strange.paste(DOG, (0, 0, 190, 300))
+    (tmp_path / "cards").mkdir()
+    feline.save(tmp_path / "cards" / "feline.png")
+    strange.save(tmp_path / "cards" / "strange.png")
+    words = ["predict", str(tmp_path / "cards"), "--model", str(model), "--detector", str(detector), "-q"]
+    assert main([*words, "--detect", "unsure", "-o", str(tmp_path / "a.csv")]) == 0
+    kept = (tmp_path / "a.csv.run.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+    entries = [json.loads(line) for line in kept]
+    assert [entry["evidence"]["searched"] for entry in entries] == [False, True]
+    assert rows(tmp_path / "a.csv")[0]["answer"] == "feline"
+
+
 def test_a_finished_run_goes_on_with_new_photos(
     tmp_path: Path, model: Path, detector: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,10 +125,25 @@ def train(*, folder: Path | None, repeat: int, divisions: int, as_json: bool, up
 @click.option("--detector", default="lite", show_default=True, help="What finds them.")
 @click.option("--photos", type=click.IntRange(min=1), default=400, show_default=True, help="How many, but for trail.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Others for ordinary: so many places further on.")
-def field(*, experiment: str, folders: tuple[Path, ...], model: str, detector: str, photos: int, skip: int) -> None:
+@click.option(
+    "--speciesnet-python",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For speed: Python that has SpeciesNet, to be measured beside.",
+)
+def field(
+    *,
+    experiment: str,
+    folders: tuple[Path, ...],
+    model: str,
+    detector: str,
+    photos: int,
+    skip: int,
+    speciesnet_python: Path | None,
+) -> None:
     """Measure a detector: trail photos with truth.csv, ordinary photos, or crops beside what the cores allow."""
     module = find_benchmark("field")
-    module.run.measure(experiment, folders, model, detector, module.run.Sample(photos, skip))
+    peer = speciesnet_python and speciesnet_python.absolute()  # not resolved: a virtual environment is a link
+    module.run.measure(experiment, folders, model, detector, module.run.Sample(photos, skip), peer)
 
 
 @command.command()

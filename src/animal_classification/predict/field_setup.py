@@ -133,7 +133,7 @@ class MatchedBoxes:
 class _NameIsEnough:
     """Whether an answer for the whole picture needs no second look: a label, a family, or a group such as snake.
 
-    Where the whole picture gave a group, a search made no answer finer and some coarser: docs/field.md.
+    Of 13 pictures for which the whole gave a group, a search put one label right and two wrong: docs/field.md.
     """
 
     taxonomy: Taxonomy

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +13,13 @@ from PIL import Image
 from animal_classification.data.detections import Detection
 from animal_classification.data.square_crop import MARGIN, square_crop
 from animal_classification.detection.detector import Detector
+from animal_classification.detection.scene import Scene
 from animal_classification.detection.scene_classifier import SceneClassifier
-from animal_classification.errors import ImageError
+from animal_classification.errors import ImageError, ImageMemoryError
+from animal_classification.imaging import ImageSource
+from animal_classification.imaging.decoding import opened
 from animal_classification.imaging.photo import Photo
-from animal_classification.inference import Classifier
+from animal_classification.inference import Classifier, Prediction
 from animal_classification.inference.stream import Item
 from tests.support.colour_detector import write_colour_detector
 from tests.support.tiny_bundle import COLOURS, write_tiny_bundle
@@ -93,6 +99,83 @@ def test_the_cascade_looks_for_boxes_only_where_it_must(classifier: Classifier, 
     assert [one.prediction.label for one in doubtful.boxes if one.prediction] == ["cat"]
     assert doubtful.whole is None
     assert (doubtful.searched, asked) == (True, ["find"])
+
+
+def encoded(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+DOUBTFUL = ((200, 200, 90, CAT), (350, 200, 90, DOG), (500, 200, 90, LION))
+
+
+def test_small_pictures_are_named_together_and_searched_as_one_by_one_would_be(
+    classifier: Classifier, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = SceneClassifier(classifier, detector, when="unsure")
+    pictures = [encoded(picture(LION)), encoded(picture(GREY, *DOUBTFUL)), encoded(picture(CAT)), b"no picture"] * 10
+    alone = [scenes.look(one) for one in pictures[:3]]
+    named: list[int] = []
+    classify = classifier.classify_in_batches
+
+    def counted(photos: Sequence[np.ndarray], *, top_k: int = 5) -> list[Prediction]:
+        named.append(len(photos))
+        return classify(photos, top_k=top_k)
+
+    monkeypatch.setattr(classifier, "classify_in_batches", counted)
+    found = [answer for _, answer in scenes.look_items([Item(str(place), one) for place, one in enumerate(pictures)])]
+    assert max(named) > 4, "wholes of several pictures at once"
+    assert sum(named) == 10 * (3 + 1), "each once only: three of four can be read, and one of those has an animal"
+    for start in range(0, len(found), 4):
+        assert [_told(scene) for scene in found[start : start + 3]] == [_told(scene) for scene in alone]
+        assert isinstance(found[start + 3], ImageError)
+    assert [scene.searched for scene in alone] == [False, True, False]
+
+
+def _told(scene: Scene | ImageError) -> list[object]:
+    assert isinstance(scene, Scene)
+    boxes = [(one.detection, one.prediction and one.prediction.label) for one in scene.boxes]
+    return [scene.searched, scene.whole and scene.whole.label, *boxes]
+
+
+def test_no_memory_for_the_search_leaves_the_answer_of_the_whole(
+    classifier: Classifier, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decodings: list[int] = []
+
+    @contextmanager
+    def once(source: ImageSource, **options: Any) -> Iterator[Photo]:
+        decodings.append(1)
+        if len(decodings) > 1:
+            raise ImageMemoryError("takes more memory than there is")
+        with opened(source, **options) as photo:
+            yield photo
+
+    monkeypatch.setattr("animal_classification.detection.scene_classifier.opened", once)
+    scenes = SceneClassifier(classifier, detector, when="unsure")
+    ((_, scene),) = scenes.look_items([Item("a", encoded(picture(GREY, *DOUBTFUL)))])
+    assert isinstance(scene, Scene)
+    assert (len(decodings), scene.searched, scene.boxes) == (2, False, ())
+    assert scene.whole is not None
+
+
+@pytest.mark.parametrize(
+    ("box", "again"), [((0.0, 0.0, 1.0, 1.0), 0), ((0.14, 0.02, 0.74, 0.97), 0), ((0.0, 0.0, 0.3, 0.4), 1)]
+)
+def test_a_box_that_is_nearly_all_of_the_picture_is_not_named_again(
+    classifier: Classifier, detector: Detector, box: tuple[float, ...], again: int
+) -> None:
+    class Finds(Detector):
+        def find(self, photo: Photo) -> tuple[Detection, ...]:
+            x, y, width, height = box
+            return (Detection(category="animal", confidence=0.9, x=x, y=y, width=width, height=height),)
+
+    scenes = SceneClassifier(classifier, Finds(detector.bundle), when="unsure", is_sure=lambda _: False)
+    prepared = scenes.prepare(picture(LION, (0, 0, 300, CAT)))
+    assert len(prepared.pixels) == again
+    (scene,) = scenes.name([prepared])
+    assert [one.prediction.label for one in scene.boxes if one.prediction] == ["cat" if again else "lion"]
 
 
 def test_boxes_of_somebody_else_take_the_place_of_a_detector(classifier: Classifier) -> None:
