@@ -22,9 +22,10 @@ import httpx
 from PIL import Image
 
 from animal_classification.prediction_log.database import connect, writing
-from animal_classification.prediction_log.drift_records import DriftRecord, add_record
+from animal_classification.prediction_log.drift_records import add_record
 from animal_classification.prediction_log.location import LogLocation
 from tests.e2e.serving import Server, wait_for
+from tests.support.drift_verdicts import drift_record
 from tests.support.tiny_bundle import write_tiny_bundle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "serve.md"
@@ -66,27 +67,9 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[str]:
 
 def _tell_of_drift(folder: Path) -> None:
     """A verdict in the server's database, as another server that shares it would write."""
-    now = datetime.now(UTC)
     verdict = {"accuracy": {"estimated": [0.8, 0.9], "audit": {"accuracy": 0.85}}}
-    record = DriftRecord(
-        id="1",
-        time=now,
-        since=now,
-        until=now,
-        model="tiny",
-        version="1",
-        source="",
-        reference="0" * 64,
-        read=200,
-        used=180,
-        p={},
-        effects={"look": 0.01},
-        kind="look",
-        confirmed=True,
-        harm={},
-        score={"value": 0.4, "verdict": verdict},
-        explain="the photos look otherwise",
-    )
+    score = {"value": 0.4, "verdict": verdict}
+    record = drift_record(datetime.now(UTC), effects={"look": 0.01}, kind="look", score=score)
     engine = connect(LogLocation(folder=folder).database)
     with writing(engine) as connection:
         assert add_record(connection, record)

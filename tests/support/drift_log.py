@@ -105,3 +105,15 @@ def halves(values: NDArray[np.float32]) -> bytes:
 
 def ago(hours: float) -> float:
     return time.time() - hours * 3600
+
+
+def embedded(count: int, **looks: Any) -> dict[str, Any]:
+    """A body for ``POST /v1/drift``: photos that a model has embedded already."""
+    sample = Scenes(20).sample(count, **looks)
+    return {
+        "embeddings": sample.embedding.tolist(),
+        "known": sample.known.tolist(),
+        "pred": [f"{LABELS[place]}-id" for place in sample.pred],
+        "probability": sample.probability.tolist(),
+        "stats": sample.stats.tolist(),
+    }

@@ -20,6 +20,7 @@ from animal_classification.prediction_log.label_requests import OpenPhoto, asked
 from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.review_queue import ALL, ReviewOrder
 from animal_classification.prediction_log.store import insert
+from tests.support.drift_verdicts import drift_record
 from tests.support.log_records import record
 from tests.support.loop_place import configure, place, say
 
@@ -72,25 +73,7 @@ def test_frames_of_bursts_are_left_out_and_few_photos_are_all_asked_for() -> Non
 
 def verdict(days_ago: float) -> DriftRecord:
     time = NOW - timedelta(days=days_ago)
-    return DriftRecord(
-        id=str(uuid4()),
-        time=time,
-        since=time - timedelta(hours=1),
-        until=time,
-        model="tiny",
-        version="1",
-        source="",
-        reference="ab" * 32,
-        read=200,
-        used=200,
-        p={},
-        effects={},
-        kind="image",
-        confirmed=True,
-        harm={},
-        score={"value": 0.6},
-        explain="it is dark",
-    )
+    return drift_record(time, since=time - timedelta(hours=1))
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from animal_classification.prediction_log.feedback import Feedback, add
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.store import insert
+from tests.support.drift_verdicts import drift_record
 from tests.support.log_records import record
 
 NOW = datetime.now(UTC)
@@ -50,19 +51,9 @@ def work(tmp_path: Path) -> Iterator[Workplace]:
 
 def verdict(days_ago: float, kind: str = "image", *, confirmed: bool = True, value: float = 0.6) -> DriftRecord:
     time = NOW - timedelta(days=days_ago)
-    return DriftRecord(
-        id=str(uuid4()),
-        time=time,
-        since=time,
-        until=time,
+    return drift_record(
+        time,
         model="zoo",
-        version="1",
-        source="",
-        reference="ab" * 32,
-        read=200,
-        used=200,
-        p={},
-        effects={},
         kind=kind,
         confirmed=confirmed,
         harm={"low": 0.1, "high": 0.2},

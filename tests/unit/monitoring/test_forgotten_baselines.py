@@ -15,11 +15,12 @@ from animal_classification.monitoring.baselines import BaselineStore, forget_in_
 from animal_classification.monitoring.drift.reference import FEWEST, DriftReference
 from animal_classification.prediction_log import drift_records
 from animal_classification.prediction_log.database import connect, reading, writing
-from animal_classification.prediction_log.drift_records import ACCEPTED, DriftRecord
+from animal_classification.prediction_log.drift_records import ACCEPTED
 from animal_classification.prediction_log.location import LogLocation
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.tables import drift
 from tests.support.drift_log import Scenes
+from tests.support.drift_verdicts import drift_record
 
 PHOTO = "0123456789abcdef" * 4
 
@@ -31,23 +32,15 @@ def accepted(place: LogLocation, count: int, photos: tuple[str, ...] = (PHOTO,))
     sample = Scenes(3).sample(count)
     reference = DriftReference(sample=sample, label=np.full(count, -1), sha=sha, kind="accepted")
     BaselineStore(place).write(reference)
-    now = drift_records.now()
-    record = DriftRecord(
+    record = drift_record(
+        drift_records.now(),
         id=reference.sha256[:36],
-        time=now,
-        since=now,
-        until=now,
         model="zoo",
-        version="1",
-        source="",
         reference=reference.sha256,
         read=count,
         used=count,
-        p={},
-        effects={},
         kind=ACCEPTED,
         confirmed=False,
-        harm={},
         score={"who": "ann", "why": "snow"},
         explain="accepted by ann: snow",
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from animal_classification.inference import Classifier
 from animal_classification.serving.http.drift_samples import MAX_REST, most_bytes, window_of_json
 from animal_classification.serving.http.problem_details import ProblemError
-from tests.support.drift_log import DIMENSIONS, LABELS, Scenes, write_watched_bundle
+from tests.support.drift_log import DIMENSIONS, LABELS, embedded, write_watched_bundle
 from tests.unit.serving.conftest import assert_problem
 
 MakeClient = Callable[..., TestClient]
@@ -26,17 +26,6 @@ COUNT = 50
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     path = write_watched_bundle(tmp_path_factory.mktemp("watched") / "tiny")
     return Classifier.load(path, engine="onnxruntime", threads=2)
-
-
-def embedded(count: int) -> dict[str, Any]:
-    sample = Scenes(20).sample(count)
-    return {
-        "embeddings": sample.embedding.tolist(),
-        "known": sample.known.tolist(),
-        "pred": [f"{LABELS[place]}-id" for place in sample.pred],
-        "probability": sample.probability.tolist(),
-        "stats": sample.stats.tolist(),
-    }
 
 
 def post(client: TestClient, body: bytes) -> Any:

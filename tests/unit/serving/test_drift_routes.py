@@ -20,7 +20,7 @@ from animal_classification.prediction_log.store import insert
 from animal_classification.serving.middleware.api_keys import new_key, write_keys
 from animal_classification.serving.observability import drift_metrics
 from animal_classification.serving.process.drift_judge import DriftThread
-from tests.support.drift_log import DIMENSIONS, LABELS, Scenes, ago, write_watched_bundle
+from tests.support.drift_log import DIMENSIONS, Scenes, ago, embedded, write_watched_bundle
 from tests.unit.serving.conftest import RED, assert_problem, encoded
 
 MakeClient = Callable[..., TestClient]
@@ -30,17 +30,6 @@ MakeClient = Callable[..., TestClient]
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     path = write_watched_bundle(tmp_path_factory.mktemp("watched") / "tiny")
     return Classifier.load(path, engine="onnxruntime", threads=2)
-
-
-def embedded(count: int, **looks: Any) -> dict[str, Any]:
-    sample = Scenes(20).sample(count, **looks)
-    return {
-        "embeddings": sample.embedding.tolist(),
-        "known": sample.known.tolist(),
-        "pred": [f"{LABELS[place]}-id" for place in sample.pred],
-        "probability": sample.probability.tolist(),
-        "stats": sample.stats.tolist(),
-    }
 
 
 def test_embeddings_are_judged_and_not_sent_back(client_with: MakeClient, watched: Classifier) -> None:
