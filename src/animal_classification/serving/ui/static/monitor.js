@@ -90,6 +90,7 @@ function models(status) {
 async function look() {
   const since = $("since").value;
   const [status, verdicts] = await Promise.all([get(`v1/monitor?since=${since}`), drift(since)]);
+  if (since !== $("since").value) return; // another time was chosen meanwhile
   fill(status);
   $("drift").replaceChildren(...driftPanels(verdicts));
 }

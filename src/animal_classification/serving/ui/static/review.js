@@ -283,6 +283,14 @@ async function begin(work) {
   }
 }
 
+// The first list, too: one that is chosen meanwhile waits for it, or the two would mix.
+async function first() {
+  busy = true;
+  const loading = load().finally(() => (busy = false));
+  working = loading.catch(() => {}); // told by whoever began it
+  await loading;
+}
+
 // Keeps what is said of a photo, and takes it off the list; gives that in words.
 async function tell(item, verdict, label, group = Symbol("photo")) {
   const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
@@ -433,4 +441,4 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-start(load);
+start(first);
