@@ -49,8 +49,8 @@ class LingeringTransport:
         self.abort = inner.abort
 
     def write(self, data: bytes) -> None:
-        """Send, unless the transport lingers."""
-        if not self.lingering:
+        """Send, unless the transport lingers or is closed."""
+        if not self.is_closing():
             self._inner.write(data)
 
     def is_closing(self) -> bool:
