@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 ROOT = Path("/sys/fs/cgroup")
-# Control groups of version 2 and of version 1: where they are, the file with the limit, and the one with the peak.
+# Control groups of version 2 and of version 1: where they are, and the file with the limit.
 VERSIONS = (
-    (ROOT, "", "memory.max", "memory.peak"),
-    (ROOT / "memory", "memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes"),
+    (ROOT, "", "memory.max"),
+    (ROOT / "memory", "memory", "memory.limit_in_bytes"),
 )
 
 
 @contextmanager
-def limited(pid: int, size: int) -> Iterator[str]:
-    """Limit a process to ``size`` bytes until the context ends; yields how."""
-    for mount, controller, limit, _ in VERSIONS:
+def limited(server: psutil.Process, size: int) -> Iterator[str]:
+    """Limit a server's processes, together, to ``size`` bytes until the context ends; yields how."""
+    pid = server.pid
+    for mount, controller, limit in VERSIONS:
         for parent in (mount / _own(controller), mount):
             group = parent / f"animals-hostile-{pid}"
             try:
@@ -29,7 +33,8 @@ def limited(pid: int, size: int) -> Iterator[str]:
                 continue
             try:
                 (group / limit).write_text(str(size))
-                (group / "cgroup.procs").write_text(str(pid))
+                for process in family(server):
+                    (group / "cgroup.procs").write_text(str(process.pid))
             except OSError:
                 _remove(group)
                 continue
@@ -41,12 +46,38 @@ def limited(pid: int, size: int) -> Iterator[str]:
     yield f"measured against {size >> 20} MiB: no control group can be made here"
 
 
-def peak_of(pid: int) -> int:
-    """The most bytes that a process has held."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) << 10
-    raise AssertionError("the kernel does not say")
+def family(server: psutil.Process) -> list[psutil.Process]:
+    """A server, its workers, and what decodes for them."""
+    return [server, *server.children(recursive=True)]
+
+
+class Peak:
+    """The most bytes that a server's processes have held together, looked at every tenth of a second.
+
+    Pages that they share count for each of them.
+    """
+
+    def __init__(self, server: psutil.Process) -> None:
+        self.bytes = 0
+        self._server = server
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            held = 0
+            for process in family(self._server):
+                with suppress(psutil.NoSuchProcess):
+                    held += process.memory_info().rss
+            self.bytes = max(self.bytes, held)
 
 
 def _own(controller: str) -> str:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from PIL import Image
 from tests.e2e.serving import Server, wait_for
 from tests.hostile import bombs
 from tests.hostile.honest import Seen, visit
-from tests.hostile.memory_limit import limited, peak_of
+from tests.hostile.memory_limit import Peak, family, limited
 from tests.hostile.routes import routes
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -108,13 +108,18 @@ def prepare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return plan
 
 
-def holdings(process: psutil.Process, temporary: Path) -> dict[str, int]:
+def holdings(server: psutil.Process, temporary: Path) -> dict[str, int]:
     """What the server has open."""
-    connections = [link for link in process.net_connections("tcp") if link.status != psutil.CONN_LISTEN]
-    # Of the log's database as many are open as were asked at once; its pool has a bound of its own.
-    pooled = sum(".db" in Path(file.path).name for file in process.open_files())
-    files = sum(path.is_file() for path in temporary.rglob("*"))
-    return {"descriptors": process.num_fds() - pooled, "sockets": len(connections), "files in its folder": files}
+    found = {"processes": 0, "descriptors": 0, "sockets": 0}
+    for process in family(server):
+        with suppress(psutil.NoSuchProcess):
+            connections = [link for link in process.net_connections("tcp") if link.status != psutil.CONN_LISTEN]
+            # Of the log's database as many are open as were asked at once; its pool has a bound of its own.
+            pooled = sum(".db" in Path(file.path).name for file in process.open_files())
+            found["descriptors"] += process.num_fds() - pooled
+            found["sockets"] += len(connections)
+            found["processes"] += 1
+    return found | {"files in its folder": sum(path.is_file() for path in temporary.rglob("*"))}
 
 
 async def attacked(
@@ -145,8 +150,10 @@ def run(options: argparse.Namespace) -> Report:
         with ExitStack() as stack:
             server = _started(stack, arguments, folder / "server")
             victim = _started(stack, arguments, folder / "victim") if options.elsewhere else server
-            limit = stack.enter_context(limited(victim.process.pid, options.memory * MIB))
-            return _run(server, victim, plan, limit, options)
+            attacked_ = psutil.Process(victim.process.pid)
+            limit = stack.enter_context(limited(attacked_, options.memory * MIB))
+            peak = stack.enter_context(Peak(attacked_))
+            return _run(server, victim, plan, (limit, peak), options)
 
 
 def _started(stack: ExitStack, arguments: Sequence[str], folder: Path) -> Server:
@@ -156,17 +163,21 @@ def _started(stack: ExitStack, arguments: Sequence[str], folder: Path) -> Server
     return server
 
 
-def _run(server: Server, victim: Server, plan: dict[str, Any], limit: str, options: argparse.Namespace) -> Report:
+def _run(
+    server: Server, victim: Server, plan: dict[str, Any], memory: tuple[str, Peak], options: argparse.Namespace
+) -> Report:
     process = psutil.Process(server.process.pid)
     address = server.address
-    asyncio.run(warm_up(address))
+    for _ in range(4 * options.workers):  # each with connections of its own, which workers share
+        asyncio.run(warm_up(address))
     before = asyncio.run(visit(address, photo(), options.alone))
     first = _settled(server, lambda: holdings(process, server.folder))
     during, attacks = asyncio.run(attacked(server, victim.port, plan, options))
     # A request is half there for at most the time that a body has; its connection may linger.
     last = _back_to(first, lambda: holdings(process, server.folder), options.patience)
     left = {what: (first[what], last[what]) for what in first}
-    report = Report(before, during, attacks, limit, peak_of(victim.process.pid), left, server.lines[1:])
+    limit, peak = memory
+    report = Report(before, during, attacks, limit, peak.bytes, left, server.lines[1:])
     report.judge(options)
     return report
 
@@ -195,8 +206,10 @@ def _back_to(first: dict[str, int], look: Callable[[], dict[str, int]], patience
 
 def _arguments(folder: Path, options: argparse.Namespace) -> Sequence[str]:
     bundle = write_tiny_bundle(folder / "tiny")
-    bounds = ("--max-pixels", str(options.pixels), "--max-connections", str(options.connections))
-    return ("--no-page", "--prediction-log", "--model", str(bundle), "--engine", "onnxruntime", *bounds, *options.more)
+    bounds = ("--max-pixels", str(options.pixels), "--max-connections", str(options.connections // options.workers))
+    workers = ("--workers", str(options.workers)) if options.workers > 1 else ()
+    model = ("--model", str(bundle), "--engine", "onnxruntime")
+    return ("--no-page", "--prediction-log", *model, *workers, *bounds, *options.more)
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -206,7 +219,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--alone", type=float, default=30.0, help="seconds for the honest clients without the others")
     parser.add_argument("--holders", type=int, default=2000, help="connections that only wait")
     parser.add_argument("--some", type=int, default=100, help="half heads; others are made from it")
-    parser.add_argument("--connections", type=int, default=800, help="how many the server takes")
+    parser.add_argument("--connections", type=int, default=800, help="how many the server takes, all workers together")
+    parser.add_argument("--workers", type=int, default=1, help="of the server")
     parser.add_argument("--pixels", type=int, default=100_000_000, help="of each decompression bomb, and at most")
     parser.add_argument("--text-bytes", type=int, default=31 * bombs.MEGABYTE)
     parser.add_argument("--memory", type=int, default=2048, help="MiB that the server may take")

@@ -20,8 +20,10 @@ SOONER = ("--more", "--head-timeout", "2", "--body-timeout", "3", "--keep-alive"
 
 
 @pytest.mark.timeout(300)
-def test_a_few_seconds_among_hostile_clients() -> None:
-    options = run.parse(["--minutes", "0.1", "--alone", "2", "--untimed", *CROWD, *SMALLER, *SOONER])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_few_seconds_among_hostile_clients(workers: str) -> None:
+    shape = ("--workers", workers, *CROWD, *SMALLER, *SOONER)
+    options = run.parse(["--minutes", "0.1", "--alone", "2", "--untimed", *shape])
     with ThreadPoolExecutor(1) as pool:  # Playwright, once started, keeps an event loop running in the main thread
         report = pool.submit(run.run, options).result()
     assert report.failures == [], report.table()

@@ -181,11 +181,11 @@ class ModelService:
         for _, slot in self.models:
             if slot.shadow is not None:
                 slot.shadow.close(timeout)
-        self.decoders.close()
         until = time.monotonic() + timeout
         for workers in (self._workers, self._heavy_worker):
             if workers is not None:
                 workers.close(max(0.0, until - time.monotonic()))
+        self.decoders.close()
 
     def require_room(self, name: str | None = None) -> None:
         """Make sure, before a body is read, that the queue has room for a photo.

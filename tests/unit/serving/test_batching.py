@@ -14,6 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from animal_classification.errors import EngineError
+from animal_classification.imaging import Limits, PreprocessSpec
+from animal_classification.imaging.decoder_process import DecoderProcesses
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
 from animal_classification.serving.batching import inference_jobs
@@ -369,57 +371,58 @@ def test_over_http_all_bodies_together_are_bounded(classifier: Classifier) -> No
     run(scenario())
 
 
-class SlowWithHeavyOnes(FakePredictor):
+class SlowDecoders(DecoderProcesses):
     """Photos that the usual threads put off are held up until the gate is opened; counts how many are at once."""
 
-    def __init__(self, real: Classifier) -> None:
+    def __init__(self) -> None:
         self.open = threading.Event()
         self.now: list[bytes] = []
         self.most = 0
-        super().__init__(real)
+        super().__init__(2)
 
-    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]:
-        if light is None:
-            self.now.append(photo)
-            self.most = max(self.most, len(self.now))
-            assert self.open.wait(20)
-            self.now.remove(photo)
-        return super().prepare(photo, light=light)
+    def crops(self, photo: bytes, spec: PreprocessSpec, limits: Limits) -> NDArray[np.uint8]:
+        self.now.append(photo)
+        self.most = max(self.most, len(self.now))
+        assert self.open.wait(20)
+        self.now.remove(photo)
+        return super().crops(photo, spec, limits)
 
 
 def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
-    predictor = SlowWithHeavyOnes(classifier)
+    decoders = SlowDecoders()
     bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
 
     async def scenario() -> None:
-        async with running(predictor) as service:
+        async with running(classifier, threads=2) as service:
+            service.decoders = decoders
             heavy = asyncio.gather(*(service.predict([bomb]) for bomb in bombs))
-            await until(lambda: bool(predictor.now))
+            await until(lambda: bool(decoders.now))
             async with asyncio.timeout(20):
                 (light,) = await service.predict([PHOTO])
             assert light.result.prediction.label == "cat"
             assert not heavy.done()
-            predictor.open.set()
+            decoders.open.set()
             assert [outcome.result.prediction.label for (outcome,) in await heavy] == ["dog"] * len(bombs)
 
     run(scenario())
-    assert predictor.most == 1
+    assert decoders.most == 1
 
 
 def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
-    predictor = SlowWithHeavyOnes(classifier)
+    decoders = SlowDecoders()
     bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
 
     async def scenario() -> None:
-        async with running(predictor, queue_size=2) as service:
+        async with running(classifier, queue_size=2, threads=2) as service:
+            service.decoders = decoders
             first = asyncio.create_task(service.predict([bombs[0]]))
-            await until(lambda: bool(predictor.now))
+            await until(lambda: bool(decoders.now))
             waiting = [asyncio.create_task(service.predict([bomb])) for bomb in bombs[1:3]]
             await until(lambda: service._heavy.depth == 2)
             with pytest.raises(ProblemError) as refused:
@@ -429,7 +432,7 @@ def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused
                 task.cancel()
             await asyncio.wait(waiting)
             assert service._heavy.depth == 0
-            predictor.open.set()
+            decoders.open.set()
             await first
 
     run(scenario())
