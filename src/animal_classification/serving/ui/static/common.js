@@ -58,6 +58,16 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// The second click of a double click was meant for what the first one has taken away; who clicks on and on is slower.
+const DOUBLE = 300; // milliseconds
+let clicked = -Infinity;
+
+export const single = (work) => (click) => {
+  const again = click.detail > 1 && click.timeStamp - clicked < DOUBLE;
+  clicked = click.timeStamp;
+  if (!again) work();
+};
+
 export function say(error) {
   troubleLine.hidden = !error;
   troubleLine.textContent = error
