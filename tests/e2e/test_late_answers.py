@@ -293,3 +293,42 @@ def test_one_photo_alone_waits_until_its_event_is_answered(events: Page) -> None
     left(events, OPEN - 3)
     assert events.locator(".event").first.is_visible()
     assert events.locator(".event").count() == len(EVENTS) - 1
+
+
+# ----------------------------------------------------------------------------------------------------------- signing in
+
+
+def test_an_older_keys_refusal_is_not_the_new_keys(page: Page, server: Server) -> None:
+    photo = Held(page, "**/photo")
+    word = Held(page, "**/v1/feedback", method="POST")
+    page.goto(f"{server.address}/review")
+    left(page, OPEN)
+    page.keyboard.press("c")
+    word.wait()
+    photo.go(401)
+    page.get_by_label("API key").fill("of-today")
+    page.keyboard.press("Enter")
+    word.go(401)
+    page.get_by_role("img", name="The photo").wait_for()
+    assert not page.get_by_label("API key").is_visible()
+    assert page.evaluate("sessionStorage.getItem('animals.key')") == "of-today"
+
+
+def test_a_page_that_the_browser_kept_is_not_shown_after_signing_out(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/review")
+    page.evaluate("sessionStorage.setItem('animals.key', 'mine')")
+    page.reload()
+    left(page, OPEN)
+    page.evaluate("sessionStorage.removeItem('animals.key')")  # on another page of the same tab
+    with page.expect_navigation():
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+
+
+def test_signing_out_on_any_page_forgets_the_answers(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/model")
+    page.evaluate("sessionStorage.setItem('animals.key', 'mine')")
+    page.evaluate("sessionStorage.setItem('animals.answers', '[]')")
+    page.reload()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign out").click()
+    assert page.evaluate("sessionStorage.length") == 0
