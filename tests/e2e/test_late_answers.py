@@ -332,3 +332,51 @@ def test_signing_out_on_any_page_forgets_the_answers(page: Page, server: Server)
     with page.expect_navigation():
         page.get_by_role("button", name="Sign out").click()
     assert page.evaluate("sessionStorage.length") == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- the monitor
+
+
+@pytest.fixture
+def monitor(page: Page, server: Server) -> Page:
+    page.clock.install()
+    page.goto(f"{server.address}/monitor")
+    page.get_by_role("img", name="Animals over time").wait_for()
+    return page
+
+
+def predictions(page: Page) -> Callable[[str], None]:
+    tile = page.locator(".tiles div").filter(has_text="Predictions")
+    return lambda number: tile.get_by_text(number, exact=True).wait_for()
+
+
+def test_an_older_look_of_the_same_time_does_not_undo_a_newer_one(page: Page, server: Server) -> None:
+    older = Held(page, "**/v1/monitor?since=24h")
+    page.goto(f"{server.address}/monitor")
+    older.wait()
+    since = page.get_by_label("Over the last")
+    since.select_option("hour")
+    predictions(page)(str(OPEN))
+    with page.expect_response("**/v1/monitor?since=24h") as newer:
+        since.select_option("24 hours")
+    settle(page)
+    older.go(200, json={**newer.value.json(), "predictions": 7})
+    predictions(page)(str(OPEN))
+
+
+def test_a_table_that_somebody_opened_meanwhile_stays(monitor: Page) -> None:
+    held = Held(monitor, "**/v1/monitor?since=24h")
+    monitor.clock.fast_forward(30_000)
+    held.wait()
+    monitor.get_by_text("As a table").first.click()
+    held.go()
+    assert monitor.get_by_role("table").first.is_visible()
+
+
+def test_trouble_is_over_when_the_server_answers_again(monitor: Page) -> None:
+    held = Held(monitor, "**/v1/monitor?since=24h")
+    monitor.clock.fast_forward(30_000)
+    held.lose()
+    assert monitor.get_by_role("alert").is_visible()
+    monitor.clock.fast_forward(30_000)
+    monitor.get_by_role("alert").wait_for(state="hidden")
