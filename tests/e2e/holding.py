@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.e2e.serving import wait_for
@@ -40,7 +41,7 @@ class Held:
 
     def wait(self) -> None:
         """Until all of them are on their way."""
-        wait_for(lambda: self._count == 0 or self._page.wait_for_timeout(10), "the request", lambda: self._page.url)
+        until(self._page, lambda: self._count == 0, "the request")
 
     def go(
         self, status: int | None = None, *, kind: str = "", json: object = None, wait: int = 0, settled: bool = True
@@ -68,6 +69,16 @@ class Held:
         with self._page.expect_event("requestfailed", lambda request: request == route.request):
             route.abort()
         settle(self._page)
+
+
+def until(page: Page, check: Callable[[], object], what: str) -> None:
+    """Wait for something that a listener of the page notes: while Python only sleeps, no listener is called."""
+
+    def look() -> bool | None:
+        page.wait_for_timeout(10)
+        return bool(check()) or None
+
+    wait_for(look, what, lambda: page.url)
 
 
 def settle(page: Page) -> None:

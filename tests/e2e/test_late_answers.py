@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn")
 
 import httpx
 
-from tests.e2e.holding import Held, settle
+from tests.e2e.holding import Held, settle, until
 from tests.e2e.serving import Server, wait_for
 from tests.e2e.test_tabs import PHOTOS, encoded, left
 from tests.support.tiny_bundle import write_tiny_bundle
@@ -243,7 +243,7 @@ def test_photos_of_a_list_that_was_left_are_not_asked_for(review: Page) -> None:
     asked: list[str] = []
     review.on("request", lambda request: asked.append(request.url) if request.url.endswith("/photo") else None)
     review.get_by_role("button", name="By event").click()
-    wait_for(lambda: asked or review.wait_for_timeout(10), "a photo", lambda: review.url)
+    until(review, lambda: asked, "a photo")
     review.get_by_role("button", name="To review").click()
     held.wait()
     held.go()

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-from tests.e2e.holding import Held, settle
+from tests.e2e.holding import Held, settle, until
 from tests.e2e.serving import Server, wait_for
 from tests.e2e.test_page import choose
 from tests.e2e.test_tabs import BLUE, GREEN, RED, encoded
@@ -131,7 +131,7 @@ def test_nothing_is_kept_after_signing_out(page: Page, server: Server, photos: l
     page.evaluate(KEPT_TOO_LATE)
     page.get_by_role("button", name="Sign out").click(no_wait_after=True)
     leaving.wait()
-    wait_for(lambda: over or page.wait_for_timeout(10), "the end of the page", lambda: page.url)
+    until(page, lambda: over, "the end of the page")
     with page.expect_event("load"):
         leaving.go(settled=False)
     assert page.evaluate("sessionStorage.length") == 0
