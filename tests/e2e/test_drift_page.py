@@ -25,6 +25,7 @@ from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord
 from animal_classification.prediction_log.store import insert
 from tests.e2e.conftest import Watch
+from tests.e2e.holding import Held
 from tests.e2e.serving import Server
 from tests.support.drift_log import Scenes, ago, write_watched_bundle
 
@@ -68,12 +69,20 @@ def test_what_changed_is_on_the_page(server: Server, chromium: Browser, width: i
     context = chromium.new_context(viewport={"width": width, "height": 900})
     watch = Watch(context, server.address)
     page = context.new_page()
+    held = Held(page, "**/photo", count=2)
     page.goto(f"{server.address}/monitor")
+    held.wait()
     panel = page.locator("section.drift").filter(has_text="at gate")
     panel.get_by_role("heading", name="Drift in the picture itself at gate").wait_for()
     assert "confirmed, costs accuracy" in panel.inner_text()
     assert "Estimated, without labels" in panel.inner_text()
     panel.get_by_role("img", name="Before, photo 6").wait_for()
+    held.go()
+    held.go()
+    panel.get_by_role("img", name="Before, photo 1").wait_for()
+    for strip in panel.locator(".strip").all():
+        numbers = [image.get_attribute("alt") or "" for image in strip.locator("img").all()]
+        assert [text.rsplit(" ", 1)[1] for text in numbers] == list("123456"), "in their order, however they come"
     panel.get_by_role("img", name="Now, photo 6").wait_for()
     page.locator(".tiles div").filter(has_text="Accuracy").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width

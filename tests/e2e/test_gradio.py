@@ -21,6 +21,7 @@ pytest.importorskip("gradio")
 from animal_classification.serving.ui.pages import example_path
 from tests.e2e.conftest import Watch
 from tests.e2e.serving import Server, wait_for
+from tests.support.ports import free_port
 
 SPACE = Path(__file__).parents[2] / "examples" / "huggingface_space"
 
@@ -132,12 +133,3 @@ def test_a_hugging_face_space(tmp_path: Path) -> None:
             assert Path(heatmap).is_file()
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

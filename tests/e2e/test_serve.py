@@ -27,6 +27,7 @@ from PIL import Image
 
 from animal_classification.settings import Settings
 from tests.e2e.serving import READY, Server, wait_for
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_tiny_bundle
 
 Start = Callable[..., Server]
@@ -199,12 +200,6 @@ def test_a_stop_while_the_model_is_loaded_is_a_quiet_end(start: Start, seconds: 
     server.stop()
     assert server.process.returncode == 0
     assert [line for line in server.lines if not READY.match(line)] == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Visitor(threading.Thread):

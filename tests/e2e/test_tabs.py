@@ -19,6 +19,7 @@ from PIL import Image
 
 from animal_classification.cli.main import main
 from tests.e2e.conftest import Watch
+from tests.e2e.holding import Held, settle
 from tests.e2e.serving import Server, wait_for
 from tests.support.tiny_bundle import COLOURS, solid, write_tiny_bundle
 
@@ -252,31 +253,15 @@ def test_a_click_on_a_list_is_kept_while_an_answer_is_on_its_way(opened: Open) -
     assert page.locator("#count-done").inner_text() == "1"
 
 
-def held_back(page: Page, pattern: str) -> Callable[[], None]:
-    """Loads the page again with its first request of these on the way; gives what lets that one go."""
-    held: list[Route] = []
-
-    def hold_the_first(route: Route) -> None:
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route(pattern, hold_the_first)
-    with page.expect_request(pattern):
-        page.reload()
-    while not held:  # Playwright calls the handler when it is waited for
-        page.wait_for_timeout(10)
-    return held[0].continue_
-
-
 def test_a_click_on_a_list_waits_for_the_first_one(opened: Open) -> None:
     page = opened("review")
     page.locator("#item").wait_for()
-    let_go = held_back(page, "**/v1/review?state=open*")
+    held = Held(page, "**/v1/review?state=open*")
+    page.reload()
+    held.wait()
     page.get_by_role("button", name="By event").click()
-    page.wait_for_timeout(300)  # enough for the other list, if nothing waits
-    let_go()
+    settle(page)  # enough for the other list, if nothing waits
+    held.go()
     page.get_by_role("heading", name="No events to review").wait_for()
     page.wait_for_load_state("networkidle")
     assert page.locator(".event:visible").count() == 0, "the photos of the first list are no events"
@@ -286,12 +271,12 @@ def test_a_click_on_a_list_waits_for_the_first_one(opened: Open) -> None:
 def test_the_monitor_shows_the_time_that_was_chosen_last(opened: Open) -> None:
     page = opened("monitor")
     page.get_by_text("0.007 a minute").wait_for()
-    let_go = held_back(page, "**/v1/monitor?since=24h")
+    held = Held(page, "**/v1/monitor?since=24h")
+    page.reload()
+    held.wait()
     page.get_by_label("Over the last").select_option("hour")
     page.get_by_text("0.2 a minute").wait_for()
-    with page.expect_response("**/v1/monitor?since=24h"):
-        let_go()
-    page.wait_for_timeout(300)
+    held.go()
     assert page.get_by_text("0.2 a minute").is_visible(), "ten photos in an hour, not in a day"
 
 

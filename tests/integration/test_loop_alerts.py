@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -28,16 +27,11 @@ from animal_classification.errors import AnimalsError
 from animal_classification.loop.canary import request_counts
 from animal_classification.loop.rollback_triggers import alert_after
 from tests.e2e.serving import Server, wait_for
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
 RULES = Path(__file__).resolve().parents[2] / "deploy" / "prometheus" / "alerts.yml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

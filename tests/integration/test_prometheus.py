@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from animal_classification.prediction_log.drift_records import add_record
 from animal_classification.prediction_log.location import LogLocation
 from tests.e2e.serving import Server, wait_for
 from tests.support.drift_verdicts import drift_record
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_tiny_bundle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "serve.md"
@@ -52,9 +52,7 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[str]:
     config = tmp_path / "prometheus.yml"
     target = f'{{job_name: animals, scrape_interval: 1s, static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]}}'
     config.write_text(f"scrape_configs: [{target}]\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     words = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}"]
     with (tmp_path / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(

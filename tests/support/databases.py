@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
+
 
 class Postgres:
     """A server that listens on this machine only, stopped until :meth:`start` is called."""
@@ -32,9 +34,7 @@ class Postgres:
         if os.geteuid() == 0:  # it refuses to run as root
             self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             shutil.chown(self._folder, "nobody", "nogroup")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         encoding = ("-E", "UTF8", "--locale", "C")
         self._run("initdb", "-D", self._folder / "data", "-U", "animals", "-A", "trust", "-N", *encoding)
@@ -109,9 +109,7 @@ class PgBouncer:
         if os.geteuid() == 0:  # it refuses, too
             user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             shutil.chown(self._folder, "nobody", "nogroup")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": self.port,

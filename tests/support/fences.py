@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import queue
 import re
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.ports import free_port
 
 _FENCE = re.compile(
     r"(?:<!-- (?P<word>not run|runs until|run in|needs): (?P<what>[^>]+) -->\n)?^```sh\n(?P<text>.*?)^```", re.M | re.S
@@ -31,13 +32,6 @@ class Fence:
     text: str
     word: str | None
     what: str
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def fences(page: Path) -> list[Fence]:

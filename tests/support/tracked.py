@@ -68,8 +68,11 @@ def from_wandb(folder: Path) -> Numbers:
 
 
 def wandb_records(folder: Path) -> Iterator[Any]:
+    """What W&B has written, once its own process has ended: ``finish`` returns before that one closes its file."""
+    import wandb
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
+    wandb.teardown()
     for path in sorted(folder.glob("offline-run-*/*.wandb")):
         for data in _log_entries(path.read_bytes()):
             record = Record()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from animal_classification.training.neural.augmentation import Mixing
 from animal_classification.training.neural.fit_plan import FitPlan
 from animal_classification.training.neural.leader import leading
 from animal_classification.training.recipe import RecipeInputs
+from tests.support.ports import free_port
 from tests.torch.drawn import LIGHT, draw_photos, words
 from tests.torch.small_fits import distance, fitted, one_job, plan
 
@@ -135,9 +135,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(drawn: Path, tmp
 
 @pytest.mark.nightly
 def test_two_machines_run_the_same_command(drawn: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     words_ = command(drawn, tmp_path / "runs", "trainer.nodes=2", "recipe.epochs=3")
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     second = start(words_, NODE_RANK="1", **where)

@@ -43,6 +43,7 @@ SCRIPTS = (
     "review_classes.js",
     "sending.js",
     "theme.js",
+    "turns.js",
 )
 STYLES = ("palette.css", "tabs.css", "classify.css")
 FONT_FILES = ("lora.woff2", "lora-italic.woff2", "source-sans-3.woff2")

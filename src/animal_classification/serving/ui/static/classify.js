@@ -1,6 +1,6 @@
 // The Classify page: photos in, answers out. Which animal it is, and in which words, the API says.
 import { card, counted, forget, many, one, show, trouble } from "./answers.js";
-import { Refused, blob, get, handle, make, say, start } from "./common.js";
+import { Refused, blob, get, handle, make, say, start, wantsKey } from "./common.js";
 import { closeCamera, watchIntake } from "./intake.js";
 import { drop, keep, kept } from "./keeping.js";
 import { thumbnail } from "./previews.js";
@@ -22,6 +22,7 @@ const limits = {
 const detections = box.dataset.detections === "true";
 const MOST_KEPT = 64; // answers that are there again after a look at another page
 let visit = 0; // how often photos came
+let asked = 0; // how often somebody asked for something: photos, an example
 let running = null; // ends what is on its way
 let unfinished = null; // photos that wait until somebody has signed in
 
@@ -74,27 +75,41 @@ function listOf(photos) {
   return { cards, draw, fill, picture };
 }
 
-async function lookAtMany(photos, signal) {
+async function lookAtMany(photos, mine) {
   forget();
   const list = listOf(photos);
   present(make("article", { class: "answer many", "aria-label": "Answers so far" }, list.cards), false);
   bar.max = photos.length;
+  let wait = 0; // seconds that the server asks for
   const doing = () => {
     const done = photos.filter((photo) => photo.entry).length;
     bar.value = done;
-    setBusy(`Looked at ${done.toLocaleString("en")} of ${counted(photos.length, "photo")}…`);
+    const progress = `Looked at ${done.toLocaleString("en")} of ${counted(photos.length, "photo")}…`;
+    setBusy(wait ? `The server is busy: going on in ${counted(Math.ceil(wait), "second")}…` : progress);
     bar.hidden = stop.hidden = false;
     list.draw();
   };
-  const onWait = (seconds) => (seconds ? (status.textContent = `The server is busy: going on in ${counted(Math.ceil(seconds), "second")}…`) : doing());
-  const mine = visit;
-  const pictures = drawThumbnails(photos, list, () => visit === mine);
-  await sendAll(photos, { limits, detections, signal, onAnswer: doing, onWait });
-  const done = photos.filter((photo) => photo.entry);
-  if (!done.length) return;
-  list.fill();
-  present(many(photos, list.cards, columns));
-  pictures.then(() => visit === mine && done.length <= MOST_KEPT && keep(done));
+  const onWait = (seconds) => {
+    wait = seconds;
+    doing();
+  };
+  const here = visit;
+  const pictures = drawThumbnails(photos, list, () => visit === here);
+  const showAnswered = () => {
+    const done = photos.filter((photo) => photo.entry);
+    if (!done.length) return;
+    list.fill();
+    present(many(photos, list.cards, columns));
+    pictures.then(() => visit === here && done.length <= MOST_KEPT && keep(done));
+  };
+  try {
+    await sendAll(photos, { limits, detections, signal: mine.signal, onAnswer: doing, onWait });
+  } catch (error) {
+    if (wantsKey(error) || !photos.some((photo) => photo.entry)) throw error;
+    mine.abort();
+    say(error); // and what was answered before stays
+  }
+  showAnswered();
 }
 
 // One after the other: a photo of twelve megapixels takes 48 MB while it is drawn.
@@ -112,15 +127,16 @@ async function look(photos) {
   drop();
   say(null);
   visit += 1;
+  asked += 1;
   const mine = (running = new AbortController());
   try {
     photos.forEach((photo) => (photo.picture = photo.file));
-    await (photos.length === 1 ? lookAtOne(photos[0], mine.signal) : lookAtMany(photos, mine.signal));
+    await (photos.length === 1 ? lookAtOne(photos[0], mine.signal) : lookAtMany(photos, mine));
     tell("");
   } catch (error) {
     mine.abort();
     tell("");
-    if (error instanceof Refused && [401, 403].includes(error.status)) unfinished = photos;
+    if (wantsKey(error)) unfinished = photos;
     else present(trouble("No answer came", "Is the server still running? Please try again."));
     if (error instanceof Refused || !(error instanceof TypeError || error.name === "AbortError")) handle(error);
   } finally {
@@ -131,11 +147,13 @@ async function look(photos) {
 async function tryExample(which) {
   if (running || box.hasAttribute("data-busy")) return;
   setBusy("Looking…");
+  const mine = (asked += 1);
   const wanted = [...examples].map((button) => button.dataset.example).filter((name) => name !== "all" && (which === "all" || which === name));
   try {
     const photos = await Promise.all(wanted.map(async (name) => ({ name: `${name}.jpg`, file: await blob(`tabs/examples/${name}.jpg`) })));
-    await look(photos);
+    if (asked === mine) await look(photos); // else somebody has chosen others meanwhile
   } catch (error) {
+    if (asked !== mine) return;
     tell("");
     handle(error);
   }
@@ -149,7 +167,7 @@ async function whenReady() {
       return;
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 503) throw error;
-      status.textContent = "Getting ready…";
+      if (!running) status.textContent = "Getting ready…";
       await new Promise((done) => setTimeout(done, 1000 * Math.min(5, error.retryAfter ?? 1)));
     }
   }
@@ -162,10 +180,21 @@ function again() {
   else present(many(photos, make("ul", { class: "cards" }, ...photos.map(card)), columns), false);
 }
 
-watchIntake(look, tell);
+// A camera that opens while photos are on their way does not end them.
+function hint(text) {
+  if (!box.hasAttribute("data-busy")) tell(text);
+  else if (text) status.textContent = text;
+}
+
+watchIntake(look, hint);
 stop.addEventListener("click", () => running?.abort());
 examples.forEach((button) => button.addEventListener("click", () => tryExample(button.dataset.example)));
-document.getElementById("sign-out").addEventListener("click", drop, { capture: true });
+// Before the page is left: nothing is kept afterwards either.
+const leave = () => {
+  visit += 1;
+  drop();
+};
+document.getElementById("sign-out").addEventListener("click", leave, { capture: true });
 start(async () => {
   await whenReady();
   if (!running) status.textContent = "";

@@ -6,10 +6,11 @@ const signOut = document.getElementById("sign-out");
 const troubleLine = document.getElementById("trouble");
 
 export class Refused extends Error {
-  constructor(status, problem, retryAfter) {
+  constructor(status, problem, { retryAfter = null, key = null } = {}) {
     super(problem?.detail ?? `the server answered ${status}`);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.key = key; // that was refused
     this.kind = (problem?.type ?? "").split(":").pop();
   }
 }
@@ -25,7 +26,7 @@ async function send(path, options = {}) {
   } catch {
     // not every answer on the way is ours
   }
-  throw new Refused(answer.status, problem, Number(answer.headers.get("Retry-After")) || null);
+  throw new Refused(answer.status, problem, { retryAfter: Number(answer.headers.get("Retry-After")) || null, key });
 }
 
 export const get = async (path) => (await send(path)).json();
@@ -58,6 +59,16 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// The second click of a double click was meant for what the first one has taken away; who clicks on and on is slower.
+const DOUBLE = 300; // milliseconds
+let clicked = -Infinity;
+
+export const single = (work) => (click) => {
+  const again = click.detail > 1 && click.timeStamp - clicked < DOUBLE;
+  clicked = click.timeStamp;
+  if (!again) work();
+};
+
 export function say(error) {
   troubleLine.hidden = !error;
   troubleLine.textContent = error
@@ -76,9 +87,12 @@ export const percent = (share) => {
 
 // Runs `work` now, and again when somebody has signed in. A refusal for want of a key shows the form.
 export function start(work) {
+  let shownTo = null; // the key that what is on the page was shown to
   const run = async () => {
+    const key = sessionStorage.getItem(KEY);
     try {
       await work();
+      shownTo = key;
       say(null);
       page.hidden = false;
       form.hidden = true;
@@ -95,15 +109,25 @@ export function start(work) {
     run();
   });
   signOut.addEventListener("click", () => {
-    sessionStorage.removeItem(KEY);
+    const ours = Object.keys(sessionStorage).filter((name) => name.startsWith("animals."));
+    ours.forEach((name) => sessionStorage.removeItem(name));
     location.reload();
+  });
+  // Back to a page that the browser kept as it was: not after somebody has signed out, or in.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && sessionStorage.getItem(KEY) !== shownTo) location.reload();
   });
   run();
 }
 
+// A photo that somebody else spoke of is no reason to sign in again.
+export const wantsKey = (error) => error instanceof Refused && [401, 403].includes(error.status) && error.kind !== "not-yours";
+
 export function handle(error) {
-  if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
-    const tried = sessionStorage.getItem(KEY) !== null;
+  if (wantsKey(error)) {
+    // The answer to an older key says nothing of the one that somebody has signed in with since.
+    if (error.key !== sessionStorage.getItem(KEY)) return;
+    const tried = error.key !== null;
     sessionStorage.removeItem(KEY);
     page.hidden = true;
     form.hidden = false;

@@ -45,13 +45,18 @@ function facts(told) {
 function strip(name, paths) {
   if (!paths.length) return null;
   const row = make("div", { class: "strip" });
+  // Each has its place before it comes: they come in any order.
   paths.forEach((path, index) => {
+    const image = make("img", { alt: `${name}, photo ${index + 1}`, width: "96", height: "96", hidden: true });
+    row.append(image);
     picture(`v1/${path}`)
       .then((url) => {
+        if (!row.isConnected) return URL.revokeObjectURL(url); // a later look has replaced it
         urls.push(url);
-        row.append(make("img", { src: url, alt: `${name}, photo ${index + 1}`, width: "96", height: "96" }));
+        image.src = url;
+        image.hidden = false;
       })
-      .catch(() => {}); // it is not kept any more
+      .catch(() => image.remove()); // it is not kept any more
   });
   return make("figure", {}, make("figcaption", {}, name), row);
 }

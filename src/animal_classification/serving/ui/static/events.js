@@ -1,6 +1,6 @@
 // The review by event: the photos of one visit together, each with its boxes and its animals enlarged.
 import { drawBoxes } from "./boxes.js";
-import { make, percent, picture } from "./common.js";
+import { make, percent, picture, single } from "./common.js";
 
 const urls = new Map(); // object URLs of photos, by prediction
 
@@ -49,7 +49,11 @@ function inAll(event, claim) {
 async function load(item, frame, caption) {
   if (!item.photo) return frame.replaceWith(make("p", { class: "no-photo" }, "The photo is not kept."));
   try {
-    if (!urls.has(item.id)) urls.set(item.id, await picture(`v1/${item.photo}`));
+    if (!urls.has(item.id)) {
+      const url = await picture(`v1/${item.photo}`);
+      if (!frame.isConnected) return URL.revokeObjectURL(url); // something else is on show by now
+      urls.set(item.id, url);
+    }
     const photo = frame.querySelector("img");
     photo.src = urls.get(item.id);
     await photo.decode();
@@ -102,10 +106,10 @@ export function eventSection(event, act) {
     make(
       "div",
       { class: "row" },
-      make("button", { type: "button", class: "button primary", onclick: () => act.confirm(event) }, yes),
-      event.every(act.isEmpty) ? null : make("button", { type: "button", class: "button", onclick: () => act.none(event) }, "No animal"),
+      make("button", { type: "button", class: "button primary", onclick: single(() => act.confirm(event)) }, yes),
+      event.every(act.isEmpty) ? null : make("button", { type: "button", class: "button", onclick: single(() => act.none(event)) }, "No animal"),
       otherForm(event, act),
     ),
   );
-  return { section, heading, load: async () => { for (const one of shots) await one.load(); } };
+  return { section, heading, load: async () => { for (const one of shots) if (section.isConnected) await one.load(); } };
 }

@@ -4,7 +4,10 @@ const video = document.querySelector("video");
 const box = document.querySelector(".intake");
 const MOST_FILES = 5000; // of a folder: enough for a memory card, and an end where somebody drops a disk
 
+let opening = null; // what a person allows a while after it was asked for may not be wanted any more
+
 export function closeCamera() {
+  opening = null;
   video.srcObject?.getTracks().forEach((track) => track.stop());
   video.srcObject = null;
   camera.hidden = true;
@@ -15,14 +18,21 @@ async function openCamera(tell) {
     tell("This browser lets pages use the camera only at localhost or over https.");
     return;
   }
+  if (opening || video.srcObject) return;
+  const mine = (opening = Symbol("camera"));
   try {
     const wanted = { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } };
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    if (opening !== mine) return stream.getTracks().forEach((track) => track.stop());
+    opening = null;
+    video.srcObject = stream;
     camera.hidden = false;
     tell("");
     camera.querySelector("[data-shoot]").focus();
     camera.scrollIntoView({ block: "nearest" });
   } catch (error) {
+    if (opening !== mine) return;
+    opening = null;
     const missing = error.name === "NotFoundError";
     tell(missing ? "No camera was found." : "The camera could not be used. Did you allow it in the browser?");
   }

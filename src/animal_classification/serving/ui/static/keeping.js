@@ -2,10 +2,12 @@
 import { fromDataUrl, smaller, toDataUrl } from "./previews.js";
 
 const KEY = "animals.answers";
+let latest = null; // what is to be kept: another one came, or it was dropped, while the one before was being made small
 
 // photos: { name, entry, picture, thumbnail }; where they are too much for the browser's store, nothing is kept.
 export async function keep(photos) {
   drop();
+  const mine = (latest = Symbol("photos"));
   try {
     const single = photos.length === 1;
     const kept = [];
@@ -13,13 +15,14 @@ export async function keep(photos) {
       const shown = single ? await smaller(picture) : thumbnail;
       kept.push({ name, entry, shown: shown && (await toDataUrl(shown)) });
     }
-    sessionStorage.setItem(KEY, JSON.stringify(kept));
+    if (latest === mine) sessionStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
-    drop(); // too large, or the browser keeps nothing
+    if (latest === mine) drop(); // too large, or the browser keeps nothing
   }
 }
 
 export function drop() {
+  latest = null;
   try {
     sessionStorage.removeItem(KEY);
   } catch {

@@ -1,5 +1,5 @@
 // How the model in use does: what the log says, again every half minute.
-import { get, handle, make, percent, start } from "./common.js";
+import { get, handle, make, percent, say, start } from "./common.js";
 import { drift, driftPanels } from "./drift.js";
 import { COLOURS, asTable, bars, legend } from "./charts.js";
 
@@ -87,16 +87,28 @@ function models(status) {
   );
 }
 
-async function look() {
+let begun = 0; // looks
+let shown = 0; // the one that is on the page
+
+async function look(isWanted = () => true) {
   const since = $("since").value;
-  const [status, verdicts] = await Promise.all([get(`v1/monitor?since=${since}`), drift(since)]);
-  if (since !== $("since").value) return; // another time was chosen meanwhile
-  fill(status);
-  $("drift").replaceChildren(...driftPanels(verdicts));
+  const mine = (begun += 1);
+  // Another time was chosen meanwhile, or a later look was quicker.
+  const isOld = () => since !== $("since").value || mine < shown;
+  try {
+    const [status, verdicts] = await Promise.all([get(`v1/monitor?since=${since}`), drift(since)]);
+    if (isOld() || !isWanted()) return;
+    shown = mine;
+    fill(status);
+    $("drift").replaceChildren(...driftPanels(verdicts));
+    say(null);
+  } catch (error) {
+    if (!isOld()) throw error;
+  }
 }
+
+// Not under somebody who reads a table, nor while nobody looks; also if that began after the question.
+const isIdle = () => !document.hidden && !$("page").hidden && !document.querySelector("details[open]");
 $("since").addEventListener("change", () => look().catch(handle));
-setInterval(() => {
-  // Not under somebody who reads a table, nor while nobody looks.
-  if (!document.hidden && !$("page").hidden && !document.querySelector("details[open]")) look().catch(handle);
-}, AGAIN);
-start(look);
+setInterval(() => isIdle() && look(isIdle).catch(handle), AGAIN);
+start(() => look());

@@ -1,7 +1,8 @@
 // The review: one prediction at a time, by one key each.
-import { Refused, blob, get, handle, make, percent, picture, post, remove, say, start } from "./common.js";
+import { Refused, blob, get, handle, make, percent, picture, post, remove, single, start } from "./common.js";
 import { eventSection, eventsOf, forgetPhotos, framed, photos } from "./events.js";
 import { WHY, isBlind, offered, showClasses } from "./review_classes.js";
+import { first, guarded, inTurn } from "./turns.js";
 
 const $ = (id) => document.getElementById(id);
 const LIMIT = 20;
@@ -19,9 +20,9 @@ let counts = { open: 0, done: 0 };
 const labels = new Map(); // by model
 let others = []; // what people named and no model knows
 let done = []; // what was said here, the last one last
-let busy = false;
-let working = Promise.resolve(); // what was begun last, until it is done
+let list = null; // another one whenever a list was fetched: what was said in an older one has no place in this
 let shown = null; // the object URL on show
+let looking = null; // another one whenever something else is on show
 
 // What a correction of these predictions can say.
 async function learn(predictions) {
@@ -44,31 +45,38 @@ function known(answer) {
   return answer.labels;
 }
 
-async function load() {
+// A list is on show when all of it is there: until then, and where it fails, the one before it is.
+async function fetchList(which = state, of = queue) {
   const [open, reviewed] = await Promise.all(
-    [state === "done" ? "open" : state, "done"].map((which) => get(listed(which, which !== state))),
+    [which === "done" ? "open" : which, "done"].map((part) => get(listed(part, of, part !== which))),
   );
-  const page = state === "done" ? reviewed : open;
+  const page = which === "done" ? reviewed : open;
+  await learn(page.predictions);
+  [state, queue, list] = [which, of, Symbol(which)];
+  alone = false;
   if (open.counts) classes = open.counts;
   const all = Object.values(classes).reduce((sum, count) => sum + count, 0);
   counts = { open: open.counts ? all : open.total, done: reviewed.total };
-  await learn(page.predictions);
   items = page.predictions;
   next = page.next;
   at = 0;
+}
+
+async function load(which, of) {
+  await fetchList(which, of);
   show(false);
 }
 
-const LISTS = { open: () => `?state=open&queue=${queue}&`, events: () => "/events?", done: () => "?state=done&" };
+const LISTS = { open: (of) => `?state=open&queue=${of}&`, events: () => "/events?", done: () => "?state=done&" };
 
-function listed(which, count) {
+function listed(which, of, count = false) {
   const limit = count ? 1 : which === "events" ? EVENT_LIMIT : LIMIT;
-  return `v1/review${LISTS[which]()}limit=${limit}`;
+  return `v1/review${LISTS[which](of)}limit=${limit}`;
 }
 
 async function more() {
   if (!next) return;
-  const page = await get(`${listed(state)}&after=${encodeURIComponent(next)}`);
+  const page = await get(`${listed(state, queue)}&after=${encodeURIComponent(next)}`);
   await learn(page.predictions);
   const known = new Set(items.map((item) => item.id));
   items.push(...page.predictions.filter((item) => !known.has(item.id)));
@@ -95,6 +103,7 @@ function inWords(word) {
 
 function show(focus = true) {
   const item = items[at];
+  looking = Symbol("view");
   $("count-open").textContent = counts.open;
   $("count-done").textContent = counts.done;
   $("show-open").setAttribute("aria-pressed", state === "open");
@@ -110,9 +119,9 @@ function show(focus = true) {
   $("undo").disabled = !done.length;
   $("undo-event").disabled = !done.length;
   $("undo-last").hidden = !done.length;
-  if (!together) forgetPhotos();
+  if (!together) leaveEvents();
   if (together) return listEvents(focus);
-  if (listed) list();
+  if (listed) fillRows();
   else if (item) fill(item);
   else fillNothing();
   const title = listed ? "reviewed-title" : item ? "item-name" : "nothing-title";
@@ -121,7 +130,7 @@ function show(focus = true) {
 
 const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
-function list() {
+function fillRows() {
   $("more").hidden = !next;
   $("rows").replaceChildren(...items.map(row));
 }
@@ -136,9 +145,14 @@ const takeBack = (item) =>
   guarded(async () => {
     await remove(`v1/feedback/${item.feedback.number}`);
     done = done.filter((word) => word.number !== item.feedback.number);
+    items = items.filter((one) => one !== item);
+    count(item, 1);
     $("said").textContent = `Undone: ${item.file || item.answer}.`;
-    await load();
-    $(items.length ? "reviewed-title" : "nothing-title").focus({ preventScroll: true });
+    try {
+      await fetchList();
+    } finally {
+      show();
+    }
   });
 
 const download = () =>
@@ -158,17 +172,26 @@ async function listEvents(focus) {
   for (const event of events) if (event.section.isConnected) await event.load();
 }
 
+// What is not there any more asks for no more photos.
+function leaveEvents() {
+  $("event-list").replaceChildren();
+  forgetPhotos();
+}
+
 // What can be said of all photos of an event.
 const together = {
   claim,
   isEmpty,
   title,
-  closer: (item) => {
-    alone = true;
-    at = items.indexOf(item);
-    show();
-    scrollTo(0, 0); // the events before it are not there any more
-  },
+  closer: (item) =>
+    inTurn(() => {
+      const place = items.indexOf(item);
+      if (place < 0) return; // it was answered meanwhile
+      alone = true;
+      at = place;
+      show();
+      scrollTo(0, 0); // the events before it are not there any more
+    }),
   confirm: (event) => tellAll(event, () => ["confirmed"]),
   none: (event) => tellAll(event, (item) => [isEmpty(item) ? "confirmed" : "none"]),
   other: (event, wanted, input) => {
@@ -182,13 +205,18 @@ const tellAll = (event, word) =>
   guarded(async () => {
     const group = Symbol("event");
     let words = "";
+    let kept = 0;
     try {
-      for (const item of event) words = await tell(item, ...word(item), group);
+      for (const item of event) {
+        words = await tell(item, word(item), group);
+        kept += 1;
+      }
       if (eventsOf(items, Boolean(next)).length < 3) await more();
-      $("said").textContent = event.length === 1 ? `${words}.` : `${words} (${photos(event.length)}).`;
     } finally {
+      // Also where the server refused some of them.
+      if (kept) $("said").textContent = event.length === 1 ? `${words}.` : `${words} (${kept < event.length ? `${kept} of ` : ""}${photos(event.length)}).`;
       at = 0;
-      show(); // also where the server refused some of them
+      show();
     }
   });
 
@@ -232,7 +260,7 @@ function answer(item, candidate, index) {
   if (bar) bar.firstChild.style.width = `${100 * candidate.probability}%`;
   const button = make(
     "button",
-    { type: "button", class: "answer-button", onclick: () => choose(index) },
+    { type: "button", class: "answer-button", onclick: single(() => choose(index)) },
     make("kbd", {}, String(index + 1)),
     make("span", { class: "answer-name" }, candidate.label),
     blind ? null : make("span", { class: "answer-share" }, percent(candidate.probability)),
@@ -243,62 +271,45 @@ function answer(item, candidate, index) {
 
 async function showPhoto(item) {
   const image = $("photo");
+  const mine = looking;
   if (shown) URL.revokeObjectURL(shown);
   shown = null;
   image.hidden = true;
   $("animals").replaceChildren();
   framed($("frame"), image, []);
   $("no-photo").hidden = Boolean(item.photo);
+  $("no-photo").textContent = "The photo is not kept.";
   if (!item.photo) return;
   try {
     const url = await picture(`v1/${item.photo}`);
-    if (items[at] !== item) return URL.revokeObjectURL(url);
+    if (looking !== mine) return URL.revokeObjectURL(url);
     shown = url;
     image.src = url;
     image.alt = `The photo ${item.file}`;
     image.hidden = false;
     await image.decode();
-    if (items[at] === item) $("animals").replaceChildren(framed($("frame"), image, item.detections) ?? "");
+    if (looking === mine) $("animals").replaceChildren(framed($("frame"), image, item.detections) ?? "");
   } catch (error) {
-    if (error instanceof Refused && error.status === 404) $("no-photo").hidden = false;
-    else handle(error);
+    if (looking === mine) showNoPhoto(error); // else it is not on show any more
   }
 }
 
-// An answer is about the photo on show: while one is being kept, another one is not taken.
-function guarded(work) {
-  if (!busy) working = begin(work);
-  return working;
+function showNoPhoto(error) {
+  const broken = error instanceof DOMException && error.name === "EncodingError";
+  if (!broken && !(error instanceof Refused && error.status === 404)) return handle(error);
+  $("photo").hidden = true;
+  if (broken) $("no-photo").textContent = "The photo cannot be shown.";
+  $("no-photo").hidden = false;
 }
 
-async function begin(work) {
-  busy = true;
-  try {
-    await work();
-    say(null);
-  } catch (error) {
-    handle(error);
-  } finally {
-    busy = false;
-  }
-}
-
-// The first list, too: one that is chosen meanwhile waits for it, or the two would mix.
-async function first() {
-  busy = true;
-  const loading = load().finally(() => (busy = false));
-  working = loading.catch(() => {}); // told by whoever began it
-  await loading;
-}
-
-// Keeps what is said of a photo, and takes it off the list; gives that in words.
-async function tell(item, verdict, label, group = Symbol("photo")) {
+// Keeps what is said of a photo, and takes it off the list; gives that in words. What is of one group is undone at once.
+async function tell(item, [verdict, label], group) {
   const answer = await post("v1/feedback", { id: item.id, verdict, ...(label ? { label: label.id ?? label.name } : {}) });
   const place = items.indexOf(item);
   items.splice(place, 1);
   const heir = item.begins && items[place]?.begins === false ? items[place] : null;
   if (heir) heir.begins = true; // at the head of what is left of the event
-  done.push({ number: answer.said.number, item, at: place, group, heir });
+  done.push({ number: answer.said.number, item, list, at: place, group, heir });
   count(item, -1);
   const { label: name, label_id: id } = answer.said;
   const fresh = verdict === "corrected" && !id && !others.includes(name);
@@ -311,12 +322,16 @@ const give = (verdict, label) =>
   guarded(async () => {
     const item = items[at];
     if (!item) return;
-    const words = await tell(item, verdict, label);
+    const words = await tell(item, [verdict, label], Symbol("photo"));
     alone = false;
-    if (items.length - at < 5) await more();
-    if (at >= items.length) at = 0;
-    $("said").textContent = `${words}.`;
-    show();
+    try {
+      if (items.length - at < 5) await more();
+    } finally {
+      // Also where no more came: the next answer is about the next photo, which must be on show.
+      if (at >= items.length) at = 0;
+      $("said").textContent = `${words}.`;
+      show();
+    }
   });
 
 function count(item, step) {
@@ -324,27 +339,43 @@ function count(item, step) {
   if (item.why) classes = { ...classes, [item.why]: (classes[item.why] ?? 0) + step };
 }
 
+const LOST = ["no-such-feedback", "not-yours"]; // why nobody here can take a word back
+
 async function takeLastBack() {
   const word = done.at(-1);
-  await remove(`v1/feedback/${word.number}`);
+  try {
+    await remove(`v1/feedback/${word.number}`);
+  } catch (error) {
+    if (LOST.includes(error.kind)) done.pop(); // those before it can be taken back all the same
+    throw error;
+  }
   done.pop();
   count(word.item, 1);
-  if (state === "done") return;
+  if (word.list !== list) return;
   if (word.heir) word.heir.begins = false;
   at = Math.min(word.at, items.length);
   items.splice(at, 0, word.item);
 }
 
 const undo = () =>
-  guarded(async () => {
+  inTurn(async () => {
     const word = done.at(-1);
     if (!word) return;
-    while (done.at(-1)?.group === word.group) await takeLastBack(); // all of an event
-    alone = false;
-    if (state === "done") await load();
-    $("said").textContent = `Undone: ${word.item.answer || word.item.file || "a photo"}.`;
-    show();
+    try {
+      while (done.at(-1)?.group === word.group) await takeLastBack(); // all of an event
+      $("said").textContent = `Undone: ${word.item.answer || word.item.file || "a photo"}.`;
+      if (word.list !== list) await find(word.item);
+    } finally {
+      alone = false;
+      show(); // also where some of an event could not be taken back
+    }
   });
+
+// A photo that was answered in another list, where this one has it.
+async function find(item) {
+  await fetchList();
+  at = Math.max(0, items.findIndex((one) => one.id === item.id));
+}
 
 function choose(index) {
   const item = items[at];
@@ -376,42 +407,33 @@ const other = () => {
   $("other-name").focus();
 };
 
-// Which list one looks at is no answer: that waits for its turn.
-async function show_state(which) {
-  while (busy) await working;
-  if (which === state && !alone) return;
-  alone = false;
-  if (which === state) return show();
-  state = which;
-  await guarded(load);
-}
-
-async function show_class(which) {
-  while (busy) await working;
-  if (which === queue) return;
-  queue = which;
-  await guarded(load);
-}
+const showList = (which, of = queue) =>
+  inTurn(async () => {
+    if (!list || which !== state || of !== queue) return load(which, of);
+    if (!alone) return;
+    alone = false;
+    show();
+  });
 
 const confirm = () => {
   if (items[at] && !isBlind(items[at])) return give("confirmed");
 };
 const none = () => (items[at] && !isBlind(items[at]) && isEmpty(items[at]) ? give("confirmed") : give("none"));
 
-$("confirm").addEventListener("click", confirm);
-$("none").addEventListener("click", none);
+$("confirm").addEventListener("click", single(confirm));
+$("none").addEventListener("click", single(none));
 $("skip").addEventListener("click", () => move(1));
 $("back").addEventListener("click", () => move(-1));
 $("undo").addEventListener("click", undo);
 $("undo-last").addEventListener("click", undo);
 $("download").addEventListener("click", download);
-$("more").addEventListener("click", () => guarded(async () => (await more(), list())));
-$("show-open").addEventListener("click", () => show_state("open"));
-$("show-events").addEventListener("click", () => show_state("events"));
+$("more").addEventListener("click", () => guarded(async () => (await more(), fillRows())));
+$("show-open").addEventListener("click", () => showList("open"));
+$("show-events").addEventListener("click", () => showList("events"));
 $("more-events").addEventListener("click", () => guarded(async () => (await more(), show())));
 $("undo-event").addEventListener("click", undo);
-$("show-done").addEventListener("click", () => show_state("done"));
-for (const button of $("classes").children) button.addEventListener("click", () => show_class(button.dataset.queue));
+$("show-done").addEventListener("click", () => showList("done"));
+for (const button of $("classes").children) button.addEventListener("click", () => showList("open", button.dataset.queue));
 $("other").addEventListener("submit", (event) => {
   event.preventDefault();
   other();
@@ -429,6 +451,7 @@ document.addEventListener("keydown", (event) => {
   if (!$("keys").checked || typing || event.ctrlKey || event.altKey || event.metaKey) return;
   if ($("page").hidden) return;
   const key = event.key.toLowerCase();
+  if (event.repeat && !key.startsWith("arrow")) return; // a key that is held down speaks once
   if (key === "u") undo();
   else if ($("item").hidden) return;
   else if (key === "c") confirm();
@@ -441,4 +464,4 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-start(first);
+start(() => first(load));

@@ -64,9 +64,15 @@ export async function sendAll(photos, { limits, heatmap = false, detections = fa
   const waiting = requests(sent, limits).map((chunk) => ({ chunk, tries: 0 }));
   let resume = Promise.resolve();
 
+  // All wait until the last of these is over. Nobody is told of that after an end: it would look like a beginning.
   function pause(seconds) {
     onWait(seconds);
-    resume = sleep(seconds, signal).then(() => onWait(0));
+    const mine = Promise.all([resume, sleep(seconds, signal)]).then(() => resume === mine && !signal.aborted && onWait(0));
+    resume = mine;
+  }
+
+  async function pauses() {
+    for (let seen = null; seen !== resume; ) await (seen = resume);
   }
 
   function failed(job, error) {
@@ -85,7 +91,7 @@ export async function sendAll(photos, { limits, heatmap = false, detections = fa
 
   async function work() {
     while (waiting.length && !signal.aborted) {
-      await resume;
+      await pauses();
       const job = waiting.shift();
       if (!job || signal.aborted) return;
       try {
@@ -93,11 +99,12 @@ export async function sendAll(photos, { limits, heatmap = false, detections = fa
         // In the order sent. The name is ours: a form cannot carry every letter of one.
         job.chunk.forEach((photo, index) => (photo.entry = { ...entries[index], file: photo.name }));
       } catch (error) {
+        const isGone = !signal.aborted && !(error instanceof Refused) && !(await isAlive());
         if (signal.aborted) return;
-        if (!(error instanceof Refused) && !(await isAlive())) throw error;
+        if (isGone) throw error;
         failed(job, error);
       }
-      onAnswer();
+      if (!signal.aborted) onAnswer();
     }
   }
 
