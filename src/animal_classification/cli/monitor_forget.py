@@ -1,6 +1,7 @@
 """``animals monitor forget``: deletes single photos from the log, and from the loops that learn from it."""
 
-# Imported where they are used: SQLAlchemy and NumPy take 100 ms each to load, and --help needs neither.
+# Imported where they are used: SQLAlchemy and NumPy take 100 ms each to load, and --help needs neither. What a loop
+# needs is loaded where there is one: a machine that only serves need not have it.
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import json
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from animal_classification.loop.collected_photos import CollectedPhotos
     from animal_classification.loop.config import LoopConfig
     from animal_classification.loop.forgetting import ForgottenInLoop
+    from animal_classification.prediction_log.forget_requests import ForgetRequests
     from animal_classification.prediction_log.forgetting import Forgotten
     from animal_classification.prediction_log.location import LogLocation
 
@@ -70,9 +73,8 @@ def forget(
     configs = _loop_configs(loops)
     with ExitStack() as stack:
         places = _places(log_folder, log_url, configs)
-        if places[0].url:  # SQLite has its folder, if anything is kept
-            places[0].folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.enter_context(one_at_a_time(places[0].folder))
+        # SQLite has its folder, if anything is kept.
+        stack.enter_context(one_at_a_time(places[0].folder, make=bool(places[0].url)))
         work = _ForgetWork.open(stack, places, configs)
         requests = work.begin(photos)
         done = work.forget_in_logs()
@@ -125,12 +127,11 @@ class _ForgetWork:
         """The logs' folders."""
         return ", ".join(str(place.folder) for place, _ in self.logs)
 
-    def begin(self, words: Sequence[str]) -> Any:
+    def begin(self, words: Sequence[str]) -> ForgetRequests:
         """Find out which photos are meant, and write it down."""
-        from animal_classification.loop.collected_photos import CollectedPhotos
         from animal_classification.prediction_log.forget_requests import ForgetRequests
 
-        loops = [CollectedPhotos.of(config.home, config.model) for config in self.configs]
+        loops = _collected(self.configs)
         begun = ForgetRequests.read(self.logs[0][0].folder)
         meant = {word: begun.photos.get(word) or self._photos_of(word, loops) for word in dict.fromkeys(words)}
         for loop in loops:
@@ -141,7 +142,7 @@ class _ForgetWork:
         self.hashes = requests.all_photos
         return requests
 
-    def _photos_of(self, word: str, loops: Sequence[Any]) -> tuple[str, ...]:
+    def _photos_of(self, word: str, loops: Sequence[CollectedPhotos]) -> tuple[str, ...]:
         """SHA-256 of the photo that is meant; of a kept photo its name, too, because it may have been made smaller."""
         from animal_classification.prediction_log.feedback import prediction
 
@@ -179,30 +180,47 @@ class _ForgetWork:
 
     def unseen_loops(self) -> list[str]:
         """Loops that have collected from these logs, were not named, and may have one of the photos."""
-        from animal_classification.loop.collected_photos import cycle_has
         from animal_classification.loop.ledger import collected_folders, cycle_number
 
         unseen = []
         for _, engine in self.logs:
             for cycle, folder in collected_folders(engine).items() if engine is not None else ():
                 named = any(cycle_number(config.model, cycle) is not None for config in self.configs)
-                if not named and (not folder.is_dir() or cycle_has(folder, self.hashes)):
+                if not named and (not folder.is_dir() or _cycle_has(folder, self.hashes)):
                     unseen.append(f"{cycle} ({folder})")
         return unseen
 
 
 def _loop_configs(files: tuple[Path, ...]) -> list[LoopConfig]:
+    here = [Path(LOOP_FILE)] if Path(LOOP_FILE).is_file() else []
+    if not (files or here):
+        return []
     from animal_classification.loop.config import load_config
 
-    here = [Path(LOOP_FILE)] if Path(LOOP_FILE).is_file() else []
     return [load_config(file) for file in (files or here)]
+
+
+def _collected(configs: Sequence[LoopConfig]) -> list[CollectedPhotos]:
+    if not configs:
+        return []
+    from animal_classification.loop.collected_photos import CollectedPhotos
+
+    return [CollectedPhotos.of(config.home, config.model) for config in configs]
+
+
+def _cycle_has(folder: Path, photos: Sequence[str]) -> bool:
+    from animal_classification.loop.collected_photos import cycle_has
+
+    return cycle_has(folder, photos)
 
 
 def _places(folder: str | None, url: str | None, configs: Sequence[LoopConfig]) -> list[LogLocation]:
     """The log that the options name, and those of the loops, each once."""
+    named = [log_place(folder, url)] if folder is not None or url is not None or not configs else []
+    if not configs:
+        return named
     from animal_classification.loop.workplace import log_place as log_place_of
 
-    named = [log_place(folder, url)] if folder is not None or url is not None or not configs else []
     return list(dict.fromkeys([*named, *map(log_place_of, configs)]))
 
 

@@ -84,17 +84,22 @@ class ForgetRequests:
 
 
 @contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path, *, make: bool = False) -> Iterator[None]:
     """Let no other process delete photos from this log while the block lasts.
+
+    Args:
+        folder: Of the log.
+        make: Make it where it is not there: the log's rows are elsewhere.
 
     Raises:
         AnimalsError: Another one does.
         OutputError: The folder cannot be written.
     """
-    if not folder.is_dir():  # nothing is kept here, and nothing is made
+    if not (make or folder.is_dir()):  # nothing is kept here, and nothing is made
         yield
         return
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = locked(folder / LOCK)
     except OSError as error:
         raise cannot_write(folder / LOCK, error) from error
