@@ -18,9 +18,9 @@ from tests.unit.prediction_log.test_shadow_rows import *  # noqa: F403
 from tests.unit.prediction_log.test_shared_scenes import *  # noqa: F403
 
 
-@pytest.fixture(params=["C", "en-US"])
+@pytest.fixture(params=["en-US", pytest.param("C", marks=pytest.mark.nightly)])
 def engine(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[Engine]:
-    """An empty database that compares text by its bytes, or as people do, which is usual outside of tests."""
+    """An empty database that compares text as people do, which is usual outside of tests, or by its bytes."""
     url = postgres.url if request.param == "C" else postgres.database("people", "UTF8", icu=request.param)
     engine = connect(url)
     yield engine
