@@ -315,7 +315,7 @@ def ends(root: Path, photo: str, first: int, step: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
-@pytest.mark.parametrize(("first", "step", "least"), [(5, 12, 2), pytest.param(0, 1, 15, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("first", "step", "least"), [(11, 14, 1), pytest.param(0, 1, 15, marks=pytest.mark.nightly)])
 def test_killed_at_any_moment(collected: Path, first: int, step: int, least: int) -> None:
     """Doing it again finishes it, and ends as one that was not killed."""
     *killed, undisturbed = ends(collected, labels(collected)[0]["photo"], first, step)
