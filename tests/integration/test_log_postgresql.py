@@ -61,29 +61,6 @@ CONCURRENCY = 16
 Start = Callable[..., Server]
 
 
-@pytest.fixture(scope="module")
-def installed() -> Iterator[Postgres]:
-    postgres = Postgres()
-    yield postgres
-    postgres.close()
-
-
-@pytest.fixture
-def postgres(installed: Postgres) -> Postgres:
-    """A running one, with an empty database."""
-    if not installed.answers():
-        installed.start()
-    installed.rows("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return installed
-
-
-@pytest.fixture
-def engine(postgres: Postgres) -> Iterator[Engine]:
-    engine = connect(postgres.url)
-    yield engine
-    engine.dispose()
-
-
 def test_revisions_and_rows_as_on_sqlite(engine: Engine, postgres: Postgres, tmp_path: Path) -> None:
     assert migrate(engine) == (None, newest())
     assert differences(engine) == []

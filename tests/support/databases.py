@@ -74,10 +74,11 @@ class Postgres:
             return True
         return False
 
-    def database(self, name: str, encoding: str) -> str:
-        """The URL of a new database with that encoding."""
+    def database(self, name: str, encoding: str, *, icu: str = "") -> str:
+        """The URL of a new database with that encoding, which compares text as it is usual in a language."""
         self.rows(f"DROP DATABASE IF EXISTS {name}", alone=True)
-        self.rows(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0", alone=True)
+        order = f" LOCALE_PROVIDER icu ICU_LOCALE '{icu}'" if icu else ""
+        self.rows(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0{order}", alone=True)
         return self.url.rpartition("/")[0] + f"/{name}"
 
     def rows(self, query: str, url: str = "", *, alone: bool = False) -> list[tuple[Any, ...]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from animal_classification.cli.options import apply
 from animal_classification.prediction_log.database import require_database
 from animal_classification.prediction_log.location import LogLocation, log_location
 from animal_classification.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def log_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -37,3 +41,13 @@ def log_place(folder: str | None, url: str | None) -> LogLocation:
     if url is not None:
         given["log_url"] = url
     return log_location(replace(Settings.from_environment(), **given))
+
+
+@contextmanager
+def opened(engine: Engine | None) -> Iterator[Engine | None]:
+    """A log's database, closed at the end; ``None`` where it is not there."""
+    try:
+        yield engine
+    finally:
+        if engine is not None:
+            engine.dispose()

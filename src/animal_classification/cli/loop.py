@@ -243,7 +243,7 @@ def _print_collected(row: Transition, *, as_json: bool) -> None:
         )
         if count
     )
-    print_notes(left_out_lines(found["unknown_labels"], found["unnamed"], found["untrusted"]))
+    print_notes(left_out_lines(found["unknown_labels"], found["unnamed"], found["untrusted"], found["forgotten"]))
     if "to_commit" in found:
         print_notes([f"the data are DVC's; to commit them: {found['to_commit']}"])
     print_notes([f"they are in {found['folder']}; next: animals loop run"])

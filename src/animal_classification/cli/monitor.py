@@ -4,30 +4,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from contextlib import contextmanager
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from animal_classification.cli.log_options import log_options, log_place
+from animal_classification.cli.log_options import log_options, log_place, opened
 from animal_classification.cli.monitor_drift import accept, drift, reference
+from animal_classification.cli.monitor_forget import forget
 from animal_classification.cli.options import json_option
 from animal_classification.common.console import printable
 from animal_classification.errors import UsageError
 from animal_classification.monitoring.terminal_text import render
 from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.location import LogLocation
-from animal_classification.prediction_log.photo_store import is_hash, photos_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy import Engine
+from animal_classification.prediction_log.photo_store import photos_at
 
 
 @click.group(name="monitor")
@@ -40,6 +32,7 @@ def command() -> None:
 
 command.add_command(accept)
 command.add_command(drift)
+command.add_command(forget)
 command.add_command(reference)
 
 
@@ -123,7 +116,7 @@ def export(
     if table.suffix.lower() == ".parquet" or reference is not None:
         _export_table(table, place, since, reference, as_json=as_json)
         return
-    with _opened(database_of(place)) as engine:
+    with opened(database_of(place)) as engine:
         if engine is None:
             raise UsageError(f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is")
         done = export_corrections(engine, photos_at(place.photos), table, find_in=find_in, with_empty=with_empty)
@@ -147,7 +140,7 @@ def _export_table(table: Path, place: LogLocation, since: str, reference: str | 
         rows = table_export.export_reference(open_model(reference), table)
     else:
         begin = datetime.now(UTC) - timedelta(seconds=seconds_of(since))
-        with _opened(database_of(place)) as engine:
+        with opened(database_of(place)) as engine:
             if engine is None:
                 raise UsageError(
                     f"there is no prediction log in {str(place.folder)!r}; say with --log-folder where it is"
@@ -164,12 +157,13 @@ def _export_table(table: Path, place: LogLocation, since: str, reference: str | 
 @log_options
 def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
     """Delete all that a server kept: predictions, what people said, photos, and rows that wait or were refused."""
+    from animal_classification.loop.ledger import collected_folders
     from animal_classification.monitoring.baselines import BaselineStore
     from animal_classification.prediction_log import deletion
 
     place = log_place(log_folder, log_url)
     photos, baselines = photos_at(place.photos), BaselineStore(place)
-    with _opened(deletion.database_of(place)) as engine:
+    with opened(deletion.database_of(place)) as engine:
         kept, accepted = deletion.count_kept(place, engine, photos), baselines.names()
         if not (kept or accepted):
             click.echo(printable(f"animals: nothing is kept in {place.folder}"))
@@ -185,68 +179,12 @@ def clear(*, yes: bool, log_folder: str | None, log_url: str | None) -> None:
         )
         if not yes:
             click.confirm("Delete them for good?", abort=True)
+        collected = collected_folders(engine) if engine is not None else {}
         left = deletion.clear(place, engine, photos)
         for name in baselines.names():
             baselines.delete(name)
     click.echo("animals: deleted")
+    for folder in sorted({str(folder) for folder in collected.values() if folder.is_dir()}):
+        click.echo(printable(f"animals: what a loop has collected stays: {folder}; see animals monitor forget"))
     if left:
         click.echo("animals: a server is running and keeps what it answers meanwhile; stop it, and clear again")
-
-
-@command.command()
-@click.argument("photos", metavar="SHA256...", nargs=-1, required=True)
-@log_options
-@json_option
-def forget(*, photos: tuple[str, ...], log_folder: str | None, log_url: str | None, as_json: bool) -> None:
-    """Delete all that is kept of single photos: the photo, its predictions, what people said, and rows that wait.
-
-    SHA256 is that of the photo's bytes in hex, as the log, the review and labels.csv have it, or a file that has them.
-    A server may run meanwhile. Exits with 1 where nothing is kept of any of them.
-    """
-    from animal_classification.monitoring.baselines import BaselineStore, forget_in_baselines
-    from animal_classification.prediction_log.deletion import database_of
-    from animal_classification.prediction_log.forgetting import forget as forget_photos
-
-    place = log_place(log_folder, log_url)
-    hashes = tuple(dict.fromkeys(_hash(photo) for photo in photos))
-    with _opened(database_of(place)) as engine:
-        done = forget_photos(place, engine, photos_at(place.photos), hashes)
-        done = replace(done, baselines=forget_in_baselines(BaselineStore(place), engine, hashes))
-    if as_json:
-        click.echo(json.dumps(asdict(done)))
-    elif done:
-        click.echo(
-            f"animals: deleted {done.predictions} predictions, {done.words} words on them, {done.photos} kept photos "
-            f"and {done.waiting} rows that waited"
-            + (f", and {done.baselines} photos of accepted baselines" if done.baselines else "")
-        )
-    else:
-        which = hashes[0] if len(hashes) == 1 else f"these {len(hashes)} photos"
-        click.echo(printable(f"animals: nothing is kept of {which} in {place.folder}"), err=True)
-    if done.held:
-        click.echo("animals: a server that cannot reach the database may still write a row; forget again", err=True)
-    if done.held or not done:
-        raise click.exceptions.Exit(1)
-
-
-def _hash(photo: str) -> str:
-    """SHA-256 in hex, of the bytes where it is a file."""
-    if is_hash(photo.lower()):
-        return photo.lower()
-    try:
-        with Path(photo).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(
-            f"{photo!r} is neither the SHA-256 of a photo (64 digits in hex) nor a file that can be read "
-            f"({error.strerror})"
-        ) from error
-
-
-@contextmanager
-def _opened(engine: Engine | None) -> Iterator[Engine | None]:
-    try:
-        yield engine
-    finally:
-        if engine is not None:
-            engine.dispose()

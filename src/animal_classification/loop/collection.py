@@ -15,6 +15,7 @@ The folder appears when everything is in it. A folder that is there is not made 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -44,10 +45,13 @@ from animal_classification.training.dataset import cache_folder
 if TYPE_CHECKING:
     from animal_classification.config.schema import Config
     from animal_classification.loop.config import CollectConfig
+    from animal_classification.loop.forgotten_photos import ForgottenPhotos
     from animal_classification.prediction_log.photo_store import PhotoStore
 
 FOLDER = "feedback"
-RESULT, MANIFEST, LABELS, UNKNOWN = "collection.json", "manifest.parquet", "labels.jsonl", "unknown"
+RESULT, MANIFEST, LABELS = "collection.json", "manifest.parquet", "labels.jsonl"
+CONFLICTS, DOUBTS = "conflict.csv", "doubts.csv"
+PHOTOS, UNKNOWN = "photos", "unknown"
 _ABOUT = (
     "Photos that people labelled while a model was in use; `animals loop` put them here. They are no class: the\n"
     "manifests in the folders beside this file say what they show. `animals data` leaves this folder out.\n"
@@ -67,6 +71,7 @@ class CollectRequest:
         training: Which backbone looks for wrong labels, and where caches are.
         agreed: A person has looked at what the guards say.
         progress: Told what is being done.
+        forgotten: Photos that must not be collected, whatever they are called in a table.
     """
 
     cycle: str
@@ -77,6 +82,7 @@ class CollectRequest:
     training: Config
     agreed: bool = False
     progress: Progress = silent
+    forgotten: ForgottenPhotos | None = None
 
     @property
     def folder(self) -> Path:
@@ -150,8 +156,9 @@ def collect(request: CollectRequest) -> Collection:
 
 def _fill(folder: Path, request: CollectRequest) -> dict[str, Any]:
     spoken = request.spoken
-    copied = _copy([one for one in spoken.labelled if one.label != NO_ANIMAL], folder / "photos", request)
-    strangers = _copy([one for one in spoken.labelled if one.label == NO_ANIMAL], folder / UNKNOWN, request)
+    labelled = _allowed(request)
+    copied = _copy([one for one in labelled if one.label != NO_ANIMAL], folder / PHOTOS, request)
+    strangers = _copy([one for one in labelled if one.label == NO_ANIMAL], folder / UNKNOWN, request)
     good = [one for one in copied if one.facts.problem is None]
     files = [request.base.file(row) for row in request.base]
     old = scan(files, cache=cache_folder(request.training.data), progress=request.progress)
@@ -166,22 +173,33 @@ def _fill(folder: Path, request: CollectRequest) -> dict[str, Any]:
     relabelled = _relabelled(request.base, extension, by_path)
     labels = "".join(_label_line(row, by_path[row.path].labelled) for row in extension.added)
     _write(folder / LABELS, labels)
-    _write(folder / "conflict.csv", _conflict_table(spoken, relabelled))
-    _write(folder / "doubts.csv", _csv([field.name for field in fields(LabelDoubt)], map(astuple, doubts)))
+    _write(folder / CONFLICTS, _conflict_table(spoken, relabelled))
+    _write(folder / DOUBTS, _csv([field.name for field in fields(LabelDoubt)], map(astuple, doubts)))
     extension.manifest.write(folder / MANIFEST, place=request.folder)
     used = [by_path[row.path].labelled for row in extension.added] + [one.labelled for one in strangers]
     settled = [by_path[one.row.path].labelled for one in extension.refused if one not in relabelled]
     facts = {
         **_summary(request, extension),
-        "no_photo": len(spoken.labelled) - len(copied) - len(strangers),
+        "no_photo": len(labelled) - len(copied) - len(strangers),
         "unreadable": len(copied) - len(good),
         "unknown_photos": len(strangers),
         "conflicts": len(spoken.conflicts) + len(relabelled),
+        "forgotten": spoken.forgotten + len(spoken.labelled) - len(labelled),
         "doubts": [asdict(doubt) for doubt in doubts],
         "words": sorted(number for one in (*used, *settled) for number in one.words),
     }
     _write(folder / RESULT, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return facts
+
+
+def _allowed(request: CollectRequest) -> list[LabelledPhoto]:
+    """The labelled photos without those that are on the list by their bytes, whatever a table calls them."""
+    labelled = request.spoken.labelled
+    forgotten = request.forgotten
+    if not forgotten:
+        return labelled
+    read = ((one, _bytes(one, request.photos)) for one in labelled)
+    return [one for one, data in read if data is None or hashlib.sha256(data).hexdigest() not in forgotten]
 
 
 def _copy(labelled: Sequence[LabelledPhoto], folder: Path, request: CollectRequest) -> list[_Copied]:

@@ -10,6 +10,9 @@ from animal_classification.errors import UsageError
 from animal_classification.loop.ledger import Transition
 
 State = Literal["waiting", "collected", "trained", "gated", "shadow", "canary", "promoted", "watched", "closed"]
+# Of a row that moves no cycle: photos were deleted on request. It stands in the newest cycle, because a chain grows at
+# its end; before the first cycle it stands under number 0.
+FORGOTTEN = "forgotten"
 # What each state means, for people.
 MEANING: dict[str, str] = {
     "waiting": "for labels, or for a reason to train",
@@ -37,8 +40,8 @@ class Cycle:
 
     @property
     def last(self) -> Transition:
-        """The newest transition."""
-        return self.rows[-1]
+        """The newest transition; deleting photos is none."""
+        return next(row for row in reversed(self.rows) if row.state != FORGOTTEN)
 
     @property
     def state(self) -> str:
@@ -60,11 +63,11 @@ class Cycle:
 
 
 def cycles_of(rows: Sequence[Transition]) -> list[Cycle]:
-    """All cycles, the first one first."""
+    """All cycles, the first one first; what was deleted before there was any is in none."""
     grouped: dict[str, list[Transition]] = {}
     for row in rows:
         grouped.setdefault(row.cycle, []).append(row)
-    return [Cycle(tuple(found)) for found in grouped.values()]
+    return [Cycle(tuple(found)) for found in grouped.values() if any(row.state != FORGOTTEN for row in found)]
 
 
 def find_cycle(rows: Sequence[Transition], name: str) -> Cycle:

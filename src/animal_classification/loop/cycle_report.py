@@ -52,7 +52,7 @@ def write_cycle_report(work: Workplace, cycle: Cycle) -> Path:
         "photos": [
             {**one, "picture": thumbnail(Path(one["file"]), _SIDE) or NO_PICTURE} for one in gate.get("changed", ())
         ],
-        "sha": cycle.last.sha,
+        "sha": cycle.rows[-1].sha,
     }
     target = folder / REPORT
     write_text(template("cycle.html.j2", context), target)
@@ -61,6 +61,9 @@ def write_cycle_report(work: Workplace, cycle: Cycle) -> Path:
 
 def decision_line(decision: dict[str, Any]) -> str:
     """A decision in one line, for tables."""
+    if "deleted" in decision:
+        why = f": {decision['why']}" if decision["why"] else ""
+        return f"{decision['deleted']} photos were deleted on request{why}"
     if "reason" in decision:
         return str(decision["reason"])
     if "verdict" in decision:
@@ -94,6 +97,7 @@ def _data_facts(collected: dict[str, Any], cycle: Cycle) -> list[tuple[str, str]
         "of none of the classes": str(collected.get("unknown_photos", 0)),
         "conflicts": str(collected.get("conflicts", 0)),
         "no photo kept": str(collected.get("no_photo", 0)),
+        "to be deleted on request": str(collected.get("forgotten", 0)),
         "data version": f"{collected.get('data_version_before')} to {cycle.value('data_version')}",
         "frozen photos": f"{cycle.value('frozen')}, series {collected.get('series')}",
     }

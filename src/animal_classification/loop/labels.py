@@ -74,6 +74,7 @@ class SpokenOf:
         unnamed: Photos of which only a group was confirmed.
         untrusted: Words of people who are not trusted.
         unknown_labels: Photos with a label that is no class, by label.
+        forgotten: Photos that somebody asked to have deleted, and that came again.
     """
 
     labelled: list[LabelledPhoto] = field(default_factory=list)
@@ -81,14 +82,15 @@ class SpokenOf:
     unnamed: int = 0
     untrusted: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
+    forgotten: int = 0
 
     def left_out(self) -> list[str]:
         """What is not taken, a line for each reason."""
-        lines = left_out_lines(self.unknown_labels, self.unnamed, self.untrusted)
+        lines = left_out_lines(self.unknown_labels, self.unnamed, self.untrusted, self.forgotten)
         return [*lines, f"of {len(self.conflicts)} photos different things are said"] if self.conflicts else lines
 
 
-def left_out_lines(unknown_labels: Mapping[str, int], unnamed: int, untrusted: int) -> list[str]:
+def left_out_lines(unknown_labels: Mapping[str, int], unnamed: int, untrusted: int, forgotten: int = 0) -> list[str]:
     """What became of labels that are not taken, a line for each reason; the fields of ``SpokenOf``."""
     unknown = sorted(unknown_labels.items(), key=lambda item: (-item[1], item[0]))
     lines = [
@@ -98,6 +100,8 @@ def left_out_lines(unknown_labels: Mapping[str, int], unnamed: int, untrusted: i
         lines.append(f"{unnamed} photos are left out of which only a group was confirmed")
     if untrusted:
         lines.append(f"{untrusted} words are left out of people who are not trusted")
+    if forgotten:
+        lines.append(f"{forgotten} photos are left out that somebody asked to have deleted")
     return lines
 
 

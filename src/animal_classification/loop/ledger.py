@@ -100,6 +100,7 @@ class Ledger:
     def __init__(self, home: Path, engine: Engine, model: str) -> None:
         self._home = home
         self._engine = engine
+        self._model = model
         self._prefix = model.upper()
 
     def cycle_name(self, number: int) -> str:
@@ -187,8 +188,7 @@ class Ledger:
 
     def _ours(self, rows: Iterable[Transition]) -> list[Transition]:
         """Those of this model, by number: ``ZOO-10000`` comes after ``ZOO-9999``."""
-        name = re.compile(rf"{re.escape(self._prefix)}-([0-9]+)")
-        numbered = ((int(found[1]), row) for row in rows if (found := name.fullmatch(row.cycle)))
+        numbered = ((number, row) for row in rows if (number := cycle_number(self._model, row.cycle)) is not None)
         return [row for _, row in sorted(numbered, key=lambda pair: (pair[0], pair[1].seq))]
 
     def _insert(self, row: Transition) -> None:
@@ -206,6 +206,23 @@ class Ledger:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise cannot_write(file, error) from error
+
+
+def cycle_number(model: str, cycle: str) -> int | None:
+    """7 for ``ZOO-0007``; ``None`` for the cycle of another model."""
+    found = re.fullmatch(rf"{re.escape(model.upper())}-([0-9]+)", cycle)
+    return int(found[1]) if found else None
+
+
+def collected_folders(engine: Engine) -> dict[str, Path]:
+    """Where the cycles of all loops that use this log have put what they collected.
+
+    Raises:
+        LogDatabaseError: The database cannot be used now.
+    """
+    statement = select(table.c.cycle, table.c.decision).where(table.c.state == "collected")
+    with translated_errors(engine.url, rows=False), reading(engine) as connection:
+        return {cycle: Path(str(decision.get("folder"))) for cycle, decision in connection.execute(statement)}
 
 
 def _cut_half_line(descriptor: int) -> None:

@@ -44,6 +44,11 @@ class Series:
     number: int
     folder: Path
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Its manifests."""
+        return self.folder / _BASE, self.folder / _FROZEN
+
     def base(self) -> Manifest:
         """All photos, divided, as the series began."""
         return Manifest.read(self.folder / _BASE)
@@ -76,8 +81,12 @@ def open_series(home: Path, config: Config, progress: Progress = silent) -> Seri
 
 def newest_series(home: Path) -> Series | None:
     """The one with the highest number."""
-    found = [Series(int(name[1]), path) for path in home.glob("series-*") if (name := _NAME.fullmatch(path.name))]
-    return max(found, key=lambda series: series.number, default=None)
+    return max(all_series(home), key=lambda series: series.number, default=None)
+
+
+def all_series(home: Path) -> list[Series]:
+    """All that the loop in this folder has begun."""
+    return [Series(int(name[1]), path) for path in home.glob("series-*") if (name := _NAME.fullmatch(path.name))]
 
 
 def begin_series(home: Path, manifest: Manifest) -> Series:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from animal_classification.data.exchange.reader import read_labels
 from animal_classification.loop.audit import audit_of
 from animal_classification.loop.conditions import Situation
+from animal_classification.loop.forgotten_photos import ForgottenPhotos
 from animal_classification.loop.labels import SpokenOf, from_imported, from_words
 from animal_classification.prediction_log.database import reading
 from animal_classification.prediction_log.database_errors import translated_errors
@@ -38,11 +39,20 @@ def new_labels(work: Workplace, cycles: Sequence[Cycle], table: Path | None = No
 
     Raises:
         UsageError: The table holds no label.
+        AnimalsError: Nobody can say which photos must not be collected.
     """
+    forgotten = ForgottenPhotos.read(work.home)
     data = work.data(list(cycles), work.series())
     if table is not None:
-        return from_imported(read_labels(table), data.classes, work.config.collect)
-    return from_words(standing_words(work.engine), data.classes, work.config.collect)
+        labels = read_labels(table)
+        known = [one for one in labels if one.sha256 not in forgotten]
+        found = from_imported(known, data.classes, work.config.collect)
+        found.forgotten = len({one.sha256 for one in labels} - {one.sha256 for one in known})
+        return found
+    words = standing_words(work.engine)
+    found = from_words([word for word in words if word.photo not in forgotten], data.classes, work.config.collect)
+    found.forgotten = len({word.photo for word in words if word.collected is None and word.photo in forgotten})
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from animal_classification.evaluation.eval_set import Others
 from animal_classification.loop.canary import request_counts
 from animal_classification.loop.collection import UNKNOWN, CollectRequest, collect
 from animal_classification.loop.dvc import track
+from animal_classification.loop.forgotten_photos import ForgottenPhotos
 from animal_classification.loop.gate import GatePhotos, GateResult, compare_models
 from animal_classification.prediction_log.words import mark_collected
 from animal_classification.registry.model_version import CANDIDATE
@@ -81,6 +82,7 @@ def collect_labels(work: Workplace, name: str, spoken: SpokenOf, why: str) -> Mo
         training=work.training(),
         agreed=work.agreed,
         progress=work.progress,
+        forgotten=ForgottenPhotos.read(work.home),
     )
     done = collect(request)
     decision = {

@@ -89,7 +89,16 @@ def test_nothing_of_a_photo_is_left_and_all_of_the_others(tmp_path: Path) -> Non
     code, output = run(place, SHA, OTHER, "--json")
     assert (code, json.loads(output)) == (
         0,
-        {"photos": 1, "predictions": 2, "words": 4, "waiting": 3, "baselines": 0, "held": False},
+        {
+            "photos": 1,
+            "predictions": 2,
+            "words": 4,
+            "waiting": 3,
+            "baselines": 0,
+            "held": False,
+            "loops": [],
+            "unseen": [],
+        },
     )
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Engine
 
 from animal_classification.prediction_log import feedback
-from animal_classification.prediction_log.database import connect
 from animal_classification.prediction_log.feedback import Feedback
 from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.review_queue import ALL, ReviewOrder, ReviewPage
@@ -20,16 +16,9 @@ from animal_classification.prediction_log.store import insert
 from tests.support.log_records import record
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'log.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
 def answered(engine: Engine, photos: list[str], *, says: str = "dog-id", version: str = "2") -> list[str]:
     """Ids of answers, one second apart, with what a candidate says of each."""
+    migrate(engine)
     now = time.time() - 10_000
     made = [record(photo=photo, time=now + number) for number, photo in enumerate(photos)]
     for begin in range(0, len(made), 500):
