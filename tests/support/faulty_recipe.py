@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from animal_classification.training.recipe import RecipeInputs, TrainedModel
@@ -27,7 +29,7 @@ def faulty(model: bytes) -> bytes:
     first = graph.graph.node[0]
     assert (first.op_type, list(first.output)) == ("Cast", ["pixels"])
     first.output[0] = "sound_pixels"
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "less_red": np.array([[-1], [0], [1]], np.float32),
         "half": np.array(127, np.float32),
         "far": np.array(1000, np.int64),
