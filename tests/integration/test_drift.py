@@ -239,6 +239,20 @@ def tally(everything: EmbeddedFiles, photos_dir: Path) -> Tally:
     return found
 
 
+@pytest.fixture(scope="module")
+def many_worlds(everything: EmbeddedFiles) -> Tally:
+    """A few windows each of what differs most between worlds: windows of one world share its reference."""
+    found = Tally()
+    for seed, world in enumerate(worlds(everything.of_one_scene(), 90, first=1000), 1000):
+        trial = Trial(world, world.new, 1000 + seed)
+        trial.bursts(2)
+        trial.clean(2, 200)
+        trial.new_animals(2)
+        found.add(trial.tally)
+    print(*found.lines(), sep="\n")
+    return found
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_an_evaluation_says_whether_the_monitor_would_notice(
@@ -273,6 +287,11 @@ class TestInFull:
 
     def test_a_tenth_of_new_animals_is_found_in_every_second_window(self, tally: Tally) -> None:
         assert tally.share("content-new@10", "any") >= 0.5
+
+    def test_so_it_is_in_many_worlds(self, many_worlds: Tally) -> None:
+        assert many_worlds.share("bursts", "any") <= 0.03
+        assert many_worlds.share("clean200", "any") <= 0.03
+        assert many_worlds.interval("content-new@10", "any")[0] >= 0.5
 
     def test_image_drift_is_called_so(self, tally: Tally) -> None:
         whats = [*WHOLE, *(f"{part}@20" for part in PARTS)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,39 +19,21 @@ if shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager")
     pytest.skip("needs Prometheus and its Alertmanager: make prometheus", allow_module_level=True)
 
 import httpx
-import yaml
 from PIL import Image
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop.canary import request_counts
 from animal_classification.loop.rollback_triggers import alert_after
 from tests.e2e.serving import Server, wait_for
-from tests.support.ports import free_port
+from tests.support import alerting
 from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
-RULES = Path(__file__).resolve().parents[2] / "deploy" / "prometheus" / "alerts.yml"
-
-
-@contextmanager
-def running(folder: Path, *words: str) -> Iterator[None]:
-    with (folder / f"{words[0]}.log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
-    config, port = tmp_path / "alertmanager.yml", free_port()
-    config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    words = [f"--config.file={config}", f"--storage.path={tmp_path / 'alerts'}", "--cluster.listen-address="]
-    with running(tmp_path, "prometheus-alertmanager", *words, f"--web.listen-address=127.0.0.1:{port}"):
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: _answers(f"{address}/-/ready"), "Alertmanager", lambda: address)
+    with alerting.alertmanager(tmp_path) as address:
         yield address
 
 
@@ -62,28 +43,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server = Server("--no-page", "--model", str(bundle), "--engine", "onnxruntime", folder=tmp_path, name="serve")
     yield server
     server.kill()
-
-
-@contextmanager
-def prometheus(folder: Path, port: int, alertmanager: str) -> Iterator[str]:
-    """With our rules, which are looked at every second and fire at once."""
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    for group in rules["groups"]:
-        group["interval"] = "1s"
-        for rule in group["rules"]:
-            rule["for"] = "0s"
-    (folder / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
-    config = {
-        "global": {"scrape_interval": "1s"},
-        "rule_files": ["rules.yml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]},
-        "scrape_configs": [{"job_name": "animals", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    own = free_port()
-    words = ["--config.file=prometheus.yml", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    with running(folder, "prometheus", *words, f"--web.listen-address=127.0.0.1:{own}"):
-        yield f"http://127.0.0.1:{own}"
 
 
 @contextmanager
@@ -112,13 +71,6 @@ def failing() -> Iterator[int]:
         thread.join()
 
 
-def _answers(address: str) -> bool | None:
-    try:
-        return httpx.get(address).status_code == 200 or None
-    except httpx.HTTPError:
-        return None
-
-
 def photo() -> bytes:
     picture = BytesIO()
     Image.new("RGB", (64, 64), (200, 30, 30)).save(picture, "JPEG")
@@ -132,7 +84,7 @@ def test_failed_requests_come_through_prometheus(server: Server, alertmanager: s
     assert httpx.get(f"{server.address}/healthz").status_code == 200
     own = request_counts(f"{server.address}/metrics")
     assert own == (0.0, 6.0)
-    with prometheus(tmp_path, server.port, alertmanager) as address:
+    with alerting.prometheus(tmp_path, server.port, alertmanager) as address:
 
         def same() -> bool | None:
             try:
@@ -147,7 +99,7 @@ def test_an_alert_of_prometheus_takes_a_promotion_back(alertmanager: str, tmp_pa
     """The rules that we ship fire, Alertmanager has the alert, and the loop finds it soon after a promotion."""
     began = datetime.now(UTC) - timedelta(minutes=1)
     assert alert_after(alertmanager, began) is None
-    with failing() as port, prometheus(tmp_path, port, alertmanager) as address:
+    with failing() as port, alerting.prometheus(tmp_path, port, alertmanager) as address:
         failed, total = request_counts(f"http://127.0.0.1:{port}/metrics")
         assert 2 * failed == total
         wait_for(lambda: _told(alertmanager, "AnimalsFailing"), "the alert", lambda: address, 120)
@@ -180,4 +132,4 @@ def test_a_silenced_alert_takes_nothing_back(alertmanager: str) -> None:
 
 
 def _told(alertmanager: str, name: str) -> bool | None:
-    return any(one["labels"]["alertname"] == name for one in httpx.get(f"{alertmanager}/api/v2/alerts").json()) or None
+    return name in alerting.firing(alertmanager) or None

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.alerting import alertmanager_config
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -153,16 +155,6 @@ def test_an_alert_that_does_not_fire_is_noticed(tmp_path: Path) -> None:
         ["promtool", "test", "rules", "alerts_test.yml"], cwd=tmp_path, capture_output=True, check=False
     )
     assert done.returncode == 1
-
-
-def alertmanager_config(folder: Path, address: str) -> Path:
-    """The one of compose, with an address of ours."""
-    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-    text, count = re.subn(r"\$\{ALERT_WEBHOOK_URL:-[^}]*\}", address, compose["configs"]["alertmanager"]["content"])
-    assert count == 2
-    config = folder / "alertmanager.yml"
-    config.write_text(text, encoding="utf-8")
-    return config
 
 
 @needs_alertmanager

@@ -123,15 +123,20 @@ class Trial:
                 chosen = self.world.clean(self.generator, 200)
                 parts = [self.part(change, chosen[:40]), self.part(CLEAN, chosen[40:])]
                 self.judge(f"{change}@20", parts, f"{number}", 200)
-            for name, sample, count in (
-                ("content-new@30", self._new, 60),
-                ("content-new@10", self._new, 20),
-                ("content-things@10", self._things, 20),
-            ):
-                chosen = self.world.clean(self.generator, 200 - count)
-                strange = sample.take(self.generator.choice(len(sample), count, replace=False))
-                verdict = self.judge(name, [self.part(CLEAN, chosen), strange], f"{number}", 200)
-                self._note(name, verdict, self.world.right[CLEAN][chosen].sum() / 200)
+            self._strangers("content-new@30", self._new, 60, number)
+            self._strangers("content-new@10", self._new, 20, number)
+            self._strangers("content-things@10", self._things, 20, number)
+
+    def new_animals(self, windows: int) -> None:
+        """A tenth of the photos shows animals that the model does not know."""
+        for number in range(windows):
+            self._strangers("content-new@10", self._new, 20, number)
+
+    def _strangers(self, name: str, sample: PhotoSample, count: int, number: int) -> None:
+        chosen = self.world.clean(self.generator, 200 - count)
+        strange = sample.take(self.generator.choice(len(sample), count, replace=False))
+        verdict = self.judge(name, [self.part(CLEAN, chosen), strange], f"{number}", 200)
+        self._note(name, verdict, self.world.right[CLEAN][chosen].sum() / 200)
 
     def estimates(self, windows: int) -> None:
         """Every change, on all photos and on some."""

@@ -69,7 +69,7 @@ def say(root: Path, count: int, *, first: int = 0, **given: object) -> list[str]
         picture(90_000 + number).save(data, "PNG")
         photo = hashlib.sha256(data.getvalue()).hexdigest()
         store.put(photo, data.getvalue())
-        row = record(model="tiny", version="1", photo=photo)
+        row = record(model="tiny", version="1", photo=photo, label_id="cat")
         assert not insert(engine, [row])
         label = CLASSES[number % len(CLASSES)]
         word = Feedback(prediction=row.id, verdict="corrected", label=label, label_id=label, who=f"r{number % 4}")

@@ -28,12 +28,17 @@ _ALERTS = ("AnimalsFailing", "AnimalsSlow")
 
 
 def trouble_after(work: Workplace, cycle: Cycle, began: datetime) -> str | None:
-    """Why a promoted model has to go; ``None`` where it may stay."""
+    """Why a promoted model has to go; ``None`` where it may stay.
+
+    Raises:
+        AnimalsError: Alertmanager does not answer, and the log says nothing against the model.
+    """
     version, before = (str(cycle.decision("promoted")[name]) for name in ("version", "before"))
+    # Alertmanager comes last: one that is down must not keep a model in use that the log is enough to take back.
     return (
-        alert_after(work.config.watch.alerts, began)
-        or audited_worse(work, version, before, began)
+        audited_worse(work, version, before, began)
         or _vanished(work, version, before, began)
+        or alert_after(work.config.watch.alerts, began)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,15 @@ from uuid import uuid4
 
 import pytest
 
+from animal_classification.errors import AnimalsError
 from animal_classification.loop import canary as canary_room
 from animal_classification.loop import situation as room
 from animal_classification.loop.canary import canary_trouble, share_lasted
-from animal_classification.loop.config import LoopConfig
+from animal_classification.loop.config import LoopConfig, WatchConfig
 from animal_classification.loop.cycle import Cycle
 from animal_classification.loop.labels import SpokenOf
 from animal_classification.loop.ledger import Ledger, Transition
-from animal_classification.loop.rollback_triggers import audited_worse
+from animal_classification.loop.rollback_triggers import audited_worse, trouble_after
 from animal_classification.loop.workplace import Workplace
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.drift_records import DriftRecord, add_record
@@ -27,6 +29,7 @@ from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.store import insert
 from tests.support.drift_verdicts import drift_record
+from tests.support.fences import free_port
 from tests.support.log_records import record
 
 NOW = datetime.now(UTC)
@@ -187,3 +190,19 @@ def test_words_on_photos_that_nobody_chose_say_nothing_of_the_accuracy(work: Wor
     assert audited_worse(work, "2", "1", began) is None, "nobody has audited it"
     answer(work, "2", 100, wrong=50, time=hours[1])
     assert "the audit finds 5" in str(audited_worse(work, "2", "1", began))
+
+
+def test_an_alertmanager_that_is_down_keeps_no_bad_model(work: Workplace) -> None:
+    """What the log says takes it back; where the log says nothing, people learn that alerts cannot be read."""
+    watch = WatchConfig(alerts=f"http://127.0.0.1:{free_port()}")
+    watched = replace(work, config=work.config.model_copy(update={"watch": watch}))
+    began = NOW - timedelta(hours=2)
+    promoted = Transition(
+        cycle="ZOO-0001", seq=0, time=began, state="promoted", by="x", decision={"version": 2, "before": 1}
+    )
+    answer(watched, "1", 200, time=(began - timedelta(hours=1)).timestamp())
+    answer(watched, "2", 50)
+    with pytest.raises(AnimalsError, match="cannot be read"):
+        trouble_after(watched, Cycle((promoted,)), began)
+    answer(watched, "2", 400, label="dog", label_id="dog-id")
+    assert "'cat-id' has vanished from the answers" in str(trouble_after(watched, Cycle((promoted,)), began))
