@@ -265,7 +265,8 @@ def held_back(page: Page, pattern: str) -> Callable[[], None]:
     page.route(pattern, hold_the_first)
     with page.expect_request(pattern):
         page.reload()
-    wait_for(lambda: held or page.wait_for_timeout(10), "the request", lambda: page.url)
+    while not held:  # Playwright calls the handler when it is waited for
+        page.wait_for_timeout(10)
     return held[0].continue_
 
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from animal_classification.data.detections import BLANK
 from animal_classification.detection.scene_classifier import SceneClassifier
+from animal_classification.imaging.decoder_process import DecoderProcesses
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.inference_jobs import (
     NO_EXTRAS,
     Answered,
     Extras,
     HeavyJob,
+    HeavyPhotos,
     InferenceJob,
     Listeners,
     PhotoHandler,
@@ -35,12 +37,15 @@ from animal_classification.serving.models.loader import LARGEST_BATCH, LoadedMod
 from animal_classification.serving.models.routing import ModelSlots, ServedModel
 from animal_classification.serving.models.shadow import Shadow
 from animal_classification.serving.observability.metrics import ServerMetrics
-from animal_classification.serving.process.memory_plan import photo_limits
+from animal_classification.serving.process.memory_plan import heavy_lanes, photo_limits
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from animal_classification.detection.detector import Detector
     from animal_classification.detection.scene import NamedBox, Scene
@@ -74,6 +79,7 @@ class ModelService:
         on_compared: Gets what shadows say, on any thread.
         reload_other_workers: Has the other workers check a model for newer versions.
         detector: Finds animals as boxes, on request; ``None`` where the server was started without one.
+        decoders: Decode heavy photos, beside this process.
     """
 
     def __init__(
@@ -92,7 +98,9 @@ class ModelService:
         self.on_compared: OnCompared | None = None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
-        self._heavy_worker = InferenceWorkers(threads=1, on_depth=lambda _: self._count_waiting())
+        lanes = heavy_lanes(settings, self.limits)
+        self.decoders = DecoderProcesses(lanes)
+        self._heavy_worker = InferenceWorkers(threads=lanes, on_depth=lambda _: self._count_waiting())
         bounds = Bounds(chunk=1, size=settings.queue_size, patience=settings.max_wait)
         self._heavy: ModelQueue[HeavyJob] = self._heavy_worker.lane(answer_heavy, bounds)
         self.detector: Detector | None = None
@@ -173,6 +181,7 @@ class ModelService:
         for _, slot in self.models:
             if slot.shadow is not None:
                 slot.shadow.close(timeout)
+        self.decoders.close()
         until = time.monotonic() + timeout
         for workers in (self._workers, self._heavy_worker):
             if workers is not None:
@@ -289,7 +298,8 @@ class ModelService:
         metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
         listeners = Listeners(self._on_answer, on_answered, canary=canary)
-        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self._queue_heavy, self._find_animals)
+        heavy = HeavyPhotos(self._queue_heavy, self._decode_heavy)
+        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, heavy, self._find_animals)
         queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
         return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics, canary=canary)
 
@@ -303,8 +313,11 @@ class ModelService:
             scene, boxes=tuple(box for box in scene.boxes if box.detection.confidence >= least and _shows(box))
         )
 
+    def _decode_heavy(self, predictor: Predictor, photo: bytes) -> NDArray[np.uint8]:
+        return self.decoders.crops(photo, predictor.bundle.preprocess_spec, self.limits)
+
     def _queue_heavy(self, heavy: HeavyJob) -> None:
-        """Let a photo that takes long to decode wait for the one thread for such photos."""
+        """Let a photo that takes long to decode wait for a thread for such photos."""
         if heavy.future.cancelled():
             return
         try:

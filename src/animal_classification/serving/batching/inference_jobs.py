@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 
 KEPT = 5  # labels of each answer that the prediction log has
-# Bytes of memory to decode; few photos need more: 60 megapixels of PNG, 40 of progressive JPEG, 14 of HEIC or WebP.
-LIGHT = 256 << 20
+# Bytes of memory to decode; more is needed by 30 megapixels of PNG, 20 of progressive JPEG, 7 of HEIC or WebP. So much
+# is allocated and freed in some 50 ms, in which nothing else of this process runs.
+LIGHT = 128 << 20
 
 
 class Predictor(Protocol):
@@ -170,8 +171,7 @@ class Listeners:
 class HeavyJob:
     """A photo that takes long to decode, and what answers it; it waits in a queue of its own.
 
-    One such photo takes a thread about a second. Several at once would occupy all threads, and everybody else would
-    wait.
+    One such photo takes a core about a second. Several at once would occupy all threads, and everybody else would wait.
     """
 
     job: InferenceJob
@@ -189,6 +189,19 @@ def answer_heavy(heavy: Sequence[HeavyJob]) -> None:
         one.answer([one.job])
 
 
+@dataclass(frozen=True, slots=True)
+class HeavyPhotos:
+    """What becomes of photos that take long to decode.
+
+    Attributes:
+        put_off: Queues one; called on the event loop.
+        decode: Gives what :meth:`Predictor.prepare` would; called on the thread for such photos.
+    """
+
+    put_off: Callable[[HeavyJob], None]
+    decode: Callable[[Predictor, bytes], NDArray[np.uint8]]
+
+
 class PhotoHandler:
     """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone.
 
@@ -197,7 +210,7 @@ class PhotoHandler:
         metrics: Where the work is counted.
         answers: Where its answers are.
         listeners: Called for each photo that was named.
-        put_off: Queues a heavy photo; called on the event loop.
+        heavy: What becomes of photos that take long to decode.
         find_animals: Finds boxes and names what is in them.
     """
 
@@ -207,14 +220,14 @@ class PhotoHandler:
         metrics: ServerMetrics,
         answers: VersionMetrics,
         listeners: Listeners,
-        put_off: Callable[[HeavyJob], None],
+        heavy: HeavyPhotos,
         find_animals: FindAnimals = lambda *_: None,
     ) -> None:
         self._predictor = predictor
         self._metrics = metrics
         self._answers = answers
         self._listeners = listeners
-        self._put_off = put_off
+        self._heavy = heavy
         self._find_animals = find_animals
 
     def __call__(self, jobs: Sequence[InferenceJob]) -> None:
@@ -232,7 +245,7 @@ class PhotoHandler:
             try:
                 decoded.append(self._decoded(job, light))
             except HeavyImageError:
-                loop.call_soon_threadsafe(self._put_off, HeavyJob(job, self._answer))
+                loop.call_soon_threadsafe(self._heavy.put_off, HeavyJob(job, self._answer))
                 continue
             except ImageError as error:
                 results.append((job.future, self._finished(job, self._unusable(job, error))))
@@ -256,7 +269,10 @@ class PhotoHandler:
         started = time.time_ns()
         try:
             with self._metrics.stage("decode"):
-                pixels = self._predictor.prepare(job.photo.data, light=light)
+                if light is None:
+                    pixels = self._heavy.decode(self._predictor, job.photo.data)
+                else:
+                    pixels = self._predictor.prepare(job.photo.data, light=light)
             return _Decoded(job, pixels, (time.time_ns() - started) / 1e9)
         finally:
             if job.trace is not None:

@@ -209,6 +209,8 @@ class AuthMiddleware:
         except Exception:
             if authorizer.refusal is None:  # otherwise the route failed because its client seemed to have gone
                 raise
+        finally:
+            del scope[AUTHORIZER]  # which holds the scope; a circle would wait for the garbage collector
         if authorizer.refusal is not None:
             await self._refuse(authorizer.refusal, scope, receive, send)
 

@@ -7,6 +7,7 @@ meet in the request's scope.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fastapi import Request
-    from starlette.types import Scope
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from animal_classification.serving.http.problem_details import ProblemError
 
@@ -43,6 +44,10 @@ class MessageArrival:
         if self.problem is not None:
             answer(self.problem)
 
+    def release(self) -> None:
+        """Forget who answers: the request has its answer. What it held is free then, without a look for garbage."""
+        self._answer = None
+
     def refuse(self, problem: ProblemError) -> None:
         """Have the request answered with a problem, whatever its route is doing."""
         if self.problem is None:
@@ -54,6 +59,24 @@ class MessageArrival:
 def arrival_of(scope: Scope) -> MessageArrival | None:
     """The arrival of a request's message; ``None`` under a protocol that is not ours."""
     return scope.get(KEY)
+
+
+async def when_arrived(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Have ``app`` answer when the whole message is there; not at all where its client has gone, or it was refused."""
+    arrival = arrival_of(scope)
+    if arrival is None or arrival.complete:
+        await app(scope, receive, send)
+        return
+    messages: deque[Message] = deque()
+    while not messages or messages[-1].get("more_body", False):
+        messages.append(await receive())
+        if messages[-1]["type"] == "http.disconnect":
+            return
+
+    async def receive_again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    await app(scope, receive_again, send)
 
 
 async def while_connected(request: Request, work: Awaitable[Any]) -> Any:

@@ -108,6 +108,7 @@ class RequestBoundsMiddleware:
             await bounded.run(self._app)
         finally:
             self.memory.release(bounded.held)
+            bounded.release()
 
 
 class _BoundedRequest:
@@ -134,6 +135,12 @@ class _BoundedRequest:
         self.seconds = None
         if self._body_read or not self._has_body:
             self._end_in(None)
+
+    def release(self) -> None:
+        """Leave the scope, which this holds: a circle would wait for the garbage collector."""
+        del self._scope[_KEY]
+        if self._arrival is not None:
+            self._arrival.release()
 
     async def run(self, app: ASGIApp) -> None:
         """Have the route answer, or answer in its place."""

@@ -218,6 +218,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.shared.waiting.discard(self)
         self.shared.evicted.discard(self)
         super().connection_lost(exc)
+        cast("LingeringTransport", self.transport).release()
+        if self.timeout_keep_alive_task is not None:  # uvicorn lets it run where the client has reset the connection
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def has_unread_data(self) -> bool:
         """Whether the client has sent something that was not read yet."""

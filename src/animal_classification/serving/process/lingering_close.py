@@ -19,6 +19,10 @@ BYTES = 16 * 1024 * 1024
 READING = 30.0
 
 
+def _never() -> bool:
+    return False
+
+
 class LingeringTransport:
     """An asyncio transport that, when closed, waits some time for a client that still sends.
 
@@ -36,6 +40,7 @@ class LingeringTransport:
         self._loop = loop
         self._may_still_send = may_still_send
         self._dropped = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.get_extra_info = inner.get_extra_info
         self.pause_reading = inner.pause_reading
         self.resume_reading = inner.resume_reading
@@ -44,8 +49,8 @@ class LingeringTransport:
         self.abort = inner.abort
 
     def write(self, data: bytes) -> None:
-        """Send, unless the transport lingers."""
-        if not self.lingering:
+        """Send, unless the transport lingers or is closed."""
+        if not self.is_closing():
             self._inner.write(data)
 
     def is_closing(self) -> bool:
@@ -57,7 +62,7 @@ class LingeringTransport:
         if self.lingering or self._inner.is_closing() or not self._may_still_send():
             self._inner.close()
             if self._inner.get_write_buffer_size():
-                self._loop.call_later(READING, self._inner.abort)
+                self._end_in(READING)
             return
         self.lingering = True
         self._inner.resume_reading()
@@ -67,7 +72,18 @@ class LingeringTransport:
         except OSError:  # the client is gone already
             self._inner.abort()
             return
-        self._loop.call_later(SECONDS, self._inner.abort)
+        self._end_in(SECONDS)
+
+    def release(self) -> None:
+        """Forget the protocol, when the connection is lost: a circle would wait for the garbage collector."""
+        self._may_still_send = _never
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._inner.abort)
 
     def drop(self, count: int) -> None:
         """Count bytes that came and are ignored."""

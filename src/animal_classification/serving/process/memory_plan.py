@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from animal_classification.common.limits import available_memory
+from animal_classification.common.limits import available_cpus, available_memory
 from animal_classification.imaging import DecodingMemory, Limits
 from animal_classification.imaging.memory_budget import RESERVED, UNKNOWN, share_for_decoding
 from animal_classification.settings import MIB
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_BODIES = 512 * MIB
 FEWEST_BODIES = 16 * MIB
+# Of the memory for decoding, for each large photo that is decoded beside others.
+LANE = 512 * MIB
 # What a detector keeps, and works in on several threads; `lite` takes about 140 MB.
 DETECTOR_MEMORY = 256 * MIB
 
@@ -78,3 +80,9 @@ def photo_limits(settings: Settings) -> Limits:
         max_pixels=settings.max_pixels,
         memory=DecodingMemory(decoding, patience=settings.max_wait),
     )
+
+
+def heavy_lanes(settings: Settings, limits: Limits) -> int:
+    """How many large photos are decoded at once: on half of the CPUs at most, so that small ones get a turn."""
+    memory = UNKNOWN if limits.memory is None else limits.memory.limit
+    return max(1, min((settings.threads or available_cpus()) // 2, memory // LANE))

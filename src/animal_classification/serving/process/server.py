@@ -210,7 +210,7 @@ async def _start(app: FastAPI, run: _Run) -> None:
     # What is there now stays. Looked through for garbage again and again, while clients come and go, it holds up
     # everybody for a tenth of a second each time. And thousands of clients a second are no reason to look that often.
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(5_000, 10, 10)
     classifier = service.predictor
     run.on_ready(
         ServerStarted(
