@@ -31,6 +31,8 @@ COPY --from=build /opt/animals /opt/animals
 RUN echo "animals:x:65532:65532:animals:/tmp:/usr/sbin/nologin" >> /etc/passwd \
     && echo "animals:x:65532:" >> /etc/group \
     && mkdir /data && chown 65532:65532 /data
+# KubeRay before 1.4 starts Ray in a login shell, and those set a PATH of their own.
+RUN echo 'PATH=/opt/animals/bin:$PATH' > /etc/profile.d/animals.sh
 ENV PATH=/opt/animals/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
     XDG_CACHE_HOME=/tmp/cache \

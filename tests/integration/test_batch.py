@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from tests.support.batches import (
     table,
     workers_of,
 )
-from tests.support.predicting import run
+from tests.support.predicting import PHOTOS, run
 from tests.support.tiny_bundle import write_tiny_bundle
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -127,6 +128,26 @@ def test_a_batch_says_what_predict_says(
     assert main(["batch", "status", str(batch), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["finished"], said["rows"], said["working"]) == (True, 60, 0)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are UTF-8 there")
+@pytest.mark.parametrize("pack", [False, True])
+def test_no_photo_is_lost_for_a_name_that_is_no_utf8(tmp_path: Path, model: Path, pack: bool) -> None:
+    """Of an old camera, or out of an old zip: such names have the rows that ``animals predict`` gives them."""
+    photos = os.fsencode(tmp_path / "photos")
+    names = [b"caf\xe9.jpg", rb"caf\xe9.jpg", "café.jpg".encode(), b"\xff\xfe/1.jpg", b"a\\b.jpg", b"\xe9/broken.jpg"]
+    for name, content in zip(names, [*PHOTOS.values(), *PHOTOS.values()], strict=False):
+        path = os.path.join(photos, name)  # noqa: PTH118 - bytes
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - bytes
+        with open(path, "wb") as file:  # noqa: PTH123 - bytes
+            file.write(b"no photo" if b"broken" in name else content)
+    trouble, batch = Trouble(tmp_path / "photos"), tmp_path / "batch"
+    plan(trouble, batch, model, "--shard", 2, *(["--pack"] if pack else []))
+    work(batch)
+    found = merged(batch)
+    assert set(found) >= {r"caf\xe9.jpg", r"caf\\xe9.jpg", "café.jpg", r"\xff\xfe/1.jpg", "a\\b.jpg"}
+    assert [name for name, row in found.items() if row[-1]] == [r"\xe9/broken.jpg"]
+    assert found == predicted(trouble, model)
 
 
 def test_a_changed_photo_is_said_and_a_second_run_does_nothing(tmp_path: Path, model: Path, planted: Trouble) -> None:

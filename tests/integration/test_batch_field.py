@@ -81,6 +81,15 @@ def test_two_photos_for_one_entry_are_an_error_before_the_plan(
     assert not (tmp_path / "batch" / "plan.json").exists()
 
 
+def test_a_list_of_names_is_no_file_of_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw(tmp_path / "photos" / "1.png", 1)
+    names = tmp_path / "t.csv"
+    names.write_text("RootFolder,File,RelativePath,Species\nphotos,1.png,,cat\n", encoding="utf-8")
+    words = ["batch", "plan", str(tmp_path / "photos"), "-o", str(tmp_path / "batch"), "--detections", str(names)]
+    assert main(words) == 2
+    assert "t.csv: Timelapse without boxes" in capsys.readouterr().err
+
+
 def test_a_page_wants_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(tmp_path / "photos" / "1.png", 1)
     batch = str(tmp_path / "batch")

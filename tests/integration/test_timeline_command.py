@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -52,6 +54,17 @@ def test_convert_makes_it_again_also_when_the_photos_are_gone(cards: Path, model
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 0
     assert page.count("<article ") == 5
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are UTF-8 there")
+def test_a_photo_whose_name_is_no_utf8_is_on_the_page(tmp_path: Path, model: str) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    put(tmp_path, f"{folder.name}/1\udce9.jpg", taken(NOON, "1"))
+    page = tmp_path / "page.html"
+    assert main(["predict", str(folder), "--model", model, "-o", str(tmp_path / "x.csv"), "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg") == 1
+    assert r"caf\xe9" in text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from animal_classification.cli.main import main
 from animal_classification.scale.storage import BucketFolder, open_bucket, open_folder
 from tests.support.batches import Kills, Trouble, every_seconds, plant_trouble, start_batch, table
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.predicting import run
 from tests.support.tiny_bundle import write_tiny_bundle
 
 # gcsfs hands aiohttp some megabytes at once, and leaves its session to the end of the process.
@@ -139,8 +138,10 @@ def chaos(
     trouble = plant_trouble(tmp_path / "photos", number, broken=broken, vanishing=vanishing, fatal=seconds > 0)
     photos, batch = cloud.upload(trouble.folder), f"{cloud.url}/batch"
     words = ("plan", photos, "--output", batch, "--model", model, "--shard", shard, "--json")
-    planned = run("batch", *words, *(["--pack"] if pack else []))
-    assert planned.returncode == 0, planned.stderr.decode()
+    planned = start_batch(*words, *(["--pack"] if pack else []))
+    with planned:
+        _, err = planned.communicate(timeout=1000)
+    assert planned.returncode == 0, err.decode()
     cloud.delete(trouble.vanishing)
     if pack:
         trouble.vanishing.clear()

@@ -83,13 +83,41 @@ def test_what_kubernetes_itself_takes(on: Platform) -> None:
             validate.validate(document.body, validate.latest_version(), strict=True)
 
 
-@pytest.mark.parametrize("group", ["headGroupSpec", "workerGroupSpecs"])
-def test_pods_of_ray_follow_kubernetes_schema(group: str) -> None:
+def ray_pods() -> dict[str, Any]:
+    """Everything that KubeRay starts for a job: the head, the workers, and what hands the job in."""
+    spec = documents("kuberay")["rayjob.yaml"].body["spec"]
+    cluster = spec["rayClusterSpec"]
+    return {
+        "head": cluster["headGroupSpec"]["template"],
+        "worker": cluster["workerGroupSpecs"][0]["template"],
+        "submitter": spec["submitterPodTemplate"],
+    }
+
+
+@pytest.mark.parametrize("name", ["head", "worker", "submitter"])
+def test_pods_of_ray_follow_kubernetes_schema(name: str) -> None:
     validate = pytest.importorskip("kubernetes_validate")
-    found = documents("kuberay")["rayjob.yaml"].body["spec"]["rayClusterSpec"][group]
-    template = (found[0] if isinstance(found, list) else found)["template"]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, **template}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, **ray_pods()[name]}
     validate.validate(pod, validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("name", ["head", "worker", "submitter"])
+def test_the_namespace_admits_each_pod_of_ray(name: str) -> None:
+    """By the rules of https://kubernetes.io/docs/concepts/security/pod-security-standards/, profile Restricted."""
+    pod = ray_pods()[name]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+    for container in pod["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+
+
+def test_kuberay_chooses_what_the_submitter_runs() -> None:
+    """It puts its own command into the first container, but only where there is none; the image must be Ray's."""
+    pod = ray_pods()["submitter"]["spec"]
+    assert not {"command", "args"} & set(pod["containers"][0])
+    assert pod["containers"][0]["image"] == ray_pods()["head"]["spec"]["containers"][0]["image"]
+    assert pod["restartPolicy"] == "Never"
 
 
 @pytest.mark.parametrize("on", ["cloudrun-jobs", "vertex"])

@@ -37,6 +37,12 @@ def test_dockerfiles(path: Path) -> None:
         assert (ROOT / copied).is_file()
 
 
+def test_a_login_shell_of_the_batch_image_finds_ray() -> None:
+    """KubeRay before 1.4 starts Ray in one, and Debian's /etc/profile sets a PATH without it."""
+    text = (ROOT / "docker/batch.Dockerfile").read_text(encoding="utf-8")
+    assert "echo 'PATH=/opt/animals/bin:$PATH' > /etc/profile.d/animals.sh" in text.rpartition("FROM ${BASE}")[2]
+
+
 def test_the_api_holds_no_torch() -> None:
     lock = (ROOT / "requirements/image-api.txt").read_text(encoding="utf-8")
     assert not re.search(r"^(torch|nvidia|triton|lightning|timm|gradio|duckdb)", lock, re.MULTILINE)

@@ -19,6 +19,7 @@ USER = 65532
 _KEPT_SECONDS = 24 * 3600
 _OBJECT_STORE = 100 * 1024 * 1024
 _HEAD_MEMORY = "2Gi"
+_SUBMITTER_MEMORY = "1Gi"
 _CALLED_WRONGLY = 2
 
 
@@ -175,13 +176,15 @@ def _indexed_job(settings: DeploySettings, asked: BatchJob) -> dict[str, Any]:
 def _ray_job(settings: DeploySettings, asked: BatchJob) -> dict[str, Any]:
     """A cluster of Ray for this batch alone: the head takes no work, so that only workers can run out of memory."""
     store = {"object-store-memory": str(_OBJECT_STORE)}
+    unspotted = asked.model_copy(update={"spot": False})
+    submitter = _container(asked.model_copy(update={"cpu": "1"}), "ray-job-submitter", _SUBMITTER_MEMORY)
     head = _container(asked, "ray-head", _HEAD_MEMORY, RAY_USAGE_STATS_ENABLED="0")
     worker = _container(asked, "ray-worker", asked.memory, RAY_USAGE_STATS_ENABLED="0")
     cluster = {
         "rayVersion": asked.ray_version,
         "headGroupSpec": {
             "rayStartParams": {"num-cpus": "0", **store},
-            "template": {"spec": _pod(settings, asked.model_copy(update={"spot": False}), [head])},
+            "template": {"spec": _pod(settings, unspotted, [head])},
         },
         "workerGroupSpecs": [
             {
@@ -197,6 +200,8 @@ def _ray_job(settings: DeploySettings, asked: BatchJob) -> dict[str, Any]:
     spec = {
         "entrypoint": f"animals batch run {shlex.quote(asked.place)} --runner ray --address auto --json",
         "submissionMode": "K8sJobMode",
+        # KubeRay's own pod for this has no security context, so that the namespace would refuse it.
+        "submitterPodTemplate": {"spec": {**_pod(settings, unspotted, [submitter]), "restartPolicy": "Never"}},
         "backoffLimit": asked.retries,
         "activeDeadlineSeconds": asked.seconds,
         "shutdownAfterJobFinishes": True,

@@ -276,6 +276,7 @@ def _as_prefix(folder: str) -> str:
 
 
 _ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
+_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def table_name(name: str) -> str:
@@ -295,6 +296,28 @@ def table_name(name: str) -> str:
     if not odd and not _ESCAPE.search(name):
         return name
     return "".join(_escaped(character) for character in name)
+
+
+def from_table_name(name: str) -> str:
+    r"""The path that has this name in tables, as this system takes it: the reverse of :func:`table_name`.
+
+    >>> from_table_name("caf\\xe9.jpg") == os.fsdecode(b"caf\xe9.jpg")
+    True
+    """
+    if name.isascii() and "\\" not in name:
+        return name
+    plain = _ESCAPED.sub(_unescaped, name) if _ESCAPE.search(name) else name
+    with suppress(UnicodeEncodeError):
+        return os.fsdecode(plain.encode("utf-8", "surrogateescape"))
+    return plain
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    text = found[1]
+    if text == "\\":
+        return text
+    code = int(text[1:], 16)
+    return chr(0xDC00 + code if text[0] == "x" else code)
 
 
 def _escaped(character: str) -> str:

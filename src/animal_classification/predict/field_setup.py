@@ -52,7 +52,7 @@ class FieldSetup:
         """
         if request.detections is None:
             return cls.finding(request, classifier)
-        given = read_recognitions(request.detections)
+        given = read_boxes(request.detections)
         matched = MatchedBoxes.of(given, photos)
         notes = (given.says_of(matched.match), *given.notes)
         return cls.given(request, classifier, box_source(given, request.detections), matched, notes)
@@ -115,13 +115,8 @@ class MatchedBoxes:
         """For all photos of a run.
 
         Raises:
-            UsageError: Which entry belongs to which photo is ambiguous, or they are names and no boxes.
+            UsageError: Which entry belongs to which photo is ambiguous.
         """
-        if not recognitions.has_boxes and not recognitions.needs_size:
-            raise UsageError(
-                f"{recognitions.where}: {recognitions.dialect} without boxes, which says where in no picture an animal "
-                "is; name a file with boxes, or use --detector lite"
-            )
         return cls(recognitions, recognitions.match(photo.name for photo in photos.walk()))
 
     def __call__(self, name: str, size: tuple[int, int]) -> tuple[Detection, ...] | None:
@@ -143,6 +138,22 @@ class _NameIsEnough:
             return False
         decision = self.taxonomy.decide(prediction.probabilities[: len(self.taxonomy.labels)])
         return decision.level in ("label", "group") or bool(decision.lineage.family)
+
+
+def read_boxes(file: str) -> Recognitions:
+    """What another program wrote, if it is boxes.
+
+    Raises:
+        AnimalsError: It cannot be read.
+        UsageError: They are names and no boxes.
+    """
+    found = read_recognitions(file)
+    if not found.has_boxes and not found.needs_size:
+        raise UsageError(
+            f"{found.where}: {found.dialect} without boxes, which says where in no picture an animal is; name a file "
+            "with boxes, or use --detector lite"
+        )
+    return found
 
 
 def box_source(given: Recognitions, file: str) -> BoxSource:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
+from animal_classification.data.discovery import from_table_name, table_name
 from animal_classification.errors import UsageError
 from animal_classification.predict.assembly import Assembly
 from animal_classification.predict.field_rules import ReadRules
@@ -162,7 +163,7 @@ class PhotoSources:
 
     def __init__(self, described: Sequence[str]) -> None:
         self._roots = []
-        for words in described:
+        for words in map(from_table_name, described):
             folder, has_prefix, prefix = words.rpartition(" as ")
             if has_prefix:
                 self._roots.append((Path(folder), "" if prefix == "." else prefix))
@@ -172,7 +173,7 @@ class PhotoSources:
     @property
     def title(self) -> str:
         """The name of the folder that was read, or of the first of several."""
-        return self._roots[0][0].name if self._roots and self._roots[0][0].name else "Events"
+        return table_name(self._roots[0][0].name) if self._roots and self._roots[0][0].name else "Events"
 
     def find_all(self, names: Sequence[str]) -> dict[str, Path]:
         """The files of these photos that are there."""
@@ -180,6 +181,7 @@ class PhotoSources:
 
     def find(self, name: str) -> Path | None:
         """The file that the table calls so; None if it is not there any more, or not below a place that was read."""
+        name = from_table_name(name)
         for folder, prefix in self._roots:
             if name.startswith(prefix):
                 inside = PurePath(name.removeprefix(prefix))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from animal_classification.data.discovery import from_table_name, table_name
+from animal_classification.scale.storage import is_bucket
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPhoto:
@@ -22,3 +25,13 @@ class PlannedPhoto:
     size: int
     etag: str
     offset: int | None = None
+
+
+def stored_path(path: str) -> str:
+    """A path as a plan's files hold it: a file of a disk may have any bytes in its name, and a text may not."""
+    return path if is_bucket(path) else table_name(path)
+
+
+def path_from_stored(stored: str) -> str:
+    """The reverse of :func:`stored_path`, on whatever machine."""
+    return stored if is_bucket(stored) else from_table_name(stored)

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from animal_classification.data.detections import Detection
-from animal_classification.data.recognitions import Match, Recognitions, RecognizedFile, read_recognitions
+from animal_classification.data.recognitions import Match, Recognitions, RecognizedFile
 from animal_classification.data.recognitions.stored import boxes_from_record, boxes_to_record
 from animal_classification.errors import AnimalsError
 from animal_classification.predict.field_run import BoxSource
-from animal_classification.predict.field_setup import box_source
+from animal_classification.predict.field_setup import box_source, read_boxes
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.plan import Plan, read_shard
 from animal_classification.scale.plan_writer import WRITERS
@@ -47,7 +47,7 @@ class GivenBoxes:
         Raises:
             AnimalsError: It cannot be read, or is none.
         """
-        found = read_recognitions(file)
+        found = read_boxes(file)
         return cls(found, box_source(found, file))
 
     def seen(self, photos: Iterable[PlannedPhoto]) -> Iterator[PlannedPhoto]:

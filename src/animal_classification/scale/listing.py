@@ -12,7 +12,7 @@ from typing import Any
 
 from animal_classification.data.discovery import PhotoPaths, WalkLog, table_name
 from animal_classification.data.other_files import kind_of
-from animal_classification.errors import AnimalsError, UsageError
+from animal_classification.errors import UsageError
 from animal_classification.imaging import is_photo_name
 from animal_classification.scale.entries import PlannedPhoto
 from animal_classification.scale.retry import Retry
@@ -78,9 +78,9 @@ def _list_local(words: Sequence[str], leave_out: str | None, all_files: bool, lo
         try:
             status = os.stat(path)  # noqa: PTH116 - for every photo
         except (OSError, ValueError):
-            yield PlannedPhoto(photo.name, _utf8(path), 0, "")
+            yield PlannedPhoto(photo.name, path, 0, "")
         else:
-            yield PlannedPhoto(photo.name, _utf8(path), status.st_size, local_etag(status))
+            yield PlannedPhoto(photo.name, path, status.st_size, local_etag(status))
 
 
 def _list_bucket(
@@ -157,16 +157,3 @@ def _refuse_nested(words: Sequence[str]) -> None:
     for first, second in pairwise(places):
         if second.startswith(first):
             raise UsageError(f"{second!r} is part of {first!r}: name only one of the two")
-
-
-def _utf8(path: str) -> str:
-    """A path as Parquet can hold it.
-
-    Raises:
-        AnimalsError: Its name is no text.
-    """
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise AnimalsError(f"{table_name(path)!r} has a name that is no UTF-8: rename it, then plan again") from error
-    return path

@@ -28,7 +28,7 @@ from animal_classification.predict.field_request import FieldRequest
 from animal_classification.predict.field_run import BoxSource, FieldRun
 from animal_classification.predict.request import PredictRequest
 from animal_classification.registry import resolve_model
-from animal_classification.scale.entries import PlannedPhoto
+from animal_classification.scale.entries import PlannedPhoto, path_from_stored
 from animal_classification.scale.storage import BatchFolder
 
 VERSION = 1
@@ -212,7 +212,8 @@ def stored_shard(folder: BatchFolder, number: int) -> tuple[dict[str, Any], list
         file = Path(temporary, "shard.parquet")
         file.write_bytes(data)
         _, rows = read_table(file)
-        return json.loads(read_about(file) or "{}"), [PlannedPhoto(*row) for row in rows]
+        photos = [PlannedPhoto(name, path_from_stored(path), *rest) for name, path, *rest in rows]
+        return json.loads(read_about(file) or "{}"), photos
 
 
 def about_shard(plan: Plan, number: int) -> dict[str, Any]:

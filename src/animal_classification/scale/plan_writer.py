@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,7 +19,7 @@ from typing import Any
 
 from animal_classification.data.duckdb_parquet import write_table
 from animal_classification.errors import AnimalsError, UsageError
-from animal_classification.scale.entries import PlannedPhoto
+from animal_classification.scale.entries import PlannedPhoto, stored_path
 from animal_classification.scale.plan import SHARD_TYPES, Plan, about_shard, load_plan, shard_name
 from animal_classification.scale.storage import BatchFolder
 
@@ -105,11 +107,20 @@ def _pool(processes: int) -> Executor:
     if processes == 1:
         return ThreadPoolExecutor(WRITERS, thread_name_prefix="animals-plan")
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks
-    return ProcessPoolExecutor(min(processes, WRITERS), mp_context=context, initializer=_leave_ctrl_c_to_parent)
+    return ProcessPoolExecutor(min(processes, WRITERS), mp_context=context, initializer=_begin_packing)
 
 
-def _leave_ctrl_c_to_parent() -> None:
+def _begin_packing() -> None:
+    """Leave Ctrl-C to the process that plans, and end with it: a pool's processes do not see that it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="animals-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_shard(
@@ -120,7 +131,7 @@ def _write_shard(
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, "shard.parquet")
         rows = (
-            {name: getattr(photo, name) for name in SHARD_TYPES} for photo in photos
+            {name: getattr(photo, name) for name in SHARD_TYPES} | {"path": stored_path(photo.path)} for photo in photos
         )  # asdict takes five times as long
         write_table(file, rows, SHARD_TYPES, json.dumps(about_shard(plan, number)))
         folder.put(shard_name(number), file.read_bytes())
@@ -142,5 +153,5 @@ class _Total:
             self.photos += len(shard)
             for one in shard:
                 self.bytes += one.size
-                self.hash.update(f"{one.name}\0{one.path}\0{one.size}\0{one.etag}\n".encode())
+                self.hash.update(f"{one.name}\0{stored_path(one.path)}\0{one.size}\0{one.etag}\n".encode())
             yield shard

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animal_classification.data.discovery import PhotoPaths, WalkLog, table_name
+from animal_classification.data.discovery import PhotoPaths, WalkLog, from_table_name, table_name
 from animal_classification.errors import UsageError
 from tests.support.inodes import without_inodes
 
@@ -231,6 +231,16 @@ def test_no_two_names_become_one(first: bytes, second: bytes) -> None:
     names = [table_name(raw.decode("utf-8", "surrogateescape")) for raw in (first, second)]
     assert (names[0] == names[1]) == (first == second)
     assert all(name.encode("utf-8") for name in names if name)
+
+
+@given(
+    st.lists(st.sampled_from([b"\\", b"x", b"e9", b"u", b"d800", b"\xe9", "é".encode(), b"a"]), max_size=8).map(
+        b"".join
+    )
+)
+def test_a_name_leads_back_to_its_file(raw: bytes) -> None:
+    path = os.fsdecode(raw)
+    assert from_table_name(table_name(path)) == path
 
 
 @given(st.from_regex(r"(\\|x|f|é|u|d|8|0|\udcff|\ud800){0,9}", fullmatch=True))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from animal_classification.imaging import Limits
@@ -18,6 +22,7 @@ from animal_classification.scale.plan_writer import publish, write_plan
 from animal_classification.scale.retry import Retry
 from animal_classification.scale.shard_reader import ShardReader, local_etag
 from animal_classification.scale.storage import LocalFolder
+from tests.support.predicting import wait_until
 from tests.unit.scale.plans import empty_plan
 
 RETRY = Retry()
@@ -88,6 +93,36 @@ def test_shards_that_moved_are_packed_again(folder: LocalFolder, photos: list[Pa
 def test_processes_pack_what_threads_do(folder: LocalFolder, photos: list[Path], tmp_path: Path) -> None:
     plan = packed(folder, photos, processes=2)
     assert contents(folder, plan) == {path.name: path.read_bytes() for path in photos}
+
+
+PLANNER = """
+import os, sys, threading
+from pathlib import Path
+from animal_classification.scale.plan_writer import write_plan
+from animal_classification.scale.storage import LocalFolder
+from tests.unit.scale.plans import empty_plan, names
+
+def pack(number, photos):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    threading.Event().wait()
+
+if __name__ == "__main__":
+    write_plan(LocalFolder(sys.argv[2]), empty_plan(1), names(2), pack, processes=2)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_processes_that_pack_end_with_a_plan_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "plan.py").write_text(PLANNER)
+    (seen := tmp_path / "seen").mkdir()
+    words = [sys.executable, str(tmp_path / "plan.py"), str(seen), str(tmp_path / "batch")]
+    root = str(Path(__file__).parents[3])
+    planner = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": root})
+    with planner:
+        wait_until(lambda: len(list(seen.iterdir())) == 2)
+        planner.kill()
+    numbers = [int(path.name) for path in seen.iterdir()]
+    wait_until(lambda: not any(map(psutil.pid_exists, numbers)))
 
 
 def test_a_page_takes_its_photos_from_tars_and_disks(folder: LocalFolder, photos: list[Path], tmp_path: Path) -> None:

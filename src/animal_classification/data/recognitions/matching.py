@@ -34,6 +34,8 @@ class Match:
         tails: How many by the end of it.
         unused: How many entries no file was found for.
         first_unused: The path of one of them.
+        apart: How many files would have been found by the end of their paths, but lie in another folder than the entry.
+        first_apart: One of them, and the entry that is not its own.
     """
 
     entry_of: dict[str, int]
@@ -42,12 +44,15 @@ class Match:
     tails: int
     unused: int
     first_unused: str = ""
+    apart: int = 0
+    first_apart: tuple[str, str] = ("", "")
 
     @property
     def says(self) -> str:
         """How many were matched, and how, in a few words."""
         tails = f" ({self.tails:,} by the end of their paths)" if self.tails else ""
-        return f"{len(self.entry_of):,} of {self.files:,} files matched{tails}"
+        apart = f", {self.apart:,} not, for their folders differ: {' is not '.join(map(repr, self.first_apart))}"
+        return f"{len(self.entry_of):,} of {self.files:,} files matched{tails}{apart if self.apart else ''}"
 
 
 class PathIndex:
@@ -108,8 +113,23 @@ class PathIndex:
             )
         return best[0][1], shared
 
-    def result(self, chosen: dict[int, str], files: int) -> Match:
-        """The match of which the file of each entry is known, by the entry's position."""
+    def folders(self, position: int, name: str) -> tuple[Parts, Parts]:
+        """The folders of an entry and of a file, the last part first."""
+        return _from_end(self._names[position])[1:], _from_end(name)[1:]
+
+    def differ(self, position: int, name: str) -> bool:
+        """Whether an entry and a file lie in different folders: neither path is the end of the other."""
+        entry, file = self.folders(position, name)
+        return _common(entry, file) < min(len(entry), len(file))
+
+    def result(self, chosen: dict[int, str], files: int, apart: dict[int, str]) -> Match:
+        """The match of which the file of each entry is known, by the entry's position.
+
+        Args:
+            chosen: Those that are matched.
+            files: How many were looked up.
+            apart: Those that are not, for their folders differ.
+        """
         exact = sum(_from_end(name) in self._exact for name in chosen.values())
         unused = [name for position, name in enumerate(self._names) if position not in chosen]
         return Match(
@@ -119,6 +139,8 @@ class PathIndex:
             tails=len(chosen) - exact,
             unused=len(unused),
             first_unused=unused[0] if unused else "",
+            apart=len(apart),
+            first_apart=next(((name, self._names[position]) for position, name in apart.items()), ("", "")),
         )
 
     def ambiguous(self, position: int, names: Sequence[str], count: int) -> UsageError:
@@ -174,7 +196,30 @@ class Matching:
         for position, claim in self._claims.items():
             if claim.count > 1:
                 raise self._index.ambiguous(position, claim.names, claim.count)
-        return self._index.result({position: claim.names[0] for position, claim in self._claims.items()}, self._files)
+        apart = self._apart()
+        chosen = {position: claim.names[0] for position, claim in self._claims.items() if position not in apart}
+        return self._index.result(chosen, self._files, apart)
+
+    def _apart(self) -> dict[int, str]:
+        """Files that share less with their entry than others of the folder do with theirs, by the entry's position.
+
+        Cameras number their photos alike: if north/2.JPG is the entry north/2.JPG, then west/1.JPG is not north/1.JPG.
+        """
+        best: dict[tuple[bool, Parts], int] = {}
+        for position, claim in self._claims.items():
+            for key in self._folders(position, claim):
+                best[key] = max(claim.shared, best.get(key, 0))
+        return {
+            position: claim.names[0]
+            for position, claim in self._claims.items()
+            if self._index.differ(position, claim.names[0])
+            and any(claim.shared < best[key] for key in self._folders(position, claim))
+        }
+
+    def _folders(self, position: int, claim: _Claim) -> tuple[tuple[bool, Parts], tuple[bool, Parts]]:
+        """The folder of an entry, and that of its file."""
+        entry, file = self._index.folders(position, claim.names[0])
+        return (True, entry), (False, file)
 
 
 def repeated(names: Iterable[str]) -> list[str]:

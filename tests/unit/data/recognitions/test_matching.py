@@ -56,6 +56,44 @@ def test_no_entry_goes_to_two_files() -> None:
         found.match(["east/IMG_1.JPG", "west/IMG_1.JPG"])
 
 
+@pytest.mark.parametrize("head", ["", "D:\\cards\\"])
+@pytest.mark.parametrize("tail", ["", "100RECNX/"])
+def test_a_photo_of_another_camera_does_not_get_its_boxes(head: str, tail: str) -> None:
+    """The photo that the entry is of was not copied; another camera's has the same number."""
+    found = index(f"{head}north/{tail}1.JPG", f"{head}north/{tail}2.JPG")
+
+    match = found.match([f"north/{tail}2.JPG", f"west/{tail}1.JPG", f"west/{tail}2.JPG"])
+
+    assert set(match.entry_of) == {f"north/{tail}2.JPG"}
+    assert (match.apart, match.unused) == (1, 1)
+    assert match.says.endswith(
+        f", 1 not, for their folders differ: {f'west/{tail}1.JPG'!r} is not {f'{head}north/{tail}1.JPG'!r}"
+    )
+
+
+def test_a_photo_does_not_get_boxes_of_a_folder_that_is_not_its_own() -> None:
+    """Where the results have its own folder, but not the photo."""
+    match = index("north/1.JPG", "west/2.JPG").match(["north/1.JPG", "north/2.JPG"])
+
+    assert set(match.entry_of) == {"north/1.JPG"}
+
+
+parents = st.lists(st.sampled_from("abc"), max_size=2)
+
+
+@given(st.sets(st.tuples(st.sampled_from("wxyz"), st.sampled_from("123")), min_size=1), parents, parents)
+def test_results_of_a_folder_that_was_renamed_are_all_found(
+    photos: set[tuple[str, str]], before: list[str], after: list[str]
+) -> None:
+    """The folder above all photos has another name or place now: that is no contradiction."""
+    photos_of = ["/".join(photo) for photo in sorted(photos)]
+    here = ["/".join([*after, name]) for name in photos_of]
+    match = index(*("/".join([*before, name]) for name in photos_of)).match(here)
+
+    assert [match.entry_of[name] for name in here] == list(range(len(here)))
+    assert match.apart == 0
+
+
 def test_what_nothing_was_found_for_is_counted() -> None:
     match = index("a.jpg", "b.jpg").match(["a.jpg", "c.jpg"])
 
