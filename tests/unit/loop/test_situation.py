@@ -29,8 +29,8 @@ from animal_classification.prediction_log.migrate import migrate
 from animal_classification.prediction_log.photo_store import PhotoFolder
 from animal_classification.prediction_log.store import insert
 from tests.support.drift_verdicts import drift_record
-from tests.support.fences import free_port
 from tests.support.log_records import record
+from tests.support.ports import free_port
 
 NOW = datetime.now(UTC)
 
