@@ -7,7 +7,6 @@ for a thread is bounded in number, in bytes and in time.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -15,37 +14,30 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from animal_classification.data.detections import BLANK
 from animal_classification.detection.scene_classifier import SceneClassifier
-from animal_classification.imaging.decoder_process import DecoderProcesses
 from animal_classification.inference.results import FileResult
+from animal_classification.serving.batching.heavy_photos import HeavyPhotos
 from animal_classification.serving.batching.inference_jobs import (
     NO_EXTRAS,
     Answered,
     Extras,
-    HeavyJob,
-    HeavyPhotos,
     InferenceJob,
     Listeners,
     PhotoHandler,
     PhotoOutcome,
     Predictor,
-    answer_heavy,
 )
-from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, QueueFullError
+from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, or_busy
 from animal_classification.serving.batching.response_cache import Key, ResponseCache
-from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.models.loader import LARGEST_BATCH, LoadedModel
 from animal_classification.serving.models.routing import ModelSlots, ServedModel
 from animal_classification.serving.models.shadow import Shadow
 from animal_classification.serving.observability.metrics import ServerMetrics
-from animal_classification.serving.process.memory_plan import heavy_lanes, photo_limits
+from animal_classification.serving.process.memory_plan import photo_limits
 from animal_classification.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from animal_classification.detection.detector import Detector
     from animal_classification.detection.scene import NamedBox, Scene
@@ -59,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["ModelService", "PhotoOutcome", "Predictor"]
 
 Result = TypeVar("Result")
-MAX_RETRY_AFTER = 60
 OBSERVED_AT_ONCE = 16
 
 
@@ -79,7 +70,7 @@ class ModelService:
         on_compared: Gets what shadows say, on any thread.
         reload_other_workers: Has the other workers check a model for newer versions.
         detector: Finds animals as boxes, on request; ``None`` where the server was started without one.
-        decoders: Decode heavy photos, beside this process.
+        heavy: Photos that take long to decode.
     """
 
     def __init__(
@@ -98,11 +89,7 @@ class ModelService:
         self.on_compared: OnCompared | None = None
         self._settings = settings
         self._workers: InferenceWorkers | None = None
-        lanes = heavy_lanes(settings, self.limits)
-        self.decoders = DecoderProcesses(lanes)
-        self._heavy_worker = InferenceWorkers(threads=lanes, on_depth=lambda _: self._count_waiting())
-        bounds = Bounds(chunk=1, size=settings.queue_size, patience=settings.max_wait)
-        self._heavy: ModelQueue[HeavyJob] = self._heavy_worker.lane(answer_heavy, bounds)
+        self.heavy = HeavyPhotos(settings, self.limits, lambda _: self._count_waiting())
         self.detector: Detector | None = None
         self._draining = False
 
@@ -182,10 +169,9 @@ class ModelService:
             if slot.shadow is not None:
                 slot.shadow.close(timeout)
         until = time.monotonic() + timeout
-        for workers in (self._workers, self._heavy_worker):
-            if workers is not None:
-                workers.close(max(0.0, until - time.monotonic()))
-        self.decoders.close()
+        if self._workers is not None:
+            self._workers.close(max(0.0, until - time.monotonic()))
+        self.heavy.close(max(0.0, until - time.monotonic()))
 
     def require_room(self, name: str | None = None) -> None:
         """Make sure, before a body is read, that the queue has room for a photo.
@@ -193,7 +179,7 @@ class ModelService:
         Raises:
             ProblemError: 503 while the queue is full, or nothing is installed; 404 where there is no such model.
         """
-        _or_busy(self.models.find(name).current.queue.check)
+        or_busy(self.models.find(name).current.queue.check)
 
     async def predict(
         self,
@@ -239,7 +225,7 @@ class ModelService:
                 for photo, key in zip(photos, keys, strict=True)
             ]
             waiting = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
-            _or_busy(partial(held.queue.put, waiting))
+            or_busy(partial(held.queue.put, waiting))
             try:
                 for job, key, outcome in zip(jobs, keys, known, strict=True):
                     if outcome is not None:
@@ -248,8 +234,7 @@ class ModelService:
                 return list(await asyncio.gather(*(job.future for job in jobs)))
             except BaseException:
                 _abandon(held.queue, jobs)
-                if self._heavy.depth:
-                    self._heavy.withdraw()
+                self.heavy.withdraw()
                 raise
 
     async def observe(
@@ -271,7 +256,7 @@ class ModelService:
                 )
                 for photo in photos[begin : begin + OBSERVED_AT_ONCE]
             ]
-            _or_busy(partial(model.queue.put, jobs))
+            or_busy(partial(model.queue.put, jobs))
             try:
                 found += await asyncio.gather(*(job.future for job in jobs))
             except BaseException:
@@ -298,8 +283,7 @@ class ModelService:
         metrics = self.metrics.models.answers(predictor.info, predictor.bundle.sha256)
         bounds = Bounds(chunk=loaded.batch, size=self._settings.queue_size, patience=self._settings.max_wait)
         listeners = Listeners(self._on_answer, on_answered, canary=canary)
-        heavy = HeavyPhotos(self._queue_heavy, self._decode_heavy)
-        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, heavy, self._find_animals)
+        handler = PhotoHandler(predictor, self.metrics, metrics, listeners, self.heavy, self._find_animals)
         queue: ModelQueue[InferenceJob] = self._workers.lane(handler, bounds)
         return ServedModel(loaded, queue, ResponseCache(self._settings.cache_size), metrics, canary=canary)
 
@@ -313,21 +297,8 @@ class ModelService:
             scene, boxes=tuple(box for box in scene.boxes if box.detection.confidence >= least and _shows(box))
         )
 
-    def _decode_heavy(self, predictor: Predictor, photo: bytes) -> NDArray[np.uint8]:
-        return self.decoders.crops(photo, predictor.bundle.preprocess_spec, self.limits)
-
-    def _queue_heavy(self, heavy: HeavyJob) -> None:
-        """Let a photo that takes long to decode wait for a thread for such photos."""
-        if heavy.future.cancelled():
-            return
-        try:
-            _or_busy(partial(self._heavy.put, [heavy]))
-        except ProblemError as error:
-            heavy.future.set_exception(error)
-
     def _count_waiting(self) -> None:
-        workers = () if self._workers is None else (self._workers,)
-        self.metrics.queued(sum(each.depth for each in (*workers, self._heavy_worker)))
+        self.metrics.queued((0 if self._workers is None else self._workers.depth) + self.heavy.depth)
 
     def _offer_to_shadow(self, name: str, version: str, photo: UploadedPhoto, outcome: PhotoOutcome) -> None:
         shadow = self.models.find(name).shadow
@@ -369,19 +340,6 @@ def _caching(
         return then(outcome)
 
     return cache_and_convert
-
-
-def _or_busy(enqueue: Callable[[], None]) -> None:
-    try:
-        enqueue()
-    except QueueFullError as error:
-        seconds = min(MAX_RETRY_AFTER, max(1, math.ceil(error.retry_after)))
-        raise ProblemError(
-            503,
-            f"too many photos wait already; try again in {seconds} s",
-            kind="busy",
-            headers={"Retry-After": str(seconds)},
-        ) from None
 
 
 def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:

@@ -397,7 +397,7 @@ def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
 
     async def scenario() -> None:
         async with running(classifier, threads=2) as service:
-            service.decoders = decoders
+            service.heavy.decoders = decoders
             heavy = asyncio.gather(*(service.predict([bomb]) for bomb in bombs))
             await until(lambda: bool(decoders.now))
             async with asyncio.timeout(20):
@@ -420,18 +420,18 @@ def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused
 
     async def scenario() -> None:
         async with running(classifier, queue_size=2, threads=2) as service:
-            service.decoders = decoders
+            service.heavy.decoders = decoders
             first = asyncio.create_task(service.predict([bombs[0]]))
             await until(lambda: bool(decoders.now))
             waiting = [asyncio.create_task(service.predict([bomb])) for bomb in bombs[1:3]]
-            await until(lambda: service._heavy.depth == 2)
+            await until(lambda: service.heavy.depth == 2)
             with pytest.raises(ProblemError) as refused:
                 await service.predict([bombs[3]])
             assert refused.value.status == 503
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting)
-            assert service._heavy.depth == 0
+            assert service.heavy.depth == 0
             decoders.open.set()
             await first
 

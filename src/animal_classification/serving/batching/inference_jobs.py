@@ -14,6 +14,7 @@ import numpy as np
 
 from animal_classification.errors import BundleError, HeavyImageError, ImageError, ImageMemoryError
 from animal_classification.inference.results import FileResult
+from animal_classification.serving.batching.heavy_photos import HeavyJob
 from animal_classification.serving.batching.slow_work import deliver
 from animal_classification.serving.observability import tracing
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from animal_classification.detection.scene import Scene
     from animal_classification.inference import Prediction
     from animal_classification.inference.results import Candidate
+    from animal_classification.serving.batching.heavy_photos import HeavyPhotos
     from animal_classification.serving.http.uploads import UploadedPhoto
     from animal_classification.serving.observability.metrics import ServerMetrics, VersionMetrics
 
@@ -167,41 +169,6 @@ class Listeners:
     canary: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class HeavyJob:
-    """A photo that takes long to decode, and what answers it; it waits in a queue of its own.
-
-    One such photo takes a core about a second. Several at once would occupy all threads, and everybody else would wait.
-    """
-
-    job: InferenceJob
-    answer: Callable[[Sequence[InferenceJob]], None]
-
-    @property
-    def future(self) -> asyncio.Future[Any]:
-        """Cancelled when nobody waits for the answer any more."""
-        return self.job.future
-
-
-def answer_heavy(heavy: Sequence[HeavyJob]) -> None:
-    """Answer heavy photos, one by one, on their thread."""
-    for one in heavy:
-        one.answer([one.job])
-
-
-@dataclass(frozen=True, slots=True)
-class HeavyPhotos:
-    """What becomes of photos that take long to decode.
-
-    Attributes:
-        put_off: Queues one; called on the event loop.
-        decode: Gives what :meth:`Predictor.prepare` would; called on the thread for such photos.
-    """
-
-    put_off: Callable[[HeavyJob], None]
-    decode: Callable[[Predictor, bytes], NDArray[np.uint8]]
-
-
 class PhotoHandler:
     """Answers chunks of jobs with ``predictor``. A photo that breaks something fails alone.
 
@@ -210,7 +177,7 @@ class PhotoHandler:
         metrics: Where the work is counted.
         answers: Where its answers are.
         listeners: Called for each photo that was named.
-        heavy: What becomes of photos that take long to decode.
+        heavy: Where photos wait that take long to decode.
         find_animals: Finds boxes and names what is in them.
     """
 
@@ -245,7 +212,7 @@ class PhotoHandler:
             try:
                 decoded.append(self._decoded(job, light))
             except HeavyImageError:
-                loop.call_soon_threadsafe(self._heavy.put_off, HeavyJob(job, self._answer))
+                loop.call_soon_threadsafe(self._heavy.put, HeavyJob(job, self._answer))
                 continue
             except ImageError as error:
                 results.append((job.future, self._finished(job, self._unusable(job, error))))

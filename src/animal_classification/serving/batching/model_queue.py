@@ -7,6 +7,7 @@ and under load batches form by themselves. The queues take turns, so that a busy
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -16,11 +17,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from animal_classification.serving.batching.slow_work import deliver
+from animal_classification.serving.http.problem_details import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Result = TypeVar("Result")
+MAX_RETRY_AFTER = 60  # seconds
 # Of the last chunks' pace this much is kept when a new one is measured.
 _MEMORY = 0.8
 
@@ -120,6 +123,20 @@ class ModelQueue(Generic[Item]):
     def chunk(self) -> int:
         """The most items that a thread takes at once."""
         return self._bounds.chunk
+
+
+def or_busy(enqueue: Callable[[], None]) -> None:
+    """Put something into a queue.
+
+    Raises:
+        ProblemError: 503 where the queue is full.
+    """
+    try:
+        enqueue()
+    except QueueFullError as error:
+        seconds = min(MAX_RETRY_AFTER, max(1, math.ceil(error.retry_after)))
+        detail = f"too many photos wait already; try again in {seconds} s"
+        raise ProblemError(503, detail, kind="busy", headers={"Retry-After": str(seconds)}) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
