@@ -56,6 +56,12 @@ def test_every_photo_is_what_it_is_here(decoder: DecoderProcess, drawn: dict[str
     assert limits.memory.held == 0
 
 
+def test_a_thumbnail_is_what_it_is_here(decoder: DecoderProcess, drawn: dict[str, bytes]) -> None:
+    for name, photo in drawn.items():
+        there = outcome(lambda photo: np.asarray(decoder.thumbnail(photo, 40, Limits())), photo)
+        assert there == outcome(lambda photo: np.asarray(imaging.thumbnail(photo, 40)), photo), name
+
+
 class Watched(DecodingMemory):
     """A memory that is told of each claim."""
 

@@ -23,6 +23,7 @@ from PIL import Image
 from sqlalchemy import Connection
 
 from animal_classification import imaging
+from animal_classification.imaging import Limits
 from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
@@ -31,6 +32,7 @@ from animal_classification.serving import create_app
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.middleware.api_keys import new_key, write_keys
 from animal_classification.serving.models.loader import LoadedModel
+from animal_classification.serving.observability import prediction_logging
 from animal_classification.serving.observability.metrics import ServerMetrics
 from animal_classification.serving.observability.prediction_logging import (
     MAX_QUERIES,
@@ -570,3 +572,19 @@ def test_a_status_for_the_page(logged: TestClient) -> None:
     assert "database" not in status
     assert logged.get("/v1/monitor", params={"since": "9999w"}).json()["predictions"] == 2
     assert_problem(logged.get("/v1/monitor", params={"since": "lions"}), 422, "invalid-values")
+
+
+def test_the_thumbnail_of_a_photo_that_takes_much_memory_is_made_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(prediction_log=True, log_folder=str(tmp_path), keep_photos="thumbnail")
+    keeper = PredictionLogger(settings, ServerMetrics(), Limits())
+    photo = encoded(RED, size=1500, form="PNG")
+    here = keeper.thumbnail(photo)
+    monkeypatch.setattr(prediction_logging, "LIGHT", 1 << 20)
+    try:
+        assert keeper.thumbnail(photo) == here is not None
+        assert keeper._decoder.process is not None
+    finally:
+        keeper.close()
+    assert keeper._decoder.process is None

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from animal_classification import imaging
 from animal_classification.errors import ImageError
 from animal_classification.imaging.file_type import Format, identify
 from animal_classification.prediction_log import feedback as store
@@ -38,7 +37,6 @@ from animal_classification.serving.http.review_pages import (
 )
 from animal_classification.serving.middleware.auth import key_of
 from animal_classification.serving.middleware.route_scopes import ADMIN, FEEDBACK, ScopedRoute, requires
-from animal_classification.serving.observability.prediction_logging import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,7 +229,7 @@ def _add_review_files(router: APIRouter, service: ModelService, predictions: Pre
         def look() -> tuple[bytes, str]:
             found = store.prediction(predictions.log.database(), prediction)
             data = predictions.photos.read(found["photo"]) if found else None
-            return _showable(data or b"", predictions.limits)
+            return _showable(data or b"", predictions.thumbnail)
 
         shown, kind = await ask_database(predictions, look)
         if not shown:
@@ -298,7 +296,7 @@ def _no_such_prediction() -> ProblemError:
     return ProblemError(404, "there is no prediction of that id in the log", kind="no-such-prediction")
 
 
-def _showable(data: bytes, limits: imaging.Limits) -> tuple[bytes, str]:
+def _showable(data: bytes, thumbnail: Callable[[bytes], bytes | None]) -> tuple[bytes, str]:
     """A kept photo as browsers can show it, and its type."""
     try:
         kind = identify(data)
@@ -306,7 +304,7 @@ def _showable(data: bytes, limits: imaging.Limits) -> tuple[bytes, str]:
         return b"", "application/octet-stream"
     if kind in SHOWN_BY_BROWSERS:
         return data, f"image/{kind.value.lower()}"
-    return thumbnail(data, limits) or b"", "image/jpeg"
+    return thumbnail(data) or b"", "image/jpeg"
 
 
 def _json(model: BaseModel, status: int = 200) -> JSONResponse:

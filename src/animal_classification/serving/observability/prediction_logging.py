@@ -9,13 +9,15 @@ import hashlib
 import logging
 import os
 import time
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification import imaging
-from animal_classification.errors import ImageError
+from animal_classification.errors import HeavyImageError, ImageError
 from animal_classification.field.camera_clock import TimeRules
 from animal_classification.field.photo_facts import photo_facts
+from animal_classification.imaging.decoder_process import DecoderProcess
 from animal_classification.imaging.statistics import photo_statistics
 from animal_classification.prediction_log.database import is_there
 from animal_classification.prediction_log.feedback import wanted_photos
@@ -26,6 +28,7 @@ from animal_classification.prediction_log.photo_sampling import AuditSampler, Ho
 from animal_classification.prediction_log.photo_store import photos_at
 from animal_classification.prediction_log.record import PredictionRecord, storable
 from animal_classification.prediction_log.writer import PredictionLog
+from animal_classification.serving.batching.inference_jobs import LIGHT
 from animal_classification.serving.batching.slow_work import in_thread
 from animal_classification.serving.http.problem_details import ProblemError
 from animal_classification.serving.http.schemas import found_boxes
@@ -77,7 +80,8 @@ class PredictionLogger:
         self.log = PredictionLog(place, metrics, hourly=self._set_audit_rate if settings.audit_per_day else None)
         self.shadows = ShadowLog(self.log.database)
         self.photos = photos_at(place.photos)
-        self.limits = limits
+        self._limits = limits
+        self._decoder = DecoderProcess()
         self._free_queries = asyncio.Semaphore(MAX_QUERIES)
         self._waiting = 0
         original = settings.keep_photos == "original"
@@ -85,13 +89,29 @@ class PredictionLogger:
         # Also where photos are not kept any more: earlier ones are deleted when they expire.
         self._keeper = PhotoKeeper(
             self.photos,
-            (lambda data: data) if original else lambda data: thumbnail(data, limits),
+            (lambda data: data) if original else self.thumbnail,
             most_bytes=settings.photo_bytes,
             days=settings.photo_days,
             wanted=self._reviewed if settings.keep_corrections else nothing_wanted,
         )
         for line in replica_warnings(settings, os.environ):
             logging.getLogger(__name__).warning(line)
+
+    def thumbnail(self, photo: bytes) -> bytes | None:
+        """A photo as a small JPEG: upright, and without a camera's metadata, such as where it was taken.
+
+        ``None`` where it cannot be decoded.
+        """
+        try:
+            try:
+                shown = imaging.thumbnail(photo, THUMBNAIL, limits=replace(self._limits, light=LIGHT))
+            except HeavyImageError:
+                shown = self._decoder.thumbnail(photo, THUMBNAIL, self._limits)
+        except ImageError:
+            return None
+        buffer = BytesIO()
+        shown.save(buffer, "JPEG", quality=_QUALITY)
+        return buffer.getvalue()
 
     def keep(self, answered: Answered) -> None:
         """Log an answer; called on the thread that made it, before the answer leaves. Never raises."""
@@ -138,6 +158,7 @@ class PredictionLogger:
     def close(self, timeout: float = 3.0) -> None:
         """Write the rows that wait; called when the last answer has left."""
         self._keeper.close(timeout)
+        self._decoder.close()
         self.log.flush(timeout)  # what shadows say belongs to answers that are in the database
         self.shadows.close(timeout)
         self.log.close(timeout)
@@ -212,14 +233,3 @@ def _time_taken(photo: bytes) -> str | None:
     """By the camera's clock, to the second; it has no name here that could tell it."""
     taken = photo_facts(photo, "", TimeRules()).time
     return None if taken is None else taken.isoformat(timespec="seconds")
-
-
-def thumbnail(data: bytes, limits: imaging.Limits) -> bytes | None:
-    """A photo as a small JPEG: upright, and without a camera's metadata, such as where it was taken."""
-    try:
-        shown = imaging.thumbnail(data, THUMBNAIL, limits=limits)
-    except ImageError:
-        return None
-    buffer = BytesIO()
-    shown.save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
