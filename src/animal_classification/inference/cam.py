@@ -89,7 +89,10 @@ class Explainer:
             ImageError: The photo cannot be used.
             UsageError: No such label, or the bundle's graph gives no feature map.
         """
-        crops = imaging.crops(photo, self._bundle.preprocess_spec, limits=self._limits)
+        return self.heatmap_of(imaging.crops(photo, self._bundle.preprocess_spec, limits=self._limits), label_id)
+
+    def heatmap_of(self, crops: NDArray[np.uint8], label_id: str | None = None) -> NDArray[np.uint8]:
+        """As :meth:`heatmap`, of a photo that is prepared: its crops, uint8 ``[crops, size, size, 3]``."""
         outputs = self._engine.infer(crops)
         familiar = most_familiar(self._postprocessor.familiarity(outputs["logits"], outputs["embedding"]), [len(crops)])
         outputs, pixels = {name: values[familiar] for name, values in outputs.items()}, crops[int(familiar[0])]

@@ -231,6 +231,14 @@ class Classifier:
         """
         return self._explainer.heatmap(photo, label_id)
 
+    def heatmap_of(self, crops: NDArray[np.uint8], label_id: str | None = None) -> NDArray[np.uint8]:
+        """As :meth:`heatmap`, of what :meth:`prepare` has made of a photo.
+
+        Raises:
+            UsageError: No such label, or the bundle's graph gives no feature map.
+        """
+        return self._explainer.heatmap_of(crops, label_id)
+
     def _classify(
         self, photos: Sequence[NDArray[np.uint8]], top_k: int, embedding: bool, *, size: int | None = None
     ) -> list[Prediction]:

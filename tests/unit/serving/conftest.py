@@ -75,8 +75,8 @@ class FakePredictor:
         self._before_inference(photos)
         return self._real.classify(photos, top_k=top_k, embedding=embedding)
 
-    def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]:
-        return self._real.heatmap(photo, label_id)
+    def heatmap_of(self, crops: NDArray[np.uint8], label_id: str | None = None) -> NDArray[np.uint8]:
+        return self._real.heatmap_of(crops, label_id)
 
 
 @pytest.fixture

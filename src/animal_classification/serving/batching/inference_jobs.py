@@ -53,7 +53,7 @@ class Predictor(Protocol):
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
     ) -> list[Prediction]: ...
-    def heatmap(self, photo: bytes, label_id: str | None = None) -> NDArray[np.uint8]: ...
+    def heatmap_of(self, crops: NDArray[np.uint8], label_id: str | None = None) -> NDArray[np.uint8]: ...
 
 
 FindAnimals = Callable[[Predictor, bytes, int], "Scene | None"]
@@ -286,7 +286,7 @@ class PhotoHandler:
             if scene is not None and (strongest := scene.strongest(0.0)) is not None and strongest.prediction:
                 # The embedding stays that of the whole photo: the log compares it with those of other photos.
                 prediction = replace(strongest.prediction, embedding=prediction.embedding)
-            heatmap = self._heatmap(job, prediction.label_id)
+            heatmap = self._heatmap(item, prediction.label_id)
         except ImageError as error:
             return self._unusable(job, error)
         except Exception as error:
@@ -313,10 +313,10 @@ class PhotoHandler:
             return None
         return self._find_animals(self._predictor, job.photo.data, max(KEPT, job.top_k))
 
-    def _heatmap(self, job: InferenceJob, label_id: str) -> NDArray[np.uint8] | None:
+    def _heatmap(self, item: _Decoded, label_id: str) -> NDArray[np.uint8] | None:
         try:
-            return self._predictor.heatmap(job.photo.data, label_id) if job.extras.heatmap else None
-        except (BundleError, ImageMemoryError) as error:  # the model's files have changed; no memory at this moment
+            return self._predictor.heatmap_of(item.pixels, label_id) if item.job.extras.heatmap else None
+        except BundleError as error:  # the model's files have changed
             logging.getLogger(__name__).warning("no heatmap: %s", error)
             return None
 
