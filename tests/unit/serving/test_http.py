@@ -162,7 +162,7 @@ def test_an_answer_without_the_heatmap_that_was_asked_for_is_not_remembered(
         raise BundleError("the files have changed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(predictor, "heatmap", changed)
+        patch.setattr(predictor, "heatmap_of", changed)
         assert "heatmap" not in ask()
     assert ask()["heatmap"]
 
