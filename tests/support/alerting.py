@@ -69,6 +69,8 @@ def prometheus(folder: Path, port: int, alertmanager: str, *, hold: str = "0s") 
     rules = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         rule["for"] = hold
+        if "pending" in rule["annotations"]:
+            rule["annotations"]["pending"] = hold
     (folder / "alerts.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
     config["global"] = dict.fromkeys(config["global"], "1s")

@@ -8,10 +8,11 @@ The version before would meet the same photos: going back to it does not make th
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop.audit import audit_of
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 CHANGED = timedelta(hours=1)  # alerts that begin so soon after a promotion are put down to it
 BEFORE = timedelta(days=7)
 AUDITED = timedelta(days=30)
-_ALERTS = ("AnimalsFailing", "AnimalsSlow")
+ALERTS = ("AnimalsFailing", "AnimalsSlow")
+_DURATION = re.compile(r"([0-9]{1,6})([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def trouble_after(work: Workplace, cycle: Cycle, began: datetime) -> str | None:
@@ -43,7 +46,7 @@ def trouble_after(work: Workplace, cycle: Cycle, began: datetime) -> str | None:
 
 
 def alert_after(address: str | None, began: datetime) -> str | None:
-    """An alert of a server that began soon after the promotion; one that a person has silenced does not count.
+    """An alert of a server whose condition began soon after the promotion; one that a person has silenced is none.
 
     Args:
         address: Alertmanager's; ``None`` for none.
@@ -56,27 +59,36 @@ def alert_after(address: str | None, began: datetime) -> str | None:
         return None
     address = f"{address.rstrip('/')}/api/v2/alerts?active=true&silenced=false&inhibited=false"
     for name, started in _fetched(address):
-        if name in _ALERTS and began <= started <= began + CHANGED:
+        if name in ALERTS and began <= started <= began + CHANGED:
             return f"the alert {name} began {(started - began).total_seconds() / 60:.0f} minutes after the promotion"
     return None
 
 
 def _fetched(address: str) -> list[tuple[str, datetime]]:
-    """Names of alerts, and when they began."""
+    """Names of alerts, and when their conditions began."""
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the operator's own address
             found = json.loads(answer.read(4_000_000))
-        return [
-            (
-                str(alert["labels"].get("alertname", "")),
-                datetime.fromisoformat(alert["startsAt"].replace("Z", "+00:00")),
-            )
-            for alert in found
-        ]
+        return [(str(alert["labels"].get("alertname", "")), condition_began(alert)) for alert in found]
     except (OSError, ValueError, RecursionError) as error:
         raise AnimalsError(f"watch.alerts {address}: cannot be read ({error})") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise AnimalsError(f"watch.alerts {address}: these are no alerts of an Alertmanager") from error
+
+
+def condition_began(alert: Mapping[str, Any]) -> datetime:
+    """When the condition of an alert began, which Alertmanager does not know: it hears of an alert when it fires.
+
+    How long the condition held before that (``for`` in Prometheus) stands in our rules' annotation ``pending``, such as
+    ``5m``. Without it an alert that was pending at a promotion would take a good model back.
+
+    Raises:
+        KeyError: It does not say when it fired.
+        ValueError: That is no time.
+    """
+    fired = datetime.fromisoformat(alert["startsAt"].replace("Z", "+00:00"))
+    said = _DURATION.fullmatch(str(alert.get("annotations", {}).get("pending", "")))
+    return fired - timedelta(seconds=int(said[1]) * _SECONDS[said[2]]) if said else fired
 
 
 def audited_worse(work: Workplace, version: str, before: str, began: datetime) -> str | None:

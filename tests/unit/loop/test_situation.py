@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from animal_classification.errors import AnimalsError
 from animal_classification.loop import canary as canary_room
@@ -20,7 +21,7 @@ from animal_classification.loop.config import LoopConfig, WatchConfig
 from animal_classification.loop.cycle import Cycle
 from animal_classification.loop.labels import SpokenOf
 from animal_classification.loop.ledger import Ledger, Transition
-from animal_classification.loop.rollback_triggers import audited_worse, trouble_after
+from animal_classification.loop.rollback_triggers import ALERTS, audited_worse, condition_began, trouble_after
 from animal_classification.loop.workplace import Workplace
 from animal_classification.prediction_log.database import connect, writing
 from animal_classification.prediction_log.drift_records import DriftRecord, add_record
@@ -33,6 +34,7 @@ from tests.support.log_records import record
 from tests.support.ports import free_port
 
 NOW = datetime.now(UTC)
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Placed(Workplace):
@@ -206,3 +208,19 @@ def test_an_alertmanager_that_is_down_keeps_no_bad_model(work: Workplace) -> Non
         trouble_after(watched, Cycle((promoted,)), began)
     answer(watched, "2", 400, label="dog", label_id="dog-id")
     assert "'cat-id' has vanished from the answers" in str(trouble_after(watched, Cycle((promoted,)), began))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "minutes"),
+    [({"pending": "5m"}, 5), ({"pending": "90s"}, 1.5), ({"pending": "1h"}, 60), ({"pending": "soon"}, 0), ({}, 0)],
+)
+def test_an_alert_began_before_it_fired(annotations: dict[str, str], minutes: float) -> None:
+    alert = {"startsAt": "2026-11-30T09:00:00.000Z", "annotations": annotations}
+    assert condition_began(alert) == datetime(2026, 11, 30, 9, tzinfo=UTC) - timedelta(minutes=minutes)
+
+
+def test_the_rules_say_how_long_a_condition_holds_before_they_fire() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8"))
+    found = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    for name in ALERTS:
+        assert found[name]["annotations"]["pending"] == found[name]["for"]
