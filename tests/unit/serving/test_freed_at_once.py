@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
 import threading
 import time
@@ -33,7 +34,7 @@ def head(method: str, path: str, length: int, kind: str = "image/jpeg") -> bytes
         "",
         "",
     ]
-    return "\r\n".join([*lines, "", ""]).encode()
+    return "\r\n".join(lines).encode()
 
 
 @pytest.fixture
@@ -118,10 +119,7 @@ def test_a_get_is_answered_when_its_message_is_there(serve: Callable[[Callable[[
     def visit(port: Port) -> None:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as ours:
             ours.sendall(head("GET", "/v1/models", 6) + b"abc")
-            ours.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                ours.recv(4096)
-            ours.settimeout(20)
+            assert not select.select([ours], [], [], 0.3)[0], ours.recv(4096)
             ours.sendall(b"def")
             assert ours.recv(4096).startswith(b"HTTP/1.1 200 ")
         with socket.create_connection(("127.0.0.1", port), timeout=20) as ours:
