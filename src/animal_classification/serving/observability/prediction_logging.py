@@ -80,7 +80,7 @@ class PredictionLogger:
         self.log = PredictionLog(place, metrics, hourly=self._set_audit_rate if settings.audit_per_day else None)
         self.shadows = ShadowLog(self.log.database)
         self.photos = photos_at(place.photos)
-        self._limits = limits
+        self.limits = limits
         self._decoder = DecoderProcess()
         self._free_queries = asyncio.Semaphore(MAX_QUERIES)
         self._waiting = 0
@@ -104,9 +104,9 @@ class PredictionLogger:
         """
         try:
             try:
-                shown = imaging.thumbnail(photo, THUMBNAIL, limits=replace(self._limits, light=LIGHT))
+                shown = imaging.thumbnail(photo, THUMBNAIL, limits=replace(self.limits, light=LIGHT))
             except HeavyImageError:
-                shown = self._decoder.thumbnail(photo, THUMBNAIL, self._limits)
+                shown = self._decoder.thumbnail(photo, THUMBNAIL, self.limits)
         except ImageError:
             return None
         buffer = BytesIO()
