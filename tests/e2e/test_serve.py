@@ -459,7 +459,7 @@ def test_what_is_not_http_is_refused(raw: Raw, nonsense: bytes) -> None:
 EARLY = [
     (b"POST /v1/nothing", 404),
     (b"PUT /v1/predict", 405),
-    (b"GET /healthz", 200),
+    (b"GET /healthz", 413),
     (b"POST /v1/predict?top_k=lion", 422),
     (b"POST /v2/models/lion/infer", 404),
     (b"POST /v1/feedback", 404),
