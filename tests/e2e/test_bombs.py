@@ -14,10 +14,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.serving import Server, wait_for
 from tests.support.bombs import bombs
+from tests.support.process_memory import Peak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")]
 MIB = 1 << 20
@@ -95,17 +97,19 @@ def storm(server: Server, photos: dict[str, bytes], count: int) -> dict[str, Cou
 
 
 @contextmanager
-def limited(tmp_path: Path, *options: str, limit: int = LIMIT) -> Iterator[Server]:
+def limited(tmp_path: Path, *options: str, limit: int = LIMIT) -> Iterator[tuple[Server, Peak]]:
     with container(limit) as group:
         if group is None:  # the server is told instead of finding out
             options = (*options, "--max-decode-bytes", str(832 * MIB), "--max-memory-bytes", str(416 * MIB))
         server = Server("--no-page", "--threads", "2", *options, folder=tmp_path, name="serve", group=group)
         try:
             assert server.address
-            yield server
+            with Peak(psutil.Process(server.process.pid)) as peak:
+                yield server, peak
             assert server.process.poll() is None, server.output
             assert server.get("/healthz")[0] == 200
             assert status(server, "VmHWM") < limit
+            assert peak.bytes < limit, "with those that decode beside it"
             server.stop(signal.SIGTERM)
             assert server.process.returncode == 0
         finally:
@@ -127,7 +131,7 @@ def test_photos_that_together_take_more_than_there_is(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
     patient = ("--max-wait", "100", "--request-timeout", "140")
-    with limited(folder, "--max-decode-bytes", str(120 * MIB), *patient) as server:
+    with limited(folder, "--max-decode-bytes", str(120 * MIB), *patient) as (server, _):
         before = status(server, "VmHWM")
         heard = storm(server, photos, 2)
         assert status(server, "VmHWM") - before < 140 * MIB
@@ -142,9 +146,9 @@ def test_photos_that_together_take_more_than_there_is(tmp_path: Path) -> None:
 def test_64_of_every_format_at_the_pixel_limit(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
-    with limited(folder) as server:
+    with limited(folder) as (server, peak):
         for name, draw in bombs(10_000).items():
             heard = storm(server, {name: draw()}, 64)
-            print(name, dict(heard[name]), f"peak {status(server, 'VmHWM') / 1e6:.0f} MB", flush=True)
+            print(name, dict(heard[name]), f"peak {peak.bytes / 1e6:.0f} MB", flush=True)
             check(heard)
             assert server.process.poll() is None, server.output

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from tests.support.process_memory import family
 
 ROOT = Path("/sys/fs/cgroup")
 # Control groups of version 2 and of version 1: where they are, and the file with the limit.
@@ -44,40 +45,6 @@ def limited(server: psutil.Process, size: int) -> Iterator[str]:
                 _remove(group)
             return
     yield f"measured against {size >> 20} MiB: no control group can be made here"
-
-
-def family(server: psutil.Process) -> list[psutil.Process]:
-    """A server, its workers, and what decodes for them."""
-    return [server, *server.children(recursive=True)]
-
-
-class Peak:
-    """The most bytes that a server's processes have held together, looked at every tenth of a second.
-
-    Pages that they share count for each of them.
-    """
-
-    def __init__(self, server: psutil.Process) -> None:
-        self.bytes = 0
-        self._server = server
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            held = 0
-            for process in family(self._server):
-                with suppress(psutil.NoSuchProcess):
-                    held += process.memory_info().rss
-            self.bytes = max(self.bytes, held)
 
 
 def _own(controller: str) -> str:

@@ -33,8 +33,9 @@ from PIL import Image
 from tests.e2e.serving import Server, wait_for
 from tests.hostile import bombs
 from tests.hostile.honest import Seen, visit
-from tests.hostile.memory_limit import Peak, family, limited
+from tests.hostile.memory_limit import limited
 from tests.hostile.routes import routes
+from tests.support.process_memory import Peak, family
 from tests.support.tiny_bundle import write_tiny_bundle
 
 MIB = 1 << 20

@@ -8,7 +8,6 @@ back, and the server follows. Nobody does anything by hand; a timer calls ``anim
 from __future__ import annotations
 
 import json
-import queue
 import shutil
 import subprocess
 import sys
@@ -16,9 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -81,30 +78,6 @@ class Visitors:
         wait_for(lambda: self.answers[-1:] == [(status, version)] or None, f"{status}, {version}", context)
 
 
-@contextmanager
-def pager() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """The webhook that Alertmanager tells."""
-    told: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as webhook:
-        thread = threading.Thread(target=webhook.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{webhook.server_port}/", told
-        finally:
-            webhook.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place whose model is sound, words for another, and a recipe that will put the fault into that one."""
@@ -161,7 +134,7 @@ def test_a_model_that_fails_is_taken_back_within_one_interval(
 ) -> None:
     registry = Registry.open(f"sqlite:///{zoo / 'registry.db'}")
     with (
-        pager() as (webhook, pages),
+        alerting.pager() as (webhook, pages),
         alerting.alertmanager(tmp_path, webhook) as alertmanager,
         alerting.prometheus(tmp_path, server.port, alertmanager, hold="2s"),
         Visitors(server.address) as visitors,

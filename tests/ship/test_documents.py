@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.alerting import alertmanager_config
+from tests.support.alerting import alertmanager, alertmanager_config, pager
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -160,34 +155,10 @@ def test_an_alert_that_does_not_fire_is_noticed(tmp_path: Path) -> None:
 @needs_alertmanager
 def test_a_page_reaches_the_webhook(tmp_path: Path) -> None:
     """A real Alertmanager with the configuration of compose tells a real webhook."""
-    told: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as webhook, socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        taken.close()
-        threading.Thread(target=webhook.serve_forever, daemon=True).start()
-        config = alertmanager_config(tmp_path, f"http://127.0.0.1:{webhook.server_port}/")
-        words = [f"--config.file={config}", f"--storage.path={tmp_path}", f"--web.listen-address={address}"]
-        words += ["--cluster.listen-address="]
-        with subprocess.Popen(["prometheus-alertmanager", *words], stderr=subprocess.DEVNULL) as process:
-            try:
-                add = ["amtool", f"--alertmanager.url=http://{address}", "alert", "add", "AnimalsDown", "severity=page"]
-                deadline = time.monotonic() + 30
-                while subprocess.run(add, capture_output=True, check=False).returncode and time.monotonic() < deadline:
-                    pass
-                message = told.get(timeout=30)
-            finally:
-                process.terminate()
-                webhook.shutdown()
+    with pager() as (webhook, told), alertmanager(tmp_path, webhook) as address:
+        add = ["amtool", f"--alertmanager.url={address}", "alert", "add", "AnimalsDown", "severity=page"]
+        subprocess.run(add, capture_output=True, check=True)
+        message = told.get(timeout=30)
     assert (message["receiver"], message["alerts"][0]["labels"]["alertname"]) == ("pages", "AnimalsDown")
 
 

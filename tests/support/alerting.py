@@ -5,10 +5,14 @@ Addresses are replaced, and times are shortened: what takes minutes in productio
 
 from __future__ import annotations
 
+import json
+import queue
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +88,30 @@ def prometheus(folder: Path, port: int, alertmanager: str, *, hold: str = "0s") 
         address = f"http://127.0.0.1:{own}"
         wait_for(lambda: _answers(f"{address}/-/ready"), "Prometheus", log.read_text)
         yield address
+
+
+@contextmanager
+def pager() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
+    """The webhook that Alertmanager tells."""
+    told: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as webhook:
+        thread = threading.Thread(target=webhook.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{webhook.server_port}/", told
+        finally:
+            webhook.shutdown()
+            thread.join()
 
 
 def firing(alertmanager: str) -> set[str]:

@@ -97,9 +97,14 @@ class DecoderProcess:
             late.start()
             try:
                 return _asked(process, photo, wanted, limits)
+            except ImageError:
+                raise
             except (OSError, EOFError) as error:
                 self._end(process)
                 raise CorruptImageError(self._loss(process, late), "bytes") from error
+            except BaseException:  # half an answer may be on its way: it would be taken for the next photo's
+                self._end(process)
+                raise
             finally:
                 late.cancel()
                 self._end_when_idle()
@@ -119,12 +124,16 @@ class DecoderProcess:
         if self._process is not None and self._process.poll() is not None:
             self._end(self._process)
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "animal_classification.imaging.decoder_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for the process that asks
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "animal_classification.imaging.decoder_process"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C is for the process that asks
+                )
+            except OSError as error:
+                reason = f"cannot be decoded now: no process starts for it ({error.strerror}); send it again later"
+                raise ImageMemoryError(reason, "bytes") from error
         return self._process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:

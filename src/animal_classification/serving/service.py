@@ -219,7 +219,7 @@ class ModelService:
                     photo=photo,
                     top_k=top_k,
                     extras=extras,
-                    then=_caching(held.cache, key, then),
+                    then=held.cache.caching(key, then),
                     future=loop.create_future(),
                 )
                 for photo, key in zip(photos, keys, strict=True)
@@ -327,19 +327,6 @@ class ModelService:
         model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
             self._on_answer(Answered(photo, cached, model.info, 0.0, key[0], canary=model.canary))
-
-
-def _caching(
-    cache: ResponseCache, key: Key | None, then: Callable[[PhotoOutcome], Result]
-) -> Callable[[PhotoOutcome], Result]:
-    if key is None:
-        return then
-
-    def cache_and_convert(outcome: PhotoOutcome) -> Result:
-        cache.put(key, outcome)
-        return then(outcome)
-
-    return cache_and_convert
 
 
 def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:

@@ -176,3 +176,25 @@ def test_several_work_side_by_side() -> None:
         thread.join()
     assert not together.broken
     pool.close()
+
+
+def test_an_answer_that_was_broken_off_is_not_taken_for_that_of_the_next_photo(decoder: DecoderProcess) -> None:
+    class Broken(Watched):
+        @contextmanager
+        def claim(self, amount: int, what: str) -> Iterator[None]:
+            if amount:
+                raise RuntimeError("a fault of ours")
+            yield
+
+    photo = encode(scene(), "JPEG")
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        decoder.crops(photo, SPEC, Limits(memory=Broken(1 << 30)))
+    assert decoder.crops(photo, SPEC, Limits()).tobytes() == imaging.crops(photo, SPEC).tobytes()
+
+
+def test_where_no_process_starts_the_photo_fails_with_the_reason(
+    decoder: DecoderProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(ImageMemoryError, match="no process starts for it"):
+        decoder.crops(encode(scene(), "JPEG"), SPEC, Limits())

@@ -7,13 +7,13 @@ import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from animal_classification.serving.batching.inference_jobs import Extras
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from animal_classification.serving.batching.inference_jobs import PhotoOutcome
     from animal_classification.serving.http.uploads import UploadedPhoto
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SMALL = 1024 * 1024
 
 Key = tuple[bytes, int, Extras]
+Result = TypeVar("Result")
 
 
 class ResponseCache:
@@ -67,6 +68,17 @@ class ResponseCache:
             self._outcomes.move_to_end(key)
             while len(self._outcomes) > self._size:
                 self._outcomes.popitem(last=False)
+
+    def caching(self, key: Key | None, then: Callable[[PhotoOutcome], Result]) -> Callable[[PhotoOutcome], Result]:
+        """``then``, which also caches the outcome that it converts."""
+        if key is None:
+            return then
+
+        def cache_and_convert(outcome: PhotoOutcome) -> Result:
+            self.put(key, outcome)
+            return then(outcome)
+
+        return cache_and_convert
 
 
 def _keys(photos: Sequence[UploadedPhoto], top_k: int, extras: Extras) -> list[Key | None]:
