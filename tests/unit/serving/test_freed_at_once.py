@@ -22,7 +22,14 @@ from tests.unit.serving.conftest import RED, encoded
 
 Port = int
 CONNECTIONS = 8
-OURS = ("BoundedHttpProtocol", "LingeringTransport", "RequestResponseCycle", "_BoundedRequest", "RequestAuthorizer")
+OF_A_CONNECTION = {
+    "BoundedHttpProtocol",
+    "LingeringTransport",
+    "RequestAuthorizer",
+    "RequestResponseCycle",
+    "_BoundedRequest",
+    "_SelectorSocketTransport",
+}
 
 
 def head(method: str, path: str, length: int, kind: str = "image/jpeg") -> bytes:
@@ -112,7 +119,7 @@ def test_nothing_of_a_connection_waits_for_the_garbage_collector(
 
 def counted() -> Counter[str]:
     found = (type(each).__name__ for each in gc.get_objects())
-    return Counter(name for name in found if name in OURS)
+    return Counter(name for name in found if name in OF_A_CONNECTION)
 
 
 def test_a_get_is_answered_when_its_message_is_there(serve: Callable[[Callable[[Port], None]], None]) -> None:

@@ -55,3 +55,43 @@ def test_a_client_that_is_gone_already_is_no_failure() -> None:
     inner.write_eof.side_effect = OSError("Transport endpoint is not connected")
     transport.close()
     inner.abort.assert_called_once_with()
+
+
+HEAD, BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"lion"
+
+
+def test_a_head_and_its_body_leave_together() -> None:
+    transport, inner, loop = made()
+    transport.write(HEAD)
+    inner.write.assert_not_called()
+    transport.write(BODY)
+    inner.write.assert_called_once_with(HEAD + BODY)
+    (flush,) = loop.call_soon.call_args.args
+    flush()
+    inner.write.assert_called_once()
+
+
+@pytest.mark.parametrize("how", ["next turn", "close"])
+def test_a_head_without_a_body_leaves_alone(how: str) -> None:
+    transport, inner, loop = made(may_still_send=False)
+    transport.write(HEAD)
+    if how == "close":
+        transport.close()
+        inner.close.assert_called_once_with()
+    (flush,) = loop.call_soon.call_args.args
+    flush()
+    inner.write.assert_called_once_with(HEAD)
+
+
+def test_after_the_connection_is_lost_nothing_is_done() -> None:
+    transport, inner, loop = made()
+    transport.write(HEAD)
+    transport.release()
+    (flush,) = loop.call_soon.call_args_list[0].args
+    flush()
+    transport.write(BODY)
+    transport.close()
+    transport.abort()
+    assert transport.is_closing()
+    for method in (inner.write, inner.close, inner.abort):
+        method.assert_not_called()

@@ -6,10 +6,10 @@ A socket that is closed with unread bytes is reset, and a reset may destroy an a
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
 # How long a client may still send, and how many bytes, when its answer is complete and its request is not.
@@ -21,6 +21,10 @@ READING = 30.0
 
 def _never() -> bool:
     return False
+
+
+def _nothing() -> None:
+    pass
 
 
 class LingeringTransport:
@@ -36,6 +40,8 @@ class LingeringTransport:
         self, inner: asyncio.Transport, loop: asyncio.AbstractEventLoop, may_still_send: Callable[[], bool]
     ) -> None:
         self.lingering = False
+        self._lost = False
+        self._head = b""
         self._inner = inner
         self._loop = loop
         self._may_still_send = may_still_send
@@ -49,16 +55,35 @@ class LingeringTransport:
         self.abort = inner.abort
 
     def write(self, data: bytes) -> None:
-        """Send, unless the transport lingers or is closed."""
-        if not self.is_closing():
-            self._inner.write(data)
+        """Send, unless the transport lingers or is closed.
+
+        The head of an answer waits for its body until the next turn of the event loop: they leave together, with one
+        call of the system instead of two.
+        """
+        if self.is_closing():
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._inner.write(data)
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self.is_closing():
+            self._inner.write(head)
 
     def is_closing(self) -> bool:
         """Whether it is closed, or lingers."""
-        return self.lingering or self._inner.is_closing()
+        return self.lingering or self._lost or self._inner.is_closing()
 
     def close(self) -> None:
         """Write what is buffered, and close; a second call closes at once."""
+        if self._lost:
+            return
+        self._flush()
         if self.lingering or self._inner.is_closing() or not self._may_still_send():
             self._inner.close()
             if self._inner.get_write_buffer_size():
@@ -75,10 +100,18 @@ class LingeringTransport:
         self._end_in(SECONDS)
 
     def release(self) -> None:
-        """Forget the protocol, when the connection is lost: a circle would wait for the garbage collector."""
+        """Take the circles apart, when the connection is lost: they would wait for the garbage collector.
+
+        One is asyncio's: a transport of its selectors holds methods of itself. It is done with when this has returned
+        to it, and is emptied then.
+        """
         self._may_still_send = _never
         if self._timer is not None:
             self._timer.cancel()
+        if isinstance(self._loop, asyncio.SelectorEventLoop):
+            self._loop.call_soon(vars(self._inner).clear)
+        self._lost = True
+        self.pause_reading = self.resume_reading = self.abort = _nothing
 
     def _end_in(self, seconds: float) -> None:
         if self._timer is not None:
