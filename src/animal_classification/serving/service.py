@@ -231,7 +231,7 @@ class ModelService:
                     if outcome is not None:
                         self._count_cached(held, job.photo, key, outcome)
                         job.future.set_result(then(outcome))
-                return list(await asyncio.gather(*(job.future for job in jobs)))
+                return await _results(jobs)
             except BaseException:
                 _abandon(held.queue, jobs)
                 self.heavy.withdraw()
@@ -327,6 +327,12 @@ class ModelService:
         model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
             self._on_answer(Answered(photo, cached, model.info, 0.0, key[0], canary=model.canary))
+
+
+async def _results(jobs: Sequence[InferenceJob]) -> list[Any]:
+    if len(jobs) == 1:  # as most requests have it: to gather takes another turn of the event loop
+        return [await jobs[0].future]
+    return list(await asyncio.gather(*(job.future for job in jobs)))
 
 
 def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from animal_classification.serving.http.problem_details import ClientGoneError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from animal_classification.serving.http.problem_details import ProblemError
 
 KEY = "animals.arrival"
+Result = TypeVar("Result")
 
 
 @dataclass(eq=False, slots=True)
@@ -79,23 +80,37 @@ async def when_arrived(app: ASGIApp, scope: Scope, receive: Receive, send: Send)
     await app(scope, receive_again, send)
 
 
-async def while_connected(request: Request, work: Awaitable[Any]) -> Any:
+async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
     """Await ``work``, and cancel it when the client goes away. The request's body must have been read.
+
+    The work is done by the task of the request itself: each task more would wait for the event loop twice.
 
     Raises:
         ClientGoneError: The client went away.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None
+    cancelled_before = task.cancelling()
+    waits = True
+    left = False
+
+    def leave(_: object) -> None:
+        nonlocal left
+        if waits:
+            left = True
+            task.cancel()
+
     gone = asyncio.ensure_future(_disconnected(request.receive))
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGoneError
-        return task.result()
+        return await work
+    except BaseException as error:
+        if left and task.uncancel() <= cancelled_before and isinstance(error, asyncio.CancelledError):
+            raise ClientGoneError from None
+        raise
     finally:
+        waits = False
         gone.cancel()
-        task.cancel()
-        await asyncio.wait({task})  # until its photos have left the queue
 
 
 async def _disconnected(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> None:
