@@ -156,6 +156,7 @@ def _application(settings: Settings, lifespan: Callable[[FastAPI], AbstractAsync
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # see reference
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is in RequestLogMiddleware
     )
     app.router.route_class = ScopedRoute
     app.prefix = settings.root_path
@@ -175,17 +176,16 @@ def _watched(service: ModelService, predictions: PredictionLogger | None, settin
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     service, predictions = app.state.service, app.state.predictions
-    app.include_router(make_router(service, settings))
-    app.include_router(
-        feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without()
-    )
-    if predictions:
-        app.include_router(event_review.make_router(service, predictions))
-    app.include_router(
-        drift_routes.make_router(drift_routes.DriftApi(service, settings, predictions, app.state.drift_rounds))
-    )
-    app.include_router(pages.make_router(settings))
-    app.include_router(model_card.make_router(service))
+    routers = [
+        make_router(service, settings),
+        feedback_routes.make_router(service, predictions) if predictions else feedback_routes.make_router_without(),
+        *([event_review.make_router(service, predictions)] if predictions else []),
+        drift_routes.make_router(drift_routes.DriftApi(service, settings, predictions, app.state.drift_rounds)),
+        pages.make_router(settings),
+        model_card.make_router(service),
+    ]
+    for router in routers:  # side by side: FastAPI goes through a router within another twice for each request
+        app.router.routes.extend(router.routes)
     swagger_ui.install(app)
     if settings.gradio:
         app.router.routes.append(ScopedMount(GRADIO_PATH, app.state.gradio, "gradio", required=OPEN))

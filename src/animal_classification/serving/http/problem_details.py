@@ -118,7 +118,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem, whoever raised it."""
+    """Make every error of ``app`` a problem, whoever raised it.
+
+    The handlers are coroutines though they await nothing: Starlette calls others on threads, where they wait longer than
+    they work.
+    """
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(ClientGoneError, _on_gone)
     app.add_exception_handler(AnimalsError, _on_animals_error)
@@ -127,27 +131,27 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def _on_gone(_: Request, __: Exception) -> Response:
+async def _on_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)
 
 
-def _on_problem(request: Request, error: Exception) -> JSONResponse:
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
     if error.kind is not None:
         request.app.state.service.metrics.rejected(error.kind)
     return respond(request.scope, error)
 
 
-def _on_animals_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_animals_error(request: Request, error: Exception) -> JSONResponse:
     status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), None)
     if status is not None:
         return respond(request.scope, ProblemError(status, str(error)))
     # What has a handler of its own is not logged by the server.
     logging.getLogger(__name__).error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _on_bug(request, error)
+    return await _on_bug(request, error)
 
 
-def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if speaks_open_inference(path_below_root(request.scope)):
         return respond(request.scope, ProblemError(422, _in_words(_refused(error.errors()))))
@@ -170,14 +174,15 @@ def _in_words(refused: Sequence[Mapping[str, str]]) -> str:
 
 def _methods(request: Request) -> list[str]:
     """What is possible at a path: the framework names those of the first route there alone."""
-    return [method for method in _METHODS if any(_takes(route, request, method) for route in request.app.routes)]
+    here = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return [method for method in _METHODS if any(_takes(route, request, method) for route in here)]
 
 
 def _takes(route: BaseRoute, request: Request, method: str) -> bool:
     return route.matches({**request.scope, "method": method})[0] is Match.FULL
 
 
-def _on_http(request: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
         return not_found(path_below_root(request.scope))
@@ -187,7 +192,7 @@ def _on_http(request: Request, error: Exception) -> JSONResponse:
     return respond(request.scope, ProblemError(error.status_code, str(error.detail), headers=error.headers))
 
 
-def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     # The traceback goes to the log, never to the client: it tells strangers how this machine is laid out.
     detail = f"the server failed on this request ({type(error).__name__}); its log says why"
     return respond(request.scope, ProblemError(500, detail))

@@ -113,8 +113,8 @@ def make_router(service: ModelService, settings: Settings) -> APIRouter:
 
     _add_health(router, service)
     _add_metrics(router, service)
-    router.include_router(model_routes.make_router(service, settings))
-    router.include_router(open_inference.make_router(service, settings))
+    router.routes.extend(model_routes.make_router(service, settings).routes)
+    router.routes.extend(open_inference.make_router(service, settings).routes)
     return router
 
 

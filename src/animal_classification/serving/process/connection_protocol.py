@@ -7,6 +7,7 @@ import json
 import os
 import select
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -285,7 +286,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._arrival.refuse(ProblemError(status, detail, kind=kind, headers=headers))
 
     def _write(self, status: int, kind: str, detail: str, headers: dict[str, str]) -> None:
-        body = json.dumps(problem_body(status, detail, kind=kind)).encode("ascii")
+        body = _problem(status, kind, detail)
         client = self.client[0] if self.client else None
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -295,6 +296,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             *(f"{name.decode()}: {value.decode()}" for name, value in self.shared.on_refusal(status, kind, client)),
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+
+
+@lru_cache(maxsize=16)
+def _problem(status: int, kind: str, detail: str) -> bytes:
+    return json.dumps(problem_body(status, detail, kind=kind)).encode("ascii")
 
 
 def _readable(descriptor: int) -> bool:
