@@ -88,7 +88,7 @@ class ImageMemoryError(ImageTooLargeError):
 
 
 class HeavyImageError(ImageMemoryError):
-    """Decoding takes more memory than this caller spends on one photo; somebody else may take it up."""
+    """Decoding costs more than this caller spends on one photo; somebody else may take it up."""
 
 
 class BundleError(AnimalsError):

@@ -6,10 +6,11 @@ May import ``errors`` and ``common`` only.
 from animal_classification.imaging.decoding import ImageSource, crops, decode, preprocess, thumbnail
 from animal_classification.imaging.extensions import PHOTO_SUFFIXES, is_photo_name
 from animal_classification.imaging.memory_budget import DecodingMemory
-from animal_classification.imaging.spec import Limits, PreprocessSpec
+from animal_classification.imaging.spec import DecodeBound, Limits, PreprocessSpec
 
 __all__ = [
     "PHOTO_SUFFIXES",
+    "DecodeBound",
     "DecodingMemory",
     "ImageSource",
     "Limits",

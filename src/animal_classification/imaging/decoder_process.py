@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 IDLE = 30.0  # seconds without a photo after which the process ends; to start it takes a third of a second
 PATIENCE = 120.0  # seconds that one photo may take
-_NICE = 5  # steps below the process that asks, whose own photos are small and are waited for
+_NICE = 10  # steps below the process that asks, whose own photos are small and are waited for
 _REFUSALS = {
     kind.__name__: kind for kind in (CorruptImageError, ImageMemoryError, ImageTooLargeError, UnsupportedImageError)
 }
@@ -129,7 +129,9 @@ class DecoderProcess:
                     [sys.executable, "-P", "-m", "animal_classification.imaging.decoder_process"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    start_new_session=True,  # Ctrl-C is for the process that asks
+                    # Ctrl-C is for the process that asks. In a session of its own, Linux would give this one as much
+                    # of the processors as that one has, however nice it is (autogroup).
+                    process_group=0,
                 )
             except OSError as error:
                 reason = f"cannot be decoded now: no process starts for it ({error.strerror}); send it again later"

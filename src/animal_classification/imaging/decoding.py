@@ -232,9 +232,10 @@ def _from_bytes(data: bytes, limits: Limits, use: DecodeCost, held: ExitStack) -
     """Decode within the memory that it takes, which is claimed until ``held`` is left."""
     format_ = identify(data)
 
-    def claim(size: tuple[int, int], amount: int) -> None:
-        if limits.light is not None and amount > limits.light:
-            raise HeavyImageError(f"takes {amount:,} bytes to decode; {limits.light:,} were allowed for one photo")
+    def claim(size: tuple[int, int], amount: int, *, scaled: tuple[int, int] | None = None) -> None:
+        light = limits.light
+        if light is not None and (amount > light.max_bytes or math.prod(scaled or size) > light.max_pixels):
+            raise HeavyImageError(f"takes {amount:,} bytes for {size[0]} x {size[1]} pixels: too much for one photo")
         if limits.memory is not None:
             held.enter_context(limits.memory.claim(amount, f"{size[0]} x {size[1]} pixels of {format_}"))
 
@@ -252,7 +253,7 @@ def _from_bytes(data: bytes, limits: Limits, use: DecodeCost, held: ExitStack) -
     with pillow_errors():
         reduced = image.draft("RGB", (use.min_side,) * 2) if use.min_side and format_ is Format.JPEG else None
         if not early:
-            claim(full, bytes_to_load(format_, image, declared, len(data), use))
+            claim(full, bytes_to_load(format_, image, declared, len(data), use), scaled=image.size)
         image.load()
         if reduced:
             orientation = read_orientation(image.info.get("exif"))

@@ -12,6 +12,19 @@ MAX_SIZE = 8192
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeBound:
+    """What a caller spends on one photo: memory, and time, of which the pixels tell most.
+
+    Attributes:
+        max_bytes: That decoding it takes.
+        max_pixels: That are decoded; of a JPEG at reduced scale, those of that scale.
+    """
+
+    max_bytes: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """Bounds that are checked before any pixel is decoded.
 
@@ -20,13 +33,13 @@ class Limits:
         max_pixels: Largest width times height that the header may declare.
         memory: What all photos that are decoded at once share; ``None`` for no bound. Photos that are arrays or PIL
             images are in memory already, and are not counted.
-        light: Most bytes that decoding one photo may take; a heavier one is refused before anything is allocated.
+        light: What decoding one photo may cost here; a heavier one is refused before anything is allocated.
     """
 
     max_bytes: int = 128 * 1024 * 1024
     max_pixels: int = 100_000_000
     memory: DecodingMemory | None = field(default=None, compare=False)
-    light: int | None = field(default=None, compare=False)
+    light: DecodeBound | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_pixels"):

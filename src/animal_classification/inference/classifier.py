@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from animal_classification.bundle import Bundle
     from animal_classification.bundle.schema import BundleInfo
     from animal_classification.common.parallel import Executor
-    from animal_classification.imaging import ImageSource, Limits, PreprocessSpec
+    from animal_classification.imaging import DecodeBound, ImageSource, Limits, PreprocessSpec
 
 
 class Classifier:
@@ -174,17 +174,17 @@ class Classifier:
         """Bounds on the bytes and pixels of a photo, and on the memory in which photos are decoded."""
         return self._limits
 
-    def prepare(self, photo: ImageSource, *, light: int | None = None) -> NDArray[np.uint8]:
+    def prepare(self, photo: ImageSource, *, light: DecodeBound | None = None) -> NDArray[np.uint8]:
         """Turn a photo into what :meth:`classify` takes: its crops, uint8 ``[crops, size, size, 3]``.
 
         A wide or tall photo has three, any other has one.
 
         Args:
             photo: As for :meth:`predict`.
-            light: Most bytes that decoding it may take.
+            light: What decoding it may cost.
 
         Raises:
-            HeavyImageError: It takes more than ``light``.
+            HeavyImageError: It costs more than ``light``.
             ImageError: The photo cannot be used.
         """
         return imaging.crops(photo, self._spec, limits=replace(self._limits, light=light))

@@ -14,12 +14,13 @@ from PIL import Image
 
 from animal_classification.errors import (
     CorruptImageError,
+    HeavyImageError,
     ImageError,
     ImageMemoryError,
     ImageTooLargeError,
     UnsupportedImageError,
 )
-from animal_classification.imaging import DecodingMemory, Limits, PreprocessSpec, decode, preprocess
+from animal_classification.imaging import DecodeBound, DecodingMemory, Limits, PreprocessSpec, decode, preprocess
 from tests.unit.imaging.drawing import HAS_HEIF, chunk, encode, heic, png, scene
 
 SIDE = 20_000
@@ -250,3 +251,21 @@ def test_an_avif_whose_picture_is_nowhere() -> None:
     stream = data.index(b"mdat") + 4
     with pytest.raises(CorruptImageError, match="where its pixels should be there are none"):
         decode(data[:stream] + bytes(len(data) - stream))
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "BMP", "PPM", "TIFF"])
+def test_a_photo_of_many_pixels_is_heavy_however_little_memory_it_takes(form: str) -> None:
+    photo = encode(np.zeros((300, 400), np.uint8), form)
+    few = Limits(light=DecodeBound(max_bytes=1 << 30, max_pixels=300 * 400 - 1))
+    with pytest.raises(HeavyImageError):
+        preprocess(photo, PreprocessSpec(size=32), limits=few)
+    enough = Limits(light=DecodeBound(max_bytes=1 << 30, max_pixels=300 * 400))
+    assert preprocess(photo, PreprocessSpec(size=32), limits=enough).shape
+
+
+def test_of_a_jpeg_the_pixels_count_that_are_decoded() -> None:
+    photo = encode(scene(1600, 1200), "JPEG")
+    few = Limits(light=DecodeBound(max_bytes=1 << 30, max_pixels=1200 * 1600 // 4))
+    assert preprocess(photo, PreprocessSpec(size=32), limits=few).shape
+    with pytest.raises(HeavyImageError):
+        preprocess(photo, PreprocessSpec(size=1000), limits=few)

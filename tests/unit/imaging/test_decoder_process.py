@@ -156,6 +156,16 @@ def test_it_does_not_outlive_whoever_asks() -> None:
     wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.skipif(not hasattr(os, "getsid"), reason="has no sessions")
+def test_it_steps_back_behind_whoever_asks(decoder: DecoderProcess) -> None:
+    decoder.crops(encode(scene(), "JPEG"), SPEC, Limits())
+    assert decoder.process is not None
+    pid = decoder.process.pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getsid(pid) == os.getsid(0)  # Linux gives each session the same share, however nice its processes are
+    assert os.getpgid(pid) != os.getpgid(0)  # Ctrl-C is for whoever asks
+
+
 def test_several_work_side_by_side() -> None:
     pool = DecoderProcesses(2)
     together = threading.Barrier(2, timeout=20)

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
+from animal_classification.imaging import DecodeBound
 from animal_classification.inference import Classifier, Prediction
 from animal_classification.serving import create_app
 from animal_classification.serving.middleware import allowed_hosts
@@ -65,7 +66,7 @@ class FakePredictor:
         self._before_decoding = before_decoding
         self._before_inference = before_inference
 
-    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]:
+    def prepare(self, photo: bytes, *, light: DecodeBound | None = None) -> NDArray[np.uint8]:
         self._before_decoding(photo)
         return self._real.prepare(photo, light=light)
 

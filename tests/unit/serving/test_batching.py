@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from animal_classification.errors import EngineError
-from animal_classification.imaging import Limits, PreprocessSpec
+from animal_classification.imaging import DecodeBound, Limits, PreprocessSpec
 from animal_classification.imaging.decoder_process import DecoderProcesses
 from animal_classification.inference import Classifier
 from animal_classification.serving import create_app
@@ -391,7 +391,7 @@ class SlowDecoders(DecoderProcesses):
 def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
+    monkeypatch.setattr(inference_jobs, "LIGHT", DecodeBound(max_bytes=8 << 20, max_pixels=1 << 30))
     decoders = SlowDecoders()
     bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
 
@@ -414,7 +414,7 @@ def test_photos_that_take_much_to_decode_leave_the_threads_to_the_others(
 def test_heavy_photos_that_nobody_waits_for_are_dropped_and_too_many_are_refused(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference_jobs, "LIGHT", 8 << 20)
+    monkeypatch.setattr(inference_jobs, "LIGHT", DecodeBound(max_bytes=8 << 20, max_pixels=1 << 30))
     decoders = SlowDecoders()
     bombs = [UploadedPhoto(f"{side}.png", encoded(GREEN, size=side, form="PNG")) for side in range(2000, 2004)]
 

@@ -23,7 +23,7 @@ from PIL import Image
 from sqlalchemy import Connection
 
 from animal_classification import imaging
-from animal_classification.imaging import Limits
+from animal_classification.imaging import DecodeBound, Limits
 from animal_classification.inference import Classifier
 from animal_classification.prediction_log import feedback
 from animal_classification.prediction_log.database_errors import LogDatabaseError, RefusedRowError
@@ -581,7 +581,7 @@ def test_the_thumbnail_of_a_photo_that_takes_much_memory_is_made_beside(
     keeper = PredictionLogger(settings, ServerMetrics(), Limits())
     photo = encoded(RED, size=1500, form="PNG")
     here = keeper.thumbnail(photo)
-    monkeypatch.setattr(prediction_logging, "LIGHT", 1 << 20)
+    monkeypatch.setattr(prediction_logging, "LIGHT", DecodeBound(max_bytes=1 << 20, max_pixels=1 << 30))
     try:
         assert keeper.thumbnail(photo) == here is not None
         assert keeper._decoder.process is not None

@@ -13,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from animal_classification.errors import BundleError, HeavyImageError, ImageError, ImageMemoryError
+from animal_classification.imaging import DecodeBound
 from animal_classification.inference.results import FileResult
 from animal_classification.serving.batching.heavy_photos import HeavyJob
 from animal_classification.serving.batching.slow_work import deliver
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
 
 KEPT = 5  # labels of each answer that the prediction log has
-# Bytes of memory to decode; more is needed by 30 megapixels of PNG, 20 of progressive JPEG, 7 of HEIC or WebP. So much
-# is allocated and freed in some 50 ms, in which nothing else of this process runs.
-LIGHT = 128 << 20
+# More memory is needed by 20 megapixels of progressive JPEG and 7 of HEIC or WebP: so much is allocated and freed in
+# some 50 ms, in which nothing else of this process runs. And more pixels, of a PNG or GIF, keep a thread busy for longer
+# than a tenth of a second; a JPEG is decoded at reduced scale, a millisecond for each megapixel that it has.
+LIGHT = DecodeBound(max_bytes=128 << 20, max_pixels=16_000_000)
 
 
 class Predictor(Protocol):
@@ -49,7 +51,7 @@ class Predictor(Protocol):
     def engine(self) -> str: ...
     @property
     def threads(self) -> int: ...
-    def prepare(self, photo: bytes, *, light: int | None = None) -> NDArray[np.uint8]: ...
+    def prepare(self, photo: bytes, *, light: DecodeBound | None = None) -> NDArray[np.uint8]: ...
     def classify(
         self, photos: Sequence[NDArray[np.uint8]], *, top_k: int = 5, embedding: bool = False
     ) -> list[Prediction]: ...
@@ -201,7 +203,7 @@ class PhotoHandler:
         """Answer photos, except heavy ones."""
         self._answer(jobs, light=LIGHT)
 
-    def _answer(self, jobs: Sequence[InferenceJob], light: int | None = None) -> None:
+    def _answer(self, jobs: Sequence[InferenceJob], light: DecodeBound | None = None) -> None:
         loop = jobs[0].future.get_loop()
         results: list[tuple[asyncio.Future[Any], object]] = []
         decoded: list[_Decoded] = []
@@ -232,7 +234,7 @@ class PhotoHandler:
             end = time.time_ns() - int(1e9 * (time.monotonic() - until))
             job.trace.step("queue", (end - int(1e9 * (until - job.arrived)), end))
 
-    def _decoded(self, job: InferenceJob, light: int | None) -> _Decoded:
+    def _decoded(self, job: InferenceJob, light: DecodeBound | None) -> _Decoded:
         started = time.time_ns()
         try:
             with self._metrics.stage("decode"):
