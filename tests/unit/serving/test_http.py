@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import gzip
 from collections.abc import Callable
 from typing import Any
@@ -197,3 +198,11 @@ def test_compressed_bytes_are_the_same_answer(classifier: Classifier) -> None:
         with client.stream("POST", "/v1/predict", files=[("files", ("a.jpg", encoded(RED)))] * 5) as answer:
             raw = b"".join(answer.iter_raw())
         assert b'"predictions"' in gzip.decompress(raw)
+
+
+def test_no_error_is_answered_on_a_thread(client_with: MakeClient) -> None:
+    client = client_with()
+    handlers = client.app.exception_handlers.values()  # type: ignore[attr-defined]
+    assert len(handlers) >= 6
+    on_threads = [handler for handler in handlers if not inspect.iscoroutinefunction(handler)]
+    assert not on_threads  # Starlette runs them where they wait longer than they work
