@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import gzip
+import inspect
 from collections.abc import Callable
 from typing import Any
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KEPT = 5  # labels of each answer that the prediction log has
 # More memory is needed by 20 megapixels of progressive JPEG and 7 of HEIC or WebP: so much is allocated and freed in
-# some 50 ms, in which nothing else of this process runs. And more pixels, of a PNG or GIF, keep a thread busy for longer
+# some 50 ms, in which nothing else of this process runs. And more pixels, of a PNG or GIF, keep a thread busy for more
 # than a tenth of a second; a JPEG is decoded at reduced scale, a millisecond for each megapixel that it has.
 LIGHT = DecodeBound(max_bytes=128 << 20, max_pixels=16_000_000)
 

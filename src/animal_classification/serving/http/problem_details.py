@@ -120,8 +120,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem, whoever raised it.
 
-    The handlers are coroutines though they await nothing: Starlette calls others on threads, where they wait longer than
-    they work.
+    The handlers are coroutines though they await nothing: Starlette calls others on threads, where they wait for longer
+    than they work.
     """
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(ClientGoneError, _on_gone)
