@@ -28,6 +28,7 @@ from animal_classification.serving.batching.inference_jobs import (
 )
 from animal_classification.serving.batching.model_queue import Bounds, InferenceWorkers, ModelQueue, or_busy
 from animal_classification.serving.batching.response_cache import Key, ResponseCache
+from animal_classification.serving.batching.slow_work import results_of
 from animal_classification.serving.models.loader import LARGEST_BATCH, LoadedModel
 from animal_classification.serving.models.routing import ModelSlots, ServedModel
 from animal_classification.serving.models.shadow import Shadow
@@ -231,7 +232,7 @@ class ModelService:
                     if outcome is not None:
                         self._count_cached(held, job.photo, key, outcome)
                         job.future.set_result(then(outcome))
-                return await _results(jobs)
+                return await results_of([job.future for job in jobs])
             except BaseException:
                 _abandon(held.queue, jobs)
                 self.heavy.withdraw()
@@ -258,7 +259,7 @@ class ModelService:
             ]
             or_busy(partial(model.queue.put, jobs))
             try:
-                found += await asyncio.gather(*(job.future for job in jobs))
+                found += await results_of([job.future for job in jobs])
             except BaseException:
                 _abandon(model.queue, jobs)
                 raise
@@ -327,12 +328,6 @@ class ModelService:
         model.metrics.predicted(cached.result.prediction)
         if self._on_answer is not None:
             self._on_answer(Answered(photo, cached, model.info, 0.0, key[0], canary=model.canary))
-
-
-async def _results(jobs: Sequence[InferenceJob]) -> list[Any]:
-    if len(jobs) == 1:  # as most requests have it: to gather takes another turn of the event loop
-        return [await jobs[0].future]
-    return list(await asyncio.gather(*(job.future for job in jobs)))
 
 
 def _abandon(queue: ModelQueue[InferenceJob], jobs: Sequence[InferenceJob]) -> None:

@@ -46,6 +46,13 @@ async def in_thread(work: Callable[[], Result], *, patience: float = 0.0) -> Res
     return done.result()
 
 
+async def results_of(futures: Sequence[asyncio.Future[Result]]) -> list[Result]:
+    """The results, in order; the first failure is raised at once."""
+    if len(futures) == 1:  # as for most requests: to gather takes another turn of the event loop
+        return [await futures[0]]
+    return await asyncio.gather(*futures)
+
+
 def deliver(loop: asyncio.AbstractEventLoop, results: Sequence[tuple[asyncio.Future[Result], object]]) -> None:
     """Hand results, or exceptions, to the futures of ``loop`` that still wait; from any thread, in one wake-up."""
 
